@@ -1,0 +1,82 @@
+"""Every config key, once, with its unit. A config imports this, calls `get_config` and overrides what differs.
+
+A config says *what* is computed; where and how (folders, devices) are flags. It is locked: a misspelt key is an error.
+"""
+
+import ml_collections
+
+
+def get_config() -> ml_collections.ConfigDict:
+    """Returns the defaults that the experiments start from."""
+    config = ml_collections.ConfigDict()
+    config.seed = 0  # the first seed
+    config.seeds = 1  # how many seeds are trained: seed, seed + 1, ...
+    config.epochs = 8  # passes over the training set
+    config.batch_size = 128  # images per optimiser step, over all devices
+    config.steps_per_dispatch = 20  # optimiser steps between two looks of the host (signals, progress bar)
+    config.over_seeds = "auto"  # auto (map on CPU, vmap on accelerators), map (equal to single runs to the bit), vmap
+
+    config.data = ml_collections.ConfigDict()
+    config.data.name = "mnist"  # see hwr_jax/data
+    config.data.manual_dir = ""  # folder with the original files; "": HWR_MNIST_DIR, then download
+    config.data.validation_examples = 5000  # carved from the training set by a fixed permutation
+    config.data.fallback = "none"  # the config beside this one to run when the data cannot be had; none: an error
+
+    config.model = ml_collections.ConfigDict()
+    config.model.name = "cnn"
+    config.model.features = (24, 48)  # channels of each convolution
+    config.model.kernels_px = (5, 3)  # side of each convolution's kernel, pixels
+    config.model.dense = 128  # width of the hidden layer
+    config.model.dropout = 0.0  # rate before the dense layers, 0..1
+    config.model.norm = "none"  # none, batch
+    config.model.activation = "relu"
+    config.model.initializer = "he_normal"
+    config.model.convolution = "auto"  # auto (patches on CPU, native on accelerators), patches, native
+
+    config.loss = ml_collections.ConfigDict()
+    config.loss.label_smoothing = 0.0  # share of the target spread over all classes, 0..1
+
+    config.optim = ml_collections.ConfigDict()
+    config.optim.name = "adamw"  # sgd, momentum, nesterov, rmsprop, adam, adamw
+    config.optim.learning_rate = 1e-3  # the highest of the schedule
+    config.optim.momentum = 0.9  # momentum, nesterov
+    config.optim.b1 = 0.9  # adam, adamw
+    config.optim.b2 = 0.999  # adam, adamw, rmsprop (its decay)
+    config.optim.eps = 1e-8  # adam, adamw, rmsprop
+    config.optim.weight_decay = 0.0  # decoupled, times the learning rate per step; kernels only
+    config.optim.l2 = 0.0  # coupled: added to the gradient; kernels only
+    config.optim.l1 = 0.0  # subgradient of l1 * |w|; kernels only
+    config.optim.clip_norm = 0.0  # global norm the gradient is clipped to; 0: not clipped
+
+    config.schedule = ml_collections.ConfigDict()
+    config.schedule.name = "cosine"  # constant, step, cosine, one_cycle
+    config.schedule.warmup_epochs = 0.0  # linear; constant, step, cosine
+    config.schedule.step_epochs = 1.0  # step: epochs between two drops
+    config.schedule.decay = 0.7  # step: factor of a drop
+    config.schedule.final = 0.0  # cosine: last learning rate as a share of the highest
+    config.schedule.rise = 0.3  # one_cycle: share of the run in which the learning rate rises
+
+    config.augment = ml_collections.ConfigDict()  # uniform in -x..x, each training image anew in each epoch
+    config.augment.shift_px = 0.0
+    config.augment.rotate_deg = 0.0
+    config.augment.scale = 0.0  # relative
+    config.augment.shear_deg = 0.0
+
+    config.eval = ml_collections.ConfigDict()
+    config.eval.batch_size = 500  # images per evaluation batch; the last one is padded, padding never counts
+    config.eval.checkpoint = "last"  # last, best (on validation): the state that reads the test set
+
+    config.checkpoint = ml_collections.ConfigDict()
+    config.checkpoint.keep = 2  # how many of the last checkpoints are kept (each holds the best state too)
+    config.checkpoint.every_epochs = 1
+    return config
+
+
+def smoke(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
+    """Cuts a config down to the size of a test: seconds, not minutes."""
+    config.epochs = 2
+    config.batch_size = min(config.batch_size, 64)
+    config.model.features = (4, 8)
+    config.model.dense = 16
+    config.steps_per_dispatch = 5
+    return config

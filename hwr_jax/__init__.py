@@ -1,0 +1,6 @@
+"""hwr_jax: handwriting recognition in JAX, from an ablation with error bars to a scanned picture read.
+
+Importing the package costs nothing: jax and every other heavy library is imported by the module that needs it.
+"""
+
+__version__ = "0.1.0"

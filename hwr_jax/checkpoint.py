@@ -1,0 +1,174 @@
+"""Checkpoints: orbax behind four verbs, and a manifest of SHA-256 sums. The only file that imports orbax.
+
+Why manifests: orbax does not notice a flipped bit in an array, and counts steps whose save failed or was cut short.
+Here a step counts only when every file of it verifies; others are put aside and said.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+from absl import logging
+
+from hwr_jax import files
+from hwr_jax.errors import RunFolderError
+from hwr_jax.types import TrainState
+
+
+class Checkpoints:
+    """The checkpoints of one run folder: `checkpoints/<step>/` and `manifests/<step>.json`.
+
+    Saving is asynchronous: `save` returns when the arrays are copied; `settle` writes the manifest of a save that has
+    finished meanwhile, `wait` of one that has not. Only then are older ones removed. Errors are RunFolderError.
+    """
+
+    def __init__(self, folder: Path, *, keep: int = 1, read_only: bool = False):
+        """Opens `folder` (a run folder). `keep`: how many of the last steps stay."""
+        import orbax.checkpoint as ocp
+
+        logging.set_verbosity(logging.ERROR)
+        self._ocp, self._keep = ocp, keep
+        self._steps, self._manifests = folder / "checkpoints", folder / "manifests"
+        if not read_only:
+            self._steps.mkdir(exist_ok=True)
+            self._manifests.mkdir(exist_ok=True)
+        self._pending: int | None = None
+        options = ocp.CheckpointManagerOptions(
+            create=False, cleanup_tmp_directories=not read_only, read_only=read_only, max_to_keep=None
+        )
+        self._manager = ocp.CheckpointManager(self._steps.resolve(), options=options)
+
+    def __enter__(self) -> Checkpoints:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._manager.close()
+
+    def save(self, step: int, state: TrainState) -> None:
+        """Begins to save a state (every leaf with a leading seed axis) as `step`; waits for the save before it."""
+        self.wait()
+        try:
+            args = self._ocp.args.Composite(state=self._ocp.args.StandardSave(state))
+            if not self._manager.save(step, args=args, force=True):
+                raise RuntimeError("orbax refused the step")
+        except Exception as error:
+            raise _unwritten(self._steps, step, error) from error
+        self._pending = step
+
+    def settle(self) -> None:
+        """Writes the manifest of the last save if it has finished; never waits."""
+        if self._pending is not None and not self._manager.is_saving_in_progress():
+            self.wait()
+
+    def wait(self) -> None:
+        """Waits until the last save, if any, is on disk with its manifest, and removes the steps beyond `keep`."""
+        if self._pending is None:
+            return
+        step, self._pending = self._pending, None
+        try:
+            self._manager.wait_until_finished()
+            write_manifest(self._steps / str(step), self._manifests / f"{step}.json")
+            for old in sorted(self._manager.all_steps())[: -self._keep]:
+                (self._manifests / f"{old}.json").unlink(missing_ok=True)
+                self._manager.delete(old)
+        except Exception as error:
+            raise _unwritten(self._steps, step, error) from error
+
+    def newest(self, say: Callable[[str], None]) -> int | None:
+        """Returns the newest step that verifies, None if there is none; only reads. `say` hears of bad ones."""
+        for step in self._steps_on_disk():
+            problem = verify_manifest(self._steps / str(step), self._manifests / f"{step}.json")
+            if problem is None:
+                return step
+            say(f"checkpoint {step} of {self._steps.parent} is not used: {problem}")
+        return None
+
+    def drop_after(self, step: int | None) -> None:
+        """Puts aside (to quarantine/) every step newer than `step`: they did not verify, and will be written again."""
+        for bad in self._steps_on_disk():
+            if step is not None and bad <= step:
+                continue
+            aside = self._steps.parent / "quarantine"
+            aside.mkdir(exist_ok=True)
+            shutil.rmtree(aside / str(bad), ignore_errors=True)
+            os.replace(self._steps / str(bad), aside / str(bad))
+            (self._manifests / f"{bad}.json").unlink(missing_ok=True)
+        self._manager.reload()
+
+    def restore(self, step: int, like: TrainState) -> TrainState:
+        """Reads a step; `like` gives shapes, dtypes and shardings (jax.ShapeDtypeStruct leaves will do)."""
+        try:
+            args = self._ocp.args.Composite(state=self._ocp.args.StandardRestore(like))
+            return self._manager.restore(step, args=args)["state"]
+        except Exception as error:
+            raise RunFolderError(
+                f"checkpoint {step} in {self._steps} cannot be read by this version: {first_line(error)}"
+            ) from error
+
+    def _steps_on_disk(self) -> list[int]:
+        if not self._steps.is_dir():
+            return []
+        return sorted((int(p.name) for p in self._steps.iterdir() if p.name.isdecimal()), reverse=True)
+
+
+def write_manifest(step_folder: Path, manifest: Path) -> None:
+    """Flushes a step's files and folders to the disk, then writes their sizes and SHA-256 sums, atomically."""
+    entries = {}
+    for path in sorted(step_folder.rglob("*")):
+        _flush(path)
+        if path.is_file():
+            entries[path.relative_to(step_folder).as_posix()] = _digest(path)
+    _flush(step_folder)
+    _flush(step_folder.parent)
+    files.write_json(manifest, {"files": entries})
+
+
+def verify_manifest(step_folder: Path, manifest: Path) -> str | None:
+    """Returns None when exactly the files of the manifest are there, unchanged; else what is wrong, in words."""
+    if not manifest.is_file():
+        return "its save was not finished (it has no manifest)"
+    try:
+        expected = files.read_json(manifest)["files"]
+    except (ValueError, KeyError, TypeError, OSError):
+        return f"its manifest {manifest.name} cannot be read"
+    found = {p.relative_to(step_folder).as_posix() for p in step_folder.rglob("*") if p.is_file()}
+    if found != set(expected):
+        return f"files are missing or were added: {', '.join(sorted(found ^ set(expected))[:3])}"
+    for name, digest in expected.items():
+        if _digest(step_folder / name) != digest:
+            return f"file {name} has changed since it was written (SHA-256)"
+    return None if expected else "its manifest is empty"
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _flush(path: Path) -> None:
+    if os.name == "nt":
+        return  # Windows cannot open a folder to flush it
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def first_line(error: BaseException) -> str:
+    """Returns the first line of an error's text, or its type where it has none."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:300] if lines else type(error).__name__
+
+
+def _unwritten(folder: Path, step: int, error: Exception) -> RunFolderError:
+    return RunFolderError(f"checkpoint {step} could not be written to {folder}: {first_line(error)}")
+
+
+def like(state: TrainState, sharding: jax.sharding.Sharding | None = None) -> TrainState:
+    """Returns the shapes, dtypes (and sharding) of a state or of the result of `jax.eval_shape`."""
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), state)

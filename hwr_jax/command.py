@@ -1,0 +1,114 @@
+"""What every command shares: flags, one clear sentence per error, and the exit codes of `errors`."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import sys
+import traceback
+from collections.abc import Callable
+
+from absl import flags
+
+from hwr_jax import errors
+
+FLAGS = flags.FLAGS
+
+
+def run(main: Callable[[list[str]], int | None], *, usage: str) -> None:
+    """Parses the flags, runs `main` with the arguments that are no flags, and exits with the code of the table.
+
+    Args:
+      main: returns the exit code; None is 0.
+      usage: shown above the flags by --help.
+    """
+    argv = sys.argv
+    if any(a in ("--help", "-h", "-help", "--helpfull") for a in argv[1:]):
+        print(f"{usage.strip()}\n\nFlags:\n{_flags_help()}")
+        sys.exit(errors.DONE)
+    code = errors.DONE
+    try:
+        arguments = _parse(argv)
+        code = main(arguments[1:]) or errors.DONE
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader (head, less) has gone: nothing to tell, and nobody
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BaseException as error:
+        code = report(error)
+    sys.exit(code)
+
+
+def report(error: BaseException) -> int:
+    """Prints an error as the user should see it, to standard error, and returns its exit code."""
+    code, message = classify(error)
+    if code == errors.INTERNAL:
+        traceback.print_exception(error)
+        message = f"internal error (this is a defect of hwr_jax): {message}"
+    if message:
+        print(f"hwr_jax: {message}", file=sys.stderr)
+    return code
+
+
+def classify(error: BaseException) -> tuple[int, str]:
+    """Returns the exit code and the sentence of an error."""
+    match error:
+        case SystemExit():
+            return (error.code if isinstance(error.code, int) else errors.DONE), ""
+        case errors.Stopped():
+            return error.code, str(error)
+        case KeyboardInterrupt():
+            return errors.INTERRUPTED, "interrupted"
+        case errors.ConfigError() | flags.Error():
+            return errors.WRONG_CONFIG, str(error)
+        case errors.DataError():
+            return errors.BAD_DATA, str(error)
+        case errors.NotFiniteError():
+            return errors.NOT_FINITE, str(error)
+        case MemoryError():
+            return errors.OUT_OF_MEMORY, _memory_hint()
+        case OSError():
+            return errors.INPUT_OUTPUT, _file_sentence(error)
+    if "RESOURCE_EXHAUSTED" in str(error):
+        return errors.OUT_OF_MEMORY, _memory_hint()
+    return errors.INTERNAL, f"{type(error).__name__}: {error}"
+
+
+def _memory_hint() -> str:
+    return "out of memory: lower config.batch_size, config.eval.batch_size or config.seeds (on a GPU see also README)"
+
+
+def _file_sentence(error: OSError) -> str:
+    if error.errno is None or isinstance(error, errors.RunFolderError):
+        return str(error)
+    where = f": {error.filename}" if error.filename else ""
+    more = " (free some space, or choose another --workdir)" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+    return f"{error.strerror}{where}{more}"
+
+
+def _flags_help() -> str:
+    return FLAGS.main_module_help().partition("\n")[2].strip("\n")
+
+
+def _parse(argv: list[str]) -> list[str]:
+    """Parses the flags; returns the arguments that are none. Whatever is wrong becomes a ConfigError."""
+    if "config" in FLAGS:
+        _check_config_keys(argv)
+    try:
+        return FLAGS(argv)
+    except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
+        text = str(error).strip().splitlines()
+        raise errors.ConfigError(text[0] if text else type(error).__name__) from error
+
+
+def _check_config_keys(argv: list[str]) -> None:
+    """Loads the config once before absl does, for errors in our own words."""
+    from hwr_jax import config as configs
+
+    text = " ".join(argv[1:])
+    path = re.search(r"(?:^| )--?config[= ](\S+)", text)
+    if path is None:
+        raise errors.ConfigError("--config is missing: name a config file, such as --config=configs/cnn.py")
+    config = configs.load(path[1])
+    for key in re.findall(r"(?:^| )--?(?:no)?config\.([\w.]+)", text):
+        configs.require_key(config, key)

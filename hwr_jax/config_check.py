@@ -1,0 +1,79 @@
+"""Which config values are allowed. Owns the table; the defaults are in configs/base.py."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from hwr_jax import data, models, optim
+from hwr_jax.config import flatten
+from hwr_jax.errors import ConfigError
+from hwr_jax.models import convolution, layers
+
+CHOICES = {
+    "over_seeds": ("auto", "map", "vmap"),
+    "data.name": data.DATASETS,
+    "model.name": models.MODELS,
+    "model.norm": layers.NORMS,
+    "model.activation": layers.ACTIVATIONS,
+    "model.initializer": layers.INITIALIZERS,
+    "model.convolution": ("auto", *convolution.CONVOLUTIONS),
+    "optim.name": optim.OPTIMIZERS,
+    "schedule.name": optim.SCHEDULES,
+    "eval.checkpoint": ("last", "best"),
+}
+
+_COUNT = (lambda v: v >= 1, "an integer >= 1")
+_POSITIVE = (lambda v: 0 < v < math.inf, "a number > 0")
+_NOT_NEGATIVE = (lambda v: 0 <= v < math.inf, "a number >= 0")
+_RATE = (lambda v: 0 <= v < 1, "a number from 0 to below 1")
+_SHARE = (lambda v: 0 <= v <= 1, "a number from 0 to 1")
+
+RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "seed": (lambda v: 0 <= v < 2**31, "an integer from 0 to 2**31 - 1"),
+    "seeds": _COUNT,
+    "epochs": _COUNT,
+    "batch_size": _COUNT,
+    "steps_per_dispatch": _COUNT,
+    "data.validation_examples": _COUNT,
+    "model.dense": _COUNT,
+    "model.dropout": _RATE,
+    "loss.label_smoothing": _RATE,
+    "optim.learning_rate": _POSITIVE,
+    "optim.momentum": _RATE,
+    "optim.b1": _RATE,
+    "optim.b2": _RATE,
+    "optim.eps": _POSITIVE,
+    "optim.weight_decay": _NOT_NEGATIVE,
+    "optim.l2": _NOT_NEGATIVE,
+    "optim.l1": _NOT_NEGATIVE,
+    "optim.clip_norm": _NOT_NEGATIVE,
+    "schedule.warmup_epochs": _NOT_NEGATIVE,
+    "schedule.step_epochs": _POSITIVE,
+    "schedule.decay": (lambda v: 0 < v <= 1, "a number above 0, at most 1"),
+    "schedule.final": _SHARE,
+    "schedule.rise": (lambda v: 0 < v < 1, "a number between 0 and 1"),
+    "augment.shift_px": (lambda v: 0 <= v <= 14, "a number from 0 to 14"),
+    "augment.rotate_deg": (lambda v: 0 <= v <= 180, "a number from 0 to 180"),
+    "augment.scale": _RATE,
+    "augment.shear_deg": (lambda v: 0 <= v <= 60, "a number from 0 to 60"),
+    "eval.batch_size": _COUNT,
+    "checkpoint.keep": _COUNT,
+    "checkpoint.every_epochs": _COUNT,
+}
+
+
+def check(config: ConfigDict) -> None:
+    """Raises ConfigError, one sentence with key, value and what is allowed, for the first value that is not."""
+    flat = flatten(config)
+    for key, allowed in CHOICES.items():
+        if flat[key] not in allowed:
+            raise ConfigError(f"config.{key}={flat[key]!r} is not known: use one of {', '.join(allowed)}")
+    for key, (fits, words) in RANGES.items():
+        if not fits(flat[key]):
+            raise ConfigError(f"config.{key}={flat[key]!r} is out of range: use {words}")
+    if config.seed + config.seeds > 2**31:
+        raise ConfigError(f"config.seeds={config.seeds} from config.seed={config.seed} on exceed the last seed, 2**31 - 1")

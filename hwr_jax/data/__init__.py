@@ -1,0 +1,82 @@
+"""Data sets as verified arrays. Owns `load`, its names, and the order of the steps: find, cache, verify, split.
+
+Does not shuffle, batch, standardise or augment: that is device code. Importing this package imports neither jax nor
+tensorflow-datasets nor scikit-learn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from hwr_jax.data import cache, content, find, splits
+from hwr_jax.data.sources import SOURCES, Source
+from hwr_jax.errors import ConfigError, DataError, DataMissing
+from hwr_jax.types import Dataset
+
+__all__ = ["DATASETS", "DataMissing", "load"]
+
+DATASETS = tuple(SOURCES)
+
+
+def load(
+    name: str,
+    *,
+    validation_examples: int | None = None,
+    data_dir: str | Path | None = None,
+    manual_dir: str | Path | None = None,
+    cache_dir: str | Path | None = None,
+    say: Callable[[str], object] = print,
+) -> Dataset:
+    """A data set, verified to the bit and split, whichever place it comes from.
+
+    The places, in order: the decoded cache; a TFDS folder (ArrayRecord or TFRecord); a folder with the original IDX
+    files; the download. What the last two give is also left in the TFDS folder, for every other user of TFDS. Whatever
+    the place, the examples lie in the order of the original files, and test example i is the original's example i.
+
+    Args:
+        name: one of `DATASETS`.
+        validation_examples: how many examples validation takes away from train (never from test); None is the data
+            set's own number (5,000 of MNIST's 60,000).
+        data_dir: TFDS's folder; None is `TFDS_DATA_DIR`, else TFDS's default `~/tensorflow_datasets`.
+        manual_dir: a folder with the original files; None is `HWR_MNIST_DIR` (in general `HWR_<NAME>_DIR`), if set.
+        cache_dir: None is `cache.default_cache_dir()`.
+        say: takes one line of text for the user at a time.
+
+    Returns:
+        `Dataset`: image uint8 [N, 28, 28, 1], 0 = paper, 255 = ink; label int32 [N]; `mean` and `std` of the training
+        pixels on the scale 0..1. The arrays may be read-only and mapped from the cache.
+
+    Raises:
+        ConfigError: `name` or `validation_examples` is outside the allowed set.
+        DataMissing: the data is nowhere; `.tried` lists the places and the reasons.
+        DataError: something is there, but damaged.
+        OSError: the cache folder cannot be written.
+    """
+    if name not in SOURCES:
+        raise ConfigError(f"config.data.name = {name!r}: allowed are {', '.join(SOURCES)}")
+    source = SOURCES[name]
+    asked = source.validation_examples if validation_examples is None else validation_examples
+    splits.check(asked, source.train_examples)
+    folder = cache.folder(cache_dir, source)
+    cached = _cached(source, folder, say)
+    if cached is None:
+        found = find.find(source, folder, data_dir=data_dir, manual_dir=manual_dir, cache_dir=cache_dir, say=say)
+        cache.write(folder, source, found)
+        cached = cache.read(folder, source)
+    data, sha256 = cached
+    train, validation = splits.carve(data.train, asked, stratified=source.stratified)
+    mean, std = content.moments(train.image)
+    return Dataset(source.name, source.version, sha256, train, validation, data.test, source.classes, mean, std)
+
+
+def _cached(source: Source, folder: Path, say: Callable[[str], object]) -> tuple[content.Content, str] | None:
+    """What the cache holds, or None. A damaged cache is said, removed, and counts as none."""
+    if not folder.exists():
+        return None
+    try:
+        return cache.read(folder, source)
+    except DataError as damage:
+        say(f"The cache is damaged and is built again: {damage}")
+    cache.remove(folder)
+    return None

@@ -1,0 +1,141 @@
+"""The decoded cache: a data set as four .npy files that are mapped into memory. Owns its folders and their layout.
+
+Knows nothing of where the data came from. It is verified on every read, and nothing here decides what to do about
+damage.
+
+    <cache_dir>/datasets/mnist-3.0.1/{train,test}_{image,label}.npy
+                                     content.json    digest, SHA-256 of each array, classes, version
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import uuid
+from pathlib import Path
+
+import numpy as np
+
+from hwr_jax.data.content import Content, arrays, fingerprint, verify
+from hwr_jax.data.sources import Source
+from hwr_jax.errors import DataError
+from hwr_jax.types import Arrays
+
+DESCRIPTION = "content.json"
+
+
+def default_cache_dir() -> Path:
+    """`HWR_CACHE_DIR`, else `XDG_CACHE_HOME/hwr_jax` (on Windows `LOCALAPPDATA`), else `~/.cache/hwr_jax`."""
+    if own := os.environ.get("HWR_CACHE_DIR"):
+        return Path(own).expanduser()
+    shared = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME")
+    return (Path(shared) if shared else Path.home() / ".cache") / "hwr_jax"
+
+
+def root(cache_dir: str | Path | None) -> Path:
+    """The cache folder itself: `cache_dir`, or the default for None."""
+    return Path(cache_dir).expanduser() if cache_dir else default_cache_dir()
+
+
+def folder(cache_dir: str | Path | None, source: Source) -> Path:
+    """Where the data set lies in the cache."""
+    return root(cache_dir) / "datasets" / f"{source.name.replace('/', '-')}-{source.version}"
+
+
+def read(folder: Path, source: Source) -> tuple[Content, str]:
+    """Map the arrays and verify every byte of them.
+
+    Returns:
+        The content, read-only, and its digest.
+
+    Raises:
+        DataError: a file is missing, damaged or of another version; the sentence names it.
+    """
+    description = _description(folder / DESCRIPTION)
+    mapped = {}
+    for key in (f"{split}_{field}" for split in Content._fields for field in Arrays._fields):
+        path = folder / f"{key}.npy"
+        try:
+            mapped[key] = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (FileNotFoundError, EOFError, ValueError) as error:
+            raise DataError(f"{path} cannot be read: {error}") from error
+    train, test = (Arrays(mapped[f"{split}_image"], mapped[f"{split}_label"]) for split in Content._fields)
+    content = Content(train, test)
+    try:
+        sha256 = verify(source, content, where=str(folder))
+    except DataError as damage:
+        raise DataError(f"{damage}{_culprit(description, content)}") from damage
+    if sha256 != description["sha256"]:
+        raise DataError(f"{folder}: SHA-256 {sha256}, expected {description['sha256']}{_culprit(description, content)}")
+    return content, sha256
+
+
+def write(folder: Path, source: Source, content: Content) -> None:
+    """Verify the content and write it, all or nothing. Where another process was faster, its files stay.
+
+    Raises:
+        DataError: the content is not what is registered.
+        OSError: the folder cannot be written; the sentence names it.
+    """
+    sha256 = verify(source, content, where=f"new cache {folder}")
+    description = {
+        "name": source.name,
+        "version": source.version,
+        "sha256": sha256,
+        "classes": source.classes,
+        "arrays": {key: fingerprint(array) for key, array in arrays(content)},
+    }
+    unfinished = folder.with_name(f".{folder.name}-{uuid.uuid4().hex}")
+    try:
+        unfinished.mkdir(parents=True)
+        for key, array in arrays(content):
+            np.save(unfinished / f"{key}.npy", array)
+        (unfinished / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n")
+        _publish(unfinished, folder)
+    except OSError as error:
+        raise OSError(
+            f"the cache folder {folder.parent} cannot be written ({error.strerror or error}): make room there, "
+            "or name another folder in HWR_CACHE_DIR"
+        ) from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def remove(folder: Path) -> None:
+    """Remove a damaged cache. Raises OSError, naming the folder, where that is not allowed."""
+    aside = folder.with_name(f".{folder.name}-{uuid.uuid4().hex}")
+    try:
+        folder.rename(aside)
+    except FileNotFoundError:
+        return  # another process removed it
+    except OSError as error:
+        raise OSError(f"the damaged cache {folder} cannot be removed ({error.strerror}): remove it by hand") from error
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _publish(unfinished: Path, folder: Path) -> None:
+    """The one step that makes the files visible."""
+    try:
+        unfinished.rename(folder)
+    except OSError:
+        if not (folder / DESCRIPTION).exists():
+            raise
+
+
+def _description(path: Path) -> dict:
+    """The parsed description. Raises DataError if it is missing or not ours."""
+    try:
+        description = json.loads(path.read_text())
+        if isinstance(description["sha256"], str) and isinstance(description["arrays"], dict):
+            return description
+        raise ValueError("wrong types")
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path} cannot be read: {error!r}") from error
+
+
+def _culprit(description: dict, content: Content) -> str:
+    """Which files differ from the description, as the end of a sentence."""
+    changed = [f"{key}.npy" for key, array in arrays(content) if fingerprint(array) != description["arrays"].get(key)]
+    return f" (changed: {', '.join(changed)})" if changed else ""

@@ -1,0 +1,95 @@
+"""What a data set holds, before it is split: its type, its digest, its moments. Reads and writes no files."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from hwr_jax.data.sources import IMAGE_SHAPE, Source
+from hwr_jax.errors import DataError
+from hwr_jax.types import Arrays
+
+HISTOGRAM_PIXELS = 1 << 16  # at a time: bincount turns its input into int64, and this much stays in the CPU's cache
+
+
+class Content(NamedTuple):
+    """All examples in canonical order, the order of the original files."""
+
+    train: Arrays  # image uint8 [N, 28, 28, 1], label int32 [N]; validation is still in here
+    test: Arrays
+
+
+def arrays(content: Content) -> Iterator[tuple[str, np.ndarray]]:
+    """The four arrays with their names: train_image, train_label, test_image, test_label."""
+    for split, pair in zip(content._fields, content, strict=True):
+        for field, array in zip(pair._fields, pair, strict=True):
+            yield f"{split}_{field}", array
+
+
+def fingerprint(array: np.ndarray) -> str:
+    """SHA-256 of the elements, in C order, little endian. Hexadecimal."""
+    return hashlib.sha256(np.ascontiguousarray(array, array.dtype.newbyteorder("<"))).hexdigest()
+
+
+def digest(name: str, content: Content) -> str:
+    """The content digest: the same for the same examples in the same order, whatever files they came from.
+
+    It is the SHA-256 of this text, each line ending with a line feed: first the data set's name, then for train_image,
+    train_label, test_image and test_label `<array> <dtype> <shape joined by x> <fingerprint>`, for example
+    `test_label int32 10000 5d…`.
+    """
+    lines = [name]
+    for key, array in arrays(content):
+        lines.append(f"{key} {array.dtype.name} {'x'.join(map(str, array.shape))} {fingerprint(array)}")
+    return hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
+
+
+def verify(source: Source, content: Content, *, where: str) -> str:
+    """Check shapes, dtypes, sizes, labels and the registered digest; returns the digest.
+
+    Raises:
+        DataError: the sentence begins with `where`.
+    """
+    sizes = (source.train_examples, source.test_examples)
+    for (split, pair), examples in zip(content._asdict().items(), sizes, strict=True):
+        for field, shape, dtype in (("image", (examples, *IMAGE_SHAPE), np.uint8), ("label", (examples,), np.int32)):
+            array = getattr(pair, field)
+            if array.shape != shape or array.dtype != dtype:
+                raise DataError(
+                    f"{where}: {split} {field} is {array.dtype}{list(array.shape)}, "
+                    f"expected {np.dtype(dtype)}{list(shape)}"
+                )
+        check_labels(pair.label, len(source.classes), where=f"{where}: {split}")
+    sha256 = digest(source.name, content)
+    if source.sha256 not in (None, sha256):
+        raise DataError(f"{where}: the content of {source.name} has SHA-256 {sha256}, expected {source.sha256}")
+    return sha256
+
+
+def check_labels(label: np.ndarray, classes: int, *, where: str) -> None:
+    """Raises DataError unless 0 <= label < classes."""
+    wrong = np.flatnonzero((label < 0) | (label >= classes))
+    if wrong.size:
+        raise DataError(f"{where}: label {wrong[0]} is {label[wrong[0]]}, expected 0 to {classes - 1}")
+
+
+def moments(image: np.ndarray) -> tuple[float, float]:
+    """Mean and standard deviation of all pixels on the scale 0..1, exact up to the last rounding.
+
+    The sums are integers over the histogram, so neither the order nor the precision of a summation matters.
+
+    Args:
+        image: uint8, any shape, at least one pixel.
+    """
+    pixels = image.reshape(-1)
+    histogram = np.zeros(256, np.int64)
+    for start in range(0, pixels.size, HISTOGRAM_PIXELS):
+        histogram += np.bincount(pixels[start : start + HISTOGRAM_PIXELS], minlength=256)
+    count = pixels.size
+    total = sum(value * int(times) for value, times in enumerate(histogram))
+    squares = sum(value * value * int(times) for value, times in enumerate(histogram))
+    return total / (count * 255), math.sqrt(count * squares - total * total) / (count * 255)

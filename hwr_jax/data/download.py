@@ -1,0 +1,162 @@
+"""Downloads the original files. Owns the network: its time limits, its errors, and that a file is whole or not there.
+
+Knows no data set and reads no format.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import queue
+import threading
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hwr_jax.data.checksums import Registered
+from hwr_jax.data.progress import track
+from hwr_jax.data.sources import IDX_FILES
+from hwr_jax.errors import DataError, DataMissing
+
+if TYPE_CHECKING:
+    import requests
+
+CONNECT_S = 5.0  # to one address of a host
+STALL_S = 10.0  # between two pieces of a file
+ANSWER_S = 15.0  # until the first answer in all: names, every address of the host, the headers
+PIECE = 1 << 14  # bytes
+
+Say = Callable[[str], object]
+
+
+def fetch(
+    name: str,
+    files: Mapping[str, Registered],
+    folder: Path,
+    *,
+    say: Say,
+    base_url: str | None = None,
+    answer_s: float = ANSWER_S,
+    stall_s: float = STALL_S,
+) -> dict[str, Path]:
+    """Have the four IDX files of a data set in `folder`; those that are there and right are not downloaded again.
+
+    Args:
+        name: of the data set.
+        files: what is registered, by file name.
+        folder: where to put them.
+        say: takes one line.
+        base_url: replaces everything of the registered addresses up to the file name.
+        answer_s: seconds until the host must have answered.
+        stall_s: seconds without a byte after which a download is given up.
+
+    Returns:
+        The path for each key of `IDX_FILES`.
+
+    Raises:
+        DataMissing: a file cannot be had; the first failure ends the attempt, for the host is the same.
+        DataError: the host sent something else.
+        OSError: `folder` cannot be written.
+    """
+    paths = {}
+    for key, filename in IDX_FILES.items():
+        expected = files[filename]
+        paths[key] = folder / filename
+        if _is_whole(paths[key], expected):
+            continue
+        url = f"{base_url.rstrip('/')}/{filename}" if base_url else expected.url
+        try:
+            _download(url, expected, paths[key], say=say, answer_s=answer_s, stall_s=stall_s)
+        except _Unreachable as reason:
+            raise DataMissing(name, [f"download {url}: {reason}"]) from reason
+    return paths
+
+
+class _Unreachable(Exception):
+    """The file cannot be had; the text says why."""
+
+
+def _download(url: str, expected: Registered, path: Path, *, say: Say, answer_s: float, stall_s: float) -> None:
+    """One file, by way of a temporary one beside it."""
+    import requests
+
+    unfinished = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
+    text = f"Downloading {url} ({expected.size / 1e6:.1f} MB)"
+    digest, received = hashlib.sha256(), 0
+    try:
+        with _answer(url, answer_s=answer_s, stall_s=stall_s) as response:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pieces = track(response.iter_content(PIECE), text=text, total=expected.size, say=say, size=len)
+            with unfinished.open("wb") as file:
+                for piece in pieces:
+                    file.write(piece)
+                    digest.update(piece)
+                    received += len(piece)
+        if (received, digest.hexdigest()) != (expected.size, expected.sha256):
+            raise DataError(
+                f"the download {url} has {received} bytes and SHA-256 {digest.hexdigest()}, "
+                f"expected {expected.size} bytes and {expected.sha256}"
+            )
+        os.replace(unfinished, path)
+    except requests.RequestException as error:
+        raise _Unreachable(f"it broke off after {received} of {expected.size} bytes ({_reason(error)})") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _answer(url: str, *, answer_s: float, stall_s: float) -> requests.Response:
+    """The response, its body still to come.
+
+    It is awaited in a thread of its own because no time limit of requests covers the look-up of the host's name, and
+    its connect limit holds for each of the host's addresses in turn.
+    """
+    import requests
+
+    results: queue.Queue = queue.Queue()
+
+    def get() -> None:
+        try:
+            # identity: a server must not add a compression of its own, which requests would undo together with ours
+            headers = {"Accept-Encoding": "identity"}
+            results.put(requests.get(url, stream=True, timeout=(CONNECT_S, stall_s), headers=headers))
+        except Exception as error:  # noqa: BLE001 - handed over to the thread that waits
+            results.put(error)
+
+    threading.Thread(target=get, daemon=True).start()
+    try:
+        result = results.get(timeout=answer_s)
+    except queue.Empty:
+        raise _Unreachable(f"no connection (no answer within {answer_s:g} s)") from None
+    if isinstance(result, requests.RequestException):
+        raise _Unreachable(f"no connection ({_reason(result)})") from result
+    if isinstance(result, Exception):
+        raise result
+    if result.status_code != requests.codes.ok:
+        result.close()
+        raise _Unreachable(f"the server answered {result.status_code} {result.reason}")
+    return result
+
+
+def _reason(error: Exception) -> str:
+    """The innermost cause in a few words: requests wraps an error three times and prints addresses of objects."""
+    import requests
+
+    if isinstance(error, requests.Timeout):
+        return "timed out"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "the connection was closed"
+    inner: object = error
+    while isinstance(inner, BaseException):
+        following = getattr(inner, "reason", None) or inner.__cause__ or inner.__context__
+        if not isinstance(following, BaseException):
+            break
+        inner = following
+    return str(getattr(inner, "strerror", None) or inner).split(": ")[-1]
+
+
+def _is_whole(path: Path, expected: Registered) -> bool:
+    """Is the file there already, to the last bit?"""
+    if not path.is_file() or path.stat().st_size != expected.size:
+        return False
+    return hashlib.sha256(path.read_bytes()).hexdigest() == expected.sha256

@@ -1,0 +1,109 @@
+"""Where a data set comes from when it is not in the cache. Owns the order of the places; reads no format itself."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from hwr_jax.data import builders, cache, digits, download, idx, prepared
+from hwr_jax.data.checksums import registered
+from hwr_jax.data.content import Content, verify
+from hwr_jax.data.sources import IDX_FILES, Source
+from hwr_jax.errors import DataError, DataMissing
+
+Say = Callable[[str], object]
+
+
+def find(
+    source: Source,
+    cached: Path,
+    *,
+    data_dir: str | Path | None,
+    manual_dir: str | Path | None,
+    cache_dir: str | Path | None,
+    say: Say,
+) -> Content:
+    """Try the TFDS folder, the manual folder and the download, in this order.
+
+    What a manual folder or the download gives is left in the TFDS folder too.
+
+    Args:
+        source: the data set.
+        cached: where the cache would have been.
+        data_dir, manual_dir, cache_dir, say: as in `load`.
+
+    Raises:
+        DataMissing: it is nowhere.
+        DataError: it is somewhere, but damaged.
+    """
+    if source.name == "digits":
+        return digits.make(source)
+    tfds_dir = prepared.root(data_dir)
+    tried = [f"cache {cached}: not there"]
+    places = (
+        lambda: prepared.read(tfds_dir, source, say=say),
+        lambda: _keep(_manual(source, manual_dir), source, tfds_dir, say),
+        lambda: _keep(_downloaded(source, cache.root(cache_dir) / "downloads", say), source, tfds_dir, say),
+    )
+    for place in places:
+        try:
+            return place()
+        except DataMissing as missing:
+            tried += missing.tried
+    raise DataMissing(source.name, tried)
+
+
+def variable(source: Source) -> str:
+    """The environment variable that names the manual folder of a data set: HWR_MNIST_DIR."""
+    return f"HWR_{re.sub('[^A-Z0-9]', '_', source.name.upper())}_DIR"
+
+
+def _manual(source: Source, manual_dir: str | Path | None) -> Content:
+    """The original files in a folder of the user's. Only a folder that was given as an argument must be complete."""
+    named = manual_dir or os.environ.get(variable(source))
+    if not named:
+        raise DataMissing(source.name, [f"manual folder {variable(source)}: not set"])
+    folder = Path(named).expanduser()
+    paths: dict[str, Path] = {}
+    for key, name in IDX_FILES.items():
+        path = next((folder / each for each in (name, name.removesuffix(".gz")) if (folder / each).is_file()), None)
+        if path is None and manual_dir:
+            raise DataError(f"the manual folder {folder} has no {name}")
+        if path is None:
+            raise DataMissing(source.name, [f"manual folder {folder} ({variable(source)}): no {name}"])
+        paths[key] = path
+    return _read(paths, source)
+
+
+def _downloaded(source: Source, folder: Path, say: Say) -> Content:
+    """The original files, downloaded now or before."""
+    files = registered(source.name)
+    if not files:
+        raise DataMissing(source.name, ["download: tensorflow-datasets, which registers the address, is not installed"])
+    return _read(download.fetch(source.name, files, folder / source.name, say=say), source)
+
+
+def _read(paths: Mapping[str, Path], source: Source) -> Content:
+    content = idx.read(paths, source, registered(source.name))
+    if source.sha256 is None and any(path.suffix != ".gz" for path in paths.values()):
+        raise DataError(f"{paths['train_image'].parent}: files of {source.name} can be verified only as .gz")
+    verify(source, content, where=str(paths["train_image"].parent))
+    return content
+
+
+def _keep(content: Content, source: Source, data_dir: Path, say: Say) -> Content:
+    """Leave the content in the TFDS folder, if that is possible; say so in one line if it is not."""
+    folder = prepared.folder(data_dir, source)
+    if folder.exists():
+        say(f"The TFDS folder {folder} cannot be read here and is left as it is.")
+    elif not builders.can_write():
+        say(f"Not left in the TFDS folder {folder}: ArrayRecord cannot be written on this machine.")
+    else:
+        try:
+            builders.prepare(source, content, data_dir, say=say)
+        except OSError as error:
+            if not folder.exists():  # else another process was faster, which is as good
+                say(f"Not left in the TFDS folder {folder}: {str(error.strerror or error).rstrip('.')}.")
+    return content

@@ -1,0 +1,40 @@
+"""One way to show progress: a bar on a terminal, one plain line everywhere else."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def track(
+    items: Iterable[T],
+    *,
+    text: str,
+    total: int,
+    say: Callable[[str], object],
+    size: Callable[[T], int] = lambda item: 1,
+) -> Iterator[T]:
+    """Pass `items` on while showing how far they are.
+
+    Args:
+        items: whatever is worked through.
+        text: what is being done.
+        total: the sum of `size` over all items.
+        say: takes the plain line.
+        size: how much one item counts.
+    """
+    if not sys.stderr.isatty():
+        say(text)
+        yield from items
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(text, total=total)
+        for item in items:
+            yield item
+            bar.advance(task, size(item))

@@ -1,0 +1,47 @@
+"""The errors a user can cause, and the exit code each ends a command with. Owns the table; raises nothing itself.
+
+An error message is one sentence that names what is wrong and what is allowed. Anything that is not in this table is a
+defect of ours: it ends with `INTERNAL` and a traceback.
+"""
+
+DONE = 0
+WRONG_CONFIG = 64  # wrong flag or config
+NOT_FINITE = 65  # the loss is not finite
+BAD_DATA = 66  # data missing or bad
+INTERNAL = 70
+OUT_OF_MEMORY = 71
+INPUT_OUTPUT = 74  # a file or folder cannot be read or written
+INTERRUPTED = 130  # SIGINT, after saving
+TERMINATED = 143  # SIGTERM, after saving
+
+
+class ConfigError(ValueError):
+    """A flag or config value is wrong: the message names the key, the value and the allowed set."""
+
+
+class DataError(ValueError):
+    """Data is missing or bad: the message names the file and the reason."""
+
+
+class DataMissing(DataError):
+    """A data set is nowhere to be found. `tried` has one line for each place: where, and why it is not there."""
+
+    def __init__(self, name, tried):
+        self.tried = tuple(tried)
+        super().__init__(f"the data set {name} is nowhere to be found; tried: {'; '.join(self.tried)}")
+
+
+class RunFolderError(OSError):
+    """A run folder cannot be used: the message names the folder and what to do."""
+
+
+class NotFiniteError(FloatingPointError):
+    """The loss became NaN or infinite: the message names the step and the seed."""
+
+
+class Stopped(Exception):
+    """A signal ended training after the state was saved; `code` is the exit code (130 or 143)."""
+
+    def __init__(self, code, message):
+        super().__init__(message)
+        self.code = code

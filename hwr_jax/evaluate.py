@@ -1,0 +1,88 @@
+"""Evaluates a trained run: `python -m hwr_jax.evaluate --workdir=runs/cnn` reproduces its test numbers to the digit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from absl import flags
+
+from hwr_jax import command, errors
+
+USAGE = """\
+Evaluates a trained run on any split of its data set, or of another one, with the training standardisation.
+
+    python -m hwr_jax.evaluate --workdir=runs/cnn [--dataset=digits] [--split=validation] [--checkpoint=best] [--seed=0]
+"""
+
+_WORKDIR = flags.DEFINE_string("workdir", None, "The run folder (required).")
+_DATASET = flags.DEFINE_string("dataset", None, "Data set; default: the one of the run.")
+_SPLIT = flags.DEFINE_enum("split", "test", ["train", "validation", "test"], "Which part of the data set.")
+_CHECKPOINT = flags.DEFINE_enum("checkpoint", None, ["last", "best"], "Which state; default: as the run's config says.")
+_SEED = flags.DEFINE_integer("seed", None, "One seed of the run; default: all.")
+_FORMAT = flags.DEFINE_enum("format", "table", ["table", "json"], "How the results are printed.")
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of tensorflow-datasets; default: TFDS_DATA_DIR or its own.")
+
+
+def main(argv: list[str]) -> int:
+    """Prints the metrics of the chosen states; returns the exit code."""
+    if argv:
+        raise errors.ConfigError(f"{argv[0]!r} is no flag: a flag is --name=value")
+    if not _WORKDIR.value:
+        raise errors.ConfigError("--workdir is missing: name a run folder, such as --workdir=runs/cnn")
+    from hwr_jax import console, evaluation, predictor, programs, run_folder
+    from hwr_jax.data import cache
+
+    folder = Path(_WORKDIR.value)
+    config = run_folder.read_config(folder)  # before the heavy work: a wrong folder is told at once
+    programs.cache_compilations(cache.default_cache_dir())
+    screen = console.make_console(stderr=_FORMAT.value == "json")
+    model = predictor.load(folder, which=_CHECKPOINT.value or "", seed=_SEED.value, say=screen.print)
+    dataset = _load(config, model.facts, screen.print)
+    arrays = getattr(dataset, _SPLIT.value)
+    scores = evaluation.scores(arrays, model.outputs(arrays))
+    facts = {
+        "dataset": dataset.name,
+        "split": _SPLIT.value,
+        "examples": len(arrays.label),
+        "trained_on": model.facts["name"],
+        "checkpoint": _CHECKPOINT.value or config.eval.checkpoint,
+        "seeds": model.seeds,
+    }
+    if _FORMAT.value == "json":
+        print(json.dumps({**facts, **scores}, indent=2))
+        return errors.DONE
+    screen.print(
+        f"{folder} ({console.trained_on(model.facts['name'])}; {facts['checkpoint']} state, seeds {model.seeds}) on "
+        f"{dataset.name} {_SPLIT.value} ({facts['examples']:,} images):"
+    )
+    screen.print(console.results_table(scores))
+    return errors.DONE
+
+
+def _load(config, facts: dict, say):
+    """Loads the data set that is asked for; that of the run must be what it was."""
+    from hwr_jax import data
+
+    name = _DATASET.value or config.data.name
+    own = name == config.data.name
+    dataset = data.load(
+        name,
+        validation_examples=config.data.validation_examples if own else None,
+        data_dir=_DATA_DIR.value,
+        manual_dir=config.data.manual_dir or None if own else None,
+        say=say,
+    )
+    if own and dataset.sha256 != facts["sha256"]:
+        raise errors.DataError(
+            f"{name} has changed since this run was trained: SHA-256 {dataset.sha256}, then {facts['sha256']}"
+        )
+    if len(dataset.classes) != len(facts["classes"]):
+        raise errors.ConfigError(
+            f"--dataset={name} has {len(dataset.classes)} classes, this model {len(facts['classes'])}: they must agree"
+        )
+    return dataset
+
+
+if __name__ == "__main__":
+    command.run(main, usage=USAGE)

@@ -1,0 +1,134 @@
+"""From grey values to ink. Owns polarity, the paper's brightness and the threshold.
+
+Does not read files (`picture.py`), does not decide which marks form the digit (`marks.py`), and knows nothing of 28x28
+(`preprocess.py`). Lengths are shares of the picture, so the same drawing gives the same ink at any resolution.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwr_jax.errors import DataError
+from hwr_jax.marks import digit_mask
+
+WORK_PX = 640  # larger pictures are averaged down to this longer side: a pen line on a full page stays 2 pixels wide
+POLARITY_PX = 48  # polarity is a property of large areas
+PAPER_PX = 96  # the paper's brightness varies slowly
+OUTLINE_SHARE = 1 / 14  # width of the outline that shows paper, as a share of the shorter side: half of MNIST's margin
+STROKE_SHARE = 0.35  # no stroke is wider than this share of the shorter side; wider dark areas are shadow or table
+MAX_INK_SHARE = 0.6  # no digit covers more of its picture; MNIST's cover at most 45 % of 28x28
+MIN_CONTRAST = 0.06  # less than this share of the paper's brightness is texture, not ink
+NOISE_FACTOR = 4.0  # ink differs from the paper by more than this many standard deviations of the paper
+WEAK, STRONG = 0.3, 0.55  # of the ink's full contrast: a mark is ink where above WEAK, if somewhere above STRONG
+
+
+def ink_of(grey: np.ndarray) -> np.ndarray:
+    """The ink of the one digit in a picture, with soft edges.
+
+    Polarity first (`is_light_on_dark`); then contrast, the share of light that a pixel lacks against the paper around
+    it, in which shadows cancel; then hysteresis between `WEAK` and `STRONG` of the ink's full contrast; last, ruled
+    lines, page edges, frames and specks are removed (`marks.digit_mask`).
+
+    Args:
+        grey: [h, w] in 0..255, 0 = black, 255 = white.
+
+    Returns:
+        float32 [h', w'] in 0..1, 0 = paper, 1 = ink; the size of `grey`, or its longer side reduced to `WORK_PX`.
+
+    Raises:
+        DataError: nothing stands out from the paper.
+
+    Source: a threshold relative to the surroundings' brightness and contrast, as in Sauvola and Pietikainen 2000,
+    "Adaptive document image binarization".
+    """
+    grey = shrink(np.asarray(grey, np.float32), WORK_PX)
+    contrast, noise = paper_contrast(255 - grey if is_light_on_dark(grey) else grey)
+    floor = max(MIN_CONTRAST, NOISE_FACTOR * noise)
+    if contrast.max() <= floor:
+        raise DataError(f"no ink in the picture: no mark differs from the paper by more than {floor:.0%} of its brightness")
+    full = float(np.percentile(contrast[contrast > max(floor, _otsu(contrast))], 90))
+    weak = contrast > max(WEAK * full, floor)
+    mask = digit_mask(weak, contrast > STRONG * full, contrast)
+    soft = np.clip((contrast - 2 * noise) / (full - 2 * noise), 0, 1)
+    return np.where(mask, soft, 0).astype(np.float32)
+
+
+def is_light_on_dark(grey: np.ndarray) -> bool:
+    """The rule of polarity: the outline shows the paper, and the ink is what differs from it most.
+
+    The paper is the median along the picture's outline. If what differs from it (in squared difference) is lighter, the
+    writing is light on dark. But if that covers most of the picture or contains a square wider than any stroke, the
+    outline was not paper (a table around a sheet, a shadow, a frame); then each pixel is compared with the median of
+    its surroundings instead.
+
+    grey [h, w] in 0..255 -> bool.
+    """
+    from scipy import ndimage
+
+    thumbnail = shrink(grey, POLARITY_PX)
+    side = min(thumbnail.shape)
+    margin = max(1, round(OUTLINE_SHARE * side))
+    outline = np.ones(thumbnail.shape, bool)
+    outline[margin:-margin, margin:-margin] = False
+    difference = thumbnail - np.median(thumbnail[outline])
+    is_light = bool((np.sign(difference) * difference**2).sum() > 0)
+    writing = difference if is_light else -difference
+    writing = writing > writing.max() / 2
+    square = np.ones((max(2, round(STROKE_SHARE * side)),) * 2, bool)
+    if writing.mean() < MAX_INK_SHARE and not ndimage.binary_erosion(writing, square).any():
+        return is_light
+    surroundings = ndimage.median_filter(thumbnail, size=max(3, round(0.6 * side)), mode="nearest")
+    return bool((thumbnail - surroundings).sum() > 0)
+
+
+def paper_contrast(grey: np.ndarray) -> tuple[np.ndarray, float]:
+    """How much darker than the paper each pixel is, and the paper's noise. For dark ink on light paper.
+
+    The paper is the morphological closing with a square wider than any stroke, so larger dark areas count as paper.
+
+    Args:
+        grey: float32 [h, w] in 0..255.
+
+    Returns:
+        float32 [h, w] in 0..1, 0 = paper, 1 = no light; and the standard deviation of it on blank paper.
+    """
+    from scipy import ndimage
+
+    thumbnail = shrink(grey, PAPER_PX)
+    size = max(3, round(STROKE_SHARE * min(thumbnail.shape)))
+    smooth = ndimage.median_filter(thumbnail, size=3, mode="nearest")
+    paper = ndimage.grey_closing(smooth, size=(size, size), mode="nearest")
+    paper = _resize(ndimage.gaussian_filter(paper, size / 8, mode="nearest"), grey.shape)
+    lack = 1 - grey / np.maximum(paper, 1)
+    level = np.median(lack)
+    noise = 1.4826 * float(np.median(np.abs(lack - level)))  # of a normal distribution; ink is the smaller part
+    return np.clip(lack - level, 0, 1), noise
+
+
+def shrink(grey: np.ndarray, longer_px: int) -> np.ndarray:
+    """Average so that the longer side is at most `longer_px`. float32 [h, w] -> float32 [h', w']."""
+    scale = longer_px / max(grey.shape)
+    if scale >= 1:
+        return grey
+    return _resize(grey, (max(1, round(grey.shape[0] * scale)), max(1, round(grey.shape[1] * scale))))
+
+
+def _resize(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Average when shrinking, interpolate linearly when enlarging. float32 [h, w] -> float32 [*shape]."""
+    from PIL import Image
+
+    if values.shape == tuple(shape):
+        return values
+    kernel = Image.Resampling.BOX if shape[0] < values.shape[0] else Image.Resampling.BILINEAR
+    return np.asarray(Image.fromarray(values).resize(shape[::-1], kernel))
+
+
+def _otsu(contrast: np.ndarray) -> float:
+    """The threshold that best splits values in 0..1 into two classes (Otsu 1979), to 1/256."""
+    counts, edges = np.histogram(contrast, bins=256, range=(0, 1))
+    middle = (edges[:-1] + edges[1:]) / 2
+    below, total = np.cumsum(counts), counts.sum()
+    mass_below, mass = np.cumsum(counts * middle), (counts * middle).sum()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        between = (mass * below / total - mass_below) ** 2 / (below * (total - below))
+    return float(edges[1:][np.argmax(np.nan_to_num(between, posinf=0))])

@@ -1,0 +1,132 @@
+"""Trains what a config describes: `python -m hwr_jax.main --config=configs/cnn.py [--config.seeds=5] [--workdir=...]`."""
+
+from __future__ import annotations
+
+import json
+import time
+
+STARTED = time.perf_counter()  # before the heavy imports: they are part of the run's time
+
+from pathlib import Path  # noqa: E402
+
+from absl import flags  # noqa: E402
+from ml_collections import config_flags  # noqa: E402
+
+from hwr_jax import command, errors  # noqa: E402
+
+USAGE = """\
+Trains, evaluates and saves what a config describes, and leaves a run folder. The same command again goes on where an
+interrupted run stopped. Any key of the config is set by --config.KEY=VALUE (see configs/base.py).
+
+    python -m hwr_jax.main --config=configs/cnn.py --config.seeds=5 --workdir=runs/cnn5
+"""
+
+_CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment: FILE.py or FILE.py:VARIANT.", lock_config=True)
+_WORKDIR = flags.DEFINE_string("workdir", None, "Run folder; default: runs/<config name>.")
+_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Remove the run that is in the folder, and start afresh.")
+_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of tensorflow-datasets; default: TFDS_DATA_DIR or its own.")
+_DEVICES = flags.DEFINE_integer("devices", 0, "How many devices share a batch; 0: all.", lower_bound=0)
+
+
+def main(argv: list[str]) -> int:
+    """Runs the job; returns the exit code."""
+    if argv:
+        raise errors.ConfigError(f"{argv[0]!r} is no flag: a flag is --name=value")
+    from hwr_jax import console
+    from hwr_jax.signals import Signals
+
+    screen = console.make_console()
+    with Signals() as signals:
+        path, config, dataset = _config_and_data(screen.print)
+        folder = Path(_WORKDIR.value or f"runs/{_run_name(path)}")
+        summary = _train(config, dataset, folder, screen, signals)
+    trained = console.trained_on(summary["dataset"])
+    screen.print(f"\nTest results on {summary['dataset']} ({summary['examples']['test']:,} images; {trained}):")
+    screen.print(console.results_table(summary["test"]))
+    screen.print(f"Run folder: {folder}")
+    mean = summary["test"]["accuracy"]["mean"]
+    last = {"dataset": summary["dataset"], "test_accuracy": mean, "seeds": len(summary["seeds"]), "workdir": str(folder)}
+    print(json.dumps(last), flush=True)
+    return errors.DONE
+
+
+def _run_name(path: str) -> str:
+    """The default run's name: of configs/cnn.py it is cnn, of configs/cnn.py:smoke cnn-smoke."""
+    name, _, variant = path.partition(":")
+    return Path(name).stem + (f"-{variant}" if variant else "")
+
+
+def _config_and_data(say):
+    """Returns the config file that counts, its checked config and its data: the fallback's where the data is missing."""
+    from hwr_jax import config as configs
+    from hwr_jax import config_check, data
+
+    path, config = flags.FLAGS["config"].config_filename, _CONFIG.value
+    config_check.check(config)
+    try:
+        return path, config, _load_data(config, say)
+    except errors.DataMissing as missing:
+        if config.data.fallback == "none":
+            raise
+        other = str(Path(path.partition(":")[0]).with_name(f"{config.data.fallback}.py"))
+        say(_fallback_paragraph(config.data.name, missing, other))
+    variant = path.partition(":")[2]
+    path = f"{other}:{variant}" if variant else other
+    overrides = {k: v for k, v in flags.FLAGS["config"].override_values.items() if not k.startswith("data.")}
+    config = configs.load(path, overrides)
+    config_check.check(config)
+    return path, config, _load_data(config, say)
+
+
+def _load_data(config, say):
+    from hwr_jax import data
+
+    return data.load(
+        config.data.name,
+        validation_examples=config.data.validation_examples,
+        data_dir=_DATA_DIR.value,
+        manual_dir=config.data.manual_dir or None,
+        say=say,
+    )
+
+
+def _fallback_paragraph(name: str, missing: errors.DataMissing, other: str) -> str:
+    tried = "\n".join(f"  - {place}" for place in missing.tried)
+    bar = "!" * 100
+    return (
+        f"\n{bar}\n{name.upper()} COULD NOT BE HAD, SO THIS RUN TRAINS ON ANOTHER DATA SET: {other}\n"
+        f"The results below are not results on {name}. What was tried:\n{tried}\n"
+        f"To supply it: connect to the network, or put the four original files (train-images-idx3-ubyte.gz, ...) into a\n"
+        f"folder and name it by HWR_{name.upper()}_DIR=FOLDER or --config.data.manual_dir=FOLDER, or name a folder of\n"
+        f"tensorflow-datasets that holds it by --data_dir=FOLDER. --config.data.fallback=none makes this an error.\n{bar}\n"
+    )
+
+
+def _train(config, dataset, folder: Path, screen, signals) -> dict:
+    """Claims the run folder, trains what is left of the run, and returns its summary."""
+    from hwr_jax import programs, run_folder
+    from hwr_jax.data import cache
+
+    with run_folder.locked(folder):
+        status = run_folder.claim(folder, config, dataset, overwrite=_OVERWRITE.value)
+        if status == "finished":
+            screen.print(f"{folder} holds this run, finished: nothing was trained (--overwrite starts it afresh)")
+            return run_folder.read_json(folder, "summary.json")
+        from hwr_jax.run import make_run
+        from hwr_jax.train import train
+
+        programs.cache_compilations(cache.default_cache_dir())
+        run = make_run(config, dataset, devices=_DEVICES.value)
+        env = run_folder.environment(dataset, over_seeds=run.how, mesh_devices=int(run.sharding.mesh.devices.size))
+        if status == "new":
+            run_folder.begin(folder, config, env)
+        seeds = f"seeds {run.seeds[0]} to {run.seeds[-1]}" if len(run.seeds) > 1 else f"seed {run.seeds[0]}"
+        screen.print(
+            f"{config.model.name} on {dataset.name} {dataset.version} ({len(dataset.train.label):,} training images), "
+            f"{seeds}, {config.epochs} epochs, {env['mesh_devices']} x {env['devices'][0]}; run folder {folder}"
+        )
+        return train(run, folder, env=env, resume=status == "resume", screen=screen, signals=signals, started=STARTED)
+
+
+if __name__ == "__main__":
+    command.run(main, usage=USAGE)

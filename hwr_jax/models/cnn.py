@@ -1,0 +1,57 @@
+"""A plain convolutional network: convolutions with 2x2 max-pooling, one hidden dense layer, class scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+
+from hwr_jax.models.layers import Dropout, Norm, max_pool_2x2
+
+
+class CNN(nn.Module):
+    """LeNet's plan (LeCun et al. 1998) with today's parts.
+
+    Attributes:
+      classes: K.
+      features: channels of each convolution; every one is followed by a 2x2 max-pooling.
+      kernels_px: kernel side of each convolution, pixels; no padding.
+      dense: width of the hidden layer.
+      dropout: rate before the hidden and the output layer.
+      norm: 'none' or 'batch', after every convolution and the hidden layer.
+      activation, kernel_init, convolution: functions (see `layers` and `convolution`).
+      axis_name: the mapped axis over which the batch is split, if any.
+    """
+
+    classes: int
+    features: tuple[int, ...]
+    kernels_px: tuple[int, ...]
+    dense: int
+    dropout: float
+    norm: str
+    activation: Callable
+    kernel_init: Callable
+    convolution: Callable
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, image: jax.Array, train: bool = False) -> jax.Array:
+        """Maps images [B, H, W, 1] to logits [B, K]."""
+        x = image
+        for features, size in zip(self.features, self.kernels_px, strict=True):
+            x = nn.Conv(
+                features,
+                (size, size),
+                padding="VALID",
+                kernel_init=self.kernel_init,
+                conv_general_dilated_cls=lambda: self.convolution,
+            )(x)
+            # Pooling first gives the same values as after a monotone activation, at a quarter of its cost.
+            x = self.activation(Norm(self.norm, self.axis_name)(max_pool_2x2(x), train))
+        x = x.reshape(x.shape[0], -1)
+        x = Dropout(self.dropout, self.axis_name)(x, train)
+        x = nn.Dense(self.dense, kernel_init=self.kernel_init)(x)
+        x = self.activation(Norm(self.norm, self.axis_name)(x, train))
+        x = Dropout(self.dropout, self.axis_name)(x, train)
+        return nn.Dense(self.classes, kernel_init=self.kernel_init)(x)

@@ -1,0 +1,85 @@
+"""Layers and named choices that several models share: pooling, dropout, normalisation, activations, initialisers."""
+
+from __future__ import annotations
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.nn import initializers
+
+from hwr_jax import rng
+
+ACTIVATIONS = {
+    "relu": nn.relu,
+    "leaky_relu": nn.leaky_relu,
+    "elu": nn.elu,
+    "gelu": nn.gelu,
+    "silu": nn.silu,
+    "tanh": nn.tanh,
+    "sigmoid": nn.sigmoid,
+}
+
+INITIALIZERS = {
+    "lecun_normal": initializers.lecun_normal(),
+    "he_normal": initializers.he_normal(),
+    "he_uniform": initializers.he_uniform(),
+    "xavier_normal": initializers.xavier_normal(),
+    "xavier_uniform": initializers.xavier_uniform(),
+    "orthogonal": initializers.orthogonal(),
+    "normal": initializers.normal(0.05),
+    "zeros": initializers.zeros,
+}
+
+
+def max_pool_2x2(image: jax.Array) -> jax.Array:
+    """Maximum over 2x2 windows: [B, H, W, C] -> [B, H // 2, W // 2, C]; an odd last row or column is left out.
+
+    Reshape and maximum, for its gradient is deterministic on GPU, unlike that of `nn.max_pool` (select-and-scatter).
+    """
+    b, h, w, c = image.shape
+    image = image[:, : h // 2 * 2, : w // 2 * 2]
+    return image.reshape(b, h // 2, 2, w // 2, 2, c).max(axis=(2, 4))
+
+
+def batch_position(size: int, axis_name: str | None) -> jax.Array:
+    """Returns the positions int32 [size] of this device's examples in the global batch (under pmap or shard_map)."""
+    first = 0 if axis_name is None else lax.axis_index(axis_name) * size
+    return first + jnp.arange(size, dtype=jnp.int32)
+
+
+class Dropout(nn.Module):
+    """Dropout (Srivastava et al. 2014) with one key per example, so that the mask depends on the example's position
+    in the global batch and not on how many devices share the batch.
+
+    Attributes:
+      rate: probability that a value is dropped, 0 <= rate < 1; 0 is the identity.
+      axis_name: the mapped axis over which the batch is split, if any.
+    """
+
+    rate: float
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        if not train or self.rate == 0.0:
+            return x
+        keys = rng.per_example(self.make_rng("dropout"), batch_position(x.shape[0], self.axis_name))
+        keep = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - self.rate, x.shape[1:]))(keys)
+        return jnp.where(keep, x / (1 - self.rate), jnp.zeros_like(x))
+
+
+class Norm(nn.Module):
+    """The normalisation of one kind: 'none' or 'batch' (Ioffe & Szegedy 2015; statistics of the global batch)."""
+
+    kind: str
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        if self.kind == "none":
+            return x
+        return nn.BatchNorm(use_running_average=not train, momentum=0.9, epsilon=1e-5, axis_name=self.axis_name)(x)
+
+
+NORMS = ("none", "batch")

@@ -1,0 +1,140 @@
+"""The figures of a run, as PNG files. Owns what they look like; reads metrics.jsonl and arrays, computes no metric."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from hwr_jax import files, metrics, rng
+from hwr_jax.run import Run
+from hwr_jax.types import Arrays, Outputs, Tree
+
+SAMPLE = 64  # training images shown
+WORST = 36  # mistakes shown
+DPI = 110
+
+
+def draw_all(run: Run, params: Tree, outputs: list[Outputs], folder: Path) -> None:
+    """Draws every figure of a finished run into figures/.
+
+    Args:
+      run: the run.
+      params: of all seeds [S, ...]; the filters of the first seed are shown.
+      outputs: on the test set, per seed; the mistakes of the first seed are shown.
+      folder: the run folder.
+    """
+    figures = folder / "figures"
+    figures.mkdir(exist_ok=True)
+    title = f"{run.config.model.name} trained on {run.dataset.name}"
+    test, classes = run.dataset.test, run.dataset.classes
+    learning_curves(figures / "learning_curves.png", files.read_json_lines(folder / "metrics.jsonl"), title)
+    confusion = sum(metrics.confusion_matrix(np.asarray(test.label), o.pred, len(classes)) for o in outputs)
+    confusion_matrix(figures / "confusion_matrix.png", confusion, classes, title)
+    worst_mistakes(figures / "worst_mistakes.png", test, outputs[0], classes, f"{title}, seed {run.seeds[0]}")
+    training_images(figures / "training_images.png", run)
+    first_filters(figures / "first_filters.png", jax.tree.map(lambda x: np.asarray(x[0]), params))
+
+
+def _figure(width: float, height: float, **options: Any):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained", **options)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def learning_curves(path: Path, lines: list[dict[str, Any]], title: str) -> None:
+    """Draws loss and error rate over the epochs: mean over the seeds, and their range as a band."""
+    figure = _figure(9, 3.6)
+    loss, error = figure.subplots(1, 2)
+    for split, colour in (("train", "tab:blue"), ("validation", "tab:orange")):
+        rows = [line for line in lines if line["split"] == split]
+        epochs = [line["epoch"] for line in rows]
+        each = {
+            loss: np.array([line["per_seed"]["loss"] for line in rows]),
+            error: 100 * (1 - np.array([line["per_seed"]["accuracy"] for line in rows])),
+        }
+        for axes, values in each.items():
+            axes.plot(epochs, values.mean(1), color=colour, marker=".", label=split)
+            axes.fill_between(epochs, values.min(1), values.max(1), color=colour, alpha=0.2)
+    for axes, words in ((loss, "loss (nats)"), (error, "error rate (%)")):
+        axes.set(xlabel="epoch", ylabel=words, yscale="log" if axes is loss else "symlog")
+        axes.grid(alpha=0.3)
+        axes.legend()
+    figure.suptitle(title)
+    figure.savefig(path)
+
+
+def confusion_matrix(path: Path, confusion: np.ndarray, classes: tuple[str, ...], title: str) -> None:
+    """Draws the counts int [K, K] (row = label); the colour shows the mistakes only, for they are what one looks for."""
+    side = max(4.5, 0.45 * len(classes))
+    figure = _figure(side, side)
+    axes = figure.subplots()
+    mistakes = confusion * (1 - np.eye(len(classes), dtype=int))
+    axes.imshow(mistakes, cmap="Reds", vmin=0, vmax=max(1, mistakes.max()))
+    for row, column in np.ndindex(*confusion.shape):
+        if confusion[row, column]:
+            axes.text(column, row, str(confusion[row, column]), ha="center", va="center", fontsize=7)
+    ticks = range(len(classes))
+    axes.set(xlabel="prediction", ylabel="label", title=title, xticks=ticks, yticks=ticks)
+    axes.set_xticklabels(classes)
+    axes.set_yticklabels(classes)
+    figure.savefig(path)
+
+
+def worst_mistakes(path: Path, test: Arrays, outputs: Outputs, classes: tuple[str, ...], title: str) -> None:
+    """Draws the wrong predictions of the highest loss, each with label, prediction and confidence."""
+    label = np.asarray(test.label)
+    wrong = np.flatnonzero(outputs.pred != label)
+    wrong = wrong[np.argsort(-outputs.loss[wrong], kind="stable")][:WORST]
+    captions = [
+        f"#{i}: {classes[label[i]]}, read {classes[outputs.pred[i]]} ({outputs.prob[i].max():.0%})" for i in wrong
+    ]
+    _montage(path, test.image[wrong, :, :, 0], captions, f"Worst mistakes: {title} ({len(captions)} shown)", columns=6)
+
+
+def training_images(path: Path, run: Run) -> None:
+    """Draws training images as the model sees them: augmented, before the standardisation."""
+    image = np.asarray(run.dataset.train.image[:SAMPLE], np.float32) / 255
+    if run.recipe.augmented:
+        key = rng.stream(rng.root(run.seeds[0]), "figures")
+        keys = rng.per_example(key, np.arange(len(image), dtype=np.int32))
+        image = np.asarray(jax.jit(jax.vmap(run.recipe.augment))(keys, image))
+    names = [run.dataset.classes[i] for i in run.dataset.train.label[: len(image)]]
+    words = "augmented training images" if run.recipe.augmented else "training images (no augmentation)"
+    _montage(path, image[..., 0], names, f"{run.dataset.name}: {words}", columns=8)
+
+
+def first_filters(path: Path, params: Tree) -> None:
+    """Draws the kernels of the first convolution [h, w, 1, F]; of a model without one, the first matrix as images."""
+    kernels = [p for p in jax.tree.leaves(params) if p.ndim == 4 and p.shape[2] == 1]
+    if kernels:
+        filters = kernels[0][:, :, 0].transpose(2, 0, 1)
+    else:
+        dense = [p for p in jax.tree.leaves(params) if p.ndim == 2 and p.shape[0] == 28 * 28]
+        if not dense:
+            return
+        filters = dense[0].T[:SAMPLE].reshape(-1, 28, 28)
+    limit = float(np.abs(filters).max())
+    _montage(path, filters, None, "First-layer filters", columns=8, cmap="RdBu", vmin=-limit, vmax=limit)
+
+
+def _montage(path: Path, images: np.ndarray, captions: list[str] | None, title: str, *, columns: int, **look) -> None:
+    """Draws images [N, H, W] in a grid; without any, the title alone."""
+    rows = max(1, -(-len(images) // columns))
+    wide = captions is not None and any(len(c) > 4 for c in captions)
+    figure = _figure(columns * (1.75 if wide else 1.0), 0.6 + rows * (1.75 if wide else 1.2))
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    look = look or {"cmap": "gray_r"}
+    for i, axes in enumerate(grid):
+        axes.axis("off")
+        if i < len(images):
+            axes.imshow(images[i], **look)
+            if captions is not None:
+                axes.set_title(captions[i], fontsize=7)
+    figure.suptitle(title)
+    figure.savefig(path)

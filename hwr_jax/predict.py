@@ -1,0 +1,97 @@
+"""Reads pictures of one digit: `python -m hwr_jax.predict --workdir=runs/cnn IMAGE...`."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from typing import Any
+
+from absl import flags
+
+from hwr_jax import command, errors
+
+USAGE = """\
+Reads pictures of one character each: any size, dark on light or light on dark, PNG, JPEG, WebP, BMP, GIF, TIFF, PPM.
+With several seeds in the run the mean of their probabilities decides (--seed=N: one of them).
+
+    python -m hwr_jax.predict --workdir=runs/cnn photo.jpg scan.png
+"""
+ALTERNATIVES = 3  # next best classes that are listed
+
+_WORKDIR = flags.DEFINE_string("workdir", None, "The run folder (required).")
+_CHECKPOINT = flags.DEFINE_enum("checkpoint", None, ["last", "best"], "Which state; default: as the run's config says.")
+_SEED = flags.DEFINE_integer("seed", None, "One seed of the run; default: all, averaged.")
+_FORMAT = flags.DEFINE_enum("format", "table", ["table", "json", "csv"], "How the predictions are printed.")
+
+
+def main(argv: list[str]) -> int:
+    """Prints one prediction per image; returns the exit code: 66 if an image could not be read."""
+    if not _WORKDIR.value:
+        raise errors.ConfigError("--workdir is missing: name a run folder, such as --workdir=runs/cnn")
+    if not argv:
+        raise errors.ConfigError("no image is named: give one or more picture files after the flags")
+    from hwr_jax import console, predictor, programs
+    from hwr_jax.data import cache
+
+    screen = console.make_console(stderr=_FORMAT.value != "table")
+    programs.cache_compilations(cache.default_cache_dir())
+    model = predictor.load(_WORKDIR.value, which=_CHECKPOINT.value or "", seed=_SEED.value, say=screen.print)
+    names, images, unread = read_all(argv)
+    rows = read_out(names, model.predict(images), model.classes)
+    screen.print(f"{_WORKDIR.value}: {console.trained_on(model.facts['name'])}")
+    _print(rows, screen)
+    for problem in unread:
+        print(f"hwr_jax: {problem}", file=sys.stderr)
+    return errors.BAD_DATA if unread else errors.DONE
+
+
+def read_all(paths: list[str]):
+    """Reads pictures; returns (names, uint8 [N, 28, 28, 1], the sentences about those that could not be read)."""
+    import numpy as np
+
+    from hwr_jax.preprocess import digit_from_picture
+
+    names, images, unread = [], [], []
+    for path in paths:
+        try:
+            images.append(digit_from_picture(path))
+            names.append(path)
+        except errors.DataError as error:
+            unread.append(str(error))
+        except OSError as error:
+            unread.append(f"{path}: {error.strerror or error}")
+    return names, np.stack(images)[..., None] if images else np.zeros((0, 28, 28, 1), np.uint8), unread
+
+
+def read_out(names: list[str], prob, classes: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Returns per image {"image", "label", "confidence", "alternatives"} from probabilities [N, K]."""
+    rows = []
+    for name, p in zip(names, prob, strict=True):
+        order = (-p).argsort(kind="stable")
+        ranked = [{"label": classes[k], "confidence": round(float(p[k]), 6)} for k in order[: 1 + ALTERNATIVES]]
+        rows.append({"image": name, **ranked[0], "alternatives": ranked[1:]})
+    return rows
+
+
+def _print(rows: list[dict[str, Any]], screen) -> None:
+    def others(row):
+        return [f"{a['label']} {a['confidence']:.4f}" for a in row["alternatives"]]
+
+    if _FORMAT.value == "json":
+        print(json.dumps(rows, indent=2))
+    elif _FORMAT.value == "csv":
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(["image", "label", "confidence", "alternatives"])
+        writer.writerows([r["image"], r["label"], r["confidence"], "; ".join(others(r))] for r in rows)
+    else:
+        from rich.table import Table
+
+        table = Table("image", "label", "confidence", "alternatives")
+        for row in rows:
+            table.add_row(row["image"], row["label"], f"{row['confidence']:.4f}", ", ".join(others(row)))
+        screen.print(table)
+
+
+if __name__ == "__main__":
+    command.run(main, usage=USAGE)

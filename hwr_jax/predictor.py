@@ -1,0 +1,97 @@
+"""A trained model ready to read images: the one way that pictures, scans and exports get predictions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from hwr_jax import checkpoint, evaluation, run_folder, sharding
+from hwr_jax import programs as compiled
+from hwr_jax.errors import ConfigError, RunFolderError
+from hwr_jax.programs import Programs
+from hwr_jax.recipe import make_recipe
+from hwr_jax.types import Arrays, Outputs, Tree
+
+IMAGES_PER_CALL = 1000  # bounds the memory of a call, whatever the number of images
+
+
+class Predictor(NamedTuple):
+    """The chosen seeds of a run, with what is needed to use them."""
+
+    config: ConfigDict
+    facts: dict  # of the training data: name, version, sha256, classes, shape, examples, mean, std
+    seeds: list[int]
+    programs: Programs
+    params: Tree  # [S, ...]
+    model_state: Tree  # [S, ...]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The K class names."""
+        return tuple(self.facts["classes"])
+
+    def outputs(self, arrays: Arrays) -> list[Outputs]:
+        """Evaluates uint8 images [N, H, W, 1] with labels int32 [N]: per seed, loss, pred and prob."""
+        return evaluation.on_host(self.programs.predict(self.params, self.model_state, arrays))
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        """Returns class probabilities float32 [N, K] of images uint8 [N, H, W, 1] (0 = paper, 255 = ink).
+
+        Of several seeds: the mean of their probabilities.
+        """
+        parts = []
+        for first in range(0, len(images), IMAGES_PER_CALL):
+            part = np.asarray(images[first : first + IMAGES_PER_CALL])
+            outputs = self.outputs(Arrays(part, np.zeros(len(part), np.int32)))
+            parts.append(np.mean([o.prob for o in outputs], axis=0))
+        return np.concatenate(parts) if parts else np.zeros((0, len(self.classes)), np.float32)
+
+
+def load(workdir: str | Path, *, which: str = "", seed: int | None = None, say=print) -> Predictor:
+    """Loads a run's newest checkpoint that verifies.
+
+    Args:
+      workdir: the run folder.
+      which: 'last', 'best' (on validation) or '': what the run's config says.
+      seed: one of the run's seeds; None: all.
+      say: hears of checkpoints that cannot be used.
+
+    Raises:
+      ConfigError: no run folder, or no such seed or state.
+      RunFolderError: no checkpoint can be used.
+    """
+    folder = Path(workdir)
+    config = run_folder.read_config(folder)
+    facts = run_folder.read_json(folder, "environment.json")["dataset"]
+    recipe = make_recipe(
+        config, examples=facts["examples"]["train"], classes=len(facts["classes"]), mean=facts["mean"], std=facts["std"]
+    )
+    seeds = list(range(config.seed, config.seed + config.seeds))
+    if seed is not None and seed not in seeds:
+        raise ConfigError(f"--seed={seed} was not trained in {folder}: use one of {', '.join(map(str, seeds))}")
+    mesh = sharding.make_mesh(1, batch_size=config.batch_size)
+    programs = compiled.make_programs(
+        recipe,
+        mesh,
+        how=compiled.seeds_mode(config.over_seeds),
+        examples=facts["examples"]["train"],
+        shape=tuple(facts["shape"]),
+        eval_batch=config.eval.batch_size,
+    )
+    like = jax.eval_shape(programs.init, jnp.asarray(seeds, jnp.int32))
+    with checkpoint.Checkpoints(folder, read_only=True) as checkpoints:
+        step = checkpoints.newest(say)
+        if step is None:
+            raise RunFolderError(f"{folder} has no checkpoint that can be used: train it with `python -m hwr_jax.main`")
+        state = checkpoints.restore(step, checkpoint.like(like, sharding.replicated(mesh)))
+    params, model_state = evaluation.chosen(state, which or config.eval.checkpoint)
+    if seed is not None:
+        one = seeds.index(seed)
+        params, model_state = jax.tree.map(lambda x: x[one : one + 1], (params, model_state))
+        seeds = [seed]
+    return Predictor(config, facts, seeds, programs, params, model_state)

@@ -1,0 +1,120 @@
+"""The compiled programs of a run: the steps with a seed axis, jitted and placed on the mesh. Owns compilation."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+from jax.sharding import Mesh
+
+from hwr_jax import sharding, steps
+from hwr_jax.recipe import Recipe
+from hwr_jax.types import Arrays, Outputs, TrainState
+
+
+def cache_compilations(cache_dir: Path) -> None:
+    """Keeps compiled programs in `cache_dir`/xla/<kind of processor>, so that a second start does not compile."""
+    kind = hashlib.sha256(_processor().encode()).hexdigest()[:12]
+    jax.config.update("jax_compilation_cache_dir", str(cache_dir / "xla" / kind))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def _processor() -> str:
+    # A program compiled for one processor's instructions may crash on another (a home folder shared by machines).
+    try:
+        first = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
+        return "\n".join(line for line in first if line.startswith(("model name", "flags", "Features", "CPU part")))
+    except OSError:
+        return f"{platform.machine()} {platform.processor()} {os.name}"
+
+
+def seeds_mode(over_seeds: str) -> str:
+    """Resolves 'auto': 'map' on CPU, where vmap over convolutions is slow, 'vmap' on accelerators."""
+    if over_seeds != "auto":
+        return over_seeds
+    return "map" if jax.default_backend() == "cpu" else "vmap"
+
+
+class Programs(NamedTuple):
+    """Jitted functions of arrays with a leading seed axis [S]; the images are shared by the seeds."""
+
+    init: Callable[..., TrainState]  # (seed int32 [S])
+    order: Callable[..., jax.Array]  # (seed int32 [S], epoch) -> int32 [S, steps, B]
+    steps: Callable[..., TrainState]  # (donated state, training Arrays, order, count)
+    end_epoch: Callable[..., TrainState]  # (donated state, validation accuracy float32 [S])
+    predict: Callable[..., Outputs]  # (params, model_state, Arrays) -> [S, N, ...]
+
+
+def make_programs(recipe: Recipe, mesh: Mesh, *, how: str, examples: int, shape: tuple, eval_batch: int) -> Programs:
+    """Jits the steps for a mesh.
+
+    Args:
+      recipe: the run's functions.
+      mesh: see `sharding.make_mesh`.
+      how: 'map' or 'vmap' (see `steps.over_seeds`).
+      examples: training images.
+      shape: H, W, C.
+      eval_batch: images per evaluation batch; rounded up to a multiple of the devices.
+    """
+    place = sharding.over_data(mesh)
+    eval_batch = -(-eval_batch // mesh.devices.size) * mesh.devices.size
+
+    def seeds(function, *per_seed):
+        return steps.over_seeds(function, how)(*per_seed)
+
+    def init(seed):
+        return seeds(lambda s: steps.init_state(recipe, s, shape), seed)
+
+    def order(seed, epoch):
+        return seeds(lambda s: steps.epoch_order(recipe, s, epoch, examples), seed)
+
+    def run(state, arrays, order, count):
+        return seeds(lambda s, o: steps.train_steps(recipe, s, arrays, o, count, place=place), state, order)
+
+    def end_epoch(state, accuracy):
+        return seeds(steps.end_epoch, state, accuracy)
+
+    def predict(params, model_state, arrays):
+        def one(p, m):
+            return steps.predict(recipe, p, m, arrays, batch_size=eval_batch, place=place)
+
+        return seeds(one, params, model_state)
+
+    whole = sharding.replicated(mesh)
+    return Programs(
+        init=jax.jit(init, out_shardings=whole),
+        order=jax.jit(order, out_shardings=whole),
+        steps=jax.jit(run, donate_argnums=0, out_shardings=whole),
+        end_epoch=jax.jit(end_epoch, donate_argnums=0, out_shardings=whole),
+        predict=jax.jit(predict, out_shardings=whole),
+    )
+
+
+def compile_now(program: Callable, *args: Any) -> tuple[Callable, float]:
+    """Compiles a jitted function for these arguments (arrays or ShapeDtypeStructs); returns it and the seconds."""
+    start = time.perf_counter()
+    compiled = program.lower(*args).compile()
+    return compiled, time.perf_counter() - start
+
+
+def flops_per_image(recipe: Recipe, state: TrainState, rows: Arrays) -> float | None:
+    """Returns the floating-point operations of a training step per image, by XLA's own cost analysis.
+
+    Args:
+      recipe: the run's functions.
+      state: of one seed; shapes are enough.
+      rows: one batch; shapes are enough.
+    """
+
+    def step(state, rows):
+        return steps.train_step(recipe, state, rows)
+
+    analysis = jax.jit(step).lower(state, rows).cost_analysis()
+    return None if not analysis or "flops" not in analysis else analysis["flops"] / rows.label.shape[0]

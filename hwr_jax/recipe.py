@@ -1,0 +1,62 @@
+"""The recipe: a config turned, once, into pure functions. The config stops here; nothing below reads it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import optax
+
+from hwr_jax import augment, losses, models, optim
+from hwr_jax.errors import ConfigError
+
+
+class Recipe(NamedTuple):
+    """The static bundle of functions that a run is made of."""
+
+    model: models.Model
+    optimizer: optax.GradientTransformation
+    schedule: optax.Schedule  # step -> learning rate
+    augment: Callable[[jax.Array, jax.Array], jax.Array]  # (key [], image float32 [H, W, 1] in 0..1) -> the same
+    augmented: bool  # False: `augment` is the identity, and is left out
+    loss: Callable[[jax.Array, jax.Array], jax.Array]  # (logits [B, K], label [B]) -> nats [B], for training
+    mean: float  # of the training pixels, on the scale 0..1
+    std: float
+    batch_size: int
+    steps_per_epoch: int
+
+
+def make_recipe(config: Any, *, examples: int, classes: int, mean: float, std: float) -> Recipe:
+    """Makes the recipe of a (checked) config.
+
+    Args:
+      config: the resolved config.
+      examples: how many training images there are; the remainder of an epoch is dropped.
+      classes: K.
+      mean, std: of the training pixels on the scale 0..1.
+
+    Raises:
+      ConfigError: values that do not fit each other or the data.
+    """
+    if config.batch_size > examples:
+        raise ConfigError(
+            f"config.batch_size={config.batch_size} is more than the {examples} training images: use at most that many"
+        )
+    steps_per_epoch = examples // config.batch_size
+    schedule = optim.make_schedule(
+        config.schedule, peak=config.optim.learning_rate, epochs=config.epochs, steps_per_epoch=steps_per_epoch
+    )
+    return Recipe(
+        model=models.make(config.model, classes=classes),
+        optimizer=optim.make_optimizer(config.optim, schedule),
+        schedule=schedule,
+        augment=functools.partial(augment.affine, **config.augment.to_dict()),
+        augmented=any(config.augment.values()),
+        loss=functools.partial(losses.cross_entropy, smoothing=config.loss.label_smoothing),
+        mean=mean,
+        std=std,
+        batch_size=config.batch_size,
+        steps_per_epoch=steps_per_epoch,
+    )

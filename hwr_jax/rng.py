@@ -1,0 +1,26 @@
+"""Random keys: every draw is a pure function of (seed, stream, step). Owns the streams; draws nothing itself.
+
+No key is ever split and carried along, so a resumed run, a run on other devices and one seed of many draw the same
+numbers (JAX's default threefry generator gives the same bits for any sharding).
+"""
+
+from __future__ import annotations
+
+import jax
+
+STREAMS = {"init": 0, "order": 1, "augment": 2, "dropout": 3, "figures": 4}
+
+
+def root(seed: int) -> jax.Array:
+    """Returns the root key [] of a seed (0 <= seed < 2**31)."""
+    return jax.random.key(seed, impl="threefry2x32")
+
+
+def stream(key: jax.Array, name: str, step: jax.Array | int = 0) -> jax.Array:
+    """Returns the key [] of one stream at one step (for `order` the step is the epoch)."""
+    return jax.random.fold_in(jax.random.fold_in(key, STREAMS[name]), step)
+
+
+def per_example(key: jax.Array, position: jax.Array) -> jax.Array:
+    """Returns one key per example [B] from the positions int32 [B] in the global batch."""
+    return jax.vmap(lambda i: jax.random.fold_in(key, i))(position)

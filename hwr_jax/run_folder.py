@@ -1,0 +1,187 @@
+"""The run folder: its files, who may write in it, and whether it is new, to be resumed, finished or another's.
+
+Owns the identity of a run (config, dataset, code). Knows nothing of training.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+import hwr_jax
+from hwr_jax import config as configs
+from hwr_jax import files
+from hwr_jax.errors import ConfigError, RunFolderError
+from hwr_jax.types import Dataset
+
+FILES = ("config.json", "environment.json", "metrics.jsonl", "timing.jsonl", "predictions.npz", "summary.json")
+FOLDERS = ("manifests", "checkpoints", "quarantine", "tensorboard", "figures")
+SPLITS = ("train", "validation", "test")
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "ml-collections", "tensorflow-datasets", "numpy")
+
+
+def code_digest() -> str:
+    """Returns the SHA-256 of the package's own sources: the code version, with or without git."""
+    root = Path(hwr_jax.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def identity(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
+    """Returns what makes a run the run it is: two runs of the same identity compute the same."""
+    return {
+        "config": configs.flatten(config),
+        "dataset": {"name": dataset.name, "version": dataset.version, "sha256": dataset.sha256},
+        "code": {"version": hwr_jax.__version__, "sha256": code_digest()},
+    }
+
+
+def environment(dataset: Dataset, **more: Any) -> dict[str, Any]:
+    """Returns where a run happens: versions, devices, flags, git revision, command line, dataset."""
+    import jax
+
+    return {
+        "dataset": {
+            "name": dataset.name,
+            "version": dataset.version,
+            "sha256": dataset.sha256,
+            "classes": list(dataset.classes),
+            "shape": list(dataset.train.image.shape[1:]),
+            "examples": {s: len(getattr(dataset, s).label) for s in SPLITS},
+            "mean": dataset.mean,
+            "std": dataset.std,
+        },
+        "code": {"version": hwr_jax.__version__, "sha256": code_digest(), "git": _git_revision()},
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "versions": {"python": platform.python_version(), **{p: metadata.version(p) for p in PACKAGES}},
+        "platform": platform.platform(),
+        "cpu_count": os.cpu_count(),
+        "devices": [d.device_kind for d in jax.devices()],
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
+        **more,
+    }
+
+
+def _git_revision() -> str | None:
+    where = Path(hwr_jax.__file__).parent
+    try:
+        command = ["git", "-C", str(where), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Makes the folder if need be and holds it alone; a lock left by a killed process does not count.
+
+    Raises:
+      RunFolderError: another process trains in it, or it is a file.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise RunFolderError(f"--workdir={folder} is a file: name a folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "a") as lock:
+        try:
+            import fcntl
+
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except ImportError:
+            pass  # Windows: not locked
+        except BlockingIOError:
+            raise RunFolderError(f"another process is training in {folder}: wait for it or choose another --workdir") from None
+        yield
+
+
+def claim(folder: Path, config: ConfigDict, dataset: Dataset, *, overwrite: bool) -> str:
+    """Finds out what the (locked) folder is to this run: 'new', 'resume' or 'finished'.
+
+    Raises:
+      ConfigError: it holds another run (the differences are listed), or files that are no run.
+    """
+    if overwrite:
+        clear(folder)
+    if not (folder / "config.json").exists():
+        known = {*FILES, *FOLDERS, ".lock"}
+        strangers = [p.name for p in folder.iterdir() if p.name not in known and ".tmp-" not in p.name]
+        if strangers:
+            raise ConfigError(f"--workdir={folder} holds {strangers[0]!r}, no run: name a new or empty folder")
+        clear(folder)
+        return "new"
+    old, new = _read_identity(folder), identity(config, dataset)
+    changes = configs.difference(old, new)
+    if changes:
+        lines = "\n  ".join(changes)
+        raise ConfigError(
+            f"{folder} holds another run, and nothing in it was touched: choose another --workdir, or --overwrite to lose "
+            f"it; what differs (there -> here):\n  {lines}"
+        )
+    return "finished" if (folder / "summary.json").exists() else "resume"
+
+
+def _read_identity(folder: Path) -> dict[str, Any]:
+    config, env = read_config(folder), read_json(folder, "environment.json")
+    code = {k: env["code"][k] for k in ("version", "sha256")}
+    data = {k: env["dataset"][k] for k in ("name", "version", "sha256")}
+    return {"config": configs.flatten(config), "dataset": data, "code": code}
+
+
+def begin(folder: Path, config: ConfigDict, env: dict[str, Any]) -> None:
+    """Writes environment.json, then config.json: with the latter the folder is a run."""
+    files.write_json(folder / "environment.json", {**env, "resumed": []})
+    files.write_atomic(folder / "config.json", configs.to_json(config))
+
+
+def note_resume(folder: Path, env: dict[str, Any], step: int) -> None:
+    """Adds to environment.json that the run went on, from which step, and what of the environment differs."""
+    old = read_json(folder, "environment.json")
+    same = ("versions", "platform", "cpu_count", "devices", "xla_flags")
+    changed = configs.difference({k: old[k] for k in same}, {k: env[k] for k in same})
+    entry = {"step": step, "started": env["started"], "command": env["command"], "changed": changed}
+    files.write_json(folder / "environment.json", {**old, "resumed": [*old["resumed"], entry]})
+
+
+def read_config(folder: Path) -> ConfigDict:
+    """Returns the resolved config of a run. Raises ConfigError where the folder is no run."""
+    return configs.from_json(_read_text(folder, "config.json"))
+
+
+def read_json(folder: Path, name: str) -> dict[str, Any]:
+    """Returns a JSON file of a run. Raises ConfigError where it is not there, RunFolderError where it is damaged."""
+    text = _read_text(folder, name)
+    try:
+        return files.json.loads(text)
+    except ValueError as error:
+        raise RunFolderError(f"{folder / name} is damaged: {error}") from None
+
+
+def _read_text(folder: Path, name: str) -> str:
+    if not (folder / name).is_file():
+        what = "is not there" if not folder.exists() else f"has no {name}"
+        raise ConfigError(f"--workdir={folder} {what}: name a run folder that `python -m hwr_jax.main` wrote")
+    return (folder / name).read_text()
+
+
+def clear(folder: Path) -> None:
+    """Removes what a run writes, and nothing else."""
+    for name in FILES:
+        (folder / name).unlink(missing_ok=True)
+    for name in FOLDERS:
+        if (folder / name).exists():
+            shutil.rmtree(folder / name)

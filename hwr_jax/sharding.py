@@ -1,0 +1,45 @@
+"""Devices: the mesh ('seed', 'data') and where arrays lie on it. Only this file and `steps` know about devices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from hwr_jax.errors import ConfigError
+from hwr_jax.types import Tree
+
+
+def make_mesh(devices: int, *, batch_size: int) -> Mesh:
+    """Makes the mesh (1, devices): batches are split over all devices.
+
+    Args:
+      devices: how many to use; 0: all.
+      batch_size: B, over all devices.
+
+    Raises:
+      ConfigError: more devices than there are, or a batch that cannot be split over them.
+    """
+    available = jax.device_count()
+    used = devices or available
+    if not 1 <= used <= available:
+        raise ConfigError(f"--devices={devices} is not possible: this machine has {available}; use 1 to {available}, or 0")
+    if batch_size % used:
+        raise ConfigError(
+            f"config.batch_size={batch_size} cannot be split over {used} devices: use a multiple of {used}, or --devices=1"
+        )
+    return jax.make_mesh((1, used), ("seed", "data"), axis_types=(AxisType.Auto,) * 2, devices=jax.devices()[:used])
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+    """Returns the sharding of an array that every device holds whole."""
+    return NamedSharding(mesh, PartitionSpec())
+
+
+def over_data(mesh: Mesh) -> Callable[[Tree], Tree]:
+    """Returns the function that splits a batch's first axis over the devices (inside jit; the identity on one)."""
+    if mesh.devices.size == 1:
+        return lambda rows: rows
+    sharding = NamedSharding(mesh, PartitionSpec("data"))
+    return lambda rows: jax.lax.with_sharding_constraint(rows, sharding)

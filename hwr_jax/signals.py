@@ -1,0 +1,49 @@
+"""SIGTERM and SIGINT: asked for between dispatches while training, at once elsewhere; a second one ends at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from types import FrameType
+
+from hwr_jax.errors import INTERRUPTED, TERMINATED, Stopped
+
+CODES = {signal.SIGTERM: TERMINATED, signal.SIGINT: INTERRUPTED}
+
+
+class Signals:
+    """Installs the handlers while entered. `deferred = True` means: only note the signal, `raise_pending` tells."""
+
+    def __init__(self) -> None:
+        self.deferred = False
+        self._received: int | None = None
+
+    def __enter__(self) -> Signals:
+        if threading.current_thread() is threading.main_thread():
+            self._old = {number: signal.signal(number, self._handle) for number in CODES}
+        else:
+            self._old = {}
+        return self
+
+    def __exit__(self, *_) -> None:
+        for number, handler in self._old.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        if self._received is not None:
+            os._exit(CODES[signal.Signals(number)])
+        self._received = number
+        if not self.deferred:
+            self.raise_pending("stopped")
+
+    @property
+    def pending(self) -> bool:
+        """Whether a signal has come."""
+        return self._received is not None
+
+    def raise_pending(self, message: str) -> None:
+        """Raises Stopped with the signal's exit code if one has come."""
+        if self._received is not None:
+            number = signal.Signals(self._received)
+            raise Stopped(CODES[number], f"{number.name}: {message}")

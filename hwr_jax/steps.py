@@ -1,0 +1,187 @@
+"""The steps: pure functions of a recipe and a state, for one seed. Owns the order of one batch, end to end.
+
+`over_seeds` gives any of them a leading seed axis. Nothing here reads a config, a file or a clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import lax
+
+from hwr_jax import losses, rng
+from hwr_jax.models.layers import batch_position
+from hwr_jax.recipe import Recipe
+from hwr_jax.types import Arrays, Batch, Best, Outputs, Totals, TrainState, Tree
+
+
+def init_state(recipe: Recipe, seed: jax.Array, shape: tuple[int, int, int]) -> TrainState:
+    """Returns the state before the first step.
+
+    Args:
+      recipe: the run's functions.
+      seed: int32 [].
+      shape: H, W, C of an image.
+    """
+    key = rng.root(seed)
+    variables = dict(recipe.model.init(rng.stream(key, "init"), (1, *shape)))
+    params = variables.pop("params")
+    return TrainState(
+        step=jnp.int32(0),
+        params=params,
+        model_state=variables,
+        opt_state=recipe.optimizer.init(params),
+        key=key,
+        totals=no_totals(),
+        best=Best(jnp.float32(-1), jnp.int32(0), *jax.tree.map(jnp.zeros_like, (params, variables))),
+    )
+
+
+def no_totals() -> Totals:
+    """Returns the sums at the start of an epoch."""
+    return Totals(jnp.float32(0), jnp.int32(0), jnp.int32(0))
+
+
+def epoch_order(recipe: Recipe, seed: jax.Array, epoch: jax.Array, examples: int) -> jax.Array:
+    """Returns the rows of each batch of an epoch, int32 [steps, B]: a new permutation each epoch, remainder dropped."""
+    order = jax.random.permutation(rng.stream(rng.root(seed), "order", epoch), examples)
+    used = recipe.steps_per_epoch * recipe.batch_size
+    return order[:used].reshape(recipe.steps_per_epoch, recipe.batch_size)
+
+
+def prepare(recipe: Recipe, key: jax.Array, rows: Arrays, *, axis_name: str | None = None) -> Batch:
+    """Makes uint8 rows [B, H, W, 1] what the model sees in training: 0..1, augmented, standardised.
+
+    The augmentation's keys depend on the step (through `key`) and on each example's position in the global batch.
+    """
+    image = rows.image.astype(jnp.float32) / 255
+    if recipe.augmented:
+        keys = rng.per_example(key, batch_position(image.shape[0], axis_name))
+        image = jax.vmap(recipe.augment)(keys, image)
+    return Batch((image - recipe.mean) / recipe.std, rows.label)
+
+
+def train_step(recipe: Recipe, state: TrainState, rows: Arrays, *, axis_name: str | None = None) -> TrainState:
+    """Does one optimiser step on a batch.
+
+    Args:
+      recipe: the run's functions.
+      state: before the step.
+      rows: image uint8 [B, H, W, 1], label int32 [B].
+      axis_name: under `jax.pmap` or `jax.shard_map`, the axis over which the global batch is split in equal parts:
+        gradients, batch statistics and totals are then those of the global batch.
+    """
+    batch = prepare(recipe, rng.stream(state.key, "augment", state.step), rows, axis_name=axis_name)
+    rngs = {"dropout": rng.stream(state.key, "dropout", state.step)}
+
+    def loss_fn(params):
+        variables = {"params": params, **state.model_state}
+        logits, model_state = recipe.model.apply(variables, batch.image, train=True, rngs=rngs, axis_name=axis_name)
+        loss = recipe.loss(logits, batch.label)
+        return jnp.mean(loss), (loss, logits, model_state)
+
+    grads, (loss, logits, model_state) = jax.grad(loss_fn, has_aux=True)(state.params)
+    hits = jnp.sum(jnp.argmax(logits, -1).astype(jnp.int32) == batch.label, dtype=jnp.int32)
+    sums = Totals(jnp.sum(loss), hits, jnp.int32(loss.shape[0]))
+    if axis_name is not None:
+        grads = lax.pmean(grads, axis_name)
+        sums = lax.psum(sums, axis_name)
+    with jax.numpy_dtype_promotion("standard"):  # optax multiplies by int32 step counts
+        updates, opt_state = recipe.optimizer.update(grads, state.opt_state, state.params)
+    return state._replace(
+        step=state.step + 1,
+        params=optax.apply_updates(state.params, updates),
+        model_state=model_state,
+        opt_state=opt_state,
+        totals=Totals(*(a + b for a, b in zip(state.totals, sums, strict=True))),
+    )
+
+
+def train_steps(
+    recipe: Recipe,
+    state: TrainState,
+    arrays: Arrays,
+    order: jax.Array,
+    count: jax.Array,
+    *,
+    place: Callable[[Tree], Tree] = lambda rows: rows,
+) -> TrainState:
+    """Does `count` steps in one compiled loop, from wherever in the epoch the state stands.
+
+    `count` is a traced number, so a shorter last chunk costs no second compilation, and the compiled step is the same
+    whatever the size of the chunks.
+
+    Args:
+      recipe: the run's functions.
+      state: before the steps.
+      arrays: the training set, uint8 [N, H, W, 1] and int32 [N].
+      order: int32 [steps, B], the epoch's `epoch_order`.
+      count: int32 [], at most the steps left in the epoch.
+      place: puts a batch where it is computed (see `sharding`).
+    """
+
+    def body(_, state):
+        rows = order[state.step % recipe.steps_per_epoch]
+        return train_step(recipe, state, place(Arrays(arrays.image[rows], arrays.label[rows])))
+
+    return lax.fori_loop(0, count, body, state)
+
+
+def end_epoch(state: TrainState, accuracy: jax.Array) -> TrainState:
+    """Clears the epoch's totals, and keeps the state as the best one if its validation accuracy [] is a new high."""
+    now = Best(accuracy, state.step, state.params, state.model_state)
+    better = accuracy > state.best.accuracy
+    best = jax.tree.map(lambda new, old: jnp.where(better, new, old), now, state.best)
+    return state._replace(totals=no_totals(), best=best)
+
+
+def predict(
+    recipe: Recipe,
+    params: Tree,
+    model_state: Tree,
+    arrays: Arrays,
+    *,
+    batch_size: int,
+    place: Callable[[Tree], Tree] = lambda rows: rows,
+) -> Outputs:
+    """Evaluates every example exactly once, batch by batch; the last batch is padded, and the padding dropped.
+
+    Args:
+      recipe: the run's functions.
+      params, model_state: of one seed.
+      arrays: uint8 [N, H, W, 1], int32 [N]; N >= 1.
+      batch_size: images per batch.
+      place: puts a batch where it is computed.
+
+    Returns:
+      Outputs over N: loss without smoothing.
+    """
+    examples = arrays.image.shape[0]
+    batches = -(-examples // batch_size)
+    padded = jnp.minimum(jnp.arange(batches * batch_size), examples - 1).reshape(batches, batch_size)
+    variables = {"params": params, **model_state}
+
+    def one_batch(rows):
+        picked = place(Arrays(arrays.image[rows], arrays.label[rows]))
+        image = (picked.image.astype(jnp.float32) / 255 - recipe.mean) / recipe.std
+        logits, _ = recipe.model.apply(variables, image, train=False)
+        loss = losses.cross_entropy(logits, picked.label)
+        return Outputs(loss, jnp.argmax(logits, -1).astype(jnp.int32), jax.nn.softmax(logits))
+
+    outputs = lax.map(one_batch, padded)
+    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[:examples], outputs)
+
+
+def over_seeds(function: Callable, how: str) -> Callable:
+    """Gives `function` a leading seed axis on every argument and result.
+
+    Args:
+      function: of one seed's arrays.
+      how: 'map': one seed after the other in one program (equal to single runs to the bit), 'vmap': all at once.
+    """
+    if how == "vmap":
+        return jax.vmap(function, spmd_axis_name="seed")
+    return lambda *per_seed: lax.map(lambda args: function(*args), per_seed)

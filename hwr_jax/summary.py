@@ -1,0 +1,64 @@
+"""The end of a run: the test set read once, predictions.npz, figures and summary.json."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hwr_jax import evaluation, files, logs, run_folder
+from hwr_jax import programs as compiled
+from hwr_jax.run import Run, on_device
+from hwr_jax.types import Arrays, TrainState
+
+
+def finish(run: Run, state: TrainState, folder: Path, board: logs.TensorBoard, timing: logs.Timing) -> dict[str, Any]:
+    """Reads the test set, once, with the state that config.eval.checkpoint names; writes predictions and summary."""
+    params, model_state = evaluation.chosen(state, run.config.eval.checkpoint)
+    both = {}
+    for split in ("validation", "test"):
+        arrays = getattr(run.dataset, split)
+        outputs = evaluation.on_host(run.programs.predict(params, model_state, on_device(run, arrays)))
+        both[split] = evaluation.scores(arrays, outputs)
+    evaluation.save_predictions(folder / "predictions.npz", run.dataset.test, outputs, run.seeds)
+    values = {name: np.array(both["test"][name]["per_seed"]) for name in ("loss", "accuracy")}
+    line = logs.metrics_line(run.config.epochs, int(state.step[0]), "test", run.seeds, **values)
+    files.append_json_line(folder / "metrics.jsonl", line)
+    board.write(line)
+    from hwr_jax import plots
+
+    plots.draw_all(run, params, outputs, folder)
+    timing.write("evaluation")
+    summary = _summary(run, state, both, folder)
+    files.write_json(folder / "summary.json", summary)
+    return summary
+
+
+def _summary(run: Run, state: TrainState, scores: dict[str, dict], folder: Path) -> dict[str, Any]:
+    batch, shape = run.config.batch_size, run.dataset.train.image.shape[1:]
+    rows = Arrays(jax.ShapeDtypeStruct((batch, *shape), jnp.uint8), jax.ShapeDtypeStruct((batch,), jnp.int32))
+    one = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), state)
+    detail = {key: scores["test"].pop(key) for key in ("per_class", "confusion")}
+    for key in detail:
+        scores["validation"].pop(key)
+    return {
+        "dataset": run.dataset.name,
+        "dataset_version": run.dataset.version,
+        "dataset_sha256": run.dataset.sha256,
+        "examples": {split: len(getattr(run.dataset, split).label) for split in run_folder.SPLITS},
+        "classes": list(run.dataset.classes),
+        "seeds": run.seeds,
+        "over_seeds": run.how,
+        "epochs": run.config.epochs,
+        "steps": int(state.step[0]),
+        "parameters": sum(int(np.prod(p.shape[1:])) for p in jax.tree.leaves(state.params)),
+        "flops_per_image": compiled.flops_per_image(run.recipe, one, rows),
+        "checkpoint": run.config.eval.checkpoint,
+        "best_step": [int(s) for s in state.best.step],
+        **scores,
+        **logs.total_times(folder / "timing.jsonl"),
+        **detail,
+    }

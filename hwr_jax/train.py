@@ -1,0 +1,188 @@
+"""The training loop: one for every model, data set and number of seeds or devices. Owns clocks and the run folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from rich.console import Console
+
+from hwr_jax import checkpoint, console, evaluation, files, logs, run_folder
+from hwr_jax import programs as compiled
+from hwr_jax.errors import NotFiniteError
+from hwr_jax.run import Run, on_device
+from hwr_jax.signals import Signals
+from hwr_jax.summary import finish
+from hwr_jax.types import Arrays, TrainState
+
+
+class Tools(NamedTuple):
+    """What the loop writes to."""
+
+    folder: Path
+    console: Console
+    signals: Signals
+    checkpoints: checkpoint.Checkpoints
+    timing: logs.Timing
+    board: logs.TensorBoard
+    advance: Callable[[int, float], None]  # of the progress bar
+
+
+def train(run: Run, folder: Path, *, env: dict, resume: bool, screen: Console, signals: Signals, started: float) -> dict[str, Any]:
+    """Trains, evaluates on the test set once, and writes the run folder.
+
+    Args:
+      run: from `make_run`.
+      folder: a locked run folder that `run_folder.begin` has begun.
+      env: from `run_folder.environment`, noted when a run goes on.
+      resume: go on from the newest checkpoint that verifies, if there is one.
+      screen: for rows and tables.
+      signals: entered; a signal saves and raises Stopped between two dispatches.
+      started: `time.perf_counter()` at the start of the process.
+
+    Returns:
+      The content of summary.json.
+
+    Raises:
+      Stopped, NotFiniteError, RunFolderError, OSError.
+    """
+    with checkpoint.Checkpoints(folder, keep=run.config.checkpoint.keep) as checkpoints:
+        state = first_state(run, folder, checkpoints, resume=resume, say=screen.print)
+        step = int(state.step[0])
+        if resume:
+            run_folder.note_resume(folder, env, step)
+        timing = logs.Timing(folder / "timing.jsonl", started)
+        board = logs.TensorBoard(folder / "tensorboard", run.seeds, (folder / "config.json").read_text(), step)
+        per_step = len(run.seeds) * run.config.batch_size
+        images = per_step * run.config.epochs * run.recipe.steps_per_epoch
+        with console.progress_bar(screen, images=images, done=step * per_step) as advance:
+            tools = Tools(folder, screen, signals, checkpoints, timing, board, advance)
+            state = _epochs(run, state, tools)
+        signals.deferred = False
+        summary = finish(run, state, folder, board, timing)
+        board.close()
+    return summary
+
+
+def first_state(run: Run, folder: Path, checkpoints, *, resume: bool, say: Callable[[str], None]) -> TrainState:
+    """Returns the state to begin from: of the newest checkpoint that verifies, else that before step 0."""
+    step = checkpoints.newest(say) if resume else None
+    logs.cut_metrics(folder / "metrics.jsonl", -1 if step is None else step)
+    checkpoints.drop_after(step)
+    seeds = jnp.asarray(run.seeds, jnp.int32)
+    if step is None:
+        if resume:
+            say(f"{folder} has no checkpoint yet: beginning with step 0")
+        return run.programs.init(seeds)
+    say(f"going on from step {step} in {folder}")
+    like = checkpoint.like(jax.eval_shape(run.programs.init, seeds), run.sharding)
+    return checkpoints.restore(step, like)
+
+
+def _epochs(run: Run, state: TrainState, tools: Tools) -> TrainState:
+    """Trains whatever is left of the run, epoch by epoch."""
+    config, per_epoch = run.config, run.recipe.steps_per_epoch
+    done = int(state.step[0])
+    if done == config.epochs * per_epoch:
+        return state
+    training, validation = (on_device(run, a) for a in (run.dataset.train, run.dataset.validation))
+    seeds = jnp.asarray(run.seeds, jnp.int32)
+    order = run.programs.order(seeds, 0)
+    run_steps, seconds = compiled.compile_now(run.programs.steps, state, training, order, jnp.int32(0))
+    predict, more = compiled.compile_now(run.programs.predict, state.params, state.model_state, validation)
+    tools.timing.write("compile", compile_seconds=round(seconds + more, 4))
+    tools.console.print(console.HEADER)
+    for epoch in range(done // per_epoch, config.epochs):
+        start = time.perf_counter()
+        before = int(state.step[0])
+        state, train_seconds = _one_epoch(run, state, training, run.programs.order(seeds, epoch), run_steps, tools)
+        lines, state = _close_epoch(run, state, validation, predict, epoch + 1)
+        _check_finite(run, np.asarray(lines[1]["per_seed"]["loss"]), int(state.step[0]))
+        for line in lines:
+            files.append_json_line(tools.folder / "metrics.jsonl", line)
+            tools.board.write(line)
+        step = int(state.step[0])
+        last = epoch + 1 == config.epochs
+        if last or (epoch + 1) % config.checkpoint.every_epochs == 0 or tools.signals.pending:
+            tools.checkpoints.save(step, state)
+        images = (step - before) * config.batch_size * len(run.seeds)
+        timed = {"train_seconds": round(train_seconds, 4), "images": images}
+        tools.timing.write("epoch", epoch=epoch + 1, step=step, **timed)
+        wall = time.perf_counter() - start
+        tools.console.print(console.epoch_row(epoch + 1, config.epochs, *lines, images / train_seconds, wall))
+        if tools.signals.pending:
+            _stop(state, tools)
+    tools.checkpoints.wait()
+    return state
+
+
+def _one_epoch(run: Run, state: TrainState, training: Arrays, order, run_steps, tools: Tools) -> tuple[TrainState, float]:
+    """Runs the steps left of an epoch, dispatch by dispatch; returns the state and the seconds inside the steps."""
+    config, per_epoch = run.config, run.recipe.steps_per_epoch
+    step = int(state.step[0])
+    left = per_epoch - step % per_epoch
+    total_seconds, begun = 0.0, left
+    tools.signals.deferred = True
+    while left:
+        count = min(config.steps_per_dispatch, left)
+        start = time.perf_counter()
+        state = run_steps(state, training, order, jnp.int32(count))
+        loss = np.asarray(state.totals.loss)  # waits for the steps
+        seconds = time.perf_counter() - start
+        total_seconds += seconds
+        left, step = left - count, step + count
+        _check_finite(run, loss, step)
+        images = count * config.batch_size * len(run.seeds)
+        tools.advance(images, images / seconds)
+        tools.checkpoints.settle()
+        if left and tools.signals.pending:
+            images = (begun - left) * config.batch_size * len(run.seeds)
+            tools.checkpoints.save(step, state)
+            tools.timing.write("stopped", step=step, train_seconds=round(total_seconds, 4), images=images)
+            _stop(state, tools)
+    return state, total_seconds
+
+
+def _close_epoch(run: Run, state: TrainState, validation: Arrays, predict, epoch: int) -> tuple[list[dict], TrainState]:
+    """Evaluates on validation; returns the epoch's two metrics lines and the state with best and totals renewed."""
+    totals = jax.tree.map(np.asarray, state.totals)
+    outputs = evaluation.on_host(predict(state.params, state.model_state, validation))
+    label = np.asarray(run.dataset.validation.label)
+    accuracy = np.array([np.mean(o.pred == label) for o in outputs])
+    loss = np.array([np.mean(o.loss, dtype=np.float64) for o in outputs])
+    step = int(state.step[0])
+    lines = [
+        logs.metrics_line(
+            epoch,
+            step,
+            "train",
+            run.seeds,
+            loss=totals.loss / totals.examples,
+            accuracy=totals.hits / totals.examples,
+            learning_rate=np.full(len(run.seeds), run.recipe.schedule(step - 1)),
+        ),
+        logs.metrics_line(epoch, step, "validation", run.seeds, loss=loss, accuracy=accuracy),
+    ]
+    return lines, run.programs.end_epoch(state, jnp.asarray(accuracy, jnp.float32))
+
+
+def _stop(state: TrainState, tools: Tools) -> None:
+    tools.checkpoints.wait()
+    tools.board.close()
+    step = int(state.step[0])
+    tools.signals.raise_pending(f"saved step {step} in {tools.folder}; the same command goes on from there")
+
+
+def _check_finite(run: Run, loss: np.ndarray, step: int) -> None:
+    """Raises NotFiniteError, before anything is saved, if the loss [S] of a seed is NaN or infinite."""
+    bad = [seed for seed, value in zip(run.seeds, loss, strict=True) if not np.isfinite(value)]
+    if bad:
+        raise NotFiniteError(
+            f"the loss of seed {bad[0]} is not finite at step {step}: lower config.optim.learning_rate "
+            f"({run.config.optim.learning_rate}) or set config.optim.clip_norm; checkpoints before it are kept"
+        )

@@ -1,0 +1,79 @@
+"""The central types, each field with its shape, dtype and unit. Owns no behaviour.
+
+Axis letters: N examples, B batch, S seeds, H W image, K classes, L label length.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import jax
+    import numpy as np
+
+Tree = Any  # a pytree of arrays
+
+
+class Arrays(NamedTuple):
+    """One split, as it lies in memory or on the device."""
+
+    image: np.ndarray  # uint8 [N, H, W, 1], 0 = paper, 255 = ink
+    label: np.ndarray  # int32 [N] (or [N, L]), 0 <= label < K
+
+
+class Dataset(NamedTuple):
+    """A verified data set. `mean` and `std` are of the training pixels on the scale 0..1 (the standardisation)."""
+
+    name: str
+    version: str
+    sha256: str  # of the content, whatever file format it came from
+    train: Arrays
+    validation: Arrays
+    test: Arrays
+    classes: tuple[str, ...]  # K names
+    mean: float
+    std: float
+
+
+class Batch(NamedTuple):
+    """What the model sees."""
+
+    image: jax.Array  # float32 [B, H, W, 1], standardised
+    label: jax.Array  # int32 [B]
+
+
+class Totals(NamedTuple):
+    """Sums over the epoch so far, so that an epoch that was interrupted reports the same means."""
+
+    loss: jax.Array  # float32 [], sum over examples, nats
+    hits: jax.Array  # int32 [], correct predictions on the training batches
+    examples: jax.Array  # int32 []
+
+
+class Best(NamedTuple):
+    """The best state on validation so far."""
+
+    accuracy: jax.Array  # float32 [], -1 before the first validation
+    step: jax.Array  # int32 []
+    params: Tree
+    model_state: Tree
+
+
+class TrainState(NamedTuple):
+    """Everything that a resume needs. Arrays only, so vmap, scan, donation, pmap and orbax just work."""
+
+    step: jax.Array  # int32 [], optimiser steps done
+    params: Tree
+    model_state: Tree  # batch statistics; {} without them
+    opt_state: Tree
+    key: jax.Array  # typed PRNG key []; the seed's root, never advanced
+    totals: Totals
+    best: Best
+
+
+class Outputs(NamedTuple):
+    """Evaluation, per example. Averages are taken on the host."""
+
+    loss: jax.Array  # float32 [N], cross-entropy in nats
+    pred: jax.Array  # int32 [N]
+    prob: jax.Array  # float32 [N, K]
