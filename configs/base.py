@@ -11,7 +11,7 @@ def get_config() -> ml_collections.ConfigDict:
     config = ml_collections.ConfigDict()
     config.seed = 0  # the first seed
     config.seeds = 1  # how many seeds are trained: seed, seed + 1, ...
-    config.epochs = 8  # passes over the training set
+    config.epochs = 6  # passes over the training set
     config.batch_size = 128  # images per optimiser step, over all devices
     config.steps_per_dispatch = 20  # optimiser steps between two looks of the host (signals, progress bar)
     config.over_seeds = "auto"  # auto (map on CPU, vmap on accelerators), map (equal to single runs to the bit), vmap
@@ -24,7 +24,7 @@ def get_config() -> ml_collections.ConfigDict:
 
     config.model = ml_collections.ConfigDict()
     config.model.name = "cnn"
-    config.model.features = (24, 48)  # channels of each convolution
+    config.model.features = (16, 48)  # channels of each convolution
     config.model.kernels_px = (5, 3)  # side of each convolution's kernel, pixels
     config.model.dense = 128  # width of the hidden layer
     config.model.dropout = 0.0  # rate before the dense layers, 0..1

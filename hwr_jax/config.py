@@ -56,7 +56,9 @@ def require_key(config: ConfigDict, key: str) -> None:
     if key in known:
         return
     if any(k.startswith(f"{key}.") for k in known):
-        raise ConfigError(f"config.{key} is a group: set one of {', '.join(k for k in known if k.startswith(key + '.'))}")
+        raise ConfigError(
+            f"config.{key} is a group: set one of {', '.join(k for k in known if k.startswith(key + '.'))}"
+        )
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     hint = f"did you mean config.{near[0]}?" if near else f"the keys are {', '.join(known)}"
     raise ConfigError(f"there is no config.{key}: {hint}")

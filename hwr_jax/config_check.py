@@ -76,4 +76,6 @@ def check(config: ConfigDict) -> None:
         if not fits(flat[key]):
             raise ConfigError(f"config.{key}={flat[key]!r} is out of range: use {words}")
     if config.seed + config.seeds > 2**31:
-        raise ConfigError(f"config.seeds={config.seeds} from config.seed={config.seed} on exceed the last seed, 2**31 - 1")
+        raise ConfigError(
+            f"config.seeds={config.seeds} from config.seed={config.seed} on exceed the last seed, 2**31 - 1"
+        )

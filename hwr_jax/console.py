@@ -19,7 +19,9 @@ SCALAR_NAMES = {
     "f1_macro": "F1 (macro)",
     "ece": "calibration error",
 }
-HEADER = f"{'epoch':>9}{'train loss':>12}{'train acc':>11}{'valid loss':>12}{'valid acc':>18}{'images/s':>11}{'seconds':>9}"
+HEADER = (
+    f"{'epoch':>9}{'train loss':>12}{'train acc':>11}{'valid loss':>12}{'valid acc':>22}{'images/s':>11}{'seconds':>9}"
+)
 
 
 def make_console(*, stderr: bool = False) -> Console:
@@ -57,7 +59,7 @@ def epoch_row(epoch: int, epochs: int, train: dict, validation: dict, images_per
         accuracy += f" ({100 * min(values):.2f}..{100 * max(values):.2f})"
     return (
         f"{f'{epoch}/{epochs}':>9}{train['loss']:>12.4f}{100 * train['accuracy']:>11.2f}"
-        f"{validation['loss']:>12.4f}{accuracy:>18}{images_per_second:>11,.0f}{seconds:>9.1f}"
+        f"{validation['loss']:>12.4f}{accuracy:>22}{images_per_second:>11,.0f}{seconds:>9.1f}"
     )
 
 

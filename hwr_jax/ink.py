@@ -45,7 +45,9 @@ def ink_of(grey: np.ndarray) -> np.ndarray:
     contrast, noise = paper_contrast(255 - grey if is_light_on_dark(grey) else grey)
     floor = max(MIN_CONTRAST, NOISE_FACTOR * noise)
     if contrast.max() <= floor:
-        raise DataError(f"no ink in the picture: no mark differs from the paper by more than {floor:.0%} of its brightness")
+        raise DataError(
+            f"no ink in the picture: no mark differs from the paper by more than {floor:.0%} of its brightness"
+        )
     full = float(np.percentile(contrast[contrast > max(floor, _otsu(contrast))], 90))
     weak = contrast > max(WEAK * full, floor)
     mask = digit_mask(weak, contrast > STRONG * full, contrast)

@@ -1,4 +1,4 @@
-"""Trains what a config describes: `python -m hwr_jax.main --config=configs/cnn.py [--config.seeds=5] [--workdir=...]`."""
+"""Trains what a config describes: `python -m hwr_jax.main --config=configs/cnn.py [--config.seeds=5]`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import time
 
 STARTED = time.perf_counter()  # before the heavy imports: they are part of the run's time
 
-from pathlib import Path  # noqa: E402
+from pathlib import Path
 
-from absl import flags  # noqa: E402
-from ml_collections import config_flags  # noqa: E402
+from absl import flags
+from ml_collections import config_flags
 
-from hwr_jax import command, errors  # noqa: E402
+from hwr_jax import command, errors
 
 USAGE = """\
 Trains, evaluates and saves what a config describes, and leaves a run folder. The same command again goes on where an
@@ -21,7 +21,9 @@ interrupted run stopped. Any key of the config is set by --config.KEY=VALUE (see
     python -m hwr_jax.main --config=configs/cnn.py --config.seeds=5 --workdir=runs/cnn5
 """
 
-_CONFIG = config_flags.DEFINE_config_file("config", None, "The experiment: FILE.py or FILE.py:VARIANT.", lock_config=True)
+_CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "The experiment: FILE.py or FILE.py:VARIANT.", lock_config=True
+)
 _WORKDIR = flags.DEFINE_string("workdir", None, "Run folder; default: runs/<config name>.")
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Remove the run that is in the folder, and start afresh.")
 _DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of tensorflow-datasets; default: TFDS_DATA_DIR or its own.")
@@ -45,7 +47,12 @@ def main(argv: list[str]) -> int:
     screen.print(console.results_table(summary["test"]))
     screen.print(f"Run folder: {folder}")
     mean = summary["test"]["accuracy"]["mean"]
-    last = {"dataset": summary["dataset"], "test_accuracy": mean, "seeds": len(summary["seeds"]), "workdir": str(folder)}
+    last = {
+        "dataset": summary["dataset"],
+        "test_accuracy": mean,
+        "seeds": len(summary["seeds"]),
+        "workdir": str(folder),
+    }
     print(json.dumps(last), flush=True)
     return errors.DONE
 
@@ -57,11 +64,11 @@ def _run_name(path: str) -> str:
 
 
 def _config_and_data(say):
-    """Returns the config file that counts, its checked config and its data: the fallback's where the data is missing."""
+    """Returns the config file, the checked config and the data: those of the fallback where the data is missing."""
     from hwr_jax import config as configs
-    from hwr_jax import config_check, data
+    from hwr_jax import config_check
 
-    path, config = flags.FLAGS["config"].config_filename, _CONFIG.value
+    path, config = config_flags.get_config_filename(flags.FLAGS["config"]), _CONFIG.value
     config_check.check(config)
     try:
         return path, config, _load_data(config, say)
@@ -72,7 +79,8 @@ def _config_and_data(say):
         say(_fallback_paragraph(config.data.name, missing, other))
     variant = path.partition(":")[2]
     path = f"{other}:{variant}" if variant else other
-    overrides = {k: v for k, v in flags.FLAGS["config"].override_values.items() if not k.startswith("data.")}
+    given = config_flags.get_override_values(flags.FLAGS["config"])
+    overrides = {k: v for k, v in given.items() if not k.startswith("data.")}
     config = configs.load(path, overrides)
     config_check.check(config)
     return path, config, _load_data(config, say)
@@ -96,9 +104,10 @@ def _fallback_paragraph(name: str, missing: errors.DataMissing, other: str) -> s
     return (
         f"\n{bar}\n{name.upper()} COULD NOT BE HAD, SO THIS RUN TRAINS ON ANOTHER DATA SET: {other}\n"
         f"The results below are not results on {name}. What was tried:\n{tried}\n"
-        f"To supply it: connect to the network, or put the four original files (train-images-idx3-ubyte.gz, ...) into a\n"
-        f"folder and name it by HWR_{name.upper()}_DIR=FOLDER or --config.data.manual_dir=FOLDER, or name a folder of\n"
-        f"tensorflow-datasets that holds it by --data_dir=FOLDER. --config.data.fallback=none makes this an error.\n{bar}\n"
+        "To supply it: connect to the network, or put the four original files (train-images-idx3-ubyte.gz, ...) into\n"
+        f"a folder and name it by HWR_{name.upper()}_DIR=FOLDER or --config.data.manual_dir=FOLDER, or name a folder of\n"
+        "tensorflow-datasets that holds it by --data_dir=FOLDER.\n"
+        f"--config.data.fallback=none makes this an error.\n{bar}\n"
     )
 
 

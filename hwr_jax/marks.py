@@ -13,7 +13,7 @@ GAP_SHARE = 0.012  # parts closer than this share of the picture's longer side a
 SPECK_SHARE = 0.04  # a mark with less ink than this share of the digit's is a speck
 NEAR_SHARE = 0.35  # parts of one digit lie within this share of its longer side
 EDGE_SHARE = 0.06  # the strip along the picture's outline where page edges and table lie
-LINE_SHARE = 0.75 # a ruled line covers this share of the picture's width
+LINE_SHARE = 0.75  # a ruled line covers this share of the picture's width
 LINE_THICK_SHARE = 0.04  # and is thinner than this share of the picture's side
 LINE_SLOPES = np.tan(np.deg2rad(np.arange(-6, 6.1, 0.5)))  # paper is rarely photographed more tilted
 
@@ -156,5 +156,5 @@ def _rows(mask: np.ndarray) -> np.ndarray:
         covered = ndimage.maximum_filter1d(cells, 3, axis=0).mean(axis=1)
         on_line = ndimage.maximum_filter1d(covered >= LINE_SHARE, 3)[row]
         found[y[on_line], x[on_line]] = True
-    rest = np.flatnonzero((mask & ~found ).any(axis=0))
+    rest = np.flatnonzero((mask & ~found).any(axis=0))
     return found if rest.size and rest[-1] - rest[0] < 0.85 * width else np.zeros_like(mask)

@@ -31,7 +31,9 @@ def draw_all(run: Run, params: Tree, outputs: list[Outputs], folder: Path) -> No
     title = f"{run.config.model.name} trained on {run.dataset.name}"
     test, classes = run.dataset.test, run.dataset.classes
     learning_curves(figures / "learning_curves.png", files.read_json_lines(folder / "metrics.jsonl"), title)
-    confusion = sum(metrics.confusion_matrix(np.asarray(test.label), o.pred, len(classes)) for o in outputs)
+    confusion = np.sum(
+        [metrics.confusion_matrix(np.asarray(test.label), np.asarray(o.pred), len(classes)) for o in outputs], axis=0
+    )
     confusion_matrix(figures / "confusion_matrix.png", confusion, classes, title)
     worst_mistakes(figures / "worst_mistakes.png", test, outputs[0], classes, f"{title}, seed {run.seeds[0]}")
     training_images(figures / "training_images.png", run)
@@ -70,7 +72,7 @@ def learning_curves(path: Path, lines: list[dict[str, Any]], title: str) -> None
 
 
 def confusion_matrix(path: Path, confusion: np.ndarray, classes: tuple[str, ...], title: str) -> None:
-    """Draws the counts int [K, K] (row = label); the colour shows the mistakes only, for they are what one looks for."""
+    """Draws the counts int [K, K] (row = label); the colour shows the mistakes only, for one looks for them."""
     side = max(4.5, 0.45 * len(classes))
     figure = _figure(side, side)
     axes = figure.subplots()
@@ -102,7 +104,7 @@ def training_images(path: Path, run: Run) -> None:
     image = np.asarray(run.dataset.train.image[:SAMPLE], np.float32) / 255
     if run.recipe.augmented:
         key = rng.stream(rng.root(run.seeds[0]), "figures")
-        keys = rng.per_example(key, np.arange(len(image), dtype=np.int32))
+        keys = rng.per_example(key, jax.numpy.arange(len(image)))
         image = np.asarray(jax.jit(jax.vmap(run.recipe.augment))(keys, image))
     names = [run.dataset.classes[i] for i in run.dataset.train.label[: len(image)]]
     words = "augmented training images" if run.recipe.augmented else "training images (no augmentation)"

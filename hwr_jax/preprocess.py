@@ -14,7 +14,10 @@ from hwr_jax.picture import Source, read_picture
 SIZE_PX = 28  # side of an MNIST picture
 BOX_PX = 20  # side of the box that a digit is fitted into before it is centred
 FINE = 8  # strokes are widened on a grid this many times finer than the result
-THIN_PX, PEN_PX = 1.8, 2.3  # a mean stroke below the first is widened to the second; MNIST: 5 % 1.8, median 2.6, 95 % 4.0
+THIN_PX, PEN_PX = (
+    1.8,
+    2.3,
+)  # a mean stroke below the first is widened to the second; MNIST: 5 % 1.8, median 2.6, 95 % 4.0
 BLUR_PX = 0.4  # of the result's pixels: the soft edge of a scanned pen
 MIN_INK = 0.5 / 255  # fainter than this is 0 in a uint8 picture; MNIST's own boxes count every pixel above 0
 

@@ -11,7 +11,7 @@ import jax
 STREAMS = {"init": 0, "order": 1, "augment": 2, "dropout": 3, "figures": 4}
 
 
-def root(seed: int) -> jax.Array:
+def root(seed: int | jax.Array) -> jax.Array:
     """Returns the root key [] of a seed (0 <= seed < 2**31)."""
     return jax.random.key(seed, impl="threefry2x32")
 

@@ -30,9 +30,7 @@ class Run(NamedTuple):
 def make_run(config: ConfigDict, dataset: Dataset, *, devices: int = 0) -> Run:
     """Turns a checked config into a run. Raises ConfigError for values that do not fit each other, data or devices."""
     examples, *shape = dataset.train.image.shape
-    recipe = make_recipe(
-        config, examples=examples, classes=len(dataset.classes), mean=dataset.mean, std=dataset.std
-    )
+    recipe = make_recipe(config, examples=examples, classes=len(dataset.classes), mean=dataset.mean, std=dataset.std)
     mesh = sharding.make_mesh(devices, batch_size=config.batch_size)
     how = compiled.seeds_mode(config.over_seeds)
     programs = compiled.make_programs(

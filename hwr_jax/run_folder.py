@@ -105,7 +105,9 @@ def locked(folder: Path) -> Iterator[None]:
         except ImportError:
             pass  # Windows: not locked
         except BlockingIOError:
-            raise RunFolderError(f"another process is training in {folder}: wait for it or choose another --workdir") from None
+            raise RunFolderError(
+                f"another process is training in {folder}: wait for it or choose another --workdir"
+            ) from None
         yield
 
 
@@ -129,8 +131,8 @@ def claim(folder: Path, config: ConfigDict, dataset: Dataset, *, overwrite: bool
     if changes:
         lines = "\n  ".join(changes)
         raise ConfigError(
-            f"{folder} holds another run, and nothing in it was touched: choose another --workdir, or --overwrite to lose "
-            f"it; what differs (there -> here):\n  {lines}"
+            f"{folder} holds another run, and nothing in it was touched: choose another --workdir, or --overwrite to "
+            f"lose it; what differs (there -> here):\n  {lines}"
         )
     return "finished" if (folder / "summary.json").exists() else "resume"
 

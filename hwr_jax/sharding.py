@@ -24,10 +24,12 @@ def make_mesh(devices: int, *, batch_size: int) -> Mesh:
     available = jax.device_count()
     used = devices or available
     if not 1 <= used <= available:
-        raise ConfigError(f"--devices={devices} is not possible: this machine has {available}; use 1 to {available}, or 0")
+        raise ConfigError(
+            f"--devices={devices} is not possible: this machine has {available}; use 1 to {available}, or 0"
+        )
     if batch_size % used:
         raise ConfigError(
-            f"config.batch_size={batch_size} cannot be split over {used} devices: use a multiple of {used}, or --devices=1"
+            f"config.batch_size={batch_size} cannot be split over {used} devices: use a multiple of {used} or --devices=1"
         )
     return jax.make_mesh((1, used), ("seed", "data"), axis_types=(AxisType.Auto,) * 2, devices=jax.devices()[:used])
 

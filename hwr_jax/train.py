@@ -33,7 +33,9 @@ class Tools(NamedTuple):
     advance: Callable[[int, float], None]  # of the progress bar
 
 
-def train(run: Run, folder: Path, *, env: dict, resume: bool, screen: Console, signals: Signals, started: float) -> dict[str, Any]:
+def train(
+    run: Run, folder: Path, *, env: dict, resume: bool, screen: Console, signals: Signals, started: float
+) -> dict[str, Any]:
     """Trains, evaluates on the test set once, and writes the run folder.
 
     Args:
@@ -121,7 +123,9 @@ def _epochs(run: Run, state: TrainState, tools: Tools) -> TrainState:
     return state
 
 
-def _one_epoch(run: Run, state: TrainState, training: Arrays, order, run_steps, tools: Tools) -> tuple[TrainState, float]:
+def _one_epoch(
+    run: Run, state: TrainState, training: Arrays, order, run_steps, tools: Tools
+) -> tuple[TrainState, float]:
     """Runs the steps left of an epoch, dispatch by dispatch; returns the state and the seconds inside the steps."""
     config, per_epoch = run.config, run.recipe.steps_per_epoch
     step = int(state.step[0])

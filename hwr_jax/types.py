@@ -12,13 +12,14 @@ if TYPE_CHECKING:
     import numpy as np
 
 Tree = Any  # a pytree of arrays
+Array = Any  # np.ndarray on the host, jax.Array on the device
 
 
 class Arrays(NamedTuple):
     """One split, as it lies in memory or on the device."""
 
-    image: np.ndarray  # uint8 [N, H, W, 1], 0 = paper, 255 = ink
-    label: np.ndarray  # int32 [N] (or [N, L]), 0 <= label < K
+    image: Array  # uint8 [N, H, W, 1], 0 = paper, 255 = ink
+    label: Array  # int32 [N] (or [N, L]), 0 <= label < K
 
 
 class Dataset(NamedTuple):
@@ -74,6 +75,6 @@ class TrainState(NamedTuple):
 class Outputs(NamedTuple):
     """Evaluation, per example. Averages are taken on the host."""
 
-    loss: jax.Array  # float32 [N], cross-entropy in nats
-    pred: jax.Array  # int32 [N]
-    prob: jax.Array  # float32 [N, K]
+    loss: Array  # float32 [N], cross-entropy in nats
+    pred: Array  # int32 [N]
+    prob: Array  # float32 [N, K]

@@ -120,7 +120,7 @@ def _answer(url: str, *, answer_s: float, stall_s: float) -> requests.Response:
             # identity: a server must not add a compression of its own, which requests would undo together with ours
             headers = {"Accept-Encoding": "identity"}
             results.put(requests.get(url, stream=True, timeout=(CONNECT_S, stall_s), headers=headers))
-        except Exception as error:  # noqa: BLE001 - handed over to the thread that waits
+        except Exception as error:
             results.put(error)
 
     threading.Thread(target=get, daemon=True).start()

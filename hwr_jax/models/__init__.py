@@ -56,7 +56,9 @@ def _check_sizes(config: Any) -> None:
     for size in kernels:
         side_px = (side_px - size + 1) // 2
     if side_px < 1:
-        raise ConfigError(f"config.model.kernels_px={kernels} leaves nothing of a 28x28 image: use fewer or smaller ones")
+        raise ConfigError(
+            f"config.model.kernels_px={kernels} leaves nothing of a 28x28 image: use fewer or smaller ones"
+        )
 
 
 MODELS = {"cnn": _cnn}

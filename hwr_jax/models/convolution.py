@@ -58,7 +58,7 @@ def conv_as_matmul(
         padding = lax.padtype_to_pads(lhs.shape[1:3], rhs.shape[:2], window_strides, padding)
     if any(p for pair in padding for p in pair):
         lhs = jnp.pad(lhs, ((0, 0), *padding, (0, 0)))
-    rows = patches(lhs, rhs.shape[:2], tuple(window_strides))
+    rows = patches(lhs, (rhs.shape[0], rhs.shape[1]), tuple(window_strides))
     kernel = rhs.reshape(-1, rhs.shape[-1])
     out = jnp.dot(rows.reshape(-1, rows.shape[-1]), kernel, precision=precision)
     return out.reshape(*rows.shape[:3], rhs.shape[-1])

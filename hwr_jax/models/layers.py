@@ -62,6 +62,7 @@ class Dropout(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        """Drops values of x [B, ...] when `train`, and scales the others so that the mean stays."""
         if not train or self.rate == 0.0:
             return x
         keys = rng.per_example(self.make_rng("dropout"), batch_position(x.shape[0], self.axis_name))
@@ -77,6 +78,7 @@ class Norm(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
+        """Normalises x [B, ..., C] by the batch when `train`, else by the running statistics."""
         if self.kind == "none":
             return x
         return nn.BatchNorm(use_running_average=not train, momentum=0.9, epsilon=1e-5, axis_name=self.axis_name)(x)
