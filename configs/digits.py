@@ -9,6 +9,6 @@ def get_config(variant: str = ""):
     config.data.name = "digits"
     config.data.fallback = "none"
     config.data.validation_examples = 200
-    config.epochs = 60
+    config.epochs = 20
     config.batch_size = 64
     return base.smoke(config) if variant == "smoke" else config

@@ -13,23 +13,22 @@ from absl import flags
 
 from hwr_jax import errors
 
-FLAGS = flags.FLAGS
 
-
-def run(main: Callable[[list[str]], int | None], *, usage: str) -> None:
+def run(main: Callable[[list[str]], int | None], flag_values: flags.FlagValues, *, usage: str) -> None:
     """Parses the flags, runs `main` with the arguments that are no flags, and exits with the code of the table.
 
     Args:
       main: returns the exit code; None is 0.
+      flag_values: the command's own flags.
       usage: shown above the flags by --help.
     """
     argv = sys.argv
     if any(a in ("--help", "-h", "-help", "--helpfull") for a in argv[1:]):
-        print(f"{usage.strip()}\n\nFlags:\n{_flags_help()}")
+        print(f"{usage.strip()}\n\nFlags:{flag_values.get_help(include_special_flags=False)}")
         sys.exit(errors.DONE)
     code = errors.DONE
     try:
-        arguments = _parse(argv)
+        arguments = _parse(argv, flag_values)
         code = main(arguments[1:]) or errors.DONE
         sys.stdout.flush()
     except BrokenPipeError:  # the reader (head, less) has gone: nothing to tell, and nobody
@@ -86,16 +85,15 @@ def _file_sentence(error: OSError) -> str:
     return f"{error.strerror}{where}{more}"
 
 
-def _flags_help() -> str:
-    return FLAGS.main_module_help().partition("\n")[2].strip("\n")
-
-
-def _parse(argv: list[str]) -> list[str]:
+def _parse(argv: list[str], flag_values: flags.FlagValues) -> list[str]:
     """Parses the flags; returns the arguments that are none. Whatever is wrong becomes a ConfigError."""
-    if "config" in FLAGS:
+    if "config" in flag_values:
         _check_config_keys(argv)
     try:
-        return FLAGS(argv)
+        return flag_values(argv)
+    except flags.UnrecognizedFlagError as error:
+        known = ", ".join(f"--{name}" for name in sorted(flag_values))
+        raise errors.ConfigError(f"--{error.flagname} is not a flag of this command: use one of {known}") from error
     except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
         text = str(error).strip().splitlines()
         raise errors.ConfigError(text[0] if text else type(error).__name__) from error

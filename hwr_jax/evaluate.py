@@ -15,13 +15,20 @@ Evaluates a trained run on any split of its data set, or of another one, with th
     python -m hwr_jax.evaluate --workdir=runs/cnn [--dataset=digits] [--split=validation] [--checkpoint=best] [--seed=0]
 """
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "The run folder (required).")
-_DATASET = flags.DEFINE_string("dataset", None, "Data set; default: the one of the run.")
-_SPLIT = flags.DEFINE_enum("split", "test", ["train", "validation", "test"], "Which part of the data set.")
-_CHECKPOINT = flags.DEFINE_enum("checkpoint", None, ["last", "best"], "Which state; default: as the run's config says.")
-_SEED = flags.DEFINE_integer("seed", None, "One seed of the run; default: all.")
-_FORMAT = flags.DEFINE_enum("format", "table", ["table", "json"], "How the results are printed.")
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of tensorflow-datasets; default: TFDS_DATA_DIR or its own.")
+FLAGS = flags.FlagValues()
+_WORKDIR = flags.DEFINE_string("workdir", None, "The run folder (required).", flag_values=FLAGS)
+_DATASET = flags.DEFINE_string("dataset", None, "Data set; default: the one of the run.", flag_values=FLAGS)
+_SPLIT = flags.DEFINE_enum(
+    "split", "test", ["train", "validation", "test"], "Which part of the data set.", flag_values=FLAGS
+)
+_CHECKPOINT = flags.DEFINE_enum(
+    "checkpoint", None, ["last", "best"], "Which state; default: as the run's config says.", flag_values=FLAGS
+)
+_SEED = flags.DEFINE_integer("seed", None, "One seed of the run; default: all.", flag_values=FLAGS)
+_FORMAT = flags.DEFINE_enum("format", "table", ["table", "json"], "How the results are printed.", flag_values=FLAGS)
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir", None, "Folder of tensorflow-datasets; default: TFDS_DATA_DIR or its own.", flag_values=FLAGS
+)
 
 
 def main(argv: list[str]) -> int:
@@ -85,4 +92,4 @@ def _load(config, facts: dict, say):
 
 
 if __name__ == "__main__":
-    command.run(main, usage=USAGE)
+    command.run(main, FLAGS, usage=USAGE)

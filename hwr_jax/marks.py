@@ -156,5 +156,8 @@ def _rows(mask: np.ndarray) -> np.ndarray:
         covered = ndimage.maximum_filter1d(cells, 3, axis=0).mean(axis=1)
         on_line = ndimage.maximum_filter1d(covered >= LINE_SHARE, 3)[row]
         found[y[on_line], x[on_line]] = True
-    rest = np.flatnonzero((mask & ~found).any(axis=0))
-    return found if rest.size and rest[-1] - rest[0] < 0.85 * width else np.zeros_like(mask)
+    if ndimage.label(ndimage.maximum_filter(found, 3).any(axis=1))[1] > 1:
+        return found
+    columns_of_rest = np.nonzero(mask & ~found)[1]
+    left, right = np.percentile(columns_of_rest, (2, 98)) if columns_of_rest.size else (0, width)
+    return found if right - left < 0.8 * width else np.zeros_like(mask)

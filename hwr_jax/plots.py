@@ -2,42 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
-from hwr_jax import files, metrics, rng
-from hwr_jax.run import Run
-from hwr_jax.types import Arrays, Outputs, Tree
+from hwr_jax import files, metrics
+from hwr_jax.types import Arrays, Dataset, Outputs, Tree
 
 SAMPLE = 64  # training images shown
 WORST = 36  # mistakes shown
 DPI = 110
 
 
-def draw_all(run: Run, params: Tree, outputs: list[Outputs], folder: Path) -> None:
+def draw_all(
+    folder: Path,
+    dataset: Dataset,
+    outputs: list[Outputs],
+    params: Tree,
+    *,
+    title: str,
+    augment: Callable[[np.ndarray], np.ndarray] | None,
+) -> None:
     """Draws every figure of a finished run into figures/.
 
     Args:
-      run: the run.
-      params: of all seeds [S, ...]; the filters of the first seed are shown.
+      folder: the run folder; metrics.jsonl is read.
+      dataset: what the run was trained and tested on.
       outputs: on the test set, per seed; the mistakes of the first seed are shown.
-      folder: the run folder.
+      params: of one seed, for the filters.
+      title: names the run in every figure.
+      augment: images float32 [N, H, W, 1] in 0..1 -> the same, as in training; None: there is no augmentation.
     """
     figures = folder / "figures"
     figures.mkdir(exist_ok=True)
-    title = f"{run.config.model.name} trained on {run.dataset.name}"
-    test, classes = run.dataset.test, run.dataset.classes
+    label, classes = np.asarray(dataset.test.label), dataset.classes
     learning_curves(figures / "learning_curves.png", files.read_json_lines(folder / "metrics.jsonl"), title)
-    confusion = np.sum(
-        [metrics.confusion_matrix(np.asarray(test.label), np.asarray(o.pred), len(classes)) for o in outputs], axis=0
-    )
+    confusion = np.sum([metrics.confusion_matrix(label, np.asarray(o.pred), len(classes)) for o in outputs], axis=0)
     confusion_matrix(figures / "confusion_matrix.png", confusion, classes, title)
-    worst_mistakes(figures / "worst_mistakes.png", test, outputs[0], classes, f"{title}, seed {run.seeds[0]}")
-    training_images(figures / "training_images.png", run)
-    first_filters(figures / "first_filters.png", jax.tree.map(lambda x: np.asarray(x[0]), params))
+    worst_mistakes(figures / "worst_mistakes.png", dataset.test, outputs[0], classes, title)
+    training_images(figures / "training_images.png", dataset, augment)
+    first_filters(figures / "first_filters.png", params)
 
 
 def _figure(width: float, height: float, **options: Any):
@@ -99,16 +106,12 @@ def worst_mistakes(path: Path, test: Arrays, outputs: Outputs, classes: tuple[st
     _montage(path, test.image[wrong, :, :, 0], captions, f"Worst mistakes: {title} ({len(captions)} shown)", columns=6)
 
 
-def training_images(path: Path, run: Run) -> None:
+def training_images(path: Path, dataset: Dataset, augment: Callable[[np.ndarray], np.ndarray] | None) -> None:
     """Draws training images as the model sees them: augmented, before the standardisation."""
-    image = np.asarray(run.dataset.train.image[:SAMPLE], np.float32) / 255
-    if run.recipe.augmented:
-        key = rng.stream(rng.root(run.seeds[0]), "figures")
-        keys = rng.per_example(key, jax.numpy.arange(len(image)))
-        image = np.asarray(jax.jit(jax.vmap(run.recipe.augment))(keys, image))
-    names = [run.dataset.classes[i] for i in run.dataset.train.label[: len(image)]]
-    words = "augmented training images" if run.recipe.augmented else "training images (no augmentation)"
-    _montage(path, image[..., 0], names, f"{run.dataset.name}: {words}", columns=8)
+    image = np.asarray(dataset.train.image[:SAMPLE], np.float32) / 255
+    names = [dataset.classes[i] for i in dataset.train.label[: len(image)]]
+    words = "augmented training images" if augment else "training images (no augmentation)"
+    _montage(path, (augment(image) if augment else image)[..., 0], names, f"{dataset.name}: {words}", columns=8)
 
 
 def first_filters(path: Path, params: Tree) -> None:

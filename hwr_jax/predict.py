@@ -19,10 +19,15 @@ With several seeds in the run the mean of their probabilities decides (--seed=N:
 """
 ALTERNATIVES = 3  # next best classes that are listed
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "The run folder (required).")
-_CHECKPOINT = flags.DEFINE_enum("checkpoint", None, ["last", "best"], "Which state; default: as the run's config says.")
-_SEED = flags.DEFINE_integer("seed", None, "One seed of the run; default: all, averaged.")
-_FORMAT = flags.DEFINE_enum("format", "table", ["table", "json", "csv"], "How the predictions are printed.")
+FLAGS = flags.FlagValues()
+_WORKDIR = flags.DEFINE_string("workdir", None, "The run folder (required).", flag_values=FLAGS)
+_CHECKPOINT = flags.DEFINE_enum(
+    "checkpoint", None, ["last", "best"], "Which state; default: as the run's config says.", flag_values=FLAGS
+)
+_SEED = flags.DEFINE_integer("seed", None, "One seed of the run; default: all, averaged.", flag_values=FLAGS)
+_FORMAT = flags.DEFINE_enum(
+    "format", "table", ["table", "json", "csv"], "How the predictions are printed.", flag_values=FLAGS
+)
 
 
 def main(argv: list[str]) -> int:
@@ -94,4 +99,4 @@ def _print(rows: list[dict[str, Any]], screen) -> None:
 
 
 if __name__ == "__main__":
-    command.run(main, usage=USAGE)
+    command.run(main, FLAGS, usage=USAGE)

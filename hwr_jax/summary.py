@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hwr_jax import evaluation, files, logs, run_folder
+from hwr_jax import evaluation, files, logs, rng, run_folder
 from hwr_jax import programs as compiled
 from hwr_jax.run import Run, on_device
-from hwr_jax.types import Arrays, TrainState
+from hwr_jax.types import Arrays, Outputs, TrainState, Tree
 
 
 def finish(run: Run, state: TrainState, folder: Path, board: logs.TensorBoard, timing: logs.Timing) -> dict[str, Any]:
@@ -28,13 +28,25 @@ def finish(run: Run, state: TrainState, folder: Path, board: logs.TensorBoard, t
     line = logs.metrics_line(run.config.epochs, int(state.step[0]), "test", run.seeds, **values)
     files.append_json_line(folder / "metrics.jsonl", line)
     board.write(line)
-    from hwr_jax import plots
-
-    plots.draw_all(run, params, outputs, folder)
+    _draw(run, folder, outputs, jax.tree.map(lambda x: np.asarray(x[0]), params))
     timing.write("evaluation")
     summary = _summary(run, state, both, folder)
     files.write_json(folder / "summary.json", summary)
     return summary
+
+
+def _draw(run: Run, folder: Path, outputs: list[Outputs], params: Tree) -> None:
+    from hwr_jax import plots
+
+    def augment(image):
+        key = rng.stream(rng.root(run.seeds[0]), "figures")
+        return np.asarray(jax.jit(jax.vmap(run.recipe.augment))(rng.per_example(key, jnp.arange(len(image))), image))
+
+    title = f"{run.config.model.name} trained on {run.dataset.name}, seed {run.seeds[0]}"
+    if len(run.seeds) > 1:
+        title += f" (curves and confusion: all {len(run.seeds)} seeds)"
+    augment = augment if run.recipe.augmented else None
+    plots.draw_all(folder, run.dataset, outputs, params, title=title, augment=augment)
 
 
 def _summary(run: Run, state: TrainState, scores: dict[str, dict], folder: Path) -> dict[str, Any]:

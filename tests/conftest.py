@@ -1,0 +1,76 @@
+"""What every test shares: eight virtual CPU devices, strict promotion, and caches that are not the user's."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+if os.environ["JAX_PLATFORMS"] == "cpu":
+    os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
+
+import jax
+import pytest
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))  # for `configs`
+
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "mnist" in item.keywords and not os.environ.get("HWR_MNIST_DIR"):
+            item.add_marker(pytest.mark.skip(reason="needs the real MNIST: set HWR_MNIST_DIR"))
+
+
+def pytest_terminal_summary(terminalreporter):
+    passed = terminalreporter.stats.get("passed", [])
+    ran = sum("mnist" in report.keywords for report in passed)
+    terminalreporter.write_line(f"MNIST tests run: {ran}")
+
+
+@pytest.fixture(scope="session")
+def caches(tmp_path_factory):
+    """The environment of the suite's processes: caches and data folders of its own, one device, plain promotion."""
+    folder = tmp_path_factory.mktemp("caches")
+    keep = {k: v for k, v in os.environ.items() if not k.startswith(("HWR_", "TFDS_", "XLA_", "JAX_"))}
+    own = {"HWR_CACHE_DIR": str(folder / "hwr"), "TFDS_DATA_DIR": str(folder / "tfds"), "JAX_PLATFORMS": "cpu"}
+    return {**keep, **own, "PYTHONPATH": str(ROOT)}
+
+
+@pytest.fixture(scope="session")
+def digits(caches):
+    """The embedded data set: 1,097 / 200 / 500 images."""
+    from hwr_jax import data
+
+    return data.load("digits", cache_dir=caches["HWR_CACHE_DIR"], say=lambda line: None)
+
+
+@pytest.fixture(scope="session")
+def command(caches):
+    """Returns run(verb, *arguments): the finished process of `python -m hwr_jax.<verb>`."""
+
+    def run(verb, *arguments, timeout=240, env=None, cwd=ROOT):
+        line = [sys.executable, "-m", f"hwr_jax.{verb}", *map(str, arguments)]
+        return subprocess.run(
+            line, capture_output=True, text=True, timeout=timeout, cwd=cwd, env={**caches, **(env or {})}
+        )
+
+    return run
+
+
+@pytest.fixture
+def smoke():
+    """Returns make(**overrides): the checked config configs/digits.py:smoke with flat overrides."""
+    from hwr_jax import config, config_check
+
+    def make(**overrides):
+        made = config.load(
+            ROOT / "configs" / "digits.py:smoke", {k.replace("__", "."): v for k, v in overrides.items()}
+        )
+        config_check.check(made)
+        return made
+
+    return make
