@@ -43,12 +43,12 @@ def affine(
 def _bilinear(image: jax.Array, y: jax.Array, x: jax.Array) -> jax.Array:
     """Samples image [H, W] at y, x [H, W] (pixels); outside is 0."""
     height, width = image.shape
-    # One paper pixel all round makes every point outside fall between two zeros, so no mask is needed.
-    padded = jnp.pad(image, 1).reshape(-1)
-    y = jnp.clip(y + 1, 0.0, height + 0.999)
-    x = jnp.clip(x + 1, 0.0, width + 0.999)
+    # Paper all round makes every point outside fall between two zeros, so no mask is needed.
+    padded = jnp.pad(image, (1, 2)).reshape(-1)
+    y = jnp.clip(y + 1, 0.0, height + 1.0)
+    x = jnp.clip(x + 1, 0.0, width + 1.0)
     top, left = jnp.floor(y), jnp.floor(x)
     dy, dx = y - top, x - left
-    at = top.astype(jnp.int32) * (width + 2) + left.astype(jnp.int32)
-    row = [padded[at + i] * (1 - dx) + padded[at + i + 1] * dx for i in (0, width + 2)]
+    at = top.astype(jnp.int32) * (width + 3) + left.astype(jnp.int32)
+    row = [padded[at + i] * (1 - dx) + padded[at + i + 1] * dx for i in (0, width + 3)]
     return row[0] * (1 - dy) + row[1] * dy

@@ -94,9 +94,18 @@ def _parse(argv: list[str], flag_values: flags.FlagValues) -> list[str]:
     except flags.UnrecognizedFlagError as error:
         known = ", ".join(f"--{name}" for name in sorted(flag_values))
         raise errors.ConfigError(f"--{error.flagname} is not a flag of this command: use one of {known}") from error
+    except flags.IllegalFlagValueError as error:
+        raise errors.ConfigError(_illegal_value(str(error), flag_values)) from error
     except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
         text = str(error).strip().splitlines()
         raise errors.ConfigError(text[0] if text else type(error).__name__) from error
+
+
+def _illegal_value(text: str, flag_values: flags.FlagValues) -> str:
+    """Turns absl's "flag --devices=x: invalid literal for int() ..." into what is wrong and what is allowed."""
+    found = re.match(r"flag --([\w.]+)=(.*?): ", text)
+    allowed = flag_values[found[1]].parser.syntactic_help if found else ""
+    return f"--{found[1]}={found[2]} is not possible: use {allowed}" if found and allowed else text.splitlines()[0]
 
 
 def _check_config_keys(argv: list[str]) -> None:

@@ -9,13 +9,18 @@ from typing import NamedTuple
 
 import numpy as np
 
+EIGHT = np.ones((3, 3), int)  # diagonal neighbours touch
+SOFT_SHARE = 0.006  # width of a stroke's soft edge, as a share of the picture's longer side
 GAP_SHARE = 0.012  # parts closer than this share of the picture's longer side are one mark: a broken pen line
 SPECK_SHARE = 0.04  # a mark with less ink than this share of the digit's is a speck
 NEAR_SHARE = 0.35  # parts of one digit lie within this share of its longer side
 EDGE_SHARE = 0.06  # the strip along the picture's outline where page edges and table lie
-LINE_SHARE = 0.75  # a ruled line covers this share of the picture's width
+SIDE_SHARE = 0.85  # a mark that covers more of one side of the picture is a table; a 7 that does stands alone
+MIN_DIGIT_SHARE = 0.015  # page edges and frames are dropped only if more than this share of the ink remains
+LINE_SHARE = 0.8  # a ruled line, with the strokes that cross it, covers this share of the picture's width
+VISIBLE_SHARE = 0.4  # and this share of the width is not crossed by strokes
 LINE_THICK_SHARE = 0.04  # and is thinner than this share of the picture's side
-LINE_SLOPES = np.tan(np.deg2rad(np.arange(-6, 6.1, 0.5)))  # paper is rarely photographed more tilted
+LINE_SLOPES = np.tan(np.deg2rad(np.arange(-6, 6.1, 0.25)))  # paper is rarely photographed more tilted
 
 
 class Mark(NamedTuple):
@@ -29,6 +34,7 @@ class Mark(NamedTuple):
     right: int  # exclusive
     sides: int  # of the picture's four sides, how many it touches
     edge: float  # share of its pixels in the strip along the picture's outline
+    cover: float  # largest share of one of the picture's sides that it covers
 
     @property
     def length(self) -> int:
@@ -48,12 +54,24 @@ def digit_mask(weak: np.ndarray, strong: np.ndarray, contrast: np.ndarray) -> np
     """
     from scipy import ndimage
 
-    weak = without_lines(weak)
-    gap = max(1, round(GAP_SHARE * max(weak.shape)))
-    labels, _ = ndimage.label(_widen(weak, gap if gap > 1 else 0), np.ones((3, 3)))
-    labels = np.where(weak, labels, 0)
-    keep = {mark.label for mark in chosen(_marks(labels, contrast, strong), weak.shape)}
-    return _widen(np.isin(labels, list(keep)) if keep else weak, max(1, round(0.006 * max(weak.shape))))
+    weak = _without_outline(without_lines(weak), strong, contrast)
+    gap = round(GAP_SHARE * max(weak.shape))
+    labels = np.where(weak, ndimage.label(_widen(weak, gap), EIGHT)[0], 0)
+    keep = [mark.label for mark in chosen(_marks(labels, contrast, strong), weak.shape)]
+    return _widen(np.isin(labels, keep), max(1, round(SOFT_SHARE * max(weak.shape))))
+
+
+def _without_outline(weak: np.ndarray, strong: np.ndarray, contrast: np.ndarray) -> np.ndarray:
+    """Erase page edges and frames, unless hardly anything is left. bool [h, w] -> bool [h, w]."""
+    from scipy import ndimage
+
+    labels, _ = ndimage.label(weak, EIGHT)
+    marks = _marks(labels, contrast, strong)
+    drop = [mark for mark in marks if _is_page_edge(mark) or _is_frame(mark, marks)]
+    remains = sum(mark.mass for mark in marks) - sum(mark.mass for mark in drop)
+    if remains < MIN_DIGIT_SHARE * sum(mark.mass for mark in marks):
+        return weak
+    return weak & ~np.isin(labels, [mark.label for mark in drop])
 
 
 def _widen(mask: np.ndarray, by_px: int) -> np.ndarray:
@@ -74,6 +92,8 @@ def _marks(labels: np.ndarray, contrast: np.ndarray, strong: np.ndarray) -> list
     mass = np.bincount(labels.ravel(), contrast.ravel(), count)
     area = np.bincount(labels.ravel(), minlength=count)
     edge = np.bincount(labels[at_edge], minlength=count) / np.maximum(area, 1)
+    outline = (labels[0], labels[-1], labels[:, 0], labels[:, -1])
+    cover = np.max([np.bincount(side, minlength=count) / side.size for side in outline], axis=0)
     sure = np.bincount(labels[strong], minlength=count)
     found = []
     for label, box in enumerate(ndimage.find_objects(labels), start=1):
@@ -81,26 +101,22 @@ def _marks(labels: np.ndarray, contrast: np.ndarray, strong: np.ndarray) -> list
             continue
         (top, bottom), (left, right) = ((part.start, part.stop) for part in box)
         sides = (top == 0) + (left == 0) + (bottom == height) + (right == width)
-        found.append(Mark(label, mass[label], top, left, bottom, right, sides, edge[label]))
+        found.append(Mark(label, mass[label], top, left, bottom, right, sides, edge[label], cover[label]))
     return found
 
 
 def chosen(marks: list[Mark], shape: tuple[int, int]) -> list[Mark]:
-    """The marks of the digit: the heaviest that is no page edge or frame, and what lies near and is no speck."""
-    inner = [mark for mark in marks if not _is_page_edge(mark) and not _is_frame(mark, marks)]
-    total = sum(mark.mass for mark in marks)
-    if sum(mark.mass for mark in inner) < 0.05 * total:
-        inner = marks
-    if not inner:
+    """The marks of the digit: the heaviest near the middle, and what lies near it and is no speck."""
+    if not marks:
         return []
-    main = max(inner, key=lambda mark: mark.mass * _centrality(mark, shape))
+    main = max(marks, key=lambda mark: mark.mass * _centrality(mark, shape))
     reach = NEAR_SHARE * main.length
-    return [mark for mark in inner if mark.mass >= SPECK_SHARE * main.mass and _gap(mark, main) <= reach]
+    return [mark for mark in marks if mark.mass >= SPECK_SHARE * main.mass and _gap(mark, main) <= reach]
 
 
 def _is_page_edge(mark: Mark) -> bool:
-    """Touches the outline and mostly stays along it."""
-    return mark.sides > 0 and mark.edge > 0.5
+    """Mostly stays along the outline, or covers one side of the picture (a table, the next sheet)."""
+    return mark.sides > 0 and (mark.edge > 0.5 or mark.cover > SIDE_SHARE)
 
 
 def _is_frame(mark: Mark, marks: list[Mark]) -> bool:
@@ -147,17 +163,30 @@ def _rows(mask: np.ndarray) -> np.ndarray:
     height, width = mask.shape
     columns, _ = ndimage.label(mask, np.array([[0, 1, 0]] * 3))
     tall = np.bincount(columns.ravel())[columns] > max(1, round(LINE_THICK_SHARE * min(height, width)))
-    y, x = np.nonzero(mask & ~tall)
+    thin = mask & ~tall
+    y, x = np.nonzero(thin)
     found = np.zeros(mask.shape, bool)
     for slope in LINE_SLOPES:
-        row = np.clip(np.rint(y - slope * (x - width / 2)).astype(int), 0, height - 1)
-        cells = np.zeros(mask.shape, bool)
-        cells[row, x] = True
-        covered = ndimage.maximum_filter1d(cells, 3, axis=0).mean(axis=1)
-        on_line = ndimage.maximum_filter1d(covered >= LINE_SHARE, 3)[row]
+        shift = np.rint(slope * (np.arange(width) - width / 2)).astype(int)
+        row = np.clip(y - shift[x], 0, height - 1)
+        if np.convolve(np.bincount(row), np.ones(3)).max() < VISIBLE_SHARE * width:
+            continue  # cannot be a line; spares the count by columns
+        is_line = (_coverage(thin, shift) >= VISIBLE_SHARE) & (_coverage(mask, shift) >= LINE_SHARE)
+        on_line = ndimage.maximum_filter1d(is_line, 3)[row]
         found[y[on_line], x[on_line]] = True
+    found = mask & ~tall & np.isin(columns, np.unique(columns[found]))  # whole thickness of the line
     if ndimage.label(ndimage.maximum_filter(found, 3).any(axis=1))[1] > 1:
         return found
     columns_of_rest = np.nonzero(mask & ~found)[1]
     left, right = np.percentile(columns_of_rest, (2, 98)) if columns_of_rest.size else (0, width)
     return found if right - left < 0.8 * width else np.zeros_like(mask)
+
+
+def _coverage(mask: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """Share of the columns [w] with ink within a pixel of each row [h], column x moved up by `shift[x]`."""
+    from scipy import ndimage
+
+    y, x = np.nonzero(mask)
+    cells = np.zeros(mask.shape, bool)
+    cells[np.clip(y - shift[x], 0, mask.shape[0] - 1), x] = True
+    return ndimage.maximum_filter1d(cells, 3, axis=0).mean(axis=1)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import jax
-    import numpy as np
 
 Tree = Any  # a pytree of arrays
 Array = Any  # np.ndarray on the host, jax.Array on the device

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Writes the lock files anew from pyproject.toml: every package pinned, with the hashes of all its files, for all
+# platforms. Needs uv (pip install uv). Pins that are already there are kept; UPGRADE=1 takes the newest of everything.
+#   requirements.txt         works on every Python from 3.11; scripts/run.py takes it for 3.11
+#   requirements-py312.txt   the newest JAX, which needs Python 3.12
+#   requirements-build.txt   what builds the packages that come as source (promise), and the project itself
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+lock() { # lock FILE PYTHON SOURCE [OPTION ...]
+  local file=$1 python=$2 source=$3
+  shift 3
+  uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version "$python" \
+    ${UPGRADE:+--upgrade} "$@" --output-file "$file" "$source" >/dev/null
+}
+
+lock requirements.txt 3.11 pyproject.toml --extra dev --fork-strategy fewest
+lock requirements-py312.txt 3.12 pyproject.toml --extra dev
+printf '%s\n' hatchling editables setuptools wheel | lock requirements-build.txt 3.11 - --fork-strategy fewest
+grep -cE '^[a-z]' requirements*.txt

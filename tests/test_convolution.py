@@ -1,0 +1,63 @@
+"""Convolution as patches + matrix product, against XLA's own."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from hwr_jax.models import convolution
+
+
+def draw(shape, seed):
+    return jnp.asarray(np.random.default_rng(seed).standard_normal(shape), jnp.float32)
+
+
+@pytest.mark.parametrize("padding", ["VALID", "SAME", ((1, 2), (0, 3))])
+@pytest.mark.parametrize("strides", [(1, 1), (2, 2), (2, 1)])
+@pytest.mark.parametrize(("size", "channels"), [((5, 5), 1), ((3, 3), 4), ((1, 1), 3), ((2, 3), 2)])
+def test_it_equals_the_native_one_forward_and_backward(padding, strides, size, channels):
+    image, kernel = draw((3, 11, 12, channels), 0), draw((*size, channels, 6), 1)
+
+    @jax.jit
+    def both(image, kernel):
+        def run(convolve):
+            def loss(image, kernel):
+                out = convolve(image, kernel, strides, padding, dimension_numbers=convolution.NHWC)
+                return jnp.sum(jnp.sin(out)), out
+
+            grads, out = jax.grad(loss, argnums=(0, 1), has_aux=True)(image, kernel)
+            return out, *grads
+
+        return run(convolution.conv_as_matmul), run(lax.conv_general_dilated)
+
+    for ours, native in zip(*both(image, kernel), strict=True):
+        assert ours.shape == native.shape
+        assert float(jnp.abs(ours - native).max()) <= 1e-5 * float(jnp.abs(native).max())
+
+
+def test_patches_are_the_windows_row_by_row():
+    image = jnp.arange(16.0).reshape(1, 4, 4, 1)
+    cut = convolution.patches(image, (2, 3))
+    assert cut.shape == (1, 3, 2, 6)
+    assert cut[0, 1, 1].tolist() == [5, 6, 7, 9, 10, 11]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"rhs_dilation": (2, 2)},
+        {"lhs_dilation": (2, 2)},
+        {"feature_group_count": 2},
+        {"dimension_numbers": ("NCHW", "OIHW", "NCHW")},
+    ],
+)
+def test_what_it_cannot_do_is_said(options):
+    options = {"dimension_numbers": convolution.NHWC, **options}
+    with pytest.raises(NotImplementedError, match="neither dilation nor groups"):
+        convolution.conv_as_matmul(draw((2, 8, 8, 2), 0), draw((3, 3, 2, 2), 1), (1, 1), "VALID", **options)
+
+
+def test_auto_is_patches_on_cpu():
+    expected = "patches" if jax.default_backend() == "cpu" else "native"
+    assert convolution.by_name("auto") is convolution.CONVOLUTIONS[expected]
