@@ -16,7 +16,7 @@ POLARITY_PX = 48  # polarity is a property of large areas
 PAPER_PX = 96  # the paper's brightness varies slowly
 SURROUNDINGS_SHARE = 0.2  # standard deviation of what polarity compares with, as a share of the shorter side
 STROKE_SHARE = 0.35  # no stroke is wider than this share of the shorter side; wider dark areas are shadow or table
-BLUR = 24  # the closing is smoothed by a Gaussian of its window divided by this
+SMOOTH = 24  # the closing's window divided by the standard deviation that smooths its steps; shadows stay sharp
 MIN_CONTRAST = 0.06  # less than this share of the paper's brightness is texture, not ink
 NOISE_FACTOR = 4.0  # ink differs from the paper by more than this many standard deviations of the paper
 WEAK, STRONG = 0.3, 0.55  # of the ink's full contrast: a mark is ink where above WEAK, if somewhere above STRONG
@@ -45,18 +45,16 @@ def ink_of(grey: np.ndarray) -> np.ndarray:
     contrast, noise = paper_contrast(255 - grey if is_light_on_dark(grey) else grey)
     floor = max(MIN_CONTRAST, NOISE_FACTOR * noise)
     if contrast.max() <= floor:
-        raise DataError(
-            f"no ink in the picture: no mark differs from the paper by more than {floor:.0%} of its brightness"
-        )
-    full = float(np.percentile(contrast[contrast > max(floor, _otsu(contrast))], 90))
-    weak = contrast > max(WEAK * full, floor)
-    mask = digit_mask(weak, contrast > STRONG * full, contrast)
-    soft = np.clip((contrast - 2 * noise) / (full - 2 * noise), 0, 1)
-    return np.where(mask, soft, 0).astype(np.float32)
+        raise DataError("no ink in the picture: nothing stands out from the paper")
+    clear = contrast >= min(max(floor, _otsu(contrast)), contrast.max())
+    full = float(np.percentile(contrast[clear], 90))
+    darkness = np.clip((contrast - 2 * noise) / (full - 2 * noise), 0, 1)
+    mask = digit_mask(contrast > max(WEAK * full, floor), contrast > STRONG * full, darkness)
+    return np.where(mask, darkness, 0).astype(np.float32)
 
 
 def is_light_on_dark(grey: np.ndarray) -> bool:
-    """The rule of polarity: strokes are narrower than the paper between them, so ink differs more from its surroundings.
+    """The rule of polarity: strokes are narrower than the paper around them, so ink differs more from its surround.
 
     Each pixel is compared with its surroundings' mean (a Gaussian); if the lighter ones differ more in the sum of
     squares, the writing is light on dark. Shadows, frames and the table around a sheet hardly count, as both sides of
@@ -89,7 +87,7 @@ def paper_contrast(grey: np.ndarray) -> tuple[np.ndarray, float]:
     size = max(3, round(STROKE_SHARE * min(thumbnail.shape)))
     smooth = ndimage.median_filter(thumbnail, size=3, mode="nearest")
     paper = ndimage.grey_closing(smooth, size=(size, size), mode="nearest")
-    paper = _resize(ndimage.gaussian_filter(paper, size / BLUR, mode="nearest"), grey.shape)
+    paper = _resize(ndimage.gaussian_filter(paper, size / SMOOTH, mode="nearest"), grey.shape)
     lack = 1 - grey / np.maximum(paper, 1)
     level = np.median(lack)
     noise = 1.4826 * float(np.median(np.abs(lack - level)))  # of a normal distribution; ink is the smaller part

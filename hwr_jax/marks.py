@@ -15,11 +15,14 @@ GAP_SHARE = 0.012  # parts closer than this share of the picture's longer side a
 SPECK_SHARE = 0.04  # a mark with less ink than this share of the digit's is a speck
 NEAR_SHARE = 0.35  # parts of one digit lie within this share of its longer side
 EDGE_SHARE = 0.06  # the strip along the picture's outline where page edges and table lie
+HUG_SHARE = 0.5  # a mark at the outline with more than this share of its pixels in the strip is a page edge
+FRAME_SHARE, FRAME_FILL = 0.3, 0.2  # a frame is longer than this share of the picture, and its box emptier than this
 SIDE_SHARE = 0.85  # a mark that covers more of one side of the picture is a table; a 7 that does stands alone
 MIN_DIGIT_SHARE = 0.015  # page edges and frames are dropped only if more than this share of the ink remains
 LINE_SHARE = 0.8  # a ruled line, with the strokes that cross it, covers this share of the picture's width
 VISIBLE_SHARE = 0.4  # and this share of the width is not crossed by strokes
 LINE_THICK_SHARE = 0.04  # and is thinner than this share of the picture's side
+MIN_LINED_PX = 48  # in smaller pictures a ruled line is no thinner than a stroke
 LINE_SLOPES = np.tan(np.deg2rad(np.arange(-6, 6.1, 0.25)))  # paper is rarely photographed more tilted
 
 
@@ -27,7 +30,7 @@ class Mark(NamedTuple):
     """One connected component."""
 
     label: int
-    mass: float  # sum of contrast
+    mass: float  # sum of darkness
     top: int
     left: int
     bottom: int  # exclusive
@@ -38,36 +41,37 @@ class Mark(NamedTuple):
 
     @property
     def length(self) -> int:
+        """Longer side of the box in pixels."""
         return max(self.bottom - self.top, self.right - self.left)
 
 
-def digit_mask(weak: np.ndarray, strong: np.ndarray, contrast: np.ndarray) -> np.ndarray:
+def digit_mask(weak: np.ndarray, strong: np.ndarray, darkness: np.ndarray) -> np.ndarray:
     """Where the digit and its soft edges are.
 
     Args:
         weak: bool [h, w], possibly ink.
         strong: bool [h, w], surely ink; a mark without any is dropped.
-        contrast: float32 [h, w] in 0..1.
+        darkness: float32 [h, w] in 0..1, 1 = as dark as ink gets here.
 
     Returns:
         bool [h, w], the digit's marks widened by the soft edge of a stroke.
     """
     from scipy import ndimage
 
-    weak = _without_outline(without_lines(weak), strong, contrast)
+    weak = _without_outline(without_lines(weak), strong, darkness)
     gap = round(GAP_SHARE * max(weak.shape))
     labels = np.where(weak, ndimage.label(_widen(weak, gap), EIGHT)[0], 0)
-    keep = [mark.label for mark in chosen(_marks(labels, contrast, strong), weak.shape)]
+    keep = [mark.label for mark in chosen(_marks(labels, darkness, strong), weak.shape)]
     return _widen(np.isin(labels, keep), max(1, round(SOFT_SHARE * max(weak.shape))))
 
 
-def _without_outline(weak: np.ndarray, strong: np.ndarray, contrast: np.ndarray) -> np.ndarray:
+def _without_outline(weak: np.ndarray, strong: np.ndarray, darkness: np.ndarray) -> np.ndarray:
     """Erase page edges and frames, unless hardly anything is left. bool [h, w] -> bool [h, w]."""
     from scipy import ndimage
 
     labels, _ = ndimage.label(weak, EIGHT)
-    marks = _marks(labels, contrast, strong)
-    drop = [mark for mark in marks if _is_page_edge(mark) or _is_frame(mark, marks)]
+    marks = _marks(labels, darkness, strong)
+    drop = [mark for mark in marks if _is_page_edge(mark) or _is_frame(mark, marks, max(weak.shape))]
     remains = sum(mark.mass for mark in marks) - sum(mark.mass for mark in drop)
     if remains < MIN_DIGIT_SHARE * sum(mark.mass for mark in marks):
         return weak
@@ -80,7 +84,7 @@ def _widen(mask: np.ndarray, by_px: int) -> np.ndarray:
     return ndimage.maximum_filter(mask, size=2 * by_px + 1) if by_px else mask
 
 
-def _marks(labels: np.ndarray, contrast: np.ndarray, strong: np.ndarray) -> list[Mark]:
+def _marks(labels: np.ndarray, darkness: np.ndarray, strong: np.ndarray) -> list[Mark]:
     """Measure the components that hold strong ink. int [h, w], float32 [h, w], bool [h, w] -> marks."""
     from scipy import ndimage
 
@@ -89,7 +93,7 @@ def _marks(labels: np.ndarray, contrast: np.ndarray, strong: np.ndarray) -> list
     at_edge = np.ones(labels.shape, bool)
     at_edge[strip:-strip, strip:-strip] = False
     count = labels.max() + 1
-    mass = np.bincount(labels.ravel(), contrast.ravel(), count)
+    mass = np.bincount(labels.ravel(), darkness.ravel(), count)
     area = np.bincount(labels.ravel(), minlength=count)
     edge = np.bincount(labels[at_edge], minlength=count) / np.maximum(area, 1)
     outline = (labels[0], labels[-1], labels[:, 0], labels[:, -1])
@@ -116,20 +120,24 @@ def chosen(marks: list[Mark], shape: tuple[int, int]) -> list[Mark]:
 
 def _is_page_edge(mark: Mark) -> bool:
     """Mostly stays along the outline, or covers one side of the picture (a table, the next sheet)."""
-    return mark.sides > 0 and (mark.edge > 0.5 or mark.cover > SIDE_SHARE)
+    return mark.sides > 0 and (mark.edge > HUG_SHARE or mark.cover > SIDE_SHARE)
 
 
-def _is_frame(mark: Mark, marks: list[Mark]) -> bool:
-    """Encloses another, smaller mark with some weight, and is thin for its size: little ink in a large box."""
+def _is_frame(mark: Mark, marks: list[Mark], size_px: int) -> bool:
+    """Large, thin for its size (little ink in a large box), and encloses a smaller mark with some weight."""
     box = (mark.bottom - mark.top) * (mark.right - mark.left)
-    return mark.mass < 0.2 * box and any(
-        mark.top < other.top
-        and mark.left < other.left
-        and other.bottom < mark.bottom
-        and other.right < mark.right
-        and other.mass > 0.1 * mark.mass
-        and other.length > 0.2 * mark.length
-        for other in marks
+    return (
+        mark.length > FRAME_SHARE * size_px
+        and mark.mass < FRAME_FILL * box
+        and any(
+            mark.top < other.top
+            and mark.left < other.left
+            and other.bottom < mark.bottom
+            and other.right < mark.right
+            and other.mass > 0.1 * mark.mass
+            and other.length > 0.2 * mark.length
+            for other in marks
+        )
     )
 
 
@@ -147,6 +155,8 @@ def _gap(mark: Mark, other: Mark) -> float:
 
 def without_lines(mask: np.ndarray) -> np.ndarray:
     """Erase ruled lines and grids. bool [h, w] -> bool [h, w]; unchanged if little else is there."""
+    if min(mask.shape) < MIN_LINED_PX:
+        return mask
     rest = mask & ~_rows(mask)
     rest &= ~_rows(mask.T).T
     return rest if rest.sum() > 0.1 * mask.sum() else mask
@@ -163,16 +173,17 @@ def _rows(mask: np.ndarray) -> np.ndarray:
     height, width = mask.shape
     columns, _ = ndimage.label(mask, np.array([[0, 1, 0]] * 3))
     tall = np.bincount(columns.ravel())[columns] > max(1, round(LINE_THICK_SHARE * min(height, width)))
-    thin = mask & ~tall
-    y, x = np.nonzero(thin)
+    y, x = np.nonzero(mask)
+    is_thin = ~tall[y, x]
     found = np.zeros(mask.shape, bool)
     for slope in LINE_SLOPES:
-        shift = np.rint(slope * (np.arange(width) - width / 2)).astype(int)
-        row = np.clip(y - shift[x], 0, height - 1)
-        if np.convolve(np.bincount(row), np.ones(3)).max() < VISIBLE_SHARE * width:
+        row = np.clip(y - np.rint(slope * (x - width / 2)).astype(int), 0, height - 1)
+        thin_row, thin_x = row[is_thin], x[is_thin]
+        if np.convolve(np.bincount(thin_row, minlength=height), np.ones(3)).max() < VISIBLE_SHARE * width:
             continue  # cannot be a line; spares the count by columns
-        is_line = (_coverage(thin, shift) >= VISIBLE_SHARE) & (_coverage(mask, shift) >= LINE_SHARE)
-        on_line = ndimage.maximum_filter1d(is_line, 3)[row]
+        is_line = _coverage(thin_row, thin_x, mask.shape) >= VISIBLE_SHARE
+        is_line &= _coverage(row, x, mask.shape) >= LINE_SHARE
+        on_line = ndimage.maximum_filter1d(is_line, 3)[row] & is_thin
         found[y[on_line], x[on_line]] = True
     found = mask & ~tall & np.isin(columns, np.unique(columns[found]))  # whole thickness of the line
     if ndimage.label(ndimage.maximum_filter(found, 3).any(axis=1))[1] > 1:
@@ -182,11 +193,8 @@ def _rows(mask: np.ndarray) -> np.ndarray:
     return found if right - left < 0.8 * width else np.zeros_like(mask)
 
 
-def _coverage(mask: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    """Share of the columns [w] with ink within a pixel of each row [h], column x moved up by `shift[x]`."""
-    from scipy import ndimage
-
-    y, x = np.nonzero(mask)
-    cells = np.zeros(mask.shape, bool)
-    cells[np.clip(y - shift[x], 0, mask.shape[0] - 1), x] = True
-    return ndimage.maximum_filter1d(cells, 3, axis=0).mean(axis=1)
+def _coverage(row: np.ndarray, x: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Share of the columns that hold a pixel within one pixel of each row. int [n], int [n] -> float [h]."""
+    cells = np.zeros((shape[0] + 2, shape[1]), bool)
+    cells[row + 1, x] = True
+    return np.count_nonzero(cells[:-2] | cells[1:-1] | cells[2:], axis=1) / shape[1]

@@ -64,11 +64,20 @@ def read_picture(source: Source, *, max_bytes: int = MAX_BYTES, max_pixels: int 
 def _content(source: Source, max_bytes: int) -> tuple[str, bytes]:
     """The name for messages and at most `max_bytes` + 1 bytes."""
     if isinstance(source, bytes | bytearray):
-        return "the given bytes", bytes(source)
+        return name_of(source), bytes(source)
     if isinstance(source, str | os.PathLike):
         with Path(source).open("rb") as file:
-            return str(source), file.read(max_bytes + 1)
-    return str(getattr(source, "name", "the given file")), source.read(max_bytes + 1)
+            return name_of(source), file.read(max_bytes + 1)
+    return name_of(source), source.read(max_bytes + 1)
+
+
+def name_of(source: Source) -> str:
+    """What messages call the picture: its path, or "the given bytes" or "the given file"."""
+    if isinstance(source, str | os.PathLike):
+        return os.fspath(source)
+    return (
+        "the given bytes" if isinstance(source, bytes | bytearray) else str(getattr(source, "name", "the given file"))
+    )
 
 
 def _reason(error: Exception) -> str:
@@ -79,7 +88,8 @@ def _reason(error: Exception) -> str:
         return f"not a picture that can be read; accepted are {', '.join(FORMATS)}"
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return f"the picture has more than the {MAX_PIXELS:,} pixels allowed"
-    return f"the picture is damaged or incomplete ({type(error).__name__}: {str(error) or 'no details'})"
+    details = " ".join(str(error).split()) or "no details"
+    return f"the picture is damaged or incomplete ({type(error).__name__}: {details})"
 
 
 def _decode(content: bytes, name: str, max_pixels: int) -> np.ndarray:

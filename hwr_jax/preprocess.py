@@ -1,6 +1,7 @@
-"""From ink to the 28x28 picture that the models were trained on. Owns MNIST's conventions of size, place and contrast.
+"""From ink to the 28x28 picture that the models were trained on. Owns MNIST's size, place, contrast and pen.
 
-Does not read files (`picture.py`) and does not standardise (the models' recipe does, once, for data and pictures).
+Does not decode files (`picture.py`), does not decide what is ink (`ink.py`, `marks.py`), and does not standardise: the
+models' recipe does, once, for data and pictures.
 """
 
 from __future__ import annotations
@@ -9,15 +10,13 @@ import numpy as np
 
 from hwr_jax.errors import DataError
 from hwr_jax.ink import ink_of
-from hwr_jax.picture import Source, read_picture
+from hwr_jax.picture import Source, name_of, read_picture
 
 SIZE_PX = 28  # side of an MNIST picture
 BOX_PX = 20  # side of the box that a digit is fitted into before it is centred
 FINE = 8  # strokes are widened on a grid this many times finer than the result
-THIN_PX, PEN_PX = (
-    1.8,
-    2.3,
-)  # a mean stroke below the first is widened to the second; MNIST: 5 % 1.8, median 2.6, 95 % 4.0
+THIN_PX = 1.8  # a mean stroke below this is widened; MNIST's strokes: 5 % are below 1.8, median 2.6, 95 % below 4.0
+PEN_PX = 2.3  # to this
 BLUR_PX = 0.4  # of the result's pixels: the soft edge of a scanned pen
 MIN_INK = 0.5 / 255  # fainter than this is 0 in a uint8 picture; MNIST's own boxes count every pixel above 0
 
@@ -35,7 +34,11 @@ def digit_from_picture(source: Source) -> np.ndarray:
         DataError: not an accepted picture, or no ink in it.
         OSError: the path cannot be read.
     """
-    return to_mnist(widen_thin_strokes(ink_of(read_picture(source))))
+    grey = read_picture(source)
+    try:
+        return to_mnist(widen_thin_strokes(ink_of(grey)))
+    except DataError as error:
+        raise DataError(f"{name_of(source)}: {error}") from error
 
 
 def widen_thin_strokes(ink: np.ndarray, *, box_px: int = BOX_PX) -> np.ndarray:
