@@ -12,7 +12,6 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import jax
 from absl import logging
 
 from hwr_jax import files
@@ -167,8 +166,3 @@ def first_line(error: BaseException) -> str:
 
 def _unwritten(folder: Path, step: int, error: Exception) -> RunFolderError:
     return RunFolderError(f"checkpoint {step} could not be written to {folder}: {first_line(error)}")
-
-
-def like(state: TrainState, sharding: jax.sharding.Sharding | None = None) -> TrainState:
-    """Returns the shapes, dtypes (and sharding) of a state or of the result of `jax.eval_shape`."""
-    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), state)

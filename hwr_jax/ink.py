@@ -15,6 +15,7 @@ WORK_PX = 640  # larger pictures are averaged down to this longer side: a pen li
 POLARITY_PX = 48  # polarity is a property of large areas
 PAPER_PX = 96  # the paper's brightness varies slowly
 SURROUNDINGS_SHARE = 0.2  # standard deviation of what polarity compares with, as a share of the shorter side
+LOCAL_PX = 16  # in smaller pictures (8x8) ink may cover most of any surroundings: one paper for all, and no noise
 STROKE_SHARE = 0.35  # no stroke is wider than this share of the shorter side; wider dark areas are shadow or table
 SMOOTH = 24  # the closing's window divided by the standard deviation that smooths its steps; shadows stay sharp
 MIN_CONTRAST = 0.06  # less than this share of the paper's brightness is texture, not ink
@@ -73,7 +74,8 @@ def is_light_on_dark(grey: np.ndarray) -> bool:
 def paper_contrast(grey: np.ndarray) -> tuple[np.ndarray, float]:
     """How much darker than the paper each pixel is, and the paper's noise. For dark ink on light paper.
 
-    The paper is the morphological closing with a square wider than any stroke, so larger dark areas count as paper.
+    The paper is the morphological closing with a square wider than any stroke, so larger dark areas count as paper;
+    in pictures smaller than `LOCAL_PX` it is the lightest pixel.
 
     Args:
         grey: float32 [h, w] in 0..255.
@@ -83,6 +85,8 @@ def paper_contrast(grey: np.ndarray) -> tuple[np.ndarray, float]:
     """
     from scipy import ndimage
 
+    if min(grey.shape) < LOCAL_PX:
+        return np.clip(1 - grey / max(grey.max(), 1), 0, 1), 0.0
     thumbnail = shrink(grey, PAPER_PX)
     size = max(3, round(STROKE_SHARE * min(thumbnail.shape)))
     smooth = ndimage.median_filter(thumbnail, size=3, mode="nearest")

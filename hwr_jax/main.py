@@ -112,8 +112,8 @@ def _fallback_paragraph(name: str, missing: errors.DataMissing, other: str) -> s
         f"\n{bar}\n{name.upper()} COULD NOT BE HAD, SO THIS RUN TRAINS ON ANOTHER DATA SET: {other}\n"
         f"The results below are not results on {name}. What was tried:\n{tried}\n"
         "To supply it: connect to the network, or put the four original files (train-images-idx3-ubyte.gz, ...) into\n"
-        f"a folder and name it by HWR_{name.upper()}_DIR=FOLDER or --config.data.manual_dir=FOLDER, or name a folder of\n"
-        "tensorflow-datasets that holds it by --data_dir=FOLDER.\n"
+        f"a folder and name it by HWR_{name.upper()}_DIR=FOLDER or --config.data.manual_dir=FOLDER, or name a folder\n"
+        "of tensorflow-datasets that holds it by --data_dir=FOLDER.\n"
         f"--config.data.fallback=none makes this an error.\n{bar}\n"
     )
 

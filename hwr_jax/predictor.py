@@ -15,7 +15,8 @@ from hwr_jax import programs as compiled
 from hwr_jax.errors import ConfigError, RunFolderError
 from hwr_jax.programs import Programs
 from hwr_jax.recipe import make_recipe
-from hwr_jax.types import Arrays, Outputs, Tree
+from hwr_jax.run import shapes
+from hwr_jax.types import Arrays, Outputs, TrainState, Tree
 
 IMAGES_PER_CALL = 1000  # bounds the memory of a call, whatever the number of images
 
@@ -52,6 +53,41 @@ class Predictor(NamedTuple):
         return np.concatenate(parts) if parts else np.zeros((0, len(self.classes)), np.float32)
 
 
+class Frame(NamedTuple):
+    """A run as its folder describes it, before any checkpoint is read."""
+
+    config: ConfigDict
+    facts: dict
+    seeds: list[int]
+    programs: Programs
+    like: TrainState  # shapes, dtypes and sharding of its state
+
+
+def open_run(workdir: str | Path) -> Frame:
+    """Reads config and environment of a run folder, and makes its functions on one device.
+
+    Raises:
+      ConfigError: it is no run folder.
+    """
+    folder = Path(workdir)
+    config = run_folder.read_config(folder)
+    facts = run_folder.read_json(folder, "environment.json")["dataset"]
+    examples = facts["examples"]["train"]
+    recipe = make_recipe(config, examples=examples, classes=len(facts["classes"]), mean=facts["mean"], std=facts["std"])
+    mesh = sharding.make_mesh(1, batch_size=config.batch_size)
+    programs = compiled.make_programs(
+        recipe,
+        mesh,
+        how=compiled.seeds_mode(config.over_seeds),
+        examples=examples,
+        shape=tuple(facts["shape"]),
+        eval_batch=config.eval.batch_size,
+    )
+    seeds = list(range(config.seed, config.seed + config.seeds))
+    state = jax.eval_shape(programs.init, jnp.asarray(seeds, jnp.int32))
+    return Frame(config, facts, seeds, programs, shapes(state, sharding.replicated(mesh)))
+
+
 def load(workdir: str | Path, *, which: str = "", seed: int | None = None, say=print) -> Predictor:
     """Loads a run's newest checkpoint that verifies.
 
@@ -65,30 +101,16 @@ def load(workdir: str | Path, *, which: str = "", seed: int | None = None, say=p
       ConfigError: no run folder, or no such seed or state.
       RunFolderError: no checkpoint can be used.
     """
-    folder = Path(workdir)
-    config = run_folder.read_config(folder)
-    facts = run_folder.read_json(folder, "environment.json")["dataset"]
-    recipe = make_recipe(
-        config, examples=facts["examples"]["train"], classes=len(facts["classes"]), mean=facts["mean"], std=facts["std"]
-    )
-    seeds = list(range(config.seed, config.seed + config.seeds))
+    config, facts, seeds, programs, like = open_run(workdir)
     if seed is not None and seed not in seeds:
-        raise ConfigError(f"--seed={seed} was not trained in {folder}: use one of {', '.join(map(str, seeds))}")
-    mesh = sharding.make_mesh(1, batch_size=config.batch_size)
-    programs = compiled.make_programs(
-        recipe,
-        mesh,
-        how=compiled.seeds_mode(config.over_seeds),
-        examples=facts["examples"]["train"],
-        shape=tuple(facts["shape"]),
-        eval_batch=config.eval.batch_size,
-    )
-    like = jax.eval_shape(programs.init, jnp.asarray(seeds, jnp.int32))
-    with checkpoint.Checkpoints(folder, read_only=True) as checkpoints:
+        raise ConfigError(f"--seed={seed} was not trained in {workdir}: use one of {', '.join(map(str, seeds))}")
+    with checkpoint.Checkpoints(Path(workdir), read_only=True) as checkpoints:
         step = checkpoints.newest(say)
         if step is None:
-            raise RunFolderError(f"{folder} has no checkpoint that can be used: train it with `python -m hwr_jax.main`")
-        state = checkpoints.restore(step, checkpoint.like(like, sharding.replicated(mesh)))
+            raise RunFolderError(
+                f"{workdir} has no checkpoint that can be used: train it with `python -m hwr_jax.main`"
+            )
+        state = checkpoints.restore(step, like)
     params, model_state = evaluation.chosen(state, which or config.eval.checkpoint)
     if seed is not None:
         one = seeds.index(seed)

@@ -18,6 +18,7 @@ FINE = 8  # strokes are widened on a grid this many times finer than the result
 THIN_PX = 1.8  # a mean stroke below this is widened; MNIST's strokes: 5 % are below 1.8, median 2.6, 95 % below 4.0
 PEN_PX = 2.3  # to this
 BLUR_PX = 0.4  # of the result's pixels: the soft edge of a scanned pen
+TAIL = 0.1  # the blur's tail below this would make the box too large
 MIN_INK = 0.5 / 255  # fainter than this is 0 in a uint8 picture; MNIST's own boxes count every pixel above 0
 
 
@@ -67,7 +68,8 @@ def widen_thin_strokes(ink: np.ndarray, *, box_px: int = BOX_PX) -> np.ndarray:
     reach = int(np.ceil(radius))
     y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
     wide = ndimage.grey_dilation(np.pad(fine, reach + FINE), footprint=y**2 + x**2 <= radius**2)
-    return ndimage.gaussian_filter(wide / fine.max(), BLUR_PX * FINE)
+    soft = ndimage.gaussian_filter(wide / fine.max(), BLUR_PX * FINE)
+    return np.where(soft > TAIL, soft, 0)
 
 
 def _stroke_width(mask: np.ndarray) -> float:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +13,7 @@ from jax.sharding import Mesh
 
 from hwr_jax import sharding, steps
 from hwr_jax.recipe import Recipe
-from hwr_jax.types import Arrays, Outputs, TrainState
+from hwr_jax.types import Arrays, TrainState
 
 
 def cache_compilations(cache_dir: Path) -> None:
@@ -43,13 +41,13 @@ def seeds_mode(over_seeds: str) -> str:
 
 
 class Programs(NamedTuple):
-    """Jitted functions of arrays with a leading seed axis [S]; the images are shared by the seeds."""
+    """Jitted (or compiled) functions of arrays with a leading seed axis [S]; the images are shared by the seeds."""
 
-    init: Callable[..., TrainState]  # (seed int32 [S])
-    order: Callable[..., jax.Array]  # (seed int32 [S], epoch) -> int32 [S, steps, B]
-    steps: Callable[..., TrainState]  # (donated state, training Arrays, order, count)
-    end_epoch: Callable[..., TrainState]  # (donated state, validation accuracy float32 [S])
-    predict: Callable[..., Outputs]  # (params, model_state, Arrays) -> [S, N, ...]
+    init: Any  # (seed int32 [S]) -> TrainState
+    order: Any  # (seed int32 [S], epoch) -> int32 [S, steps, B]
+    steps: Any  # (donated state, training Arrays, order, count) -> TrainState
+    end_epoch: Any  # (donated state, validation accuracy float32 [S]) -> TrainState
+    predict: Any  # (params, model_state, Arrays) -> Outputs [S, N, ...]
 
 
 def make_programs(recipe: Recipe, mesh: Mesh, *, how: str, examples: int, shape: tuple, eval_batch: int) -> Programs:
@@ -95,13 +93,6 @@ def make_programs(recipe: Recipe, mesh: Mesh, *, how: str, examples: int, shape:
         end_epoch=jax.jit(end_epoch, donate_argnums=0, out_shardings=whole),
         predict=jax.jit(predict, out_shardings=whole),
     )
-
-
-def compile_now(program: Any, *args: Any) -> tuple[Callable, float]:
-    """Compiles a jitted function for these arguments (arrays or ShapeDtypeStructs); returns it and the seconds."""
-    start = time.perf_counter()
-    compiled = program.lower(*args).compile()
-    return compiled, time.perf_counter() - start
 
 
 def flops_per_image(recipe: Recipe, state: TrainState, rows: Arrays) -> float | None:

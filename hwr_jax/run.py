@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
@@ -12,7 +14,7 @@ from hwr_jax import programs as compiled
 from hwr_jax import sharding
 from hwr_jax.programs import Programs
 from hwr_jax.recipe import Recipe, make_recipe
-from hwr_jax.types import Arrays, Dataset
+from hwr_jax.types import Arrays, Dataset, Tree
 
 
 class Run(NamedTuple):
@@ -38,6 +40,29 @@ def make_run(config: ConfigDict, dataset: Dataset, *, devices: int = 0) -> Run:
     )
     seeds = list(range(config.seed, config.seed + config.seeds))
     return Run(config, dataset, recipe, programs, how, sharding.replicated(mesh), seeds)
+
+
+def compile_training(run: Run) -> tuple[Programs, float]:
+    """Compiles all that training calls, for the run's own shapes; returns the compiled programs and the seconds."""
+    start = time.perf_counter()
+    scalar, seeds = jnp.int32(0), jnp.asarray(run.seeds, jnp.int32)
+    state = shapes(jax.eval_shape(run.programs.init, seeds), run.sharding)
+    training, validation = (shapes(getattr(run.dataset, s), run.sharding) for s in ("train", "validation"))
+    order = shapes(jax.eval_shape(run.programs.order, seeds, scalar), run.sharding)
+    accuracy = jax.ShapeDtypeStruct(seeds.shape, jnp.float32)
+    programs = Programs(
+        init=run.programs.init.lower(seeds).compile(),
+        order=run.programs.order.lower(seeds, scalar).compile(),
+        steps=run.programs.steps.lower(state, training, order, scalar).compile(),
+        end_epoch=run.programs.end_epoch.lower(state, accuracy).compile(),
+        predict=run.programs.predict.lower(state.params, state.model_state, validation).compile(),
+    )
+    return programs, time.perf_counter() - start
+
+
+def shapes(tree: Tree, sharding: jax.sharding.Sharding) -> Tree:
+    """Returns the shapes and dtypes of a tree of arrays, with a sharding: what compiling and restoring need."""
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), tree)
 
 
 def on_device(run: Run, arrays: Arrays) -> Arrays:

@@ -29,7 +29,7 @@ def make_mesh(devices: int, *, batch_size: int) -> Mesh:
         )
     if batch_size % used:
         raise ConfigError(
-            f"config.batch_size={batch_size} cannot be split over {used} devices: use a multiple of {used} or --devices=1"
+            f"config.batch_size={batch_size} cannot be split over {used} devices: use a multiple of it or --devices=1"
         )
     return jax.make_mesh((1, used), ("seed", "data"), axis_types=(AxisType.Auto,) * 2, devices=jax.devices()[:used])
 

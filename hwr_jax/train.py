@@ -13,9 +13,9 @@ import numpy as np
 from rich.console import Console
 
 from hwr_jax import checkpoint, console, evaluation, files, logs, run_folder
-from hwr_jax import programs as compiled
 from hwr_jax.errors import NotFiniteError
-from hwr_jax.run import Run, on_device
+from hwr_jax.programs import Programs
+from hwr_jax.run import Run, compile_training, on_device, shapes
 from hwr_jax.signals import Signals
 from hwr_jax.summary import finish
 from hwr_jax.types import Arrays, TrainState
@@ -54,24 +54,28 @@ def train(
       Stopped, NotFiniteError, RunFolderError, OSError.
     """
     with checkpoint.Checkpoints(folder, keep=run.config.checkpoint.keep) as checkpoints:
-        state = first_state(run, folder, checkpoints, resume=resume, say=screen.print)
+        programs, compile_seconds = compile_training(run)
+        state = first_state(run, programs, folder, checkpoints, resume=resume, say=screen.print)
         step = int(state.step[0])
         if resume:
             run_folder.note_resume(folder, env, step)
         timing = logs.Timing(folder / "timing.jsonl", started)
+        timing.write("start", step=step, compile_seconds=round(compile_seconds, 4))
         board = logs.TensorBoard(folder / "tensorboard", run.seeds, (folder / "config.json").read_text(), step)
         per_step = len(run.seeds) * run.config.batch_size
         images = per_step * run.config.epochs * run.recipe.steps_per_epoch
         with console.progress_bar(screen, images=images, done=step * per_step) as advance:
             tools = Tools(folder, screen, signals, checkpoints, timing, board, advance)
-            state = _epochs(run, state, tools)
+            state = _epochs(run, programs, state, tools)
         signals.deferred = False
         summary = finish(run, state, folder, board, timing)
         board.close()
     return summary
 
 
-def first_state(run: Run, folder: Path, checkpoints, *, resume: bool, say: Callable[[str], None]) -> TrainState:
+def first_state(
+    run: Run, programs: Programs, folder: Path, checkpoints, *, resume: bool, say: Callable[[str], None]
+) -> TrainState:
     """Returns the state to begin from: of the newest checkpoint that verifies, else that before step 0."""
     step = checkpoints.newest(say) if resume else None
     logs.cut_metrics(folder / "metrics.jsonl", -1 if step is None else step)
@@ -80,13 +84,12 @@ def first_state(run: Run, folder: Path, checkpoints, *, resume: bool, say: Calla
     if step is None:
         if resume:
             say(f"{folder} has no checkpoint yet: beginning with step 0")
-        return run.programs.init(seeds)
+        return programs.init(seeds)
     say(f"going on from step {step} in {folder}")
-    like = checkpoint.like(jax.eval_shape(run.programs.init, seeds), run.sharding)
-    return checkpoints.restore(step, like)
+    return checkpoints.restore(step, shapes(jax.eval_shape(run.programs.init, seeds), run.sharding))
 
 
-def _epochs(run: Run, state: TrainState, tools: Tools) -> TrainState:
+def _epochs(run: Run, programs: Programs, state: TrainState, tools: Tools) -> TrainState:
     """Trains whatever is left of the run, epoch by epoch."""
     config, per_epoch = run.config, run.recipe.steps_per_epoch
     done = int(state.step[0])
@@ -94,16 +97,13 @@ def _epochs(run: Run, state: TrainState, tools: Tools) -> TrainState:
         return state
     training, validation = (on_device(run, a) for a in (run.dataset.train, run.dataset.validation))
     seeds = jnp.asarray(run.seeds, jnp.int32)
-    order = run.programs.order(seeds, 0)
-    run_steps, seconds = compiled.compile_now(run.programs.steps, state, training, order, jnp.int32(0))
-    predict, more = compiled.compile_now(run.programs.predict, state.params, state.model_state, validation)
-    tools.timing.write("compile", compile_seconds=round(seconds + more, 4))
     tools.console.print(console.HEADER)
     for epoch in range(done // per_epoch, config.epochs):
         start = time.perf_counter()
         before = int(state.step[0])
-        state, train_seconds = _one_epoch(run, state, training, run.programs.order(seeds, epoch), run_steps, tools)
-        lines, state = _close_epoch(run, state, validation, predict, epoch + 1)
+        order = programs.order(seeds, jnp.int32(epoch))
+        state, train_seconds = _one_epoch(run, programs, state, training, order, tools)
+        lines, state = _close_epoch(run, programs, state, validation, epoch + 1)
         _check_finite(run, np.asarray(lines[1]["per_seed"]["loss"]), int(state.step[0]))
         for line in lines:
             files.append_json_line(tools.folder / "metrics.jsonl", line)
@@ -124,7 +124,7 @@ def _epochs(run: Run, state: TrainState, tools: Tools) -> TrainState:
 
 
 def _one_epoch(
-    run: Run, state: TrainState, training: Arrays, order, run_steps, tools: Tools
+    run: Run, programs: Programs, state: TrainState, training: Arrays, order: jax.Array, tools: Tools
 ) -> tuple[TrainState, float]:
     """Runs the steps left of an epoch, dispatch by dispatch; returns the state and the seconds inside the steps."""
     config, per_epoch = run.config, run.recipe.steps_per_epoch
@@ -135,7 +135,7 @@ def _one_epoch(
     while left:
         count = min(config.steps_per_dispatch, left)
         start = time.perf_counter()
-        state = run_steps(state, training, order, jnp.int32(count))
+        state = programs.steps(state, training, order, jnp.int32(count))
         loss = np.asarray(state.totals.loss)  # waits for the steps
         seconds = time.perf_counter() - start
         total_seconds += seconds
@@ -152,10 +152,12 @@ def _one_epoch(
     return state, total_seconds
 
 
-def _close_epoch(run: Run, state: TrainState, validation: Arrays, predict, epoch: int) -> tuple[list[dict], TrainState]:
+def _close_epoch(
+    run: Run, programs: Programs, state: TrainState, validation: Arrays, epoch: int
+) -> tuple[list[dict], TrainState]:
     """Evaluates on validation; returns the epoch's two metrics lines and the state with best and totals renewed."""
     totals = jax.tree.map(np.asarray, state.totals)
-    outputs = evaluation.on_host(predict(state.params, state.model_state, validation))
+    outputs = evaluation.on_host(programs.predict(state.params, state.model_state, validation))
     label = np.asarray(run.dataset.validation.label)
     accuracy = np.array([np.mean(o.pred == label) for o in outputs])
     loss = np.array([np.mean(o.loss, dtype=np.float64) for o in outputs])
@@ -172,7 +174,7 @@ def _close_epoch(run: Run, state: TrainState, validation: Arrays, predict, epoch
         ),
         logs.metrics_line(epoch, step, "validation", run.seeds, loss=loss, accuracy=accuracy),
     ]
-    return lines, run.programs.end_epoch(state, jnp.asarray(accuracy, jnp.float32))
+    return lines, programs.end_epoch(state, jnp.asarray(accuracy, jnp.float32))
 
 
 def _stop(state: TrainState, tools: Tools) -> None:

@@ -45,6 +45,7 @@ def cut(original: Path, folder: Path) -> dict[str, np.ndarray]:
 
 
 def main() -> None:
+    """Writes the fixture."""
     shutil.rmtree(FIXTURE / "mnist", ignore_errors=True)
     FIXTURE.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:

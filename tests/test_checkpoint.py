@@ -11,6 +11,7 @@ import pytest
 from hwr_jax import checkpoint, steps
 from hwr_jax.errors import RunFolderError
 from hwr_jax.recipe import make_recipe
+from hwr_jax.run import shapes
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +32,10 @@ def save(folder, state, numbers, keep=5):
         checkpoints.wait()
 
 
+def like(state):
+    return shapes(state, jax.tree.leaves(state)[0].sharding)
+
+
 def newest(folder, said=None):
     with checkpoint.Checkpoints(folder, read_only=True) as checkpoints:
         return checkpoints.newest((said if said is not None else []).append)
@@ -44,7 +49,7 @@ def same(a, b):
 def test_a_state_comes_back_to_the_bit(tmp_path, state):
     save(tmp_path, state, [7])
     with checkpoint.Checkpoints(tmp_path) as checkpoints:
-        back = checkpoints.restore(7, checkpoint.like(state))
+        back = checkpoints.restore(7, like(state))
     assert type(back) is type(state)
     expected = state._replace(step=jnp.full(2, 7, jnp.int32))
     assert all(jax.tree.leaves(jax.tree.map(same, back, expected)))
@@ -114,7 +119,7 @@ def test_a_folder_without_checkpoints_has_no_newest(tmp_path):
 
 def test_a_state_of_another_shape_is_refused(tmp_path, state):
     save(tmp_path, state, [1])
-    other = checkpoint.like(jax.tree.map(lambda x: x[:1], state))
+    other = like(jax.tree.map(lambda x: x[:1], state))
     with (
         checkpoint.Checkpoints(tmp_path) as checkpoints,
         pytest.raises(RunFolderError, match="checkpoint 1 .* cannot be read by this version"),

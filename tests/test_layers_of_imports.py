@@ -13,8 +13,8 @@ PACKAGE = Path(hwr_jax.__file__).parent
 LAYERS = [
     {"errors", "files", "rng", "stats", "types"},
     {
-        "augment", "checkpoint", "config", "config_check", "console", "data", "ink", "logs", "losses", "marks", "metrics",
-        "models", "optim", "picture", "plots", "preprocess", "run_folder", "sharding", "signals",
+        "augment", "checkpoint", "config", "config_check", "console", "data", "ink", "logs", "losses", "marks",
+        "metrics", "models", "optim", "picture", "plots", "preprocess", "run_folder", "sharding", "signals",
     },
     {"programs", "recipe", "steps"},
     {"evaluation", "predictor", "run", "summary", "train"},

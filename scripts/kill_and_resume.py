@@ -1,0 +1,111 @@
+"""Kills a run with SIGKILL at random moments, starts it again each time, and compares it with an uninterrupted one.
+
+    python scripts/kill_and_resume.py [--kills=20] [--config=configs/digits.py] [--folder=...] [ANY FLAG OF main]
+
+Both runs must agree to the bit in their final checkpoint (every array), metrics.jsonl and predictions.npz. Prints one
+JSON line and exits with 1 if they do not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+
+def main() -> int:
+    """Runs the comparison; returns 0 if the two runs are equal."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--config", default="configs/digits.py")
+    parser.add_argument("--folder", default=None, help="where the two run folders go; default: a temporary folder")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments of the kills")
+    arguments, more = parser.parse_known_args()
+    folder = Path(arguments.folder or tempfile.mkdtemp(prefix="hwr_jax-kill-"))
+    line = [sys.executable, "-m", "hwr_jax.main", f"--config={arguments.config}", "--config.data.fallback=none", *more]
+    start = time.monotonic()
+    subprocess.run([*line, f"--workdir={folder / 'whole'}"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    seconds = time.monotonic() - start
+    killed, finished = kill_repeatedly(line, folder / "killed", arguments.kills, seconds, random.Random(arguments.seed))
+    differences = compare(folder / "whole", folder / "killed")
+    result = {"config": arguments.config, "kills": killed, "finished": finished, "whole_seconds": round(seconds, 1)}
+    print(json.dumps({**result, "differences": differences, "folder": str(folder)}))
+    return 0 if not differences and killed == arguments.kills else 1
+
+
+def kill_repeatedly(line: list[str], workdir: Path, kills: int, seconds: float, moments: random.Random):
+    """Starts the run, and kills it `kills` times; the last start is left alone. Returns (kills, finished)."""
+    done = 0
+    while True:
+        process = subprocess.Popen([*line, f"--workdir={workdir}"], cwd=ROOT, stdout=subprocess.DEVNULL)
+        if done == kills:
+            return done, process.wait() == 0
+        try:
+            # From before the first import to about a tenth of the run after its start-up, so that all the kills fit in.
+            process.wait(timeout=moments.uniform(0.05, 1.0) * (seconds / 2))
+            print(f"the run ended before kill {done + 1}: make it longer", file=sys.stderr)
+            return done, process.returncode == 0
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            done += 1
+            print(f"kill {done}: at step {newest_step(workdir)}", file=sys.stderr)
+
+
+def newest_step(workdir: Path) -> int | None:
+    """The newest step that has a manifest."""
+    steps = [int(p.stem) for p in (workdir / "manifests").glob("*.json")]
+    return max(steps, default=None)
+
+
+def compare(a: Path, b: Path) -> list[str]:
+    """Returns what differs between two finished runs: files of numbers, and every array of the final checkpoint."""
+    differences = []
+    if (a / "metrics.jsonl").read_bytes() != (b / "metrics.jsonl").read_bytes():
+        differences.append("metrics.jsonl")
+    with np.load(a / "predictions.npz") as x, np.load(b / "predictions.npz") as y:
+        differences += [f"predictions.npz:{k}" for k in x.files if not np.array_equal(x[k], y[k])]
+    return differences + compare_states(a, b)
+
+
+def compare_states(a: Path, b: Path) -> list[str]:
+    """Returns the names of the arrays in which the newest checkpoints of two runs differ."""
+    import jax
+
+    states = [last_state(folder) for folder in (a, b)]
+    flat = [jax.tree_util.tree_flatten_with_path(state)[0] for state in states]
+    pairs = zip(*flat, strict=True)
+    return [jax.tree_util.keystr(path) for (path, x), (_, y) in pairs if not np.array_equal(bits(x), bits(y))]
+
+
+def bits(array) -> np.ndarray:
+    """The array's content as unsigned bytes: NaN equals NaN, and 0 differs from -0."""
+    import jax
+
+    if jax.numpy.issubdtype(array.dtype, jax.dtypes.prng_key):
+        array = jax.random.key_data(array)
+    return np.ascontiguousarray(array).view(np.uint8)
+
+
+def last_state(folder: Path):
+    """Restores the newest checkpoint of a run, whole."""
+    from hwr_jax import checkpoint, predictor
+
+    like = predictor.open_run(folder).like
+    with checkpoint.Checkpoints(folder, read_only=True) as checkpoints:
+        return checkpoints.restore(checkpoints.newest(print), like)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,106 @@
+"""Configs: every one is built and traced; what is wrong is told with key, value and what is allowed."""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from hwr_jax import config, config_check, steps
+from hwr_jax.errors import ConfigError
+from hwr_jax.recipe import make_recipe
+from hwr_jax.types import Arrays
+
+CONFIGS = sorted(p for p in (Path(__file__).parent.parent / "configs").glob("*.py") if p.stem != "base")
+
+
+@pytest.mark.parametrize("variant", ["", ":smoke"])
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
+def test_every_config_is_built_and_traced(path, variant):
+    made = config.load(f"{path}{variant}")
+    config_check.check(made)
+    recipe = make_recipe(made, examples=1097, classes=10, mean=0.1, std=0.3)
+    state = jax.eval_shape(lambda: steps.init_state(recipe, 0, (28, 28, 1)))
+    b = made.batch_size
+    rows = Arrays(jax.ShapeDtypeStruct((b, 28, 28, 1), jnp.uint8), jax.ShapeDtypeStruct((b,), jnp.int32))
+    after = jax.eval_shape(lambda s, r: steps.train_step(recipe, s, r), state, rows)
+    assert jax.tree.map(lambda x: (x.shape, x.dtype), after) == jax.tree.map(lambda x: (x.shape, x.dtype), state)
+
+
+def test_every_key_of_the_base_is_checked_or_free(smoke):
+    free = {"data.manual_dir", "data.fallback", "model.features", "model.kernels_px"}
+    assert set(config.flatten(smoke())) == {*config_check.CHOICES, *config_check.RANGES, *free}
+
+
+@pytest.mark.parametrize("key", config_check.CHOICES)
+def test_an_unknown_name_lists_the_allowed_ones(smoke, key):
+    with pytest.raises(
+        ConfigError, match=rf"config.{key}='nonsense' is not known: use one of .*{list(config_check.CHOICES[key])[0]}"
+    ):
+        smoke(**{key: "nonsense"})
+
+
+@pytest.mark.parametrize("key", config_check.RANGES)
+@pytest.mark.parametrize("value", [-1, float("nan")])
+def test_a_number_out_of_range_is_told_with_the_range(smoke, key, value):
+    if isinstance(config.flatten(smoke())[key], int) and value != value:
+        pytest.skip("an integer is never NaN")
+    with pytest.raises(ConfigError, match=rf"config.{key}=(-1|-1\.0|nan) is out of range: use an? "):
+        smoke(**{key: value})
+
+
+def test_seeds_beyond_the_last_are_refused(smoke):
+    with pytest.raises(ConfigError, match="exceed the last seed"):
+        smoke(seed=2**31 - 1, seeds=2)
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("model.dropuot", "did you mean config.model.dropout"),
+        ("xyzzy", "the keys are seed, seeds"),
+        ("model", "config.model is a group: set one of model.name"),
+    ],
+)
+def test_a_key_that_is_not_there_is_told_with_the_nearest(smoke, key, words):
+    with pytest.raises(ConfigError, match=words):
+        config.require_key(smoke(), key)
+
+
+def test_a_value_of_the_wrong_type_is_refused():
+    with pytest.raises(ConfigError, match="config.epochs='many' does not fit"):
+        config.load(CONFIGS[0], {"epochs": "many"})
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("def get_config(:", "SyntaxError"),
+        ("import nonsense_module", "ModuleNotFoundError"),
+        ("x = 1", "get_config"),
+        ("def get_config(): return 1 / 0", "ZeroDivisionError"),
+    ],
+)
+def test_a_config_file_that_does_not_run_is_one_sentence(tmp_path, text, words):
+    (tmp_path / "c.py").write_text(text)
+    with pytest.raises(ConfigError, match=f"cannot be loaded: .*{words}"):
+        config.load(tmp_path / "c.py")
+
+
+def test_a_config_file_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(ConfigError, match=r"none\.py is not a file"):
+        config.load(tmp_path / "none.py")
+
+
+def test_json_and_back_is_the_same_config(smoke):
+    made = smoke()
+    back = config.from_json(config.to_json(made))
+    assert back == made
+    assert back.model.features == made.model.features
+    with pytest.raises(AttributeError, match="locked|nonsense"):
+        back.nonsense = 1
+
+
+def test_differences_name_key_and_both_values():
+    a, b = {"m": {"x": 1, "y": 2}}, {"m": {"x": 1, "y": 3}, "z": 4}
+    assert config.difference(a, b) == ["m.y: 2 -> 3", "z: (absent) -> 4"]

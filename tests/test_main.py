@@ -1,0 +1,358 @@
+"""The commands as processes: the main job, what it leaves, its resume, and what it says when something is wrong."""
+
+import csv
+import io
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hwr_jax import files
+
+ROOT = Path(__file__).parent.parent
+SMOKE = "--config=configs/digits.py:smoke"
+RUN_FILES = {
+    "config.json", "environment.json", "metrics.jsonl", "timing.jsonl", "predictions.npz", "manifests", "summary.json",
+    "checkpoints", "tensorboard", "figures",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def finished(command, tmp_path_factory):
+    """(run folder, process) of a finished smoke run with two seeds."""
+    folder = tmp_path_factory.mktemp("runs") / "two"
+    done = command("main", SMOKE, "--config.seeds=2", f"--workdir={folder}")
+    assert done.returncode == 0, done.stderr
+    return folder, done
+
+
+def wrong(done, code, *words):
+    """One clear sentence on standard error, the right exit code, no traceback."""
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    last = done.stderr.strip().splitlines()
+    assert any(line.startswith("hwr_jax: ") for line in last), done.stderr
+    for word in words:
+        assert word in done.stderr
+
+
+def test_the_main_job_leaves_a_whole_run_folder(finished):
+    folder, done = finished
+    assert {p.name for p in folder.iterdir()} - {".lock"} == RUN_FILES
+    summary = files.read_json(folder / "summary.json")
+    assert summary["dataset"] == "digits"
+    assert summary["seeds"] == [0, 1]
+    assert summary["test"]["accuracy"]["mean"] > 0.8
+    assert len(summary["test"]["accuracy"]["per_seed"]) == 2
+    assert summary["test"]["accuracy"]["std"] is not None
+    assert summary["parameters"] > 1000
+    assert summary["flops_per_image"] > 1e5
+    assert np.sum(summary["confusion"]) == 2 * 500
+    names = (
+        "train_seconds",
+        "compile_seconds",
+        "total_seconds",
+        "images_per_second",
+        "per_class",
+        "dataset_sha256",
+        "epochs",
+    )
+    assert all(summary[name] for name in names)
+    assert set(summary["validation"]) == set(summary["test"]) >= {"f1_macro", "ece", "loss", "error_count"}
+    figures = {p.name for p in (folder / "figures").iterdir()}
+    assert figures == {
+        f"{n}.png"
+        for n in ("learning_curves", "confusion_matrix", "worst_mistakes", "training_images", "first_filters")
+    }
+    assert len(list((folder / "tensorboard").rglob("events*"))) == 2
+    last = json.loads(done.stdout.strip().splitlines()[-1])
+    assert last["dataset"] == "digits"
+    assert "trained on digits, not MNIST" in done.stdout
+    assert str(folder) in done.stdout
+
+
+def test_predictions_are_the_outcome_of_every_seed(finished):
+    folder, _ = finished
+    with np.load(folder / "predictions.npz") as saved:
+        assert saved["prob"].shape == (2, 500, 10)
+        errors = (saved["pred"] != saved["label"]).sum(1).tolist()
+    assert errors == files.read_json(folder / "summary.json")["test"]["error_count"]["per_seed"]
+
+
+def test_metrics_have_a_line_per_epoch_and_split_and_one_of_the_test_set(finished):
+    lines = files.read_json_lines(finished[0] / "metrics.jsonl")
+    assert [(line["epoch"], line["split"]) for line in lines] == [
+        *((e, s) for e in range(1, 6) for s in ("train", "validation")),
+        (5, "test"),
+    ]
+
+
+def test_a_finished_run_is_reported_not_repeated(finished, command):
+    folder, _ = finished
+    before = (folder / "metrics.jsonl").stat().st_mtime_ns
+    done = command("main", SMOKE, "--config.seeds=2", f"--workdir={folder}")
+    assert done.returncode == 0
+    assert "finished: nothing was trained" in done.stdout
+    assert (folder / "metrics.jsonl").stat().st_mtime_ns == before
+
+
+def test_another_config_is_refused_with_the_difference(finished, command):
+    done = command("main", SMOKE, "--config.seeds=3", f"--workdir={finished[0]}")
+    wrong(done, 64, "config.seeds: 2 -> 3", "--overwrite")
+
+
+def test_a_seed_of_many_equals_its_single_run_to_the_bit(finished, command, tmp_path):
+    done = command("main", SMOKE, "--config.seed=1", f"--workdir={tmp_path / 'one'}")
+    assert done.returncode == 0, done.stderr
+    with np.load(finished[0] / "predictions.npz") as two, np.load(tmp_path / "one" / "predictions.npz") as one:
+        np.testing.assert_array_equal(two["prob"][1], one["prob"][0])
+    summary = files.read_json(tmp_path / "one" / "summary.json")
+    assert summary["test"]["accuracy"]["std"] is None
+    assert summary["test"]["accuracy"]["ci95"] is None
+
+
+def test_evaluate_reproduces_the_test_numbers_to_the_digit(finished, command):
+    folder, _ = finished
+    done = command("evaluate", f"--workdir={folder}", "--format=json")
+    assert done.returncode == 0, done.stderr
+    found, summary = json.loads(done.stdout), files.read_json(folder / "summary.json")
+    assert {k: found[k] for k in summary["test"]} == summary["test"]
+    assert found["confusion"] == summary["confusion"]
+
+
+def test_evaluate_takes_split_checkpoint_and_seed(finished, command):
+    folder, _ = finished
+    done = command(
+        "evaluate", f"--workdir={folder}", "--split=validation", "--checkpoint=best", "--seed=1", "--format=json"
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    lines = files.read_json_lines(folder / "metrics.jsonl")
+    best = max(line["per_seed"]["accuracy"][1] for line in lines if line["split"] == "validation")
+    assert found["accuracy"]["per_seed"] == [best]
+    wrong(command("evaluate", f"--workdir={folder}", "--seed=7"), 64, "--seed=7 was not trained", "use one of 0, 1")
+
+
+def test_predict_reads_pictures_in_three_formats(finished, command, digits, tmp_path):
+    from PIL import Image
+
+    paths = []
+    for i in range(6):
+        picture = Image.fromarray(255 - np.asarray(digits.test.image[i, :, :, 0])).resize((140, 140))
+        paths.append(tmp_path / f"{i}.png")
+        picture.save(paths[-1])
+    workdir = f"--workdir={finished[0]}"
+    rows = json.loads(command("predict", workdir, "--format=json", *paths).stdout)
+    assert [set(row) for row in rows] == [{"image", "label", "confidence", "alternatives"}] * 6
+    assert sum(int(row["label"]) == digits.test.label[i] for i, row in enumerate(rows)) >= 4
+    table = list(csv.DictReader(io.StringIO(command("predict", workdir, "--format=csv", *paths).stdout)))
+    assert [row["label"] for row in table] == [row["label"] for row in rows]
+    done = command("predict", workdir, *paths)
+    assert "trained on digits, not MNIST" in done.stdout
+    assert all(path.name in done.stdout for path in paths)
+
+
+def test_predict_reads_the_good_pictures_and_names_the_bad_ones(finished, command, tmp_path):
+    from PIL import Image
+
+    image = Image.new("L", (60, 60), 255)
+    image.paste(0, (28, 10, 33, 50))
+    image.save(tmp_path / "good.png")
+    (tmp_path / "bad.png").write_text("no picture")
+    done = command(
+        "predict",
+        f"--workdir={finished[0]}",
+        "--format=csv",
+        *(tmp_path / n for n in ("good.png", "bad.png", "none.png")),
+    )
+    wrong(done, 66, "bad.png", "none.png")
+    assert len(done.stdout.splitlines()) == 2
+
+
+@pytest.mark.parametrize("verb", ["main", "evaluate", "predict"])
+def test_help_answers_within_three_seconds(command, verb):
+    start = time.monotonic()
+    done = command(verb, "--help")
+    assert done.returncode == 0
+    assert "--workdir" in done.stdout
+    assert time.monotonic() - start < 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], ["--config is missing"]),
+        (["--config=configs/none.py"], ["configs/none.py is not a file"]),
+        ([SMOKE, "--config.model.dropuot=0.5"], ["there is no config.model.dropuot", "config.model.dropout"]),
+        ([SMOKE, "--config.model.dropout=1.5"], ["config.model.dropout=1.5 is out of range", "from 0 to below 1"]),
+        ([SMOKE, "--config.optim.name=adamm"], ["config.optim.name='adamm'", "adamw"]),
+        ([SMOKE, "--config.epochs=many"], ["--config.epochs=many is not possible: use an integer"]),
+        ([SMOKE, "--nonsense=1"], ["--nonsense is not a flag", "--workdir"]),
+        ([SMOKE, "nonsense"], ["'nonsense' is no flag"]),
+        ([SMOKE, "--devices=99", "--workdir={tmp}"], ["--devices=99 is not possible"]),
+        ([SMOKE, "--config.batch_size=5000", "--workdir={tmp}"], ["config.batch_size=5000 is more than the 1097"]),
+    ],
+)
+def test_a_wrong_flag_or_config_is_one_sentence(command, tmp_path, arguments, words):
+    wrong(command("main", *(a.format(tmp=tmp_path / "r") for a in arguments)), 64, *words)
+
+
+def test_a_workdir_that_cannot_be_written_is_told(command, tmp_path):
+    (tmp_path / "file").write_text("")
+    wrong(command("main", SMOKE, f"--workdir={tmp_path / 'file'}"), 74, "is a file: name a folder")
+    wrong(command("main", SMOKE, "--workdir=/proc/nonsense/run"), 74, "/proc/nonsense")
+
+
+def limited(arguments, caches, file_bytes):
+    """A run whose files may not grow beyond a size: what a full disk does to it."""
+
+    def limit():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
+
+    line = [sys.executable, "-m", "hwr_jax.main", *arguments]
+    return subprocess.run(line, capture_output=True, text=True, timeout=240, cwd=ROOT, env=caches, preexec_fn=limit)
+
+
+@pytest.mark.parametrize("file_bytes", [200, 8_000])
+def test_a_full_disk_is_told_and_the_same_command_goes_on_when_there_is_space(
+    caches, command, tmp_path, finished, file_bytes
+):
+    arguments = [SMOKE, "--config.epochs=2", f"--workdir={tmp_path / 'run'}"]
+    done = limited(arguments, {**caches, "JAX_ENABLE_COMPILATION_CACHE": "false"}, file_bytes)
+    wrong(done, 74)
+    assert command("main", *arguments).returncode == 0
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(command, tmp_path):
+    done = command(
+        "main", SMOKE, "--config.optim.name=sgd", "--config.optim.learning_rate=1e30", f"--workdir={tmp_path / 'r'}"
+    )
+    wrong(done, 65, "is not finite at step", "lower config.optim.learning_rate")
+    assert not list((tmp_path / "r" / "manifests").iterdir())
+
+
+def test_without_mnist_the_main_job_says_so_and_runs_on_digits(command, tmp_path, caches):
+    unreachable = {
+        "HTTPS_PROXY": "http://127.0.0.1:9",
+        "TFDS_DATA_DIR": str(tmp_path),
+        "HWR_CACHE_DIR": str(tmp_path / "c"),
+    }
+    start = time.monotonic()
+    done = command(
+        "main", "--config=configs/cnn.py:smoke", "--config.seed=4", f"--workdir={tmp_path / 'r'}", env=unreachable
+    )
+    assert done.returncode == 0, done.stderr
+    assert "MNIST COULD NOT BE HAD" in done.stdout
+    for word in ("cache", "TFDS folder", "HWR_MNIST_DIR", "download https"):
+        assert word in done.stdout
+    for name in ("config.json", "environment.json", "summary.json"):
+        assert '"digits"' in (tmp_path / "r" / name).read_text()
+    assert files.read_json(tmp_path / "r" / "config.json")["seed"] == 4
+    assert json.loads(done.stdout.strip().splitlines()[-1])["dataset"] == "digits"
+    assert time.monotonic() - start < 200
+
+
+def test_without_mnist_and_without_fallback_it_is_an_error(command, tmp_path):
+    unreachable = {
+        "HTTPS_PROXY": "http://127.0.0.1:9",
+        "TFDS_DATA_DIR": str(tmp_path),
+        "HWR_CACHE_DIR": str(tmp_path / "c"),
+    }
+    done = command("main", "--config=configs/cnn.py", "--config.data.fallback=none", env=unreachable)
+    wrong(done, 66, "the data set mnist is nowhere to be found")
+
+
+def test_a_corrupted_data_file_is_named(command, tmp_path):
+    folder = tmp_path / "mnist"
+    folder.mkdir()
+    for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
+        (folder / f"{name}-ubyte.gz").write_bytes(b"no gzip")
+    own = {"TFDS_DATA_DIR": str(tmp_path / "t"), "HWR_CACHE_DIR": str(tmp_path / "c"), "HWR_MNIST_DIR": str(folder)}
+    wrong(command("main", "--config=configs/cnn.py", env=own), 66, "-ubyte.gz")
+
+
+def interrupted(arguments, caches, number, folder, steps):
+    """Starts a run, sends it a signal once `steps` manifests are there, and returns (exit code, standard error)."""
+    line = [sys.executable, "-m", "hwr_jax.main", *arguments, f"--workdir={folder}"]
+    process = subprocess.Popen(line, cwd=ROOT, env=caches, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 180
+    while len(list((folder / "manifests").glob("*.json"))) < steps and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(number)
+    _, said = process.communicate(timeout=120)
+    return process.returncode, said
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)], ids=lambda x: str(x)
+)
+def test_interrupted_and_resumed_equals_uninterrupted_to_the_bit(finished, command, caches, tmp_path, number, code):
+    folder, arguments = tmp_path / "run", [SMOKE, "--config.seeds=2", "--config.checkpoint.keep=9"]
+    whole = tmp_path / "whole"
+    assert command("main", *arguments, f"--workdir={whole}").returncode == 0
+    found, said = interrupted(arguments, caches, number, folder, steps=2)
+    assert found == code, said
+    if code > 0:
+        assert "saved step" in said
+    with open(folder / "metrics.jsonl", "a") as torn:
+        torn.write('{"epoch": ')
+    done = command("main", *arguments, f"--workdir={folder}")
+    assert done.returncode == 0, done.stderr
+    assert "going on from step" in done.stdout
+    assert (folder / "metrics.jsonl").read_bytes() == (whole / "metrics.jsonl").read_bytes()
+    sys.path.insert(0, str(ROOT / "scripts"))
+    from kill_and_resume import compare
+
+    assert compare(whole, folder) == []
+    assert files.read_json(folder / "environment.json")["resumed"][0]["changed"] == []
+
+
+def test_a_damaged_checkpoint_is_said_and_not_used(finished, command, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(finished[0], folder)
+    newest = max(int(p.name) for p in (folder / "checkpoints").iterdir())
+    largest = max(
+        (p for p in (folder / "checkpoints" / str(newest)).rglob("*") if p.is_file()), key=lambda p: p.stat().st_size
+    )
+    content = bytearray(largest.read_bytes())
+    content[len(content) // 2] ^= 1
+    largest.write_bytes(content)
+    done = command("evaluate", f"--workdir={folder}")
+    assert done.returncode == 0, done.stderr
+    assert f"checkpoint {newest} of" in done.stdout
+    for manifest in (folder / "manifests").iterdir():
+        manifest.unlink()
+    wrong(command("evaluate", f"--workdir={folder}"), 74, "has no checkpoint that can be used")
+
+
+@pytest.mark.mnist
+@pytest.mark.slow
+def test_the_cnn_reaches_its_accuracy_on_the_real_mnist(command, tmp_path):
+    env = {"HWR_MNIST_DIR": os.environ["HWR_MNIST_DIR"]}
+    done = command("main", "--config=configs/cnn.py", f"--workdir={tmp_path / 'r'}", env=env, timeout=900)
+    assert done.returncode == 0, done.stderr
+    summary = files.read_json(tmp_path / "r" / "summary.json")
+    assert summary["dataset"] == "mnist"
+    assert summary["examples"] == {"train": 55000, "validation": 5000, "test": 10000}
+    assert 0.990 <= summary["test"]["accuracy"]["mean"] <= 0.997
+    print(json.dumps({k: summary[k] for k in ("train_seconds", "compile_seconds", "images_per_second")}))
+
+
+@pytest.mark.mnist
+def test_a_tiny_network_learns_the_real_mnist(command, tmp_path):
+    env = {"HWR_MNIST_DIR": os.environ["HWR_MNIST_DIR"]}
+    done = command("main", "--config=configs/cnn.py:smoke", f"--workdir={tmp_path / 'r'}", env=env)
+    assert done.returncode == 0, done.stderr
+    summary = files.read_json(tmp_path / "r" / "summary.json")
+    assert summary["dataset"] == "mnist"
+    assert summary["test"]["accuracy"]["mean"] > 0.95
