@@ -12,11 +12,14 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import jax
 from absl import logging
 
 from hwr_jax import files
 from hwr_jax.errors import RunFolderError
 from hwr_jax.types import TrainState
+
+SPACE_FACTOR, SPACE_BYTES = 1.2, 1_000_000  # what a save needs: the arrays, their index, and room for the small files
 
 
 class Checkpoints:
@@ -30,7 +33,7 @@ class Checkpoints:
         """Opens `folder` (a run folder). `keep`: how many of the last steps stay."""
         import orbax.checkpoint as ocp
 
-        logging.set_verbosity(logging.ERROR)
+        logging.set_verbosity(logging.FATAL)  # what it logs of an error is said by ours
         self._ocp, self._keep = ocp, keep
         self._steps, self._manifests = folder / "checkpoints", folder / "manifests"
         if not read_only:
@@ -51,6 +54,7 @@ class Checkpoints:
     def save(self, step: int, state: TrainState) -> None:
         """Begins to save a state (every leaf with a leading seed axis) as `step`; waits for the save before it."""
         self.wait()
+        _require_space(self._steps, state)
         try:
             args = self._ocp.args.Composite(state=self._ocp.args.StandardSave(state))
             if not self._manager.save(step, args=args, force=True):
@@ -162,6 +166,17 @@ def first_line(error: BaseException) -> str:
     """Returns the first line of an error's text, or its type where it has none."""
     lines = str(error).strip().splitlines()
     return lines[0][:300] if lines else type(error).__name__
+
+
+def _require_space(folder: Path, state: TrainState) -> None:
+    # Asked beforehand, for a disk that fills up during a save makes each of tensorstore's threads print a traceback.
+    needed = SPACE_FACTOR * sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(state)) + SPACE_BYTES
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise RunFolderError(
+            f"the disk is full: {folder} has {free / 1e6:.1f} MB left and a checkpoint needs {needed / 1e6:.1f} MB; free "
+            "some space and give the same command again, which goes on from the checkpoint before"
+        )
 
 
 def _unwritten(folder: Path, step: int, error: Exception) -> RunFolderError:

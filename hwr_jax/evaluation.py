@@ -45,6 +45,8 @@ def save_predictions(path: Path, arrays: Arrays, outputs: list[Outputs], seeds: 
         buffer,
         label=np.asarray(arrays.label),
         seeds=np.asarray(seeds, np.int64),
-        **{name: np.stack([getattr(o, name) for o in outputs]) for name in ("pred", "prob", "loss")},
+        pred=np.stack([o.pred for o in outputs]),
+        prob=np.stack([o.prob for o in outputs]),
+        loss=np.stack([o.loss for o in outputs]),
     )
     files.write_atomic(path, buffer.getvalue())

@@ -20,6 +20,8 @@ STROKE_SHARE = 0.35  # no stroke is wider than this share of the shorter side; w
 SMOOTH = 24  # the closing's window divided by the standard deviation that smooths its steps; shadows stay sharp
 MIN_CONTRAST = 0.06  # less than this share of the paper's brightness is texture, not ink
 NOISE_FACTOR = 4.0  # ink differs from the paper by more than this many standard deviations of the paper
+FAINT = 0.15  # the faint rim of a blurred stroke would make the digit's box too large
+FAINT_PX = 64  # but the rim is part of the box in pictures of MNIST's size
 WEAK, STRONG = 0.3, 0.55  # of the ink's full contrast: a mark is ink where above WEAK, if somewhere above STRONG
 
 
@@ -51,7 +53,8 @@ def ink_of(grey: np.ndarray) -> np.ndarray:
     full = float(np.percentile(contrast[clear], 90))
     darkness = np.clip((contrast - 2 * noise) / (full - 2 * noise), 0, 1)
     mask = digit_mask(contrast > max(WEAK * full, floor), contrast > STRONG * full, darkness)
-    return np.where(mask, darkness, 0).astype(np.float32)
+    faintest = FAINT if max(grey.shape) > FAINT_PX else 0
+    return np.where(mask & (darkness > faintest), darkness, 0).astype(np.float32)
 
 
 def is_light_on_dark(grey: np.ndarray) -> bool:

@@ -90,9 +90,9 @@ def _print(rows: list[dict[str, Any]], screen) -> None:
         writer.writerow(["image", "label", "confidence", "alternatives"])
         writer.writerows([r["image"], r["label"], r["confidence"], "; ".join(others(r))] for r in rows)
     else:
-        from rich.table import Table
+        from rich.table import Column, Table
 
-        table = Table("image", "label", "confidence", "alternatives")
+        table = Table(Column("image", overflow="fold"), "label", "confidence", "alternatives")
         for row in rows:
             table.add_row(row["image"], row["label"], f"{row['confidence']:.4f}", ", ".join(others(row)))
         screen.print(table)

@@ -117,9 +117,11 @@ def claim(folder: Path, config: ConfigDict, dataset: Dataset, *, overwrite: bool
     Raises:
       ConfigError: it holds another run (the differences are listed), or files that are no run.
     """
-    if overwrite:
+    is_run = (folder / "config.json").exists()
+    if overwrite and is_run:
         clear(folder)
-    if not (folder / "config.json").exists():
+        return "new"
+    if not is_run:
         known = {*FILES, *FOLDERS, ".lock"}
         strangers = [p.name for p in folder.iterdir() if p.name not in known and ".tmp-" not in p.name]
         if strangers:

@@ -45,8 +45,8 @@ def _draw(run: Run, folder: Path, outputs: list[Outputs], params: Tree) -> None:
     title = f"{run.config.model.name} trained on {run.dataset.name}, seed {run.seeds[0]}"
     if len(run.seeds) > 1:
         title += f" (curves and confusion: all {len(run.seeds)} seeds)"
-    augment = augment if run.recipe.augmented else None
-    plots.draw_all(folder, run.dataset, outputs, params, title=title, augment=augment)
+    shown = augment if run.recipe.augmented else None
+    plots.draw_all(folder, run.dataset, outputs, params, title=title, augment=shown)
 
 
 def _summary(run: Run, state: TrainState, scores: dict[str, dict], folder: Path) -> dict[str, Any]:

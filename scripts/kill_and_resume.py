@@ -104,7 +104,10 @@ def last_state(folder: Path):
 
     like = predictor.open_run(folder).like
     with checkpoint.Checkpoints(folder, read_only=True) as checkpoints:
-        return checkpoints.restore(checkpoints.newest(print), like)
+        step = checkpoints.newest(print)
+        if step is None:
+            raise SystemExit(f"{folder} has no checkpoint that verifies")
+        return checkpoints.restore(step, like)
 
 
 if __name__ == "__main__":

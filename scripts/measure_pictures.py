@@ -1,4 +1,4 @@
-"""Measures a trained model on a folder of real pictures of one digit each. Owns no preprocessing: it uses `hwr_jax.preprocess`.
+"""Measures a trained model on a folder of real pictures of one digit each. Preprocessing is `hwr_jax.preprocess`.
 
     python scripts/measure_pictures.py --workdir=runs/cnn --pictures=FOLDER
 

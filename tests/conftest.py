@@ -40,6 +40,14 @@ def caches(tmp_path_factory):
     return {**keep, **own, "PYTHONPATH": str(ROOT)}
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _compile_once(caches):
+    """A program that several tests compile is compiled once."""
+    jax.config.update("jax_compilation_cache_dir", f"{caches['HWR_CACHE_DIR']}/tests")
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
 @pytest.fixture(scope="session")
 def digits(caches):
     """The embedded data set: 1,097 / 200 / 500 images."""

@@ -1,6 +1,7 @@
 """Checkpoints: exact, and never a damaged one used."""
 
 import json
+import shutil
 from pathlib import Path
 
 import jax
@@ -128,13 +129,23 @@ def test_a_state_of_another_shape_is_refused(tmp_path, state):
 
 
 def test_a_folder_that_vanished_is_an_error_not_a_silent_loss(tmp_path, state):
-    import shutil
-
     with checkpoint.Checkpoints(tmp_path) as checkpoints:
         shutil.rmtree(tmp_path / "manifests")
         checkpoints.save(1, state)
         with pytest.raises(RunFolderError, match="checkpoint 1 could not be written"):
             checkpoints.wait()
+
+
+def test_a_full_disk_is_told_before_anything_is_written(tmp_path, state, monkeypatch):
+    save(tmp_path, state, [1])
+    usage = type(shutil.disk_usage(tmp_path))(10**9, 10**9 - 1000, 1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    with (
+        checkpoint.Checkpoints(tmp_path, keep=5) as checkpoints,
+        pytest.raises(RunFolderError, match=r"the disk is full: .* has 0\.0 MB left and a checkpoint needs \d"),
+    ):
+        checkpoints.save(2, state)
+    assert newest(tmp_path) == 1
 
 
 def test_the_manifest_lists_every_file_with_its_sum(tmp_path, state):

@@ -35,18 +35,18 @@ def test_every_key_of_the_base_is_checked_or_free(smoke):
 @pytest.mark.parametrize("key", config_check.CHOICES)
 def test_an_unknown_name_lists_the_allowed_ones(smoke, key):
     with pytest.raises(
-        ConfigError, match=rf"config.{key}='nonsense' is not known: use one of .*{list(config_check.CHOICES[key])[0]}"
+        ConfigError,
+        match=rf"config.{key}='nonsense' is not known: use one of .*{next(iter(config_check.CHOICES[key]))}",
     ):
         smoke(**{key: "nonsense"})
 
 
 @pytest.mark.parametrize("key", config_check.RANGES)
-@pytest.mark.parametrize("value", [-1, float("nan")])
-def test_a_number_out_of_range_is_told_with_the_range(smoke, key, value):
-    if isinstance(config.flatten(smoke())[key], int) and value != value:
-        pytest.skip("an integer is never NaN")
-    with pytest.raises(ConfigError, match=rf"config.{key}=(-1|-1\.0|nan) is out of range: use an? "):
-        smoke(**{key: value})
+def test_a_number_out_of_range_is_told_with_the_range(smoke, key):
+    default = config.flatten(smoke())[key]
+    for value in [-1] if isinstance(default, int) else [-1.0, float("nan")]:
+        with pytest.raises(ConfigError, match=rf"config.{key}=({value}) is out of range: use an? "):
+            smoke(**{key: value})
 
 
 def test_seeds_beyond_the_last_are_refused(smoke):
@@ -58,8 +58,8 @@ def test_seeds_beyond_the_last_are_refused(smoke):
     ("key", "words"),
     [
         ("model.dropuot", "did you mean config.model.dropout"),
-        ("xyzzy", "the keys are seed, seeds"),
-        ("model", "config.model is a group: set one of model.name"),
+        ("xyzzy", "the keys are .*seeds"),
+        ("model", "config.model is a group: set one of .*model.name"),
     ],
 )
 def test_a_key_that_is_not_there_is_told_with_the_nearest(smoke, key, words):

@@ -78,9 +78,13 @@ def make(smoke, **overrides):
     return models.make(smoke(**overrides).model, classes=10)
 
 
+def init(net):
+    return jax.jit(lambda: net.init(jax.random.key(0), (1, 28, 28, 1)))()
+
+
 def test_the_network_gives_logits_and_its_parameters_are_counted(smoke):
     net = make(smoke)
-    variables = net.init(jax.random.key(0), (1, 28, 28, 1))
+    variables = init(net)
     logits, state = net.apply(variables, jnp.zeros((4, 28, 28, 1)))
     assert logits.shape == (4, 10)
     assert logits.dtype == jnp.float32
@@ -91,7 +95,7 @@ def test_the_network_gives_logits_and_its_parameters_are_counted(smoke):
 
 def test_batch_norm_keeps_statistics_and_moves_them_in_training_alone(smoke):
     net = make(smoke, model__norm="batch")
-    variables = net.init(jax.random.key(0), (1, 28, 28, 1))
+    variables = init(net)
     image = jax.random.normal(jax.random.key(1), (4, 28, 28, 1))
     rngs = {"dropout": jax.random.key(2)}
     _, after_eval = net.apply(variables, image, train=False)
@@ -104,7 +108,7 @@ def test_batch_norm_keeps_statistics_and_moves_them_in_training_alone(smoke):
 @pytest.mark.parametrize("convolution", ["native", "patches"])
 def test_both_convolutions_give_the_same_network(smoke, convolution):
     image = jax.random.normal(jax.random.key(1), (4, 28, 28, 1))
-    variables = make(smoke).init(jax.random.key(0), (1, 28, 28, 1))
+    variables = init(make(smoke))
     expected, _ = make(smoke, model__convolution="native").apply(variables, image)
     found, _ = make(smoke, model__convolution=convolution).apply(variables, image)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)

@@ -32,7 +32,7 @@ def arrays(content: Content) -> Iterator[tuple[str, np.ndarray]]:
 
 def fingerprint(array: np.ndarray) -> str:
     """SHA-256 of the elements, in C order, little endian. Hexadecimal."""
-    return hashlib.sha256(np.ascontiguousarray(array, array.dtype.newbyteorder("<"))).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).data).hexdigest()
 
 
 def digest(name: str, content: Content) -> str:
