@@ -174,8 +174,8 @@ def _require_space(folder: Path, state: TrainState) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise RunFolderError(
-            f"the disk is full: {folder} has {free / 1e6:.1f} MB left and a checkpoint needs {needed / 1e6:.1f} MB; free "
-            "some space and give the same command again, which goes on from the checkpoint before"
+            f"the disk is full: {folder} has {free / 1e6:.1f} MB left and a checkpoint needs {needed / 1e6:.1f} MB; "
+            "free some space and give the same command again, which goes on from the checkpoint before"
         )
 
 

@@ -62,7 +62,7 @@ def is_light_on_dark(grey: np.ndarray) -> bool:
 
     Each pixel is compared with its surroundings' mean (a Gaussian); if the lighter ones differ more in the sum of
     squares, the writing is light on dark. Shadows, frames and the table around a sheet hardly count, as both sides of
-    an edge differ alike. Measured: right for every MNIST digit; wrong for 8 % of those cropped without any margin.
+    an edge differ alike. Measured: right for every MNIST test digit, wrong for 8 % of those cropped without any margin.
 
     grey [h, w] in 0..255 -> bool.
     """

@@ -114,6 +114,7 @@ def _epochs(run: Run, programs: Programs, state: TrainState, tools: Tools) -> Tr
             tools.checkpoints.save(step, state)
         images = (step - before) * config.batch_size * len(run.seeds)
         timed = {"train_seconds": round(train_seconds, 4), "images": images}
+        timed["images_per_second"] = round(images / train_seconds, 1)
         tools.timing.write("epoch", epoch=epoch + 1, step=step, **timed)
         wall = time.perf_counter() - start
         tools.console.print(console.epoch_row(epoch + 1, config.epochs, *lines, images / train_seconds, wall))
