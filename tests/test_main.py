@@ -127,6 +127,7 @@ def test_evaluate_reproduces_the_test_numbers_to_the_digit(finished, command):
     assert found["confusion"] == summary["confusion"]
 
 
+@pytest.mark.slow
 def test_evaluate_takes_split_checkpoint_and_seed(finished, command):
     folder, _ = finished
     done = command(
@@ -159,6 +160,7 @@ def test_predict_reads_pictures_in_three_formats(finished, command, digits, tmp_
     assert all(path.name in done.stdout for path in paths)
 
 
+@pytest.mark.slow
 def test_predict_reads_the_good_pictures_and_names_the_bad_ones(finished, command, tmp_path):
     from PIL import Image
 
@@ -210,7 +212,8 @@ def test_a_workdir_that_cannot_be_written_is_told(command, tmp_path):
     wrong(command("main", SMOKE, "--workdir=/proc/nonsense/run"), 74, "/proc/nonsense")
 
 
-@pytest.mark.parametrize("kilobytes", [8, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kilobytes", [8, 1])
 def test_a_full_disk_is_told_and_the_same_command_goes_on_when_there_is_space(caches, command, tmp_path, kilobytes):
     arguments = [SMOKE, "--config.epochs=2", f"--workdir={tmp_path / 'run'}"]
     # Files that may not grow beyond a size are what a full disk is to a run; the compilation cache is left out of it.
@@ -252,6 +255,7 @@ def test_without_mnist_the_main_job_says_so_and_runs_on_digits(command, tmp_path
     assert time.monotonic() - start < 200
 
 
+@pytest.mark.slow
 def test_without_mnist_and_without_fallback_it_is_an_error(command, tmp_path):
     unreachable = {
         "HTTPS_PROXY": "http://127.0.0.1:9",
@@ -307,6 +311,7 @@ def test_interrupted_and_resumed_equals_uninterrupted_to_the_bit(finished, comma
     assert files.read_json(folder / "environment.json")["resumed"][0]["changed"] == []
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_said_and_not_used(finished, command, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(finished[0], folder)
@@ -339,6 +344,7 @@ def test_the_cnn_reaches_its_accuracy_on_the_real_mnist(command, tmp_path):
 
 
 @pytest.mark.mnist
+@pytest.mark.slow
 def test_a_tiny_network_learns_the_real_mnist(command, tmp_path):
     env = {"HWR_MNIST_DIR": os.environ["HWR_MNIST_DIR"]}
     done = command("main", "--config=configs/cnn.py:smoke", f"--workdir={tmp_path / 'r'}", env=env)
