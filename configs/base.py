@@ -69,6 +69,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.checkpoint = ml_collections.ConfigDict()
     config.checkpoint.keep = 2  # how many of the last checkpoints are kept (each holds the best state too)
     config.checkpoint.every_epochs = 1
+    config.lock()  # from here on a misspelt key is an error
     return config
 
 

@@ -48,8 +48,14 @@ class Checkpoints:
     def __enter__(self) -> Checkpoints:
         return self
 
-    def __exit__(self, *_) -> None:
-        self._manager.close()
+    def __exit__(self, kind: type[BaseException] | None, *_) -> None:
+        try:
+            self.wait()
+        except RunFolderError:
+            if kind is None:
+                raise
+        finally:
+            self._manager.close()
 
     def save(self, step: int, state: TrainState) -> None:
         """Begins to save a state (every leaf with a leading seed axis) as `step`; waits for the save before it."""
@@ -123,11 +129,11 @@ def write_manifest(step_folder: Path, manifest: Path) -> None:
     """Flushes a step's files and folders to the disk, then writes their sizes and SHA-256 sums, atomically."""
     entries = {}
     for path in sorted(step_folder.rglob("*")):
-        _flush(path)
+        files.flush(path)
         if path.is_file():
             entries[path.relative_to(step_folder).as_posix()] = _digest(path)
-    _flush(step_folder)
-    _flush(step_folder.parent)
+    files.flush(step_folder)
+    files.flush(step_folder.parent)
     files.write_json(manifest, {"files": entries})
 
 
@@ -150,16 +156,6 @@ def verify_manifest(step_folder: Path, manifest: Path) -> str | None:
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _flush(path: Path) -> None:
-    if os.name == "nt":
-        return  # Windows cannot open a folder to flush it
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def first_line(error: BaseException) -> str:

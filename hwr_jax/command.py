@@ -8,6 +8,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 from absl import flags
 
@@ -52,8 +53,8 @@ def report(error: BaseException) -> int:
 def classify(error: BaseException) -> tuple[int, str]:
     """Returns the exit code and the sentence of an error."""
     match error:
-        case SystemExit():
-            return (error.code if isinstance(error.code, int) else errors.DONE), ""
+        case SystemExit():  # rich's answer to a reader that has gone
+            return errors.INPUT_OUTPUT, "standard output was closed before the end"
         case errors.Stopped():
             return error.code, str(error)
         case KeyboardInterrupt():
@@ -112,10 +113,26 @@ def _check_config_keys(argv: list[str]) -> None:
     """Loads the config once before absl does, for errors in our own words."""
     from hwr_jax import config as configs
 
-    text = " ".join(argv[1:])
-    path = re.search(r"(?:^| )--?config[= ](\S+)", text)
-    if path is None:
+    path = None
+    for argument, following in zip(argv[1:], [*argv[2:], ""], strict=True):
+        if found := re.match(r"--?config(?:=(.*))?$", argument):
+            path = following if found[1] is None else found[1]
+    if not path:
         raise errors.ConfigError("--config is missing: name a config file, such as --config=configs/cnn.py")
-    config = configs.load(path[1])
-    for key in re.findall(r"(?:^| )--?(?:no)?config\.([\w.]+)", text):
-        configs.require_key(config, key)
+    config = configs.load(path)
+    for argument in argv[1:]:
+        if found := re.match(r"--?(?:no)?config\.([\w.]+)", argument):
+            configs.require_key(config, found[1])
+
+
+def folder(flag: str, value: str | None, default: str | None = None) -> Path:
+    """Returns the folder that a flag names, with ~ expanded.
+
+    Raises:
+      ConfigError: it is not given and has no default, or it is empty.
+    """
+    if value is None and default is not None:
+        return Path(default)
+    if not value:
+        raise errors.ConfigError(f"--{flag} is missing or empty: name a folder, such as --{flag}=runs/cnn")
+    return Path(value).expanduser()

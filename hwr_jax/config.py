@@ -36,10 +36,10 @@ def load(path: str | Path, overrides: dict[str, Any] | None = None) -> ConfigDic
     try:
         spec.loader.exec_module(module)
         config = module.get_config(variant) if variant else module.get_config()
-    except ConfigError:
-        raise
     except Exception as error:
         raise ConfigError(f"--config={path} cannot be loaded: {type(error).__name__}: {error}") from error
+    if not isinstance(config, ConfigDict):
+        raise ConfigError(f"--config={path} cannot be used: its get_config returns {config!r}, not a ConfigDict")
     config.lock()
     for key, value in (overrides or {}).items():
         require_key(config, key)

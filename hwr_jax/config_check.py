@@ -69,11 +69,14 @@ RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
 def check(config: ConfigDict) -> None:
     """Raises ConfigError, one sentence with key, value and what is allowed, for the first value that is not."""
     flat = flatten(config)
+    missing = [key for key in (*CHOICES, *RANGES) if key not in flat]
+    if missing:
+        raise ConfigError(f"config.{missing[0]} is missing: begin a config with base.get_config() of configs/base.py")
     for key, allowed in CHOICES.items():
         if flat[key] not in allowed:
             raise ConfigError(f"config.{key}={flat[key]!r} is not known: use one of {', '.join(allowed)}")
     for key, (fits, words) in RANGES.items():
-        if not fits(flat[key]):
+        if isinstance(flat[key], str | None) or not fits(flat[key]):
             raise ConfigError(f"config.{key}={flat[key]!r} is out of range: use {words}")
     if config.seed + config.seeds > 2**31:
         raise ConfigError(

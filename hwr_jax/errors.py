@@ -39,8 +39,11 @@ class NotFiniteError(FloatingPointError):
     """The loss became NaN or infinite: the message names the step and the seed."""
 
 
-class Stopped(Exception):
-    """A signal ended training after the state was saved; `code` is the exit code (130 or 143)."""
+class Stopped(BaseException):
+    """A signal ended the command, in training after the state was saved; `code` is the exit code (130 or 143).
+
+    No Exception, so that no library takes it for an error of its own.
+    """
 
     def __init__(self, code, message):
         super().__init__(message)

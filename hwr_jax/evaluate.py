@@ -35,12 +35,10 @@ def main(argv: list[str]) -> int:
     """Prints the metrics of the chosen states; returns the exit code."""
     if argv:
         raise errors.ConfigError(f"{argv[0]!r} is no flag: a flag is --name=value")
-    if not _WORKDIR.value:
-        raise errors.ConfigError("--workdir is missing: name a run folder, such as --workdir=runs/cnn")
+    folder = command.folder("workdir", _WORKDIR.value)
     from hwr_jax import console, evaluation, predictor, programs, run_folder
     from hwr_jax.data import cache
 
-    folder = Path(_WORKDIR.value)
     config = run_folder.read_config(folder)  # before the heavy work: a wrong folder is told at once
     programs.cache_compilations(cache.default_cache_dir())
     screen = console.make_console(stderr=_FORMAT.value == "json")
@@ -73,11 +71,12 @@ def _load(config, facts: dict, say):
 
     name = _DATASET.value or config.data.name
     own = name == config.data.name
+    manual_dir = config.data.manual_dir  # of the machine that trained: here it need not be
     dataset = data.load(
         name,
         validation_examples=config.data.validation_examples if own else None,
         data_dir=_DATA_DIR.value,
-        manual_dir=config.data.manual_dir or None if own else None,
+        manual_dir=manual_dir if own and manual_dir and Path(manual_dir).is_dir() else None,
         say=say,
     )
     if own and dataset.sha256 != facts["sha256"]:

@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from hwr_jax.errors import RunFolderError
+
 
 def write_atomic(path: Path, content: str | bytes) -> None:
     """Writes a file so that a reader, or a crash, sees the old content or the new one, never a part."""
@@ -18,9 +20,21 @@ def write_atomic(path: Path, content: str | bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+        flush(path.parent)
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def flush(path: Path) -> None:
+    """Writes to the disk what the system still holds of a file or folder."""
+    if os.name == "nt":
+        return  # Windows cannot open a folder to flush it
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -34,16 +48,25 @@ def read_json(path: Path) -> Any:
 
 
 def append_json_line(path: Path, value: dict[str, Any]) -> None:
-    """Appends one object as a line."""
+    """Appends one object as a line, on the disk when it returns."""
     with open(path, "a") as file:
         file.write(json.dumps(value, allow_nan=False) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def read_json_lines(path: Path) -> list[dict[str, Any]]:
-    """Reads the whole lines of a file; a torn last line (a crash while it was written) is left out."""
+    """Reads the whole lines of a file; a torn last line (a crash while it was written) is left out.
+
+    Raises:
+      RunFolderError: another line is damaged.
+    """
     if not path.exists():
         return []
-    return [json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    try:
+        return [json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    except ValueError as error:
+        raise RunFolderError(f"{path} is damaged: {error}") from None
 
 
 def write_json_lines(path: Path, values: list[dict[str, Any]]) -> None:

@@ -26,11 +26,13 @@ def cut_metrics(path: Path, step: int) -> None:
 
 class Timing:
     """Appends to timing.jsonl. Each line's `seconds` run from the line before (first: from the start of the process),
-    so the sum over all lines is the whole time, over any number of resumes."""
+    so the sum over all lines is the whole time over any number of resumes, but for what a kill left unwritten. Steps
+    that were done again after a kill count again: it is the time that was spent."""
 
     def __init__(self, path: Path, started: float):
         """`started`: `time.perf_counter()` at the start of the process."""
         self._path, self._last = path, started
+        files.write_json_lines(path, files.read_json_lines(path))  # without a line that a crash tore
 
     def write(self, event: str, **values: Any) -> None:
         """Appends a line."""
@@ -55,15 +57,16 @@ def total_times(path: Path) -> dict[str, float]:
 class TensorBoard:
     """Event files without TensorFlow: one folder per seed under tensorboard/."""
 
-    def __init__(self, folder: Path, seeds: list[int], config_text: str, step: int):
-        """`step`: where the run stands; events of later steps, from before a resume, are hidden by TensorBoard."""
+    def __init__(self, folder: Path, seeds: list[int], config_text: str, step: int | None):
+        """`step`: where a resumed run stands (TensorBoard hides its events of later steps); None: it is new."""
         from tensorboardX import SummaryWriter
 
         self._writers = {
-            seed: SummaryWriter(str(folder / f"seed_{seed}"), purge_step=step + 1 if step else None) for seed in seeds
+            seed: SummaryWriter(str(folder / f"seed_{seed}"), purge_step=None if step is None else step + 1)
+            for seed in seeds
         }
         for writer in self._writers.values():
-            if step == 0:
+            if step is None:
                 writer.add_text("config", f"```\n{config_text}```", 0)
 
     def write(self, line: dict[str, Any]) -> None:

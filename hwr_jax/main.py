@@ -47,7 +47,7 @@ def main(argv: list[str]) -> int:
     screen = console.make_console()
     with Signals() as signals:
         path, config, dataset = _config_and_data(screen.print)
-        folder = Path(_WORKDIR.value or f"runs/{_run_name(path)}")
+        folder = command.folder("workdir", _WORKDIR.value, f"runs/{_run_name(path)}")
         summary = _train(config, dataset, folder, screen, signals)
     trained = console.trained_on(summary["dataset"])
     screen.print(f"\nTest results on {summary['dataset']} ({summary['examples']['test']:,} images; {trained}):")

@@ -32,8 +32,7 @@ _FORMAT = flags.DEFINE_enum(
 
 def main(argv: list[str]) -> int:
     """Prints one prediction per image; returns the exit code: 66 if an image could not be read."""
-    if not _WORKDIR.value:
-        raise errors.ConfigError("--workdir is missing: name a run folder, such as --workdir=runs/cnn")
+    folder = command.folder("workdir", _WORKDIR.value)
     if not argv:
         raise errors.ConfigError("no image is named: give one or more picture files after the flags")
     from hwr_jax import console, predictor, programs
@@ -41,10 +40,10 @@ def main(argv: list[str]) -> int:
 
     screen = console.make_console(stderr=_FORMAT.value != "table")
     programs.cache_compilations(cache.default_cache_dir())
-    model = predictor.load(_WORKDIR.value, which=_CHECKPOINT.value or "", seed=_SEED.value, say=screen.print)
+    model = predictor.load(folder, which=_CHECKPOINT.value or "", seed=_SEED.value, say=screen.print)
     names, images, unread = read_all(argv)
     rows = read_out(names, model.predict(images), model.classes)
-    screen.print(f"{_WORKDIR.value}: {console.trained_on(model.facts['name'])}")
+    screen.print(f"{folder}: {console.trained_on(model.facts['name'])}")
     _print(rows, screen)
     for problem in unread:
         print(f"hwr_jax: {problem}", file=sys.stderr)

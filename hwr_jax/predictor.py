@@ -10,12 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from hwr_jax import checkpoint, evaluation, run_folder, sharding
-from hwr_jax import programs as compiled
+from hwr_jax import checkpoint, evaluation, run_folder
 from hwr_jax.errors import ConfigError, RunFolderError
 from hwr_jax.programs import Programs
-from hwr_jax.recipe import make_recipe
-from hwr_jax.run import shapes
+from hwr_jax.run import bind, shapes
 from hwr_jax.types import Arrays, Outputs, TrainState, Tree
 
 IMAGES_PER_CALL = 1000  # bounds the memory of a call, whatever the number of images
@@ -72,20 +70,17 @@ def open_run(workdir: str | Path) -> Frame:
     folder = Path(workdir)
     config = run_folder.read_config(folder)
     facts = run_folder.read_json(folder, "environment.json")["dataset"]
-    examples = facts["examples"]["train"]
-    recipe = make_recipe(config, examples=examples, classes=len(facts["classes"]), mean=facts["mean"], std=facts["std"])
-    mesh = sharding.make_mesh(1, batch_size=config.batch_size)
-    programs = compiled.make_programs(
-        recipe,
-        mesh,
-        how=compiled.seeds_mode(config.over_seeds),
-        examples=examples,
+    bound = bind(
+        config,
+        examples=facts["examples"]["train"],
         shape=tuple(facts["shape"]),
-        eval_batch=config.eval.batch_size,
+        classes=len(facts["classes"]),
+        mean=facts["mean"],
+        std=facts["std"],
+        devices=1,
     )
-    seeds = list(range(config.seed, config.seed + config.seeds))
-    state = jax.eval_shape(programs.init, jnp.asarray(seeds, jnp.int32))
-    return Frame(config, facts, seeds, programs, shapes(state, sharding.replicated(mesh)))
+    state = jax.eval_shape(bound.programs.init, jnp.asarray(bound.seeds, jnp.int32))
+    return Frame(config, facts, bound.seeds, bound.programs, shapes(state, bound.sharding))
 
 
 def load(workdir: str | Path, *, which: str = "", seed: int | None = None, say=print) -> Predictor:

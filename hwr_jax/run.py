@@ -29,17 +29,57 @@ class Run(NamedTuple):
     seeds: list[int]
 
 
-def make_run(config: ConfigDict, dataset: Dataset, *, devices: int = 0) -> Run:
-    """Turns a checked config into a run. Raises ConfigError for values that do not fit each other, data or devices."""
-    examples, *shape = dataset.train.image.shape
-    recipe = make_recipe(config, examples=examples, classes=len(dataset.classes), mean=dataset.mean, std=dataset.std)
+class Bound(NamedTuple):
+    """A config bound to the shapes of its data and to devices."""
+
+    recipe: Recipe
+    programs: Programs
+    how: str
+    sharding: jax.sharding.NamedSharding
+    seeds: list[int]
+
+
+def bind(
+    config: ConfigDict,
+    *,
+    examples: int,
+    shape: tuple[int, ...],
+    classes: int,
+    mean: float,
+    std: float,
+    devices: int,
+) -> Bound:
+    """Makes the programs of a checked config; `examples`, `shape`, `mean` and `std` are those of the training set.
+
+    Raises:
+      ConfigError: values that do not fit each other, the data or the devices.
+    """
+    recipe = make_recipe(config, examples=examples, classes=classes, mean=mean, std=std)
     mesh = sharding.make_mesh(devices, batch_size=config.batch_size)
     how = compiled.seeds_mode(config.over_seeds)
     programs = compiled.make_programs(
         recipe, mesh, how=how, examples=examples, shape=tuple(shape), eval_batch=config.eval.batch_size
     )
     seeds = list(range(config.seed, config.seed + config.seeds))
-    return Run(config, dataset, recipe, programs, how, sharding.replicated(mesh), seeds)
+    return Bound(recipe, programs, how, sharding.replicated(mesh), seeds)
+
+
+def make_run(config: ConfigDict, dataset: Dataset, *, devices: int = 0) -> Run:
+    """Turns a checked config into a run. Raises ConfigError for values that do not fit each other, data or devices."""
+    examples, *shape = dataset.train.image.shape
+    return Run(
+        config,
+        dataset,
+        *bind(
+            config,
+            examples=examples,
+            shape=tuple(shape),
+            classes=len(dataset.classes),
+            mean=dataset.mean,
+            std=dataset.std,
+            devices=devices,
+        ),
+    )
 
 
 def compile_training(run: Run) -> tuple[Programs, float]:

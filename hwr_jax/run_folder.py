@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import hashlib
+import json
 import os
 import platform
 import shutil
@@ -28,6 +29,7 @@ from hwr_jax.types import Dataset
 
 FILES = ("config.json", "environment.json", "metrics.jsonl", "timing.jsonl", "predictions.npz", "summary.json")
 FOLDERS = ("manifests", "checkpoints", "quarantine", "tensorboard", "figures")
+NEEDED = {"environment.json": ("dataset", "code", "resumed"), "summary.json": ("dataset", "test")}
 SPLITS = ("train", "validation", "test")
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "ml-collections", "tensorflow-datasets", "numpy")
 
@@ -44,7 +46,7 @@ def code_digest() -> str:
 def identity(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
     """Returns what makes a run the run it is: two runs of the same identity compute the same."""
     return {
-        "config": configs.flatten(config),
+        "config": _what(config),
         "dataset": {"name": dataset.name, "version": dataset.version, "sha256": dataset.sha256},
         "code": {"version": hwr_jax.__version__, "sha256": code_digest()},
     }
@@ -117,7 +119,7 @@ def claim(folder: Path, config: ConfigDict, dataset: Dataset, *, overwrite: bool
     Raises:
       ConfigError: it holds another run (the differences are listed), or files that are no run.
     """
-    is_run = (folder / "config.json").exists()
+    is_run = _is_run(folder)
     if overwrite and is_run:
         clear(folder)
         return "new"
@@ -139,11 +141,27 @@ def claim(folder: Path, config: ConfigDict, dataset: Dataset, *, overwrite: bool
     return "finished" if (folder / "summary.json").exists() else "resume"
 
 
+def _is_run(folder: Path) -> bool:
+    """Whether the folder's config.json is that of a run of ours (a crash may have left environment.json alone)."""
+    if not (folder / "config.json").exists():
+        return False
+    try:
+        read_json(folder, "environment.json")
+    except (ConfigError, RunFolderError):
+        return False
+    return True
+
+
 def _read_identity(folder: Path) -> dict[str, Any]:
     config, env = read_config(folder), read_json(folder, "environment.json")
     code = {k: env["code"][k] for k in ("version", "sha256")}
     data = {k: env["dataset"][k] for k in ("name", "version", "sha256")}
-    return {"config": configs.flatten(config), "dataset": data, "code": code}
+    return {"config": _what(config), "dataset": data, "code": code}
+
+
+def _what(config: ConfigDict) -> dict[str, Any]:
+    """The config, flat, without the place of the data: the data's SHA-256 is what counts."""
+    return {k: v for k, v in configs.flatten(config).items() if k != "data.manual_dir"}
 
 
 def begin(folder: Path, config: ConfigDict, env: dict[str, Any]) -> None:
@@ -163,16 +181,23 @@ def note_resume(folder: Path, env: dict[str, Any], step: int) -> None:
 
 def read_config(folder: Path) -> ConfigDict:
     """Returns the resolved config of a run. Raises ConfigError where the folder is no run."""
-    return configs.from_json(_read_text(folder, "config.json"))
+    text = _read_text(folder, "config.json")
+    try:
+        return configs.from_json(text)
+    except (ValueError, TypeError) as error:
+        raise RunFolderError(f"{folder / 'config.json'} is damaged: {error}") from None
 
 
 def read_json(folder: Path, name: str) -> dict[str, Any]:
     """Returns a JSON file of a run. Raises ConfigError where it is not there, RunFolderError where it is damaged."""
-    text = _read_text(folder, name)
     try:
-        return files.json.loads(text)
+        value = json.loads(_read_text(folder, name))
     except ValueError as error:
         raise RunFolderError(f"{folder / name} is damaged: {error}") from None
+    missing = [key for key in NEEDED.get(name, ()) if key not in value]
+    if missing:
+        raise RunFolderError(f"{folder / name} is damaged or not ours: it has no {missing[0]!r}")
+    return value
 
 
 def _read_text(folder: Path, name: str) -> str:
@@ -186,6 +211,8 @@ def clear(folder: Path) -> None:
     """Removes what a run writes, and nothing else."""
     for name in FILES:
         (folder / name).unlink(missing_ok=True)
+        for torn in folder.glob(f"{name}.tmp-*"):
+            torn.unlink()
     for name in FOLDERS:
         if (folder / name).exists():
             shutil.rmtree(folder / name)

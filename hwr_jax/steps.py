@@ -75,7 +75,12 @@ def prepare(recipe: Recipe, state: TrainState, rows: Arrays, *, axis_name: str |
         key = rng.stream(state.key, "augment", state.step)
         keys = rng.per_example(key, batch_position(image.shape[0], axis_name))
         image = jax.vmap(recipe.augment)(keys, image)
-    return Batch((image - recipe.mean) / recipe.std, rows.label)
+    return Batch(standardise(recipe, image), rows.label)
+
+
+def standardise(recipe: Recipe, image: jax.Array) -> jax.Array:
+    """Shifts and scales an image float32 [...] in 0..1 by the mean and deviation of the training pixels."""
+    return (image - recipe.mean) / recipe.std
 
 
 def update(recipe: Recipe, state: TrainState, batch: Batch, *, axis_name: str | None = None) -> TrainState:
@@ -88,7 +93,10 @@ def update(recipe: Recipe, state: TrainState, batch: Batch, *, axis_name: str | 
         loss = recipe.loss(logits, batch.label)
         return jnp.mean(loss), (loss, logits, model_state)
 
-    grads, (loss, logits, model_state) = jax.grad(loss_fn, has_aux=True)(state.params)
+    # Cast to "varying", the gradient stays this device's own also where shard_map tracks what is replicated; there the
+    # gradient of a replicated value would be summed already, and the mean below would change nothing.
+    params = state.params if axis_name is None else lax.pcast(state.params, axis_name, to="varying")
+    grads, (loss, logits, model_state) = jax.grad(loss_fn, has_aux=True)(params)
     hits = jnp.sum(jnp.argmax(logits, -1).astype(jnp.int32) == batch.label, dtype=jnp.int32)
     sums = Totals(jnp.sum(loss), hits, jnp.int32(loss.shape[0]))
     if axis_name is not None:
@@ -180,7 +188,7 @@ def predict(
 
     def one_batch(rows):
         picked = place(Arrays(arrays.image[rows], arrays.label[rows]))
-        image = (picked.image.astype(jnp.float32) / 255 - recipe.mean) / recipe.std
+        image = standardise(recipe, picked.image.astype(jnp.float32) / 255)
         logits, _ = recipe.model.apply(variables, image, train=False)
         loss = losses.cross_entropy(logits, picked.label)
         return Outputs(loss, jnp.argmax(logits, -1).astype(jnp.int32), jax.nn.softmax(logits))

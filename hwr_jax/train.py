@@ -61,13 +61,16 @@ def train(
             run_folder.note_resume(folder, env, step)
         timing = logs.Timing(folder / "timing.jsonl", started)
         timing.write("start", step=step, compile_seconds=round(compile_seconds, 4))
-        board = logs.TensorBoard(folder / "tensorboard", run.seeds, (folder / "config.json").read_text(), step)
+        board = logs.TensorBoard(
+            folder / "tensorboard", run.seeds, (folder / "config.json").read_text(), step if resume else None
+        )
         per_step = len(run.seeds) * run.config.batch_size
         images = per_step * run.config.epochs * run.recipe.steps_per_epoch
         with console.progress_bar(screen, images=images, done=step * per_step) as advance:
             tools = Tools(folder, screen, signals, checkpoints, timing, board, advance)
             state = _epochs(run, programs, state, tools)
         signals.deferred = False
+        signals.raise_pending(f"all steps are done and saved in {folder}; the same command evaluates them")
         summary = finish(run, state, folder, board, timing)
         board.close()
     return summary
@@ -147,6 +150,7 @@ def _one_epoch(
         tools.checkpoints.settle()
         if left and tools.signals.pending:
             images = (begun - left) * config.batch_size * len(run.seeds)
+            _check_finite(run, _magnitude(state), step)
             tools.checkpoints.save(step, state)
             tools.timing.write("stopped", step=step, train_seconds=round(total_seconds, 4), images=images)
             _stop(state, tools)
@@ -185,8 +189,14 @@ def _stop(state: TrainState, tools: Tools) -> None:
     tools.signals.raise_pending(f"saved step {step} in {tools.folder}; the same command goes on from there")
 
 
+def _magnitude(state: TrainState) -> np.ndarray:
+    """The sum of the parameters' absolute values, float64 [S]: finite only if every one is."""
+    leaves = [np.abs(np.asarray(p, np.float64)) for p in jax.tree.leaves(state.params)]
+    return np.sum([p.reshape(len(p), -1).sum(1) for p in leaves], axis=0)
+
+
 def _check_finite(run: Run, loss: np.ndarray, step: int) -> None:
-    """Raises NotFiniteError, before anything is saved, if the loss [S] of a seed is NaN or infinite."""
+    """Raises NotFiniteError, before anything is saved, if the loss (or another number) [S] of a seed is not finite."""
     bad = [seed for seed, value in zip(run.seeds, loss, strict=True) if not np.isfinite(value)]
     if bad:
         raise NotFiniteError(

@@ -41,7 +41,7 @@ def main() -> int:
     differences = compare(folder / "whole", folder / "killed")
     result = {"config": arguments.config, "kills": killed, "finished": finished, "whole_seconds": round(seconds, 1)}
     print(json.dumps({**result, "differences": differences, "folder": str(folder)}))
-    return 0 if not differences and killed == arguments.kills else 1
+    return 0 if finished and not differences and killed == arguments.kills else 1
 
 
 def kill_repeatedly(line: list[str], workdir: Path, kills: int, seconds: float, moments: random.Random):
