@@ -28,6 +28,7 @@ def run(main: Callable[[list[str]], int | None], flag_values: flags.FlagValues, 
         print(f"{usage.strip()}\n\nFlags:{flag_values.get_help(include_special_flags=False)}")
         sys.exit(errors.DONE)
     code = errors.DONE
+    sys.unraisablehook = _unraisable
     try:
         arguments = _parse(argv, flag_values)
         code = main(arguments[1:]) or errors.DONE
@@ -37,6 +38,13 @@ def run(main: Callable[[list[str]], int | None], flag_values: flags.FlagValues, 
     except BaseException as error:
         code = report(error)
     sys.exit(code)
+
+
+def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:
+    """Leaves out the echoes of a failed save or restore: after the first error, which `report` tells, orbax closes its
+    event loop, and each of tensorstore's threads that is not done complains of that."""
+    if str(unraisable.exc_value) != "Event loop is closed":
+        sys.__unraisablehook__(unraisable)
 
 
 def report(error: BaseException) -> int:
@@ -114,7 +122,7 @@ def _check_config_keys(argv: list[str]) -> None:
     from hwr_jax import config as configs
 
     path = None
-    for argument, following in zip(argv[1:], [*argv[2:], ""], strict=True):
+    for argument, following in zip(argv[1:], [*argv[2:], ""], strict=False):
         if found := re.match(r"--?config(?:=(.*))?$", argument):
             path = following if found[1] is None else found[1]
     if not path:

@@ -14,6 +14,9 @@ from hwr_jax.errors import RunFolderError
 from hwr_jax.recipe import make_recipe
 from hwr_jax.run import shapes
 
+# After a failed save or restore orbax closes its event loop, and tensorstore's threads that are not done complain of it.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 
 @pytest.fixture(scope="module")
 def state():

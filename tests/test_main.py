@@ -108,6 +108,7 @@ def test_another_config_is_refused_with_the_difference(finished, command):
     wrong(done, 64, "config.seeds: 2 -> 3", "--overwrite")
 
 
+@pytest.mark.slow
 def test_a_seed_of_many_equals_its_single_run_to_the_bit(finished, command, tmp_path):
     done = command("main", SMOKE, "--config.seed=1", f"--workdir={tmp_path / 'one'}")
     assert done.returncode == 0, done.stderr
@@ -290,7 +291,11 @@ def interrupted(arguments, caches, number, folder, steps):
 
 @pytest.mark.parametrize(
     ("number", "code"),
-    [(signal.SIGTERM, 143), (signal.SIGKILL, -9), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)],
+    [
+        (signal.SIGKILL, -9),
+        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow),
+    ],
 )
 def test_interrupted_and_resumed_equals_uninterrupted_to_the_bit(finished, command, caches, tmp_path, number, code):
     folder, arguments, whole = tmp_path / "run", [SMOKE, "--config.seeds=2"], finished[0]

@@ -99,6 +99,7 @@ def test_many_seeds_by_map_equal_single_runs_to_the_bit(smoke, few):
         assert_same(jax.tree.map(lambda x, i=i: x[i : i + 1], together), trained(recipe, few, seeds=(seed,)))
 
 
+@pytest.mark.slow
 def test_many_seeds_by_vmap_agree_with_single_runs_up_to_rounding(smoke, few):
     recipe = recipe_of(smoke(batch_size=B, **SGD))
     together = trained(recipe, few, seeds=(5, 6), how="vmap")
@@ -129,7 +130,7 @@ def test_every_example_is_evaluated_exactly_once_and_padding_never_counts(smoke,
     np.testing.assert_array_equal(outputs.pred, jnp.argmax(logits, -1))
 
 
-@pytest.mark.parametrize("norm", ["none", "batch"])
+@pytest.mark.parametrize("norm", [pytest.param("none", marks=pytest.mark.slow), "batch"])
 def test_eight_devices_equal_one(smoke, few, norm):
     recipe = recipe_of(smoke(batch_size=B, model__norm=norm, **SGD))
     one, eight = trained(recipe, few), trained(recipe, few, devices=8)
@@ -157,7 +158,7 @@ def over_devices(recipe, mapping):
 
 
 @pytest.mark.parametrize("mapping", ["pmap", "shard_map", "shard_map without tracking"])
-@pytest.mark.parametrize("norm", ["none", "batch"])
+@pytest.mark.parametrize("norm", [pytest.param("none", marks=pytest.mark.slow), "batch"])
 def test_a_step_under_pmap_and_shard_map_equals_the_single_device_step(smoke, few, mapping, norm):
     recipe = recipe_of(smoke(batch_size=B, model__norm=norm, **SGD))
     start = jax.jit(lambda: steps.init_state(recipe, 0, (28, 28, 1)))()
