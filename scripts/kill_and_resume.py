@@ -1,6 +1,6 @@
 """Kills a run with SIGKILL at random moments, starts it again each time, and compares it with an uninterrupted one.
 
-    python scripts/kill_and_resume.py [--kills=20] [--config=configs/digits.py] [--folder=...] [ANY FLAG OF main]
+    python scripts/kill_and_resume.py --kills=20 --config=configs/digits.py --config.epochs=200 [ANY FLAG OF main]
 
 Both runs must agree to the bit in their final checkpoint (every array), metrics.jsonl and predictions.npz. Prints one
 JSON line and exits with 1 if they do not.
@@ -30,6 +30,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--config", default="configs/digits.py")
     parser.add_argument("--folder", default=None, help="where the two run folders go; default: a temporary folder")
+    parser.add_argument("--longest_s", type=float, default=20.0, help="a kill comes within so many seconds of a start")
     parser.add_argument("--seed", type=int, default=0, help="of the moments of the kills")
     arguments, more = parser.parse_known_args()
     folder = Path(arguments.folder or tempfile.mkdtemp(prefix="hwr_jax-kill-"))
@@ -37,23 +38,22 @@ def main() -> int:
     start = time.monotonic()
     subprocess.run([*line, f"--workdir={folder / 'whole'}"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     seconds = time.monotonic() - start
-    killed, finished = kill_repeatedly(line, folder / "killed", arguments.kills, seconds, random.Random(arguments.seed))
+    killed, finished = kill_repeatedly(line, folder / "killed", arguments, random.Random(arguments.seed))
     differences = compare(folder / "whole", folder / "killed")
     result = {"config": arguments.config, "kills": killed, "finished": finished, "whole_seconds": round(seconds, 1)}
     print(json.dumps({**result, "differences": differences, "folder": str(folder)}))
     return 0 if finished and not differences and killed == arguments.kills else 1
 
 
-def kill_repeatedly(line: list[str], workdir: Path, kills: int, seconds: float, moments: random.Random):
+def kill_repeatedly(line: list[str], workdir: Path, arguments: argparse.Namespace, moments: random.Random):
     """Starts the run, and kills it `kills` times; the last start is left alone. Returns (kills, finished)."""
     done = 0
     while True:
         process = subprocess.Popen([*line, f"--workdir={workdir}"], cwd=ROOT, stdout=subprocess.DEVNULL)
-        if done == kills:
+        if done == arguments.kills:
             return done, process.wait() == 0
         try:
-            # From before the first import to about a tenth of the run after its start-up, so that all the kills fit in.
-            process.wait(timeout=moments.uniform(0.05, 1.0) * (seconds / 2))
+            process.wait(timeout=moments.uniform(0.1, arguments.longest_s))
             print(f"the run ended before kill {done + 1}: make it longer", file=sys.stderr)
             return done, process.returncode == 0
         except subprocess.TimeoutExpired:

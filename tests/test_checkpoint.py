@@ -14,7 +14,7 @@ from hwr_jax.errors import RunFolderError
 from hwr_jax.recipe import make_recipe
 from hwr_jax.run import shapes
 
-# After a failed save or restore orbax closes its event loop, and tensorstore's threads that are not done complain of it.
+# After a failed save or restore orbax closes its event loop, and tensorstore's threads complain of that.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
