@@ -34,6 +34,13 @@ class Timing:
         self._path, self._last = path, started
         files.write_json_lines(path, files.read_json_lines(path))  # without a line that a crash tore
 
+    def trained(self, event: str, *, step: int, train_seconds: float, images: int, **values: Any) -> None:
+        """Appends a line of training done: `images` of all seeds in `train_seconds` inside the steps."""
+        speed = round(images / train_seconds, 1)
+        self.write(
+            event, step=step, train_seconds=round(train_seconds, 4), images=images, images_per_second=speed, **values
+        )
+
     def write(self, event: str, **values: Any) -> None:
         """Appends a line."""
         now = time.perf_counter()

@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
 from hwr_jax import checkpoint, evaluation, run_folder
 from hwr_jax.errors import ConfigError, RunFolderError
 from hwr_jax.programs import Programs
-from hwr_jax.run import bind, shapes
-from hwr_jax.types import Arrays, Outputs, TrainState, Tree
+from hwr_jax.run import Bound, bind
+from hwr_jax.types import Arrays, Outputs, Tree
 
 IMAGES_PER_CALL = 1000  # bounds the memory of a call, whatever the number of images
 
@@ -51,18 +50,8 @@ class Predictor(NamedTuple):
         return np.concatenate(parts) if parts else np.zeros((0, len(self.classes)), np.float32)
 
 
-class Frame(NamedTuple):
-    """A run as its folder describes it, before any checkpoint is read."""
-
-    config: ConfigDict
-    facts: dict
-    seeds: list[int]
-    programs: Programs
-    like: TrainState  # shapes, dtypes and sharding of its state
-
-
-def open_run(workdir: str | Path) -> Frame:
-    """Reads config and environment of a run folder, and makes its functions on one device.
+def open_run(workdir: str | Path) -> tuple[Bound, dict]:
+    """Reads a run folder, but no checkpoint: its programs on one device, and the facts of its training data.
 
     Raises:
       ConfigError: it is no run folder.
@@ -79,8 +68,7 @@ def open_run(workdir: str | Path) -> Frame:
         std=facts["std"],
         devices=1,
     )
-    state = jax.eval_shape(bound.programs.init, jnp.asarray(bound.seeds, jnp.int32))
-    return Frame(config, facts, bound.seeds, bound.programs, shapes(state, bound.sharding))
+    return bound, facts
 
 
 def load(workdir: str | Path, *, which: str = "", seed: int | None = None, say=print) -> Predictor:
@@ -96,7 +84,8 @@ def load(workdir: str | Path, *, which: str = "", seed: int | None = None, say=p
       ConfigError: no run folder, or no such seed or state.
       RunFolderError: no checkpoint can be used.
     """
-    config, facts, seeds, programs, like = open_run(workdir)
+    bound, facts = open_run(workdir)
+    seeds = bound.seeds
     if seed is not None and seed not in seeds:
         raise ConfigError(f"--seed={seed} was not trained in {workdir}: use one of {', '.join(map(str, seeds))}")
     with checkpoint.Checkpoints(Path(workdir), read_only=True) as checkpoints:
@@ -105,10 +94,10 @@ def load(workdir: str | Path, *, which: str = "", seed: int | None = None, say=p
             raise RunFolderError(
                 f"{workdir} has no checkpoint that can be used: train it with `python -m hwr_jax.main`"
             )
-        state = checkpoints.restore(step, like)
-    params, model_state = evaluation.chosen(state, which or config.eval.checkpoint)
+        state = checkpoints.restore(step, bound.state_shapes())
+    params, model_state = evaluation.chosen(state, which or bound.config.eval.checkpoint)
     if seed is not None:
         one = seeds.index(seed)
         params, model_state = jax.tree.map(lambda x: x[one : one + 1], (params, model_state))
         seeds = [seed]
-    return Predictor(config, facts, seeds, programs, params, model_state)
+    return Predictor(bound.config, facts, seeds, bound.programs, params, model_state)

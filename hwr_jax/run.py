@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
@@ -14,29 +14,39 @@ from hwr_jax import programs as compiled
 from hwr_jax import sharding
 from hwr_jax.programs import Programs
 from hwr_jax.recipe import Recipe, make_recipe
-from hwr_jax.types import Arrays, Dataset, Tree
+from hwr_jax.types import Arrays, Dataset, TrainState, Tree
 
 
-class Run(NamedTuple):
-    """What stays the same during a run."""
+@dataclass(frozen=True)
+class Bound:
+    """A config bound to the shapes of its data and to devices."""
 
     config: ConfigDict
-    dataset: Dataset
     recipe: Recipe
     programs: Programs
     how: str  # over the seeds: 'map' or 'vmap'
     sharding: jax.sharding.NamedSharding  # of arrays that every device holds whole
     seeds: list[int]
 
+    def seed_array(self) -> jax.Array:
+        """Returns the seeds as the programs take them, int32 [S]."""
+        return jnp.asarray(self.seeds, jnp.int32)
 
-class Bound(NamedTuple):
-    """A config bound to the shapes of its data and to devices."""
+    def state_shapes(self) -> TrainState:
+        """Returns the shapes, dtypes and sharding of the state: what compiling and restoring need."""
+        return shapes(jax.eval_shape(self.programs.init, self.seed_array()), self.sharding)
 
-    recipe: Recipe
-    programs: Programs
-    how: str
-    sharding: jax.sharding.NamedSharding
-    seeds: list[int]
+
+@dataclass(frozen=True)
+class Run(Bound):
+    """What stays the same during a run."""
+
+    dataset: Dataset
+
+    @property
+    def total_steps(self) -> int:
+        """Optimiser steps of the whole run, per seed."""
+        return self.config.epochs * self.recipe.steps_per_epoch
 
 
 def bind(
@@ -61,32 +71,28 @@ def bind(
         recipe, mesh, how=how, examples=examples, shape=tuple(shape), eval_batch=config.eval.batch_size
     )
     seeds = list(range(config.seed, config.seed + config.seeds))
-    return Bound(recipe, programs, how, sharding.replicated(mesh), seeds)
+    return Bound(config, recipe, programs, how, sharding.replicated(mesh), seeds)
 
 
 def make_run(config: ConfigDict, dataset: Dataset, *, devices: int = 0) -> Run:
     """Turns a checked config into a run. Raises ConfigError for values that do not fit each other, data or devices."""
     examples, *shape = dataset.train.image.shape
-    return Run(
+    bound = bind(
         config,
-        dataset,
-        *bind(
-            config,
-            examples=examples,
-            shape=tuple(shape),
-            classes=len(dataset.classes),
-            mean=dataset.mean,
-            std=dataset.std,
-            devices=devices,
-        ),
+        examples=examples,
+        shape=tuple(shape),
+        classes=len(dataset.classes),
+        mean=dataset.mean,
+        std=dataset.std,
+        devices=devices,
     )
+    return Run(**vars(bound), dataset=dataset)
 
 
 def compile_training(run: Run) -> tuple[Programs, float]:
     """Compiles all that training calls, for the run's own shapes; returns the compiled programs and the seconds."""
     start = time.perf_counter()
-    scalar, seeds = jnp.int32(0), jnp.asarray(run.seeds, jnp.int32)
-    state = shapes(jax.eval_shape(run.programs.init, seeds), run.sharding)
+    scalar, seeds, state = jnp.int32(0), run.seed_array(), run.state_shapes()
     training, validation = (shapes(getattr(run.dataset, s), run.sharding) for s in ("train", "validation"))
     order = shapes(jax.eval_shape(run.programs.order, seeds, scalar), run.sharding)
     accuracy = jax.ShapeDtypeStruct(seeds.shape, jnp.float32)
@@ -101,7 +107,7 @@ def compile_training(run: Run) -> tuple[Programs, float]:
 
 
 def shapes(tree: Tree, sharding: jax.sharding.Sharding) -> Tree:
-    """Returns the shapes and dtypes of a tree of arrays, with a sharding: what compiling and restoring need."""
+    """Returns the shapes and dtypes of a tree of arrays, with a sharding."""
     return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), tree)
 
 

@@ -11,17 +11,23 @@ import numpy as np
 
 from hwr_jax import evaluation, files, logs, rng, run_folder
 from hwr_jax import programs as compiled
+from hwr_jax.programs import Programs
 from hwr_jax.run import Run, on_device
 from hwr_jax.types import Arrays, Outputs, TrainState, Tree
 
 
-def finish(run: Run, state: TrainState, folder: Path, board: logs.TensorBoard, timing: logs.Timing) -> dict[str, Any]:
-    """Reads the test set, once, with the state that config.eval.checkpoint names; writes predictions and summary."""
+def finish(
+    run: Run, programs: Programs, state: TrainState, folder: Path, board: logs.TensorBoard, timing: logs.Timing
+) -> dict[str, Any]:
+    """Reads the test set, once, with the state that config.eval.checkpoint names; writes predictions and summary.
+
+    `programs` are those of training: the validation set is evaluated by the same compiled one.
+    """
     params, model_state = evaluation.chosen(state, run.config.eval.checkpoint)
     both = {}
-    for split in ("validation", "test"):
+    for split, predict in (("validation", programs.predict), ("test", run.programs.predict)):
         arrays = getattr(run.dataset, split)
-        outputs = evaluation.on_host(run.programs.predict(params, model_state, on_device(run, arrays)))
+        outputs = evaluation.on_host(predict(params, model_state, on_device(run, arrays)))
         both[split] = evaluation.scores(arrays, outputs)
     evaluation.save_predictions(folder / "predictions.npz", run.dataset.test, outputs, run.seeds)
     values = {name: np.array(both["test"][name]["per_seed"]) for name in ("loss", "accuracy")}

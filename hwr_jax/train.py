@@ -15,7 +15,7 @@ from rich.console import Console
 from hwr_jax import checkpoint, console, evaluation, files, logs, run_folder
 from hwr_jax.errors import NotFiniteError
 from hwr_jax.programs import Programs
-from hwr_jax.run import Run, compile_training, on_device, shapes
+from hwr_jax.run import Run, compile_training, on_device
 from hwr_jax.signals import Signals
 from hwr_jax.summary import finish
 from hwr_jax.types import Arrays, TrainState
@@ -54,8 +54,10 @@ def train(
       Stopped, NotFiniteError, RunFolderError, OSError.
     """
     with checkpoint.Checkpoints(folder, keep=run.config.checkpoint.keep) as checkpoints:
-        programs, compile_seconds = compile_training(run)
-        state = first_state(run, programs, folder, checkpoints, resume=resume, say=screen.print)
+        found = checkpoints.newest(screen.print) if resume else None
+        done = found == run.total_steps  # only the evaluation is left
+        programs, compile_seconds = (run.programs, 0.0) if done else compile_training(run)
+        state = first_state(run, programs, folder, checkpoints, found, resume=resume, say=screen.print)
         step = int(state.step[0])
         if resume:
             run_folder.note_resume(folder, env, step)
@@ -65,60 +67,59 @@ def train(
             folder / "tensorboard", run.seeds, (folder / "config.json").read_text(), step if resume else None
         )
         per_step = len(run.seeds) * run.config.batch_size
-        images = per_step * run.config.epochs * run.recipe.steps_per_epoch
-        with console.progress_bar(screen, images=images, done=step * per_step) as advance:
+        with console.progress_bar(screen, images=per_step * run.total_steps, done=step * per_step) as advance:
             tools = Tools(folder, screen, signals, checkpoints, timing, board, advance)
             state = _epochs(run, programs, state, tools)
         signals.deferred = False
         signals.raise_pending(f"all steps are done and saved in {folder}; the same command evaluates them")
-        summary = finish(run, state, folder, board, timing)
+        summary = finish(run, programs, state, folder, board, timing)
         board.close()
     return summary
 
 
 def first_state(
-    run: Run, programs: Programs, folder: Path, checkpoints, *, resume: bool, say: Callable[[str], None]
+    run: Run,
+    programs: Programs,
+    folder: Path,
+    checkpoints: checkpoint.Checkpoints,
+    step: int | None,
+    *,
+    resume: bool,
+    say: Callable[[str], None],
 ) -> TrainState:
-    """Returns the state to begin from: of the newest checkpoint that verifies, else that before step 0."""
-    step = checkpoints.newest(say) if resume else None
+    """Returns the state to begin from: of the checkpoint of `step`, else (None) that before step 0."""
     logs.cut_metrics(folder / "metrics.jsonl", -1 if step is None else step)
     checkpoints.drop_after(step)
-    seeds = jnp.asarray(run.seeds, jnp.int32)
     if step is None:
         if resume:
             say(f"{folder} has no checkpoint yet: beginning with step 0")
-        return programs.init(seeds)
+        return programs.init(run.seed_array())
     say(f"going on from step {step} in {folder}")
-    return checkpoints.restore(step, shapes(jax.eval_shape(run.programs.init, seeds), run.sharding))
+    return checkpoints.restore(step, run.state_shapes())
 
 
 def _epochs(run: Run, programs: Programs, state: TrainState, tools: Tools) -> TrainState:
     """Trains whatever is left of the run, epoch by epoch."""
     config, per_epoch = run.config, run.recipe.steps_per_epoch
     done = int(state.step[0])
-    if done == config.epochs * per_epoch:
+    if done == run.total_steps:
         return state
     training, validation = (on_device(run, a) for a in (run.dataset.train, run.dataset.validation))
-    seeds = jnp.asarray(run.seeds, jnp.int32)
     tools.console.print(console.HEADER)
     for epoch in range(done // per_epoch, config.epochs):
         start = time.perf_counter()
         before = int(state.step[0])
-        order = programs.order(seeds, jnp.int32(epoch))
+        order = programs.order(run.seed_array(), jnp.int32(epoch))
         state, train_seconds = _one_epoch(run, programs, state, training, order, tools)
         lines, state = _close_epoch(run, programs, state, validation, epoch + 1)
         _check_finite(run, np.asarray(lines[1]["per_seed"]["loss"]), int(state.step[0]))
-        for line in lines:
-            files.append_json_line(tools.folder / "metrics.jsonl", line)
-            tools.board.write(line)
         step = int(state.step[0])
+        _record(tools, lines)
         last = epoch + 1 == config.epochs
         if last or (epoch + 1) % config.checkpoint.every_epochs == 0 or tools.signals.pending:
             tools.checkpoints.save(step, state)
         images = (step - before) * config.batch_size * len(run.seeds)
-        timed = {"train_seconds": round(train_seconds, 4), "images": images}
-        timed["images_per_second"] = round(images / train_seconds, 1)
-        tools.timing.write("epoch", epoch=epoch + 1, step=step, **timed)
+        tools.timing.trained("epoch", epoch=epoch + 1, step=step, train_seconds=train_seconds, images=images)
         wall = time.perf_counter() - start
         tools.console.print(console.epoch_row(epoch + 1, config.epochs, *lines, images / train_seconds, wall))
         if tools.signals.pending:
@@ -152,7 +153,7 @@ def _one_epoch(
             images = (begun - left) * config.batch_size * len(run.seeds)
             _check_finite(run, _magnitude(state), step)
             tools.checkpoints.save(step, state)
-            tools.timing.write("stopped", step=step, train_seconds=round(total_seconds, 4), images=images)
+            tools.timing.trained("stopped", step=step, train_seconds=total_seconds, images=images)
             _stop(state, tools)
     return state, total_seconds
 
@@ -180,6 +181,12 @@ def _close_epoch(
         logs.metrics_line(epoch, step, "validation", run.seeds, loss=loss, accuracy=accuracy),
     ]
     return lines, programs.end_epoch(state, jnp.asarray(accuracy, jnp.float32))
+
+
+def _record(tools: Tools, lines: list[dict]) -> None:
+    for line in lines:
+        files.append_json_line(tools.folder / "metrics.jsonl", line)
+        tools.board.write(line)
 
 
 def _stop(state: TrainState, tools: Tools) -> None:

@@ -102,7 +102,7 @@ def last_state(folder: Path):
     """Restores the newest checkpoint of a run, whole."""
     from hwr_jax import checkpoint, predictor
 
-    like = predictor.open_run(folder).like
+    like = predictor.open_run(folder)[0].state_shapes()
     with checkpoint.Checkpoints(folder, read_only=True) as checkpoints:
         step = checkpoints.newest(print)
         if step is None:

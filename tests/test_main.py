@@ -316,6 +316,19 @@ def test_interrupted_and_resumed_equals_uninterrupted_to_the_bit(finished, comma
     assert files.read_json(folder / "environment.json")["resumed"][0]["changed"] == []
 
 
+def test_a_run_of_which_only_the_evaluation_is_left_ends_the_same_and_compiles_no_step(finished, command, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(finished[0], folder)
+    (folder / "summary.json").unlink()
+    done = command("main", SMOKE, "--config.seeds=2", f"--workdir={folder}")
+    assert done.returncode == 0, done.stderr
+    found, whole = (files.read_json(path / "summary.json") for path in (folder, finished[0]))
+    clocks = {"total_seconds"}
+    assert {k: v for k, v in found.items() if k not in clocks} == {k: v for k, v in whole.items() if k not in clocks}
+    metrics = [(path / "metrics.jsonl").read_bytes() for path in (folder, finished[0])]
+    assert metrics[0] == metrics[1]
+
+
 @pytest.mark.slow
 def test_a_damaged_checkpoint_is_said_and_not_used(finished, command, tmp_path):
     folder = tmp_path / "run"
