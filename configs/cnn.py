@@ -16,4 +16,4 @@ def get_config(variant: str = ""):
     config.augment.rotate_deg = 8.0
     config.augment.scale = 0.08
     config.augment.shear_deg = 5.0
-    return base.smoke(config, epochs=1) if variant == "smoke" else config
+    return base.variant(config, variant)

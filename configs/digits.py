@@ -11,4 +11,4 @@ def get_config(variant: str = ""):
     config.data.validation_examples = 200
     config.epochs = 20
     config.batch_size = 64
-    return base.smoke(config, epochs=5) if variant == "smoke" else config
+    return base.variant(config, variant, smoke_epochs=5)

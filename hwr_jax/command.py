@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 from absl import flags
 
@@ -35,9 +36,19 @@ def run(main: Callable[[list[str]], int | None], flag_values: flags.FlagValues, 
         sys.stdout.flush()
     except BrokenPipeError:  # the reader (head, less) has gone: nothing to tell, and nobody
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (errors.Stopped, KeyboardInterrupt) as error:
+        _leave_at_once(report(error))
     except BaseException as error:
         code = report(error)
     sys.exit(code)
+
+
+def _leave_at_once(code: int) -> NoReturn:
+    """Ends the process without the interpreter's teardown, in which jaxlib crashes (segmentation fault) when a signal
+    has raised an exception in the middle of a compilation. Whoever had something to save has saved it."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:
@@ -113,7 +124,8 @@ def _parse(argv: list[str], flag_values: flags.FlagValues) -> list[str]:
 def _illegal_value(text: str, flag_values: flags.FlagValues) -> str:
     """Turns absl's "flag --devices=x: invalid literal for int() ..." into what is wrong and what is allowed."""
     found = re.match(r"flag --([\w.]+)=(.*?): ", text)
-    allowed = flag_values[found[1]].parser.syntactic_help if found else ""
+    flag = flag_values[found[1]] if found else None
+    allowed = "" if flag is None else "true or false" if flag.boolean else flag.parser.syntactic_help
     return f"--{found[1]}={found[2]} is not possible: use {allowed}" if found and allowed else text.splitlines()[0]
 
 

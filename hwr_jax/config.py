@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
+import inspect
 import json
 import sys
 from pathlib import Path
@@ -35,7 +36,11 @@ def load(path: str | Path, overrides: dict[str, Any] | None = None) -> ConfigDic
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
+        if variant and not inspect.signature(module.get_config).parameters:
+            raise ValueError(f"there is no variant {variant!r}: its get_config takes no argument")
         config = module.get_config(variant) if variant else module.get_config()
+    except ValueError as error:
+        raise ConfigError(f"--config={path} cannot be loaded: {error}") from error
     except Exception as error:
         raise ConfigError(f"--config={path} cannot be loaded: {type(error).__name__}: {error}") from error
     if not isinstance(config, ConfigDict):

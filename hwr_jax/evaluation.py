@@ -30,7 +30,10 @@ def scores(arrays: Arrays, outputs: list[Outputs]) -> dict[str, Any]:
     label = np.asarray(arrays.label)
     each = [metrics.evaluate(label, one) for one in outputs]
     return {
-        **{name: stats.summarise([m[name] for m in each]) for name in metrics.SCALARS},
+        **{
+            name: stats.summarise([m[name] for m in each], within=metrics.possible(name, len(label)))
+            for name in metrics.SCALARS
+        },
         "per_class": {
             name: np.mean([m["per_class"][name] for m in each], axis=0).tolist() for name in each[0]["per_class"]
         },

@@ -80,13 +80,13 @@ def _config_and_data(say):
     try:
         return path, config, _load_data(config, say)
     except errors.DataMissing as missing:
-        if config.data.fallback == "none":
+        given = config_flags.get_override_values(FLAGS["config"])
+        if config.data.fallback == "none" or "data.name" in given:  # a data set that is named is meant
             raise
         other = str(Path(path.partition(":")[0]).with_name(f"{config.data.fallback}.py"))
         say(_fallback_paragraph(config.data.name, missing, other))
     variant = path.partition(":")[2]
     path = f"{other}:{variant}" if variant else other
-    given = config_flags.get_override_values(FLAGS["config"])
     overrides = {k: v for k, v in given.items() if not k.startswith("data.")}
     config = configs.load(path, overrides)
     config_check.check(config)

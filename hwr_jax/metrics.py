@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -76,3 +77,8 @@ def evaluate(label: np.ndarray, outputs: Outputs) -> dict[str, Any]:
 
 
 SCALARS = ("accuracy", "error_count", "loss", "precision_macro", "recall_macro", "f1_macro", "ece")
+
+
+def possible(name: str, examples: int) -> tuple[float, float]:
+    """Returns the lowest and highest value that one of `SCALARS` can have on that many examples."""
+    return 0.0, {"error_count": examples, "loss": math.inf}.get(name, 1.0)

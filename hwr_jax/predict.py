@@ -44,7 +44,8 @@ def main(argv: list[str]) -> int:
     names, images, unread = read_all(argv)
     rows = read_out(names, model.predict(images), model.classes)
     screen.print(f"{folder}: {console.trained_on(model.facts['name'])}")
-    _print(rows, screen)
+    if rows or _FORMAT.value != "table":
+        _print(rows, screen)
     for problem in unread:
         print(f"hwr_jax: {problem}", file=sys.stderr)
     return errors.BAD_DATA if unread else errors.DONE

@@ -38,13 +38,24 @@ class Predictor(NamedTuple):
         return evaluation.on_host(self.programs.predict(self.params, self.model_state, arrays))
 
     def predict(self, images: np.ndarray) -> np.ndarray:
-        """Returns class probabilities float32 [N, K] of images uint8 [N, H, W, 1] (0 = paper, 255 = ink).
+        """Returns class probabilities float32 [N, K] of images uint8 [N, H, W, 1], or [N, H, W] (0 = paper, 255 = ink).
 
         Of several seeds: the mean of their probabilities.
+
+        Raises:
+          ValueError: another shape or dtype.
         """
+        images = np.asarray(images)
+        height, width = self.facts["shape"][:2]
+        if images.dtype != np.uint8 or images.shape[1:] not in ((height, width), (height, width, 1)):
+            raise ValueError(
+                f"images must be uint8 [N, {height}, {width}] (0 = paper, 255 = ink), not {images.dtype} "
+                f"{list(images.shape)}: see hwr_jax.preprocess.digit_from_picture"
+            )
+        images = images.reshape(len(images), height, width, 1)
         parts = []
         for first in range(0, len(images), IMAGES_PER_CALL):
-            part = np.asarray(images[first : first + IMAGES_PER_CALL])
+            part = images[first : first + IMAGES_PER_CALL]
             outputs = self.outputs(Arrays(part, np.zeros(len(part), np.int32)))
             parts.append(np.mean([o.prob for o in outputs], axis=0))
         return np.concatenate(parts) if parts else np.zeros((0, len(self.classes)), np.float32)

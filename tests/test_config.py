@@ -1,5 +1,6 @@
 """Configs: every one is built and traced; what is wrong is told with key, value and what is allowed."""
 
+import re
 from pathlib import Path
 
 import jax
@@ -11,7 +12,8 @@ from hwr_jax.errors import ConfigError
 from hwr_jax.recipe import make_recipe
 from hwr_jax.types import Arrays
 
-CONFIGS = sorted(p for p in (Path(__file__).parent.parent / "configs").glob("*.py") if p.stem != "base")
+ROOT = Path(__file__).parent.parent
+CONFIGS = sorted(p for p in (ROOT / "configs").glob("*.py") if p.stem != "base")
 
 
 @pytest.mark.parametrize("variant", ["", ":smoke"])
@@ -104,3 +106,20 @@ def test_json_and_back_is_the_same_config(smoke):
 def test_differences_name_key_and_both_values():
     a, b = {"m": {"x": 1, "y": 2}}, {"m": {"x": 1, "y": 3}, "z": 4}
     assert config.difference(a, b) == ["m.y: 2 -> 3", "z: (absent) -> 4"]
+
+
+@pytest.mark.parametrize("variant", ["", ":smoke"])
+def test_the_example_of_the_readme_is_a_config(tmp_path, variant):
+    example = re.search(r"```python\n(.*?get_config.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (tmp_path / "mine.py").write_text(example[1])
+    made = config.load(f"{tmp_path / 'mine.py'}{variant}")
+    config_check.check(made)
+    assert made.model.norm == "batch"
+
+
+def test_an_unknown_variant_is_told(tmp_path):
+    with pytest.raises(ConfigError, match=r"cnn.py:tiny cannot be loaded: there is no variant 'tiny': use smoke"):
+        config.load(ROOT / "configs" / "cnn.py:tiny")
+    (tmp_path / "plain.py").write_text("def get_config():\n    return None\n")
+    with pytest.raises(ConfigError, match="no variant 'smoke': its get_config takes no argument"):
+        config.load(f"{tmp_path / 'plain.py'}:smoke")

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwr_jax import files
+from hwr_jax import files, predictor
 
 ROOT = Path(__file__).parent.parent
 SMOKE = "--config=configs/digits.py:smoke"
@@ -128,6 +128,17 @@ def test_evaluate_reproduces_the_test_numbers_to_the_digit(finished, command):
     assert found["confusion"] == summary["confusion"]
 
 
+def test_a_predictor_takes_uint8_images_with_or_without_the_channel_and_nothing_else(finished, digits):
+    model = predictor.load(finished[0])
+    images = digits.test.image[:3]
+    with np.load(finished[0] / "predictions.npz") as saved:
+        np.testing.assert_allclose(model.predict(images), saved["prob"][:, :3].mean(0), atol=1e-5)
+    np.testing.assert_array_equal(model.predict(images), model.predict(list(images[..., 0])))
+    for wrong_images in (images / 255, images[0, :, :, 0], images[:, :14]):
+        with pytest.raises(ValueError, match=r"images must be uint8 \[N, 28, 28\] .* not (float64|uint8) \["):
+            model.predict(wrong_images)
+
+
 @pytest.mark.slow
 def test_evaluate_takes_split_checkpoint_and_seed(finished, command):
     folder, _ = finished
@@ -198,6 +209,8 @@ def test_help_answers_within_three_seconds(command, verb):
         ([SMOKE, "--config.optim.name=adamm"], ["config.optim.name='adamm'", "adamw"]),
         ([SMOKE, "--config.epochs=many"], ["--config.epochs=many is not possible: use an integer"]),
         ([SMOKE, "--nonsense=1"], ["--nonsense is not a flag", "--workdir"]),
+        ([SMOKE, "--overwrite=maybe"], ["--overwrite=maybe is not possible: use true or false"]),
+        (["--config=configs/digits.py:tiny"], ["there is no variant 'tiny': use smoke"]),
         ([SMOKE, "nonsense"], ["'nonsense' is no flag"]),
         ([SMOKE, "--devices=99", "--workdir={tmp}"], ["--devices=99 is not possible"]),
         ([SMOKE, "--config.batch_size=5000", "--workdir={tmp}"], ["config.batch_size=5000 is more than the 1097"]),
@@ -287,6 +300,19 @@ def interrupted(arguments, caches, number, folder, steps):
     process.send_signal(number)
     _, said = process.communicate(timeout=120)
     return process.returncode, said
+
+
+def test_a_signal_while_compiling_ends_with_its_code_and_no_crash(caches, tmp_path):
+    line = [sys.executable, "-m", "hwr_jax.main", SMOKE, f"--workdir={tmp_path / 'run'}"]
+    env = {**caches, "JAX_ENABLE_COMPILATION_CACHE": "false"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(line, cwd=ROOT, env=env, **pipes) as process:
+        assert "run folder" in process.stdout.readline()  # said just before compilation
+        time.sleep(1.5)
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=120)
+    assert process.returncode == 143
+    assert said.strip() == "hwr_jax: SIGTERM: stopped"
 
 
 @pytest.mark.parametrize(

@@ -76,4 +76,5 @@ def test_the_interval_over_seeds_is_students():
 
 
 def test_one_seed_has_no_interval():
+    assert stats.summarise([0.99, 0.90], within=(0.0, 1.0))["ci95"] == [pytest.approx(0.945 - 12.7062 * 0.045), 1.0]
     assert stats.summarise([0.5]) == {"mean": 0.5, "std": None, "ci95": None, "per_seed": [0.5]}
