@@ -26,6 +26,9 @@ def get_config() -> ml_collections.ConfigDict:
     config.model.name = "cnn"
     config.model.features = (16, 48)  # channels of each convolution
     config.model.kernels_px = (5, 3)  # side of each convolution's kernel, pixels
+    config.model.strides_px = (1, 1)  # step of each convolution, pixels
+    config.model.pools = (True, True)  # whether each convolution is followed by a 2x2 max-pooling
+    config.model.padding = "valid"  # valid (none), same (zeros around the image)
     config.model.dense = 128  # width of the hidden layer
     config.model.dropout = 0.0  # rate before the dense layers, 0..1
     config.model.norm = "none"  # none, batch

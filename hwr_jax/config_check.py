@@ -17,6 +17,7 @@ CHOICES = {
     "over_seeds": ("auto", "map", "vmap"),
     "data.name": data.DATASETS,
     "model.name": models.MODELS,
+    "model.padding": ("valid", "same"),
     "model.norm": layers.NORMS,
     "model.activation": layers.ACTIVATIONS,
     "model.initializer": layers.INITIALIZERS,

@@ -30,7 +30,11 @@ def test_every_config_is_built_and_traced(path, variant):
 
 
 def test_every_key_of_the_base_is_checked_or_free(smoke):
-    free = {"data.manual_dir", "data.fallback", "model.features", "model.kernels_px"}
+    free = {
+        "data.manual_dir",
+        "data.fallback",
+        *(f"model.{key}" for key in ("features", "kernels_px", "strides_px", "pools")),
+    }
     assert set(config.flatten(smoke())) == {*config_check.CHOICES, *config_check.RANGES, *free}
 
 

@@ -120,8 +120,33 @@ def test_both_convolutions_give_the_same_network(smoke, convolution):
         ({"model__features": (4,)}, "must have the same length"),
         ({"model__features": (4, -1)}, "must be positive integers"),
         ({"model__kernels_px": (27, 9)}, "leaves nothing of a 28x28 image"),
+        ({"model__strides_px": (2,)}, r"config.model.strides_px=\(2,\) must have the same length"),
+        ({"model__strides_px": (2, 0)}, "must be positive integers"),
+        ({"model__pools": (True, 1)}, r"config.model.pools=\(True, 1\) is not possible: use True or False"),
     ],
 )
 def test_sizes_that_do_not_fit_are_said(smoke, overrides, words):
     with pytest.raises(ConfigError, match=words):
         make(smoke, **overrides)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "features"),
+    [
+        ({}, 5 * 5 * 16),  # 28 -> 24 -> 12 -> 10 -> 5
+        ({"model__strides_px": (2, 1), "model__pools": (False, True)}, 5 * 5 * 16),  # 28 -> 12 -> 10 -> 5
+        ({"model__strides_px": (2, 2), "model__pools": (False, False)}, 5 * 5 * 16),  # 28 -> 12 -> 5
+        ({"model__padding": "same"}, 7 * 7 * 16),
+        (
+            {"model__padding": "same", "model__strides_px": (3, 1), "model__pools": (False, True)},
+            5 * 5 * 16,
+        ),  # 28 -> 10
+    ],
+)
+@pytest.mark.parametrize("convolution", ["native", "patches"])
+def test_strides_pools_and_padding_give_the_sizes_they_say(smoke, overrides, features, convolution):
+    net = make(smoke, model__convolution=convolution, **overrides)
+    params = jax.eval_shape(lambda: net.init(jax.random.key(0), (1, 28, 28, 1)))["params"]
+    assert params["Dense_0"]["kernel"].shape == (features, 32)
+    logits = jax.eval_shape(lambda p: net.apply({"params": p}, jnp.zeros((3, 28, 28, 1)))[0], params)
+    assert logits.shape == (3, 10)

@@ -31,6 +31,9 @@ def _cnn(config: Any, classes: int) -> Callable:
         classes=classes,
         features=tuple(config.features),
         kernels_px=tuple(config.kernels_px),
+        strides_px=tuple(config.strides_px),
+        pools=tuple(config.pools),
+        padding=config.padding,
         dense=config.dense,
         dropout=config.dropout,
         norm=config.norm,
@@ -42,22 +45,29 @@ def _cnn(config: Any, classes: int) -> Callable:
 
 
 def _check_sizes(config: Any) -> None:
-    features, kernels = tuple(config.features), tuple(config.kernels_px)
-    if len(features) != len(kernels):
+    features = tuple(config.features)
+    per_layer = {key: tuple(config[key]) for key in ("kernels_px", "strides_px", "pools")}
+    for key, values in per_layer.items():
+        if len(values) != len(features):
+            raise ConfigError(
+                f"config.model.features={features} and config.model.{key}={values} must have the same length: "
+                "one value for each convolution"
+            )
+    kernels, strides, pools = per_layer.values()
+    if not all(isinstance(v, int) and v > 0 for v in (*features, *kernels, *strides)):
         raise ConfigError(
-            f"config.model.features={features} and config.model.kernels_px={kernels} must have the same length"
+            "config.model.features, config.model.kernels_px and config.model.strides_px must be positive integers, "
+            f"not {features}, {kernels} and {strides}"
         )
-    if not all(isinstance(v, int) and v > 0 for v in (*features, *kernels, config.dense)):
-        raise ConfigError(
-            "config.model.features, config.model.kernels_px and config.model.dense must be positive integers, "
-            f"not {features}, {kernels} and {config.dense}"
-        )
+    if not all(isinstance(v, bool) for v in pools):
+        raise ConfigError(f"config.model.pools={pools} is not possible: use True or False for each convolution")
     side_px = 28
-    for size in kernels:
-        side_px = (side_px - size + 1) // 2
+    for size, stride, pool in zip(kernels, strides, pools, strict=True):
+        side_px = -(-side_px // stride) if config.padding == "same" else (side_px - size) // stride + 1
+        side_px = side_px // 2 if pool else side_px
     if side_px < 1:
         raise ConfigError(
-            f"config.model.kernels_px={kernels} leaves nothing of a 28x28 image: use fewer or smaller ones"
+            f"config.model.kernels_px={kernels} leaves nothing of a 28x28 image: use fewer or smaller ones, or less pooling"
         )
 
 

@@ -1,4 +1,4 @@
-"""A plain convolutional network: convolutions with 2x2 max-pooling, one hidden dense layer, class scores."""
+"""A plain convolutional network: convolutions, 2x2 max-pooling, one hidden dense layer, class scores."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ class CNN(nn.Module):
 
     Attributes:
       classes: K.
-      features: channels of each convolution; every one is followed by a 2x2 max-pooling.
-      kernels_px: kernel side of each convolution, pixels; no padding.
+      features: channels of each convolution.
+      kernels_px: kernel side of each convolution, pixels.
+      strides_px: step of each convolution, pixels.
+      pools: whether each convolution is followed by a 2x2 max-pooling.
+      padding: 'valid' (none) or 'same' (zeros, so that a step of 1 keeps the size).
       dense: width of the hidden layer.
       dropout: rate before the hidden and the output layer.
       norm: 'none' or 'batch', after every convolution and the hidden layer.
@@ -27,6 +30,9 @@ class CNN(nn.Module):
     classes: int
     features: tuple[int, ...]
     kernels_px: tuple[int, ...]
+    strides_px: tuple[int, ...]
+    pools: tuple[bool, ...]
+    padding: str
     dense: int
     dropout: float
     norm: str
@@ -39,16 +45,19 @@ class CNN(nn.Module):
     def __call__(self, image: jax.Array, train: bool = False) -> jax.Array:
         """Maps images [B, H, W, 1] to logits [B, K]."""
         x = image
-        for features, size in zip(self.features, self.kernels_px, strict=True):
+        plan = zip(self.features, self.kernels_px, self.strides_px, self.pools, strict=True)
+        for features, size, stride, pool in plan:
             x = nn.Conv(
                 features,
                 (size, size),
-                padding="VALID",
+                (stride, stride),
+                padding=self.padding.upper(),
                 kernel_init=self.kernel_init,
                 conv_general_dilated_cls=lambda: self.convolution,
             )(x)
             # Pooling first gives the same values as after a monotone activation, at a quarter of its cost.
-            x = self.activation(Norm(self.norm, self.axis_name)(max_pool_2x2(x), train))
+            x = max_pool_2x2(x) if pool else x
+            x = self.activation(Norm(self.norm, self.axis_name)(x, train))
         x = x.reshape(x.shape[0], -1)
         x = Dropout(self.dropout, self.axis_name)(x, train)
         x = nn.Dense(self.dense, kernel_init=self.kernel_init)(x)

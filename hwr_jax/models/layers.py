@@ -28,6 +28,7 @@ INITIALIZERS = {
     "xavier_uniform": initializers.xavier_uniform(),
     "orthogonal": initializers.orthogonal(),
     "normal": initializers.normal(0.05),
+    "pytorch_uniform": initializers.variance_scaling(1 / 3, "fan_in", "uniform"),  # PyTorch's default for kernels
     "zeros": initializers.zeros,
 }
 
