@@ -29,12 +29,12 @@ def get_config() -> ml_collections.ConfigDict:
     config.model.strides_px = (1, 1)  # step of each convolution, pixels
     config.model.pools = (True, True)  # whether each convolution is followed by a 2x2 max-pooling
     config.model.padding = "valid"  # valid (none), same (zeros around the image)
-    config.model.dense = 128  # width of the hidden layer
+    config.model.dense = 128  # width of the hidden layer; 0: none
     config.model.dropout = 0.0  # rate before the dense layers, 0..1
     config.model.norm = "none"  # none, batch
     config.model.activation = "relu"
     config.model.initializer = "he_normal"
-    config.model.convolution = "auto"  # auto (patches on CPU, native on accelerators), patches, native
+    config.model.convolution = "auto"  # auto (patches to train on CPU, else native), patches, native
 
     config.loss = ml_collections.ConfigDict()
     config.loss.label_smoothing = 0.0  # share of the target spread over all classes, 0..1
@@ -66,7 +66,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.augment.shear_deg = 0.0
 
     config.eval = ml_collections.ConfigDict()
-    config.eval.batch_size = 500  # images per evaluation batch; the last one is padded, padding never counts
+    config.eval.batch_size = 100  # images per evaluation batch; the last one is padded, padding never counts
     config.eval.checkpoint = "last"  # last, best (on validation): the state that reads the test set
 
     config.checkpoint = ml_collections.ConfigDict()
@@ -85,8 +85,8 @@ def variant(config: ml_collections.ConfigDict, name: str, *, smoke_epochs: int =
         raise ValueError(f"there is no variant {name!r}: use smoke, or none")
     config.epochs = epochs = smoke_epochs
     config.batch_size = min(config.batch_size, 32 if epochs > 1 else 128)
-    config.model.features = (8, 16)
-    config.model.dense = 32
+    config.model.features = tuple(min(f, 8 * (i + 1)) for i, f in enumerate(config.model.features))
+    config.model.dense = min(config.model.dense, 32)
     config.model.dropout = 0.1
     config.steps_per_dispatch = 10
     return config

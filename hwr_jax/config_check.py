@@ -40,7 +40,7 @@ RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "batch_size": _COUNT,
     "steps_per_dispatch": _COUNT,
     "data.validation_examples": _COUNT,
-    "model.dense": _COUNT,
+    "model.dense": (lambda v: v >= 0, "an integer >= 0"),
     "model.dropout": _RATE,
     "loss.label_smoothing": _RATE,
     "optim.learning_rate": _POSITIVE,

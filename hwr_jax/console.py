@@ -69,8 +69,8 @@ def epoch_row(epoch: int, epochs: int, train: dict, validation: dict, images_per
     )
 
 
-def results_table(scalars: dict[str, dict[str, Any]]) -> Table:
-    """Returns the table of a split's metrics, each as `stats.summarise` gives it."""
+def results_table(scalars: dict[str, Any]) -> Table:
+    """Returns the table of a split's metrics, each as `stats.summarise` gives it, and of the ensemble of its seeds."""
     table = Table("metric")
     table.add_column("mean", justify="right")
     many = scalars["accuracy"]["std"] is not None
@@ -84,6 +84,9 @@ def results_table(scalars: dict[str, dict[str, Any]]) -> Table:
         if many:
             cells += [show(value["std"]), " .. ".join(show(v) for v in value["ci95"])]
         table.add_row(words, *cells)
+    if scalars["ensemble"] is not None:
+        for name, value in scalars["ensemble"].items():
+            table.add_row(f"ensemble ({name.replace('_', ' ')})", _percent(value))
     return table
 
 

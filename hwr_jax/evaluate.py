@@ -45,7 +45,8 @@ def main(argv: list[str]) -> int:
     model = predictor.load(folder, which=_CHECKPOINT.value or "", seed=_SEED.value, say=screen.print)
     dataset = _load(config, model.facts, screen.print)
     arrays = getattr(dataset, _SPLIT.value)
-    scores = evaluation.scores(arrays, model.outputs(arrays))
+    outputs = model.outputs(arrays)
+    scores = evaluation.scores(arrays, outputs) | {"ensemble": evaluation.ensemble(arrays, outputs)}
     facts = {
         "dataset": dataset.name,
         "split": _SPLIT.value,

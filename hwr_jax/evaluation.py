@@ -41,6 +41,23 @@ def scores(arrays: Arrays, outputs: list[Outputs]) -> dict[str, Any]:
     }
 
 
+def ensemble(arrays: Arrays, outputs: list[Outputs]) -> dict[str, float] | None:
+    """Returns the accuracy of all seeds (two or more) together, or None for one seed alone.
+
+    `mean_probability`: the class of the highest mean probability. `majority`: the class that most seeds name; of
+    several with equally many votes the one of the higher mean probability.
+    """
+    if len(outputs) < 2:
+        return None
+    label = np.asarray(arrays.label)
+    prob = np.mean([o.prob for o in outputs], axis=0, dtype=np.float64)
+    votes = np.sum([np.eye(prob.shape[1])[o.pred] for o in outputs], axis=0)
+    return {
+        "mean_probability": float(np.mean(prob.argmax(-1) == label)),
+        "majority": float(np.mean((votes + prob / 2).argmax(-1) == label)),  # prob / 2 < 1: it only breaks ties
+    }
+
+
 def save_predictions(path: Path, arrays: Arrays, outputs: list[Outputs], seeds: list[int]) -> None:
     """Writes label [N], pred [S, N], prob [S, N, K], loss [S, N] and seeds [S], atomically."""
     buffer = io.BytesIO()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from hwr_jax import sharding, steps
@@ -62,7 +63,6 @@ def make_programs(recipe: Recipe, mesh: Mesh, *, how: str, examples: int, shape:
       eval_batch: images per evaluation batch; rounded up to a multiple of the devices.
     """
     place = sharding.over_data(mesh)
-    eval_batch = -(-eval_batch // mesh.devices.size) * mesh.devices.size
 
     def seeds(function, *per_seed):
         return steps.over_seeds(function, how)(*per_seed)
@@ -80,8 +80,11 @@ def make_programs(recipe: Recipe, mesh: Mesh, *, how: str, examples: int, shape:
         return seeds(steps.end_epoch, state, accuracy)
 
     def predict(params, model_state, arrays):
+        wanted = min(eval_batch, arrays.label.shape[0])  # a few images do not pay for a whole batch
+        batch_size = -(-wanted // mesh.devices.size) * mesh.devices.size
+
         def one(p, m):
-            return steps.predict(recipe, p, m, arrays, batch_size=eval_batch, place=place)
+            return steps.predict(recipe, p, m, arrays, batch_size=batch_size, place=place)
 
         return seeds(one, params, model_state)
 
@@ -97,17 +100,28 @@ def make_programs(recipe: Recipe, mesh: Mesh, *, how: str, examples: int, shape:
     )
 
 
-def flops_per_image(recipe: Recipe, state: TrainState, rows: Arrays) -> float | None:
-    """Returns the floating-point operations of a training step per image, by XLA's own cost analysis.
+class StepCost(NamedTuple):
+    """What a training step costs by XLA's own analysis; None where the device's compiler gives none."""
+
+    flops_per_image: float | None
+    flops_per_byte: float | None  # before fusion: a lower bound of the arithmetic intensity
+
+
+def step_cost(recipe: Recipe, state: TrainState, shape: tuple[int, ...]) -> StepCost:
+    """Analyses a training step of one seed.
 
     Args:
       recipe: the run's functions.
-      state: of one seed; shapes are enough.
-      rows: one batch; shapes are enough.
+      state: with a leading seed axis; shapes are enough.
+      shape: H, W, C of an image.
     """
 
     def step(state, rows):
         return steps.train_step(recipe, state, rows)
 
-    analysis = jax.jit(step).lower(state, rows).cost_analysis()
-    return None if not analysis or "flops" not in analysis else analysis["flops"] / rows.label.shape[0]
+    batch = recipe.batch_size
+    rows = Arrays(jax.ShapeDtypeStruct((batch, *shape), jnp.uint8), jax.ShapeDtypeStruct((batch,), jnp.int32))
+    one = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), state)
+    analysis = jax.jit(step).lower(one, rows).cost_analysis() or {}
+    flops, moved = analysis.get("flops"), analysis.get("bytes accessed")
+    return StepCost(flops and flops / batch, flops and moved and flops / moved)

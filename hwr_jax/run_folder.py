@@ -54,8 +54,6 @@ def identity(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
 
 def environment(dataset: Dataset, **more: Any) -> dict[str, Any]:
     """Returns where a run happens: versions, devices, flags, git revision, command line, dataset."""
-    import jax
-
     return {
         "dataset": {
             "name": dataset.name,
@@ -70,12 +68,21 @@ def environment(dataset: Dataset, **more: Any) -> dict[str, Any]:
         "code": {"version": hwr_jax.__version__, "sha256": code_digest(), "git": _git_revision()},
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        **machine(),
+        **more,
+    }
+
+
+def machine() -> dict[str, Any]:
+    """Returns versions, platform, processor, devices and XLA flags."""
+    import jax
+
+    return {
         "versions": {"python": platform.python_version(), **{p: metadata.version(p) for p in PACKAGES}},
         "platform": platform.platform(),
         "cpu_count": os.cpu_count(),
         "devices": [d.device_kind for d in jax.devices()],
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
-        **more,
     }
 
 

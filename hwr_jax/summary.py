@@ -13,7 +13,7 @@ from hwr_jax import evaluation, files, logs, rng, run_folder
 from hwr_jax import programs as compiled
 from hwr_jax.programs import Programs
 from hwr_jax.run import Run, on_device
-from hwr_jax.types import Arrays, Outputs, TrainState, Tree
+from hwr_jax.types import Outputs, TrainState, Tree
 
 
 def finish(
@@ -24,11 +24,11 @@ def finish(
     `programs` are those of training: the validation set is evaluated by the same compiled one.
     """
     params, model_state = evaluation.chosen(state, run.config.eval.checkpoint)
-    both = {}
+    both: dict[str, Any] = {}
     for split, predict in (("validation", programs.predict), ("test", run.programs.predict)):
         arrays = getattr(run.dataset, split)
         outputs = evaluation.on_host(predict(params, model_state, on_device(run, arrays)))
-        both[split] = evaluation.scores(arrays, outputs)
+        both[split] = evaluation.scores(arrays, outputs) | {"ensemble": evaluation.ensemble(arrays, outputs)}
     evaluation.save_predictions(folder / "predictions.npz", run.dataset.test, outputs, run.seeds)
     values = {name: np.array(both["test"][name]["per_seed"]) for name in ("loss", "accuracy")}
     line = logs.metrics_line(run.config.epochs, int(state.step[0]), "test", run.seeds, **values)
@@ -56,9 +56,7 @@ def _draw(run: Run, folder: Path, outputs: list[Outputs], params: Tree) -> None:
 
 
 def _summary(run: Run, state: TrainState, scores: dict[str, dict], folder: Path) -> dict[str, Any]:
-    batch, shape = run.config.batch_size, run.dataset.train.image.shape[1:]
-    rows = Arrays(jax.ShapeDtypeStruct((batch, *shape), jnp.uint8), jax.ShapeDtypeStruct((batch,), jnp.int32))
-    one = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), state)
+    cost = compiled.step_cost(run.recipe, state, run.dataset.train.image.shape[1:])
     detail = {key: scores["test"].pop(key) for key in ("per_class", "confusion")}
     for key in detail:
         scores["validation"].pop(key)
@@ -73,7 +71,7 @@ def _summary(run: Run, state: TrainState, scores: dict[str, dict], folder: Path)
         "epochs": run.config.epochs,
         "steps": int(state.step[0]),
         "parameters": sum(int(np.prod(p.shape[1:])) for p in jax.tree.leaves(state.params)),
-        "flops_per_image": compiled.flops_per_image(run.recipe, one, rows),
+        "flops_per_image": cost.flops_per_image,
         "checkpoint": run.config.eval.checkpoint,
         "best_step": [int(s) for s in state.best.step],
         **scores,

@@ -58,6 +58,8 @@ def test_what_it_cannot_do_is_said(options):
         convolution.conv_as_matmul(draw((2, 8, 8, 2), 0), draw((3, 3, 2, 2), 1), (1, 1), "VALID", **options)
 
 
-def test_auto_is_patches_on_cpu():
+def test_auto_is_patches_to_train_on_cpu_and_native_elsewhere():
     expected = "patches" if jax.default_backend() == "cpu" else "native"
-    assert convolution.by_name("auto") is convolution.CONVOLUTIONS[expected]
+    assert convolution.by_name("auto", train=True) is convolution.CONVOLUTIONS[expected]
+    assert convolution.by_name("auto", train=False) is convolution.CONVOLUTIONS["native"]
+    assert convolution.by_name("patches", train=False) is convolution.CONVOLUTIONS["patches"]

@@ -14,11 +14,12 @@ LAYERS = [
     {"errors", "files", "rng", "stats", "types"},
     {
         "augment", "checkpoint", "config", "config_check", "console", "data", "ink", "logs", "losses", "marks",
-        "metrics", "models", "optim", "picture", "plots", "preprocess", "run_folder", "sharding", "signals",
+        "metrics", "models", "optim", "peers", "picture", "plots", "preprocess", "run_folder", "sharding", "signals",
+        "torch_speed",
     },
     {"programs", "recipe", "steps"},
-    {"evaluation", "predictor", "run", "summary", "train"},
-    {"command", "evaluate", "main", "predict"},
+    {"benchmark_parts", "evaluation", "measure", "predictor", "run", "summary", "train"},
+    {"benchmark", "command", "evaluate", "main", "predict"},
 ]  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -72,7 +73,7 @@ def test_a_file_has_one_idea(path):
 
 def test_a_command_imports_no_heavy_library_before_it_knows_its_flags():
     code = (
-        "import sys, hwr_jax.main, hwr_jax.evaluate, hwr_jax.predict\n"
+        "import sys, hwr_jax.main, hwr_jax.evaluate, hwr_jax.predict, hwr_jax.benchmark\n"
         "print([m for m in ('jax', 'numpy', 'matplotlib', 'orbax', 'tensorflow_datasets') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PACKAGE.parent, timeout=60)

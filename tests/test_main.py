@@ -52,6 +52,8 @@ def test_the_main_job_leaves_a_whole_run_folder(finished):
     assert summary["test"]["accuracy"]["mean"] > 0.8
     assert len(summary["test"]["accuracy"]["per_seed"]) == 2
     assert summary["test"]["accuracy"]["std"] is not None
+    assert set(summary["test"]["ensemble"]) == {"mean_probability", "majority"}
+    assert all(0.8 < value <= 1 for value in summary["test"]["ensemble"].values())
     assert summary["parameters"] > 1000
     assert summary["flops_per_image"] > 1e5
     assert np.sum(summary["confusion"]) == 2 * 500
@@ -117,6 +119,7 @@ def test_a_seed_of_many_equals_its_single_run_to_the_bit(finished, command, tmp_
     summary = files.read_json(tmp_path / "one" / "summary.json")
     assert summary["test"]["accuracy"]["std"] is None
     assert summary["test"]["accuracy"]["ci95"] is None
+    assert summary["test"]["ensemble"] is None
 
 
 def test_evaluate_reproduces_the_test_numbers_to_the_digit(finished, command):
@@ -190,7 +193,7 @@ def test_predict_reads_the_good_pictures_and_names_the_bad_ones(finished, comman
     assert len(done.stdout.splitlines()) == 2
 
 
-@pytest.mark.parametrize("verb", ["main", "evaluate", "predict"])
+@pytest.mark.parametrize("verb", ["main", "evaluate", "predict", "benchmark"])
 def test_help_answers_within_three_seconds(command, verb):
     start = time.monotonic()
     done = command(verb, "--help")

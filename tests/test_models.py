@@ -105,6 +105,12 @@ def test_batch_norm_keeps_statistics_and_moves_them_in_training_alone(smoke):
     assert not any(bool(jnp.array_equal(a, b)) for a, b in zip(before, jax.tree.leaves(after_train), strict=True))
 
 
+def test_without_a_hidden_layer_the_classes_read_the_last_convolution(smoke):
+    params = jax.eval_shape(lambda: init(make(smoke, model__dense=0)))["params"]
+    assert [name for name in params if name.startswith("Dense")] == ["Dense_0"]
+    assert params["Dense_0"]["kernel"].shape == (5 * 5 * 16, 10)
+
+
 @pytest.mark.parametrize("convolution", ["native", "patches"])
 def test_both_convolutions_give_the_same_network(smoke, convolution):
     image = jax.random.normal(jax.random.key(1), (4, 28, 28, 1))

@@ -27,7 +27,7 @@ class Model(NamedTuple):
 
 def _cnn(config: Any, classes: int) -> Callable:
     _check_sizes(config)
-    return lambda axis_name: CNN(
+    return lambda axis_name, train: CNN(
         classes=classes,
         features=tuple(config.features),
         kernels_px=tuple(config.kernels_px),
@@ -39,7 +39,7 @@ def _cnn(config: Any, classes: int) -> Callable:
         norm=config.norm,
         activation=layers.ACTIVATIONS[config.activation],
         kernel_init=layers.INITIALIZERS[config.initializer],
-        convolution=convolution.by_name(config.convolution),
+        convolution=convolution.by_name(config.convolution, train=train),
         axis_name=axis_name,
     )
 
@@ -67,7 +67,8 @@ def _check_sizes(config: Any) -> None:
         side_px = side_px // 2 if pool else side_px
     if side_px < 1:
         raise ConfigError(
-            f"config.model.kernels_px={kernels} leaves nothing of a 28x28 image: use fewer or smaller ones, or less pooling"
+            f"config.model.kernels_px={kernels} leaves nothing of a 28x28 image: use fewer or smaller ones, "
+            "or less pooling"
         )
 
 
@@ -83,11 +84,11 @@ def make(config: Any, *, classes: int) -> Model:
     module = MODELS[config.name](config, classes)
 
     def init(key: jax.Array, shape: tuple[int, ...]) -> Tree:
-        return module(None).init(key, jax.numpy.zeros(shape, jax.numpy.float32), train=False)
+        return module(None, False).init(key, jax.numpy.zeros(shape, jax.numpy.float32), train=False)
 
     def apply(variables, image, *, train=False, rngs=None, axis_name=None):
         kept = {k: v for k, v in variables.items() if k != "params"}
-        net = module(axis_name)
+        net = module(axis_name, train)
         if not train:
             return net.apply(variables, image, train=False), kept
         logits, updated = net.apply(variables, image, train=True, rngs=rngs, mutable=list(kept))

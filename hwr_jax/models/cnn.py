@@ -1,4 +1,4 @@
-"""A plain convolutional network: convolutions, 2x2 max-pooling, one hidden dense layer, class scores."""
+"""A plain convolutional network: convolutions, 2x2 max-pooling, at most one hidden dense layer, class scores."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class CNN(nn.Module):
       strides_px: step of each convolution, pixels.
       pools: whether each convolution is followed by a 2x2 max-pooling.
       padding: 'valid' (none) or 'same' (zeros, so that a step of 1 keeps the size).
-      dense: width of the hidden layer.
+      dense: width of the hidden layer; 0: none.
       dropout: rate before the hidden and the output layer.
       norm: 'none' or 'batch', after every convolution and the hidden layer.
       activation, kernel_init, convolution: functions (see `layers` and `convolution`).
@@ -59,8 +59,9 @@ class CNN(nn.Module):
             x = max_pool_2x2(x) if pool else x
             x = self.activation(Norm(self.norm, self.axis_name)(x, train))
         x = x.reshape(x.shape[0], -1)
-        x = Dropout(self.dropout, self.axis_name)(x, train)
-        x = nn.Dense(self.dense, kernel_init=self.kernel_init)(x)
-        x = self.activation(Norm(self.norm, self.axis_name)(x, train))
+        if self.dense:
+            x = Dropout(self.dropout, self.axis_name)(x, train)
+            x = nn.Dense(self.dense, kernel_init=self.kernel_init)(x)
+            x = self.activation(Norm(self.norm, self.axis_name)(x, train))
         x = Dropout(self.dropout, self.axis_name)(x, train)
         return nn.Dense(self.classes, kernel_init=self.kernel_init)(x)

@@ -1,0 +1,121 @@
+"""Measures speed: `python -m hwr_jax.benchmark --config=configs/fast.py [--peers_dir=FOLDER]`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+from ml_collections import config_flags
+
+from hwr_jax import command, errors
+from hwr_jax.peers import PEERS
+
+USAGE = """\
+Measures what a config costs on this machine, part by part, and writes benchmark.json and figures after each part:
+
+    limits       the best matrix product and memory copy, for comparison
+    accuracy     seconds inside the steps to the test accuracy that the config reaches, over --seeds seeds
+    training     images per second, compilation, FLOPs and their share of the best matrix product
+    inference    latency p50 and p99, and images per second, for batches of 1, 32 and 1024
+    scaling      training speed over batch size, width, number of seeds and number of examples
+    convolution  forward and both gradients at two shapes, against XLA's own (and PyTorch's)
+    peers        the main job against the programs of --peers_dir, in turns; skipped, with the reason, without them
+
+    python -m hwr_jax.benchmark --config=configs/fast.py --peers_dir=peers --peers_python=/some/python
+"""
+PARTS = ("limits", "accuracy", "training", "inference", "scaling", "convolution", "peers")
+
+FLAGS = flags.FlagValues()
+_CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "The experiment (required): FILE.py or FILE.py:VARIANT.", lock_config=True, flag_values=FLAGS
+)
+_OUT = flags.DEFINE_string(
+    "out", None, "Folder of the results; default: runs/benchmark-<config name>.", flag_values=FLAGS
+)
+_PARTS = flags.DEFINE_list("parts", list(PARTS), f"Which parts: {', '.join(PARTS)}.", flag_values=FLAGS)
+_SEEDS = flags.DEFINE_integer("seeds", 30, "Seeds of the part accuracy.", lower_bound=1, flag_values=FLAGS)
+_PAIRS = flags.DEFINE_integer("pairs", 5, "Turns of us and a peer.", lower_bound=1, flag_values=FLAGS)
+_PEERS_DIR = flags.DEFINE_string("peers_dir", None, "Folder of the peer programs.", flag_values=FLAGS)
+_PEERS_PYTHON = flags.DEFINE_string(
+    "peers_python", sys.executable, "The Python that has what the peers import.", flag_values=FLAGS
+)
+_PEERS = flags.DEFINE_list("peers", ["pytorch-fast"], "Which peers (see hwr_jax/peers.py).", flag_values=FLAGS)
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir", None, "Folder of tensorflow-datasets; default: TFDS_DATA_DIR or its own.", flag_values=FLAGS
+)
+
+
+def main(argv: list[str]) -> int:
+    """Runs the parts; returns the exit code."""
+    if argv:
+        raise errors.ConfigError(f"{argv[0]!r} is no flag: a flag is --name=value")
+    _check("parts", _PARTS.value, PARTS)
+    _check("peers", _PEERS.value, PEERS)
+    from hwr_jax import benchmark_parts, config_check, console, data, files, plots, programs, run_folder
+    from hwr_jax.data import cache
+
+    path, config = config_flags.get_config_filename(FLAGS["config"]), _CONFIG.value
+    config_check.check(config)
+    name = Path(path.partition(":")[0]).stem
+    folder = command.folder("out", _OUT.value, f"runs/benchmark-{name}")
+    folder.mkdir(parents=True, exist_ok=True)
+    screen = console.make_console()
+    programs.cache_compilations(cache.default_cache_dir())
+    dataset = data.load(
+        config.data.name,
+        validation_examples=config.data.validation_examples,
+        data_dir=_DATA_DIR.value,
+        manual_dir=config.data.manual_dir or None,
+        say=screen.print,
+    )
+    job = benchmark_parts.Job(
+        path=path,
+        overrides=_overrides(),
+        config=config,
+        dataset=dataset,
+        seeds=_SEEDS.value,
+        pairs=_PAIRS.value,
+        peers=tuple(_PEERS.value),
+        peers_dir=Path(_PEERS_DIR.value) if _PEERS_DIR.value else None,
+        peers_python=_PEERS_PYTHON.value,
+        say=screen.print,
+    )
+    results = _earlier(folder / "benchmark.json", path, run_folder.machine())
+    for part in (p for p in PARTS if p in _PARTS.value):
+        screen.print(f"\n{part}", style="bold")
+        found = benchmark_parts.PARTS[part](job)
+        if found is not None:
+            results["parts"][part] = found
+            files.write_json(folder / "benchmark.json", results)
+    plots.speed(folder, results["parts"], title=f"{path} on {', '.join(results['machine']['devices'])}")
+    screen.print(f"\nResults: {folder / 'benchmark.json'}")
+    return errors.DONE
+
+
+def _check(flag: str, values: list[str], allowed) -> None:
+    for value in values:
+        if value not in allowed:
+            raise errors.ConfigError(f"--{flag}={value} is not known: use some of {', '.join(allowed)}")
+
+
+def _earlier(path: Path, config: str, machine: dict) -> dict[str, Any]:
+    """Returns the results of an earlier call for the same config on the same machine, or empty ones."""
+    fresh = {"config": config, "machine": machine, "parts": {}}
+    if path.is_file():
+        earlier = json.loads(path.read_text())
+        if all(earlier.get(key) == fresh[key] for key in ("config", "machine")):
+            return earlier
+    return fresh
+
+
+def _overrides() -> tuple[str, ...]:
+    """The overrides of the command line, for the processes that run the main job."""
+    given = config_flags.get_override_values(FLAGS["config"])
+    return tuple(f"--config.{key}={value}" for key, value in given.items() if key not in ("seed", "seeds"))
+
+
+if __name__ == "__main__":
+    command.run(main, FLAGS, usage=USAGE)

@@ -1,0 +1,66 @@
+"""PyTorch's inference and convolution on this machine, as one JSON line: a program for the Python that has torch.
+
+    python torch_speed.py PEERS_DIR      # the network is `Fast` of PEERS_DIR/pytorch_peers.py, in channels-last layout
+
+`hwr_jax.benchmark` runs it; it imports nothing of hwr_jax, for torch need not be installed beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+CALLS = {1: 400, 32: 200, 1024: 20}  # batch -> timed calls
+CONVOLUTIONS = {"first": ((256, 1, 28, 28), (24, 1, 5, 5)), "second": ((256, 24, 12, 12), (32, 24, 3, 3))}
+
+
+def quantiles(call, calls: int) -> tuple[float, float]:
+    """Returns p50 and p99 of the seconds that a call takes, the first ones not counted."""
+    import numpy as np
+
+    times = []
+    for turn in range(calls + 3):
+        start = time.perf_counter()
+        call()
+        if turn >= 3:
+            times.append(time.perf_counter() - start)
+    return float(np.quantile(times, 0.5)), float(np.quantile(times, 0.99))
+
+
+def main(peers_dir: str) -> None:
+    """Measures, and prints the line."""
+    import torch
+
+    sys.path.insert(0, peers_dir)
+    from pytorch_peers import Fast
+
+    torch.manual_seed(0)
+    last = torch.channels_last
+    net = Fast().to(memory_format=last).eval()
+    inference, convolution = [], {}
+    for batch, calls in CALLS.items():
+        pixels = torch.randint(0, 256, (batch, 1, 28, 28), dtype=torch.uint8)
+
+        def predict(pixels=pixels):
+            with torch.inference_mode():
+                image = ((pixels.float() / 255 - 0.1307) / 0.3081).contiguous(memory_format=last)
+                return torch.softmax(net(image), 1).numpy()
+
+        p50, p99 = quantiles(predict, calls)
+        inference.append({"batch": batch, "p50_s": p50, "p99_s": p99, "images_per_second": batch / p50})
+    for name, (shape, kernel) in CONVOLUTIONS.items():
+        image = torch.randn(shape).contiguous(memory_format=last).requires_grad_()
+        weights = torch.randn(kernel).contiguous(memory_format=last).requires_grad_()
+
+        def both(image=image, weights=weights):
+            out = torch.nn.functional.conv2d(image, weights)
+            torch.autograd.grad(out, (image, weights), out.detach())
+
+        convolution[name] = {"alone_s": quantiles(both, 40)[0]}
+    found = {"inference": inference, "convolution": convolution}
+    print(json.dumps({"torch": torch.__version__, "threads": torch.get_num_threads(), **found}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

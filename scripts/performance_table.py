@@ -1,0 +1,102 @@
+"""Writes README's performance table from benchmark.json files, between its two markers.
+
+python scripts/performance_table.py experiments/benchmarks/*.json           # writes README.md
+python scripts/performance_table.py --check experiments/benchmarks/*.json   # fails if README.md differs from them
+"""
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+
+README = Path(__file__).parent.parent / "README.md"
+BEGIN, END = "<!-- performance: scripts/performance_table.py -->", "<!-- /performance -->"
+
+
+def rows(results: dict) -> list[str]:
+    """Returns the table's lines for one benchmark.json."""
+    parts, where = results["parts"], machine(results["machine"])
+    lines = []
+
+    def row(what: str, value: str) -> None:
+        lines.append(f"| {what} | {value} | {where} |")
+
+    name = Path(results["config"]).stem
+    if found := parts.get("accuracy"):
+        accuracy = found["accuracy"]
+        row(
+            f"`{name}`: {100 * accuracy['mean']:.2f} % on {found['dataset']}, mean of {len(found['seeds'])} seeds; a seed",
+            f"{found['seconds_per_seed']:.2f} s in the steps",
+        )
+    if found := parts.get("training"):
+        row(
+            f"`{name}`: training",
+            f"{found['images_per_second']:,.0f} images/s, {found['gflops']:.0f} GFLOP/s, "
+            f"{100 * found['share_of_matmul_peak']:.0f} % of the best matrix product; "
+            f"{found['peak_memory_gb']:.2f} GB; compiled in {found['compile_seconds']:.1f} s",
+        )
+    for peer, found in parts.get("peers", {}).items():
+        if "ratio" not in found:
+            continue
+        ratio = found["ratio"]
+        row(
+            f"`{name}` against `{peer}`, {found['pairs']} pairs in turns",
+            f"{ratio['median']:.3f} of its time ({ratio['lowest']:.3f} to {ratio['highest']:.3f}); "
+            f"accuracies {100 * median(found['ours_accuracy']):.2f} % "
+            f"and {100 * median(found['theirs_accuracy']):.2f} %",
+        )
+    torch = parts.get("peers", {}).get("torch")
+    if torch and "inference" in parts:
+        for ours, theirs in zip(parts["inference"]["network of the peers"], torch["inference"], strict=True):
+            row(
+                f"inference of the peers' network, batch {ours['batch']:,}",
+                f"p50 {1e3 * ours['p50_s']:.2f} ms, {ours['images_per_second']:,.0f} images/s; "
+                f"PyTorch {1e3 * theirs['p50_s']:.2f} ms, {theirs['images_per_second']:,.0f}",
+            )
+    for which, found in parts.get("convolution", {}).items():
+        ours, native = found["patches"], found["native"]
+        theirs = f"; PyTorch {1e3 * torch['convolution'][which]['alone_s']:.1f} ms" if torch else ""
+        row(
+            f"{which} convolution of the peers' network with both gradients, batch 256",
+            f"{1e3 * ours['alone_s']:.1f} ms, in a loop {1e3 * ours['in_loop_s']:.1f} ms; "
+            f"XLA's own {1e3 * native['alone_s']:.1f} and {1e3 * native['in_loop_s']:.1f} ms{theirs}",
+        )
+    return lines
+
+
+def machine(facts: dict) -> str:
+    """Returns the machine in a few words."""
+    kinds = sorted(set(facts["devices"]))
+    return f"{facts['cpu_count']} CPU cores" if kinds == ["cpu"] else f"{len(facts['devices'])} x {', '.join(kinds)}"
+
+
+def median(values: list[float]) -> float:
+    """Returns the median."""
+    ordered = sorted(values)
+    return (ordered[(len(values) - 1) // 2] + ordered[len(values) // 2]) / 2
+
+
+def main() -> int:
+    """Writes or checks; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("results", nargs="+", type=Path, help="benchmark.json files")
+    parser.add_argument("--check", action="store_true", help="change nothing; exit code 1 if README.md would change")
+    args = parser.parse_args()
+    lines = ["| what | measured | on |", "|---|---|---|"]
+    for path in args.results:
+        lines += rows(json.loads(path.read_text()))
+    old = README.read_text()
+    if BEGIN not in old or END not in old:
+        print(f"{README} has no {BEGIN} ... {END}", file=sys.stderr)
+        return 1
+    block = "\n".join([BEGIN, *lines, END])
+    new = re.sub(f"{re.escape(BEGIN)}.*{re.escape(END)}", lambda _: block, old, flags=re.DOTALL)
+    if args.check:
+        return int(new != old)
+    README.write_text(new)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
