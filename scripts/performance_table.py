@@ -26,7 +26,7 @@ def rows(results: dict) -> list[str]:
     if found := parts.get("accuracy"):
         accuracy = found["accuracy"]
         row(
-            f"`{name}`: {100 * accuracy['mean']:.2f} % on {found['dataset']}, mean of {len(found['seeds'])} seeds; a seed",
+            f"`{name}`: {100 * accuracy['mean']:.2f} % on {found['dataset']}, {len(found['seeds'])} seeds; a seed",
             f"{found['seconds_per_seed']:.2f} s in the steps",
         )
     if found := parts.get("training"):

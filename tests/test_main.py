@@ -399,3 +399,15 @@ def test_a_tiny_network_learns_the_real_mnist(command, tmp_path):
     summary = files.read_json(tmp_path / "r" / "summary.json")
     assert summary["dataset"] == "mnist"
     assert summary["test"]["accuracy"]["mean"] > 0.95
+
+
+@pytest.mark.mnist
+@pytest.mark.slow
+def test_the_fast_recipe_reaches_99_percent_on_the_real_mnist_in_one_epoch(command, tmp_path):
+    env = {"HWR_MNIST_DIR": os.environ["HWR_MNIST_DIR"]}
+    done = command("main", "--config=configs/fast.py", "--config.seeds=3", f"--workdir={tmp_path / 'r'}", env=env)
+    assert done.returncode == 0, done.stderr
+    summary = files.read_json(tmp_path / "r" / "summary.json")
+    assert summary["epochs"] == 1
+    assert 0.990 <= summary["test"]["accuracy"]["mean"] <= 0.995
+    assert summary["test"]["ensemble"]["mean_probability"] > summary["test"]["accuracy"]["mean"]

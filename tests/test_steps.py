@@ -140,6 +140,18 @@ def test_eight_devices_equal_one(smoke, few, norm):
     np.testing.assert_array_equal(one.totals.hits, eight.totals.hits)
 
 
+def test_over_devices_a_step_moves_nothing_but_sums(smoke, few):
+    """The convolution's parts and the batch's rows stay on their device: no all-gather, all-to-all or permutation."""
+    config = smoke(batch_size=N, model__features=(16, 48), model__pools=(True, False), **SGD)
+    programs = programs_of(recipe_of(config), devices=8)
+    seeds = jnp.zeros(1, jnp.int32)
+    state, order = (jax.eval_shape(f, *a) for f, a in ((programs.init, (seeds,)), (programs.order, (seeds, 0))))
+    text = programs.steps.lower(state, few, order, jnp.int32(1)).compile().as_text()
+    assert "all-reduce" in text
+    for other in ("all-gather", "all-to-all", "collective-permute"):
+        assert other not in text, other
+
+
 def over_devices(recipe, mapping):
     """One step of the recipe over eight devices: (state, rows [B, ...]) -> state."""
     step = functools.partial(steps.train_step, recipe, axis_name="batch")
