@@ -88,6 +88,8 @@ def main(argv: list[str]) -> int:
         screen.print(f"\n{part}", style="bold")
         found = benchmark_parts.PARTS[part](job)
         if found is not None:
+            if part == "peers":  # those of an earlier call stay
+                found = results["parts"].get(part, {}) | found
             results["parts"][part] = found
             files.write_json(folder / "benchmark.json", results)
     plots.speed(folder, results["parts"], title=f"{path} on {', '.join(results['machine']['devices'])}")

