@@ -83,8 +83,8 @@ def variant(config: ml_collections.ConfigDict, name: str, *, smoke_epochs: int =
         return config
     if name != "smoke":
         raise ValueError(f"there is no variant {name!r}: use smoke, or none")
-    config.epochs = epochs = smoke_epochs
-    config.batch_size = min(config.batch_size, 32 if epochs > 1 else 128)
+    config.epochs = smoke_epochs
+    config.batch_size = min(config.batch_size, 32 if smoke_epochs > 1 else 128)
     config.model.features = tuple(min(f, 8 * (i + 1)) for i, f in enumerate(config.model.features))
     config.model.dense = min(config.model.dense, 32)
     config.model.dropout = 0.1

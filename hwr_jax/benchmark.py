@@ -54,23 +54,16 @@ def main(argv: list[str]) -> int:
         raise errors.ConfigError(f"{argv[0]!r} is no flag: a flag is --name=value")
     _check("parts", _PARTS.value, PARTS)
     _check("peers", _PEERS.value, PEERS)
-    from hwr_jax import benchmark_parts, config_check, console, data, files, plots, programs, run_folder
+    from hwr_jax import benchmark_parts, config_check, console, files, plots, programs, run_folder
     from hwr_jax.data import cache
 
     path, config = config_flags.get_config_filename(FLAGS["config"]), _CONFIG.value
     config_check.check(config)
-    name = Path(path.partition(":")[0]).stem
-    folder = command.folder("out", _OUT.value, f"runs/benchmark-{name}")
+    folder = command.folder("out", _OUT.value, f"runs/benchmark-{command.run_name(path)}")
     folder.mkdir(parents=True, exist_ok=True)
     screen = console.make_console()
     programs.cache_compilations(cache.default_cache_dir())
-    dataset = data.load(
-        config.data.name,
-        validation_examples=config.data.validation_examples,
-        data_dir=_DATA_DIR.value,
-        manual_dir=config.data.manual_dir or None,
-        say=screen.print,
-    )
+    dataset = command.load_data(config, _DATA_DIR.value, screen.print)
     job = benchmark_parts.Job(
         path=path,
         overrides=_overrides(),

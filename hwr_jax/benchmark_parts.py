@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from hwr_jax import measure, peers
+from hwr_jax import measure, peers, torch_speed
 from hwr_jax.types import Arrays, Dataset
 
 
@@ -73,7 +73,7 @@ def inference(job: Job) -> dict[str, Any]:
     found = {"config": [], "network of the peers": []}
     for network in found:
         own = job.config if network == "config" else _peer_network(job.config)
-        for batch, calls in ((1, 400), (32, 200), (1024, 20)):
+        for batch, calls in torch_speed.CALLS.items():
             one = measure.inference(own, job.dataset, batch=batch, calls=calls)
             found[network].append(one)
             job.say(
@@ -130,9 +130,9 @@ def scaling(job: Job) -> dict[str, Any]:
 
 def convolution(job: Job) -> dict[str, Any]:
     """Forward and both gradients, against XLA's own, at the shapes of the peers' network."""
-    shapes = {"first": ((256, 28, 28, 1), (5, 5, 1, 24)), "second": ((256, 12, 12, 24), (3, 3, 24, 32))}
     found: dict[str, Any] = {}
-    for name, (shape, kernel) in shapes.items():
+    for name, (nchw, oihw) in torch_speed.CONVOLUTIONS.items():
+        shape, kernel = tuple(nchw[i] for i in (0, 2, 3, 1)), tuple(oihw[i] for i in (2, 3, 1, 0))
         found[name] = {"shape": shape, "kernel": kernel, **measure.convolutions(shape, kernel, calls=20)}
         ours, native = found[name]["patches"], found[name]["native"]
         job.say(

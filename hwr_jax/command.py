@@ -145,6 +145,25 @@ def _check_config_keys(argv: list[str]) -> None:
             configs.require_key(config, found[1])
 
 
+def run_name(path: str) -> str:
+    """Returns the name of a config's run: of configs/cnn.py it is cnn, of configs/cnn.py:smoke cnn-smoke."""
+    name, _, variant = path.partition(":")
+    return Path(name).stem + (f"-{variant}" if variant else "")
+
+
+def load_data(config, data_dir: str | None, say: Callable[[str], None]):
+    """Returns the data set that a config names; `data_dir`: of tensorflow-datasets, None: the usual one."""
+    from hwr_jax import data
+
+    return data.load(
+        config.data.name,
+        validation_examples=config.data.validation_examples,
+        data_dir=data_dir,
+        manual_dir=config.data.manual_dir or None,
+        say=say,
+    )
+
+
 def folder(flag: str, value: str | None, default: str | None = None) -> Path:
     """Returns the folder that a flag names, with ~ expanded.
 

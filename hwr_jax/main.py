@@ -47,7 +47,7 @@ def main(argv: list[str]) -> int:
     screen = console.make_console()
     with Signals() as signals:
         path, config, dataset = _config_and_data(screen.print)
-        folder = command.folder("workdir", _WORKDIR.value, f"runs/{_run_name(path)}")
+        folder = command.folder("workdir", _WORKDIR.value, f"runs/{command.run_name(path)}")
         summary = _train(config, dataset, folder, screen, signals)
     trained = console.trained_on(summary["dataset"])
     screen.print(f"\nTest results on {summary['dataset']} ({summary['examples']['test']:,} images; {trained}):")
@@ -64,12 +64,6 @@ def main(argv: list[str]) -> int:
     return errors.DONE
 
 
-def _run_name(path: str) -> str:
-    """The default run's name: of configs/cnn.py it is cnn, of configs/cnn.py:smoke cnn-smoke."""
-    name, _, variant = path.partition(":")
-    return Path(name).stem + (f"-{variant}" if variant else "")
-
-
 def _config_and_data(say):
     """Returns the config file, the checked config and the data: those of the fallback where the data is missing."""
     from hwr_jax import config as configs
@@ -78,7 +72,7 @@ def _config_and_data(say):
     path, config = config_flags.get_config_filename(FLAGS["config"]), _CONFIG.value
     config_check.check(config)
     try:
-        return path, config, _load_data(config, say)
+        return path, config, command.load_data(config, _DATA_DIR.value, say)
     except errors.DataMissing as missing:
         given = config_flags.get_override_values(FLAGS["config"])
         if config.data.fallback == "none" or "data.name" in given:  # a data set that is named is meant
@@ -90,19 +84,7 @@ def _config_and_data(say):
     overrides = {k: v for k, v in given.items() if not k.startswith("data.")}
     config = configs.load(path, overrides)
     config_check.check(config)
-    return path, config, _load_data(config, say)
-
-
-def _load_data(config, say):
-    from hwr_jax import data
-
-    return data.load(
-        config.data.name,
-        validation_examples=config.data.validation_examples,
-        data_dir=_DATA_DIR.value,
-        manual_dir=config.data.manual_dir or None,
-        say=say,
-    )
+    return path, config, command.load_data(config, _DATA_DIR.value, say)
 
 
 def _fallback_paragraph(name: str, missing: errors.DataMissing, other: str) -> str:

@@ -5,6 +5,7 @@ Every time is the median of several calls after a first one that is not counted,
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -34,8 +35,12 @@ def seconds(call: Callable[[], Any], *, repeats: int) -> np.ndarray:
     return np.array(times)
 
 
+@functools.cache
 def machine_limits(*, repeats: int = 20) -> dict[str, float]:
-    """Returns the best seen of a float32 matrix product (GFLOP/s) and of a copy of memory (GB/s, read and written)."""
+    """Returns the best seen of a float32 matrix product (GFLOP/s) and of a copy of memory (GB/s, read and written).
+
+    Measured once a process.
+    """
     side = 1024 if jax.default_backend() == "cpu" else 8192
     square = jax.random.normal(jax.random.key(0), (side, side), jnp.float32)
     product = jax.jit(lambda a: a @ a)

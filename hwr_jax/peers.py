@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from hwr_jax import files
 from hwr_jax.errors import DataError
 
 
@@ -53,13 +54,10 @@ def run_peer(peer: Peer, folder: Path, python: str, seed: int) -> dict[str, Any]
     """
     line = [python, *(part.format(seed=seed) for part in peer.command)]
     env = {**os.environ, **peer.environment, "PYTHONDONTWRITEBYTECODE": "1"}
-    start = time.perf_counter()
-    done = subprocess.run(line, cwd=folder, env=env, capture_output=True, text=True, check=False)
-    wall_seconds = time.perf_counter() - start
+    done, wall_seconds = _timed(line, cwd=folder, env=env)
     results = [json.loads(text) for text in done.stdout.splitlines() if text.startswith("{")]
     if done.returncode or not results:
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise DataError(f"the peer {' '.join(line)} ended with code {done.returncode}: {last}")
+        raise _failed(f"the peer {' '.join(line)}", done)
     return {**results[-1], "wall_seconds": wall_seconds}
 
 
@@ -79,16 +77,23 @@ def run_main_job(config: str, *, seed: int, seeds: int, more: tuple[str, ...] = 
     with tempfile.TemporaryDirectory() as folder:
         workdir = Path(folder) / "run"
         flags = (f"--config={config}", f"--config.seed={seed}", f"--config.seeds={seeds}", f"--workdir={workdir}")
-        start = time.perf_counter()
-        done = subprocess.run(
-            [sys.executable, "-m", "hwr_jax.main", *flags, *more], capture_output=True, text=True, check=False
-        )
-        wall_seconds = time.perf_counter() - start
+        done, wall_seconds = _timed([sys.executable, "-m", "hwr_jax.main", *flags, *more])
         if done.returncode:
-            last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-            raise DataError(f"the main job ended with code {done.returncode}: {last}")
-        summary = json.loads((workdir / "summary.json").read_text())
+            raise _failed("the main job", done)
+        summary = files.read_json(workdir / "summary.json")
     return {**summary, "wall_seconds": wall_seconds}
+
+
+def _timed(line: list[str], **options: Any) -> tuple[subprocess.CompletedProcess, float]:
+    """Runs a process to its end; returns it with its wall seconds."""
+    start = time.perf_counter()
+    done = subprocess.run(line, capture_output=True, text=True, check=False, **options)
+    return done, time.perf_counter() - start
+
+
+def _failed(what: str, done: subprocess.CompletedProcess) -> DataError:
+    last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+    return DataError(f"{what} ended with code {done.returncode}: {last}")
 
 
 def alternate(ours: Callable[[int], dict], theirs: Callable[[int], dict], pairs: int) -> dict[str, Any]:

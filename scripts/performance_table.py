@@ -9,6 +9,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from statistics import median
 
 README = Path(__file__).parent.parent / "README.md"
 BEGIN, END = "<!-- performance: scripts/performance_table.py -->", "<!-- /performance -->"
@@ -69,12 +70,6 @@ def machine(facts: dict) -> str:
     """Returns the machine in a few words."""
     kinds = sorted(set(facts["devices"]))
     return f"{facts['cpu_count']} CPU cores" if kinds == ["cpu"] else f"{len(facts['devices'])} x {', '.join(kinds)}"
-
-
-def median(values: list[float]) -> float:
-    """Returns the median."""
-    ordered = sorted(values)
-    return (ordered[(len(values) - 1) // 2] + ordered[len(values) // 2]) / 2
 
 
 def main() -> int:

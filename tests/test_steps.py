@@ -141,7 +141,7 @@ def test_eight_devices_equal_one(smoke, few, norm):
 
 
 def test_over_devices_a_step_moves_nothing_but_sums(smoke, few):
-    """The convolution's parts and the batch's rows stay on their device: no all-gather, all-to-all or permutation."""
+    """The batch's rows stay on their device: no all-gather, all-to-all or permutation."""
     config = smoke(batch_size=N, model__features=(16, 48), model__pools=(True, False), **SGD)
     programs = programs_of(recipe_of(config), devices=8)
     seeds = jnp.zeros(1, jnp.int32)
