@@ -7,13 +7,14 @@ Here a step counts only when every file of it verifies; others are put aside and
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import absl.logging
 import jax
-from absl import logging
 
 from hwr_jax import files
 from hwr_jax.errors import RunFolderError
@@ -33,7 +34,8 @@ class Checkpoints:
         """Opens `folder` (a run folder). `keep`: how many of the last steps stay."""
         import orbax.checkpoint as ocp
 
-        logging.set_verbosity(logging.FATAL)  # what it logs of an error is said by ours
+        absl.logging.set_verbosity(absl.logging.FATAL)  # what it logs of an error is said by ours
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # and so are its writers that failed after the first
         self._ocp, self._keep = ocp, keep
         self._steps, self._manifests = folder / "checkpoints", folder / "manifests"
         if not read_only:

@@ -1,6 +1,9 @@
 """Checkpoints: exact, and never a damaged one used."""
 
+import asyncio
+import gc
 import json
+import logging
 import shutil
 from pathlib import Path
 
@@ -48,6 +51,24 @@ def newest(folder, said=None):
 def same(a, b):
     data = [jax.random.key_data(x) if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x for x in (a, b)]
     return a.dtype == b.dtype and np.array_equal(*map(np.asarray, data))
+
+
+def test_writers_that_fail_after_the_first_are_silent(tmp_path, caplog):
+    async def fail():
+        raise ValueError("the disk is full")
+
+    async def lose():
+        await asyncio.wait([asyncio.create_task(fail())])
+
+    logging.getLogger("asyncio").setLevel(logging.NOTSET)
+    asyncio.run(lose())
+    gc.collect()
+    assert [record.name for record in caplog.records] == ["asyncio"]
+    caplog.clear()
+    newest(tmp_path)
+    asyncio.run(lose())
+    gc.collect()
+    assert caplog.records == []
 
 
 def test_a_state_comes_back_to_the_bit(tmp_path, state):
