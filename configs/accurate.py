@@ -6,7 +6,7 @@ from configs import base
 def get_config(variant: str = ""):
     """Returns the config; variant 'smoke' has the size of a test."""
     config = base.get_config()
-    config.epochs = 20
+    config.epochs = 28
     config.model.features = (32, 64, 64)
     config.model.kernels_px = (5, 3, 3)
     config.model.strides_px = (1, 1, 1)

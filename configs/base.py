@@ -34,6 +34,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.model.norm = "none"  # none, batch
     config.model.activation = "relu"
     config.model.initializer = "he_normal"
+    config.model.precision = "float32"  # of the layers: float32, bfloat16 (weights, norms' sums and scores: float32)
     config.model.convolution = "auto"  # auto (patches to train on CPU, else native), patches, native
 
     config.loss = ml_collections.ConfigDict()
@@ -58,6 +59,11 @@ def get_config() -> ml_collections.ConfigDict:
     config.schedule.decay = 0.7  # step: factor of a drop
     config.schedule.final = 0.0  # cosine: last learning rate as a share of the highest
     config.schedule.rise = 0.3  # one_cycle: share of the run in which the learning rate rises
+
+    config.average = ml_collections.ConfigDict()  # of the weights, evaluated in place of the last ones
+    config.average.name = "none"  # none, ema (exponential), swa (mean of all steps)
+    config.average.decay = 0.999  # ema: a step
+    config.average.start = 0.0  # share of the run after which it begins
 
     config.augment = ml_collections.ConfigDict()  # uniform in -x..x, each training image anew in each epoch
     config.augment.shift_px = 0.0

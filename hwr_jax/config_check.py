@@ -8,7 +8,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from hwr_jax import data, models, optim
+from hwr_jax import averages, data, models, optim
 from hwr_jax.config import flatten
 from hwr_jax.errors import ConfigError
 from hwr_jax.models import convolution, layers
@@ -20,10 +20,12 @@ CHOICES = {
     "model.padding": ("valid", "same"),
     "model.norm": layers.NORMS,
     "model.activation": layers.ACTIVATIONS,
+    "model.precision": layers.PRECISIONS,
     "model.initializer": layers.INITIALIZERS,
     "model.convolution": ("auto", *convolution.CONVOLUTIONS),
     "optim.name": optim.OPTIMIZERS,
     "schedule.name": optim.SCHEDULES,
+    "average.name": averages.AVERAGES,
     "eval.checkpoint": ("last", "best"),
 }
 
@@ -57,6 +59,8 @@ RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "schedule.decay": (lambda v: 0 < v <= 1, "a number above 0, at most 1"),
     "schedule.final": _SHARE,
     "schedule.rise": (lambda v: 0 < v < 1, "a number between 0 and 1"),
+    "average.decay": _RATE,
+    "average.start": _RATE,
     "augment.shift_px": (lambda v: 0 <= v <= 14, "a number from 0 to 14"),
     "augment.rotate_deg": (lambda v: 0 <= v <= 180, "a number from 0 to 180"),
     "augment.scale": _RATE,

@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from hwr_jax import files, metrics, stats
+from hwr_jax import files, metrics, stats, steps
 from hwr_jax.types import Arrays, Outputs, TrainState, Tree
 
 
 def chosen(state: TrainState, which: str) -> tuple[Tree, Tree]:
-    """Returns (params, model_state) of the 'last' state or of the 'best' on validation."""
-    source = state if which == "last" else state.best
-    return source.params, source.model_state
+    """Returns (params, model_state) of the 'last' step (averages, where kept) or of the 'best' on validation."""
+    return steps.evaluated(state) if which == "last" else (state.best.params, state.best.model_state)
 
 
 def on_host(outputs: Outputs) -> list[Outputs]:

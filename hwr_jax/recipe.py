@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import optax
 
-from hwr_jax import augment, losses, models, optim
+from hwr_jax import augment, averages, losses, models, optim
 from hwr_jax.errors import ConfigError
 
 
@@ -19,6 +19,7 @@ class Recipe(NamedTuple):
     model: models.Model
     optimizer: optax.GradientTransformation
     schedule: optax.Schedule  # step -> learning rate
+    average: averages.Average | None  # of the weights
     augment: Callable[[jax.Array, jax.Array], jax.Array]  # (key [], image float32 [H, W, 1] in 0..1) -> the same
     augmented: bool  # False: `augment` is the identity, and is left out
     loss: Callable[[jax.Array, jax.Array], jax.Array]  # (logits [B, K], label [B]) -> nats [B], for training
@@ -52,6 +53,7 @@ def make_recipe(config: Any, *, examples: int, classes: int, mean: float, std: f
         model=models.make(config.model, classes=classes),
         optimizer=optim.make_optimizer(config.optim, schedule),
         schedule=schedule,
+        average=averages.make_average(config.average, total_steps=config.epochs * steps_per_epoch),
         augment=functools.partial(augment.affine, **config.augment.to_dict()),
         augmented=any(config.augment.values()),
         loss=functools.partial(losses.cross_entropy, smoothing=config.loss.label_smoothing),

@@ -37,6 +37,7 @@ def init_state(recipe: Recipe, seed: jax.Array, shape: tuple[int, int, int]) -> 
         key=key,
         totals=no_totals(),
         best=Best(jnp.float32(-1), jnp.int32(0), *jax.tree.map(jnp.zeros_like, (params, variables))),
+        average={} if recipe.average is None else {"params": params, "model_state": variables},
     )
 
 
@@ -104,10 +105,13 @@ def update(recipe: Recipe, state: TrainState, batch: Batch, *, axis_name: str | 
         sums = lax.psum(sums, axis_name)
     with jax.numpy_dtype_promotion("standard"):  # optax multiplies by int32 step counts
         updates, opt_state = recipe.optimizer.update(grads, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    now = {"params": params, "model_state": model_state}
     return state._replace(
         step=state.step + 1,
-        params=optax.apply_updates(state.params, updates),
+        params=params,
         model_state=model_state,
+        average=recipe.average(state.step, state.average, now) if recipe.average else {},
         opt_state=opt_state,
         totals=Totals(*(a + b for a, b in zip(state.totals, sums, strict=True))),
     )
@@ -152,9 +156,15 @@ def train_steps(
     return lax.fori_loop(0, count + 1, body, (state, empty))[0]
 
 
+def evaluated(state: TrainState) -> tuple[Tree, Tree]:
+    """Returns (params, model_state) to evaluate: their averages, where they are kept."""
+    kept = state.average
+    return (kept["params"], kept["model_state"]) if kept else (state.params, state.model_state)
+
+
 def end_epoch(state: TrainState, accuracy: jax.Array) -> TrainState:
     """Clears the epoch's totals, and keeps the state as the best one if its validation accuracy [] is a new high."""
-    now = Best(accuracy, state.step, state.params, state.model_state)
+    now = Best(accuracy, state.step, *evaluated(state))
     better = accuracy > state.best.accuracy
     best = jax.tree.map(lambda new, old: jnp.where(better, new, old), now, state.best)
     return state._replace(totals=no_totals(), best=best)

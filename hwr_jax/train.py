@@ -17,6 +17,7 @@ from hwr_jax.errors import NotFiniteError
 from hwr_jax.programs import Programs
 from hwr_jax.run import Run, compile_training, on_device
 from hwr_jax.signals import Signals
+from hwr_jax.steps import evaluated
 from hwr_jax.summary import finish
 from hwr_jax.types import Arrays, TrainState
 
@@ -163,7 +164,7 @@ def _close_epoch(
 ) -> tuple[list[dict], TrainState]:
     """Evaluates on validation; returns the epoch's two metrics lines and the state with best and totals renewed."""
     totals = jax.tree.map(np.asarray, state.totals)
-    outputs = evaluation.on_host(programs.predict(state.params, state.model_state, validation))
+    outputs = evaluation.on_host(programs.predict(*evaluated(state), validation))
     label = np.asarray(run.dataset.validation.label)
     accuracy = np.array([np.mean(o.pred == label) for o in outputs])
     loss = np.array([np.mean(o.loss, dtype=np.float64) for o in outputs])

@@ -51,7 +51,7 @@ class Totals(NamedTuple):
 
 
 class Best(NamedTuple):
-    """The best state on validation so far."""
+    """The best weights on validation so far (averages, where they are kept)."""
 
     accuracy: jax.Array  # float32 [], -1 before the first validation
     step: jax.Array  # int32 []
@@ -69,6 +69,7 @@ class TrainState(NamedTuple):
     key: jax.Array  # typed PRNG key []; the seed's root, never advanced
     totals: Totals
     best: Best
+    average: Tree  # {"params", "model_state"}, averaged over the steps and evaluated in their place; {} without
 
 
 class Outputs(NamedTuple):

@@ -13,9 +13,9 @@ PACKAGE = Path(hwr_jax.__file__).parent
 LAYERS = [
     {"errors", "files", "rng", "stats", "types"},
     {
-        "augment", "checkpoint", "config", "config_check", "console", "data", "ink", "logs", "losses", "marks",
-        "metrics", "models", "optim", "peers", "picture", "plots", "preprocess", "run_folder", "sharding", "signals",
-        "torch_speed",
+        "augment", "averages", "checkpoint", "config", "config_check", "console", "data", "ink", "logs", "losses",
+        "marks", "metrics", "models", "optim", "peers", "picture", "plots", "preprocess", "run_folder", "sharding",
+        "signals", "torch_speed",
     },
     {"programs", "recipe", "steps"},
     {"benchmark_parts", "evaluation", "measure", "predictor", "run", "summary", "train"},

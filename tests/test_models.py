@@ -156,3 +156,19 @@ def test_strides_pools_and_padding_give_the_sizes_they_say(smoke, overrides, fea
     assert params["Dense_0"]["kernel"].shape == (features, 32)
     logits = jax.eval_shape(lambda p: net.apply({"params": p}, jnp.zeros((3, 28, 28, 1)))[0], params)
     assert logits.shape == (3, 10)
+
+
+def test_bfloat16_computes_in_half_the_bits_and_keeps_parameters_and_scores_in_float32(smoke):
+    image = jax.random.normal(jax.random.key(1), (8, 28, 28, 1))
+    logits = {}
+    for precision in layers.PRECISIONS:
+        config = smoke(model__precision=precision, model__norm="batch")
+        model = models.make(config.model, classes=10)
+        variables = model.init(jax.random.key(0), (1, 28, 28, 1))
+        assert {x.dtype for x in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
+        logits[precision], _ = model.apply(
+            variables, image, train=True, rngs={"dropout": jax.random.key(2)}, axis_name=None
+        )
+        assert logits[precision].dtype == jnp.float32
+    error = jnp.abs(logits["bfloat16"] - logits["float32"]).max() / jnp.abs(logits["float32"]).max()
+    assert 1e-4 < error < 0.1

@@ -40,6 +40,7 @@ def _cnn(config: Any, classes: int) -> Callable:
         activation=layers.ACTIVATIONS[config.activation],
         kernel_init=layers.INITIALIZERS[config.initializer],
         convolution=convolution.by_name(config.convolution, train=train),
+        dtype=layers.PRECISIONS[config.precision],
         axis_name=axis_name,
     )
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
 
 from hwr_jax.models.layers import Dropout, Norm, max_pool_2x2
 
@@ -24,6 +26,7 @@ class CNN(nn.Module):
       dropout: rate before the hidden and the output layer.
       norm: 'none' or 'batch', after every convolution and the hidden layer.
       activation, kernel_init, convolution: functions (see `layers` and `convolution`).
+      dtype: of what the layers compute; the parameters and the logits are float32.
       axis_name: the mapped axis over which the batch is split, if any.
     """
 
@@ -39,12 +42,13 @@ class CNN(nn.Module):
     activation: Callable
     kernel_init: Callable
     convolution: Callable
+    dtype: DTypeLike = jnp.float32
     axis_name: str | None = None
 
     @nn.compact
     def __call__(self, image: jax.Array, train: bool = False) -> jax.Array:
         """Maps images [B, H, W, 1] to logits [B, K]."""
-        x = image
+        x = image.astype(self.dtype)
         plan = zip(self.features, self.kernels_px, self.strides_px, self.pools, strict=True)
         for features, size, stride, pool in plan:
             x = nn.Conv(
@@ -53,6 +57,7 @@ class CNN(nn.Module):
                 (stride, stride),
                 padding=self.padding.upper(),
                 kernel_init=self.kernel_init,
+                dtype=self.dtype,
                 conv_general_dilated_cls=lambda: self.convolution,
             )(x)
             # Pooling first gives the same values as after a monotone activation, at a quarter of its cost.
@@ -61,7 +66,7 @@ class CNN(nn.Module):
         x = x.reshape(x.shape[0], -1)
         if self.dense:
             x = Dropout(self.dropout, self.axis_name)(x, train)
-            x = nn.Dense(self.dense, kernel_init=self.kernel_init)(x)
+            x = nn.Dense(self.dense, kernel_init=self.kernel_init, dtype=self.dtype)(x)
             x = self.activation(Norm(self.norm, self.axis_name)(x, train))
         x = Dropout(self.dropout, self.axis_name)(x, train)
-        return nn.Dense(self.classes, kernel_init=self.kernel_init)(x)
+        return nn.Dense(self.classes, kernel_init=self.kernel_init, dtype=self.dtype)(x).astype(jnp.float32)

@@ -33,6 +33,9 @@ INITIALIZERS = {
 }
 
 
+PRECISIONS = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+
+
 def max_pool_2x2(image: jax.Array) -> jax.Array:
     """Maximum over 2x2 windows: [B, H, W, C] -> [B, H // 2, W // 2, C]; an odd last row or column is left out.
 
@@ -81,10 +84,11 @@ class Norm(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        """Normalises x [B, ..., C] by the batch when `train`, else by the running statistics."""
+        """Normalises x [B, ..., C] by the batch when `train`, else by the running statistics; computes in float32."""
         if self.kind == "none":
             return x
-        return nn.BatchNorm(use_running_average=not train, momentum=0.9, epsilon=1e-5, axis_name=self.axis_name)(x)
+        norm = nn.BatchNorm(use_running_average=not train, momentum=0.9, epsilon=1e-5, axis_name=self.axis_name)
+        return norm(x.astype(jnp.float32)).astype(x.dtype)
 
 
 NORMS = ("none", "batch")
