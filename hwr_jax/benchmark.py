@@ -21,12 +21,13 @@ Measures what a config costs on this machine, part by part, and writes benchmark
     training     images per second, compilation, FLOPs and their share of the best matrix product
     inference    latency p50 and p99, and images per second, for batches of 1, 32 and 1024
     scaling      training speed over batch size, width, number of seeds and number of examples
-    convolution  forward and both gradients at two shapes, against XLA's own (and PyTorch's)
+    convolution  forward and both gradients at two shapes, against XLA's own
     peers        the main job against the programs of --peers_dir, in turns; skipped, with the reason, without them
+    pytorch      inference and convolutions (ours in the loop that training is) against PyTorch's, in turns
 
     python -m hwr_jax.benchmark --config=configs/fast.py --peers_dir=peers --peers_python=/some/python
 """
-PARTS = ("limits", "accuracy", "training", "inference", "scaling", "convolution", "peers")
+PARTS = ("limits", "accuracy", "training", "inference", "scaling", "convolution", "peers", "pytorch")
 
 FLAGS = flags.FlagValues()
 _CONFIG = config_flags.DEFINE_config_file(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -131,8 +131,7 @@ def scaling(job: Job) -> dict[str, Any]:
 def convolution(job: Job) -> dict[str, Any]:
     """Forward and both gradients, against XLA's own, at the shapes of the peers' network."""
     found: dict[str, Any] = {}
-    for name, (nchw, oihw) in torch_speed.CONVOLUTIONS.items():
-        shape, kernel = tuple(nchw[i] for i in (0, 2, 3, 1)), tuple(oihw[i] for i in (2, 3, 1, 0))
+    for name, (shape, kernel) in _peer_convolutions():
         found[name] = {"shape": shape, "kernel": kernel, **measure.convolutions(shape, kernel, calls=20)}
         ours, native = found[name]["patches"], found[name]["native"]
         job.say(
@@ -140,6 +139,12 @@ def convolution(job: Job) -> dict[str, Any]:
             f"{native['alone_s'] / ours['alone_s']:.1f}x and {native['in_loop_s'] / ours['in_loop_s']:.1f}x of that"
         )
     return found
+
+
+def _peer_convolutions() -> Iterator[tuple[str, tuple]]:
+    """The name, B H W C of the images and h w C F of the kernel of each convolution of the peers' network."""
+    for name, (nchw, oihw) in torch_speed.CONVOLUTIONS.items():
+        yield name, (tuple(nchw[i] for i in (0, 2, 3, 1)), tuple(oihw[i] for i in (2, 3, 1, 0)))
 
 
 def against_peers(job: Job) -> dict[str, Any] | None:
@@ -166,9 +171,43 @@ def against_peers(job: Job) -> dict[str, Any] | None:
             f"{one['pairs']} pairs); median accuracies {100 * np.median(one['ours_accuracy']):.2f} % and "
             f"{100 * np.median(one['theirs_accuracy']):.2f} %"
         )
-    if "torch" in {peers.PEERS[name].needs for name in found}:
-        found["torch"] = peers.torch_speed(folder, python)
     return found or None
+
+
+def against_pytorch(job: Job) -> dict[str, Any] | None:
+    """Inference and convolutions of the peers' network, in turns with PyTorch's; None if that cannot be run."""
+    if job.peers_dir is None:
+        job.say("skipped: --peers_dir names no folder of peer programs")
+        return None
+    folder, python = job.peers_dir.resolve(), job.peers_python
+    if reason := peers.missing(peers.PEERS["pytorch-fast"], folder, python):
+        job.say(f"skipped: {reason}")
+        return None
+    ours: list[dict[str, float]] = []
+    theirs: list[dict[str, float]] = []
+    for _ in range(job.pairs):
+        ours.append(_network_seconds(job))
+        theirs.append(peers.torch_speed(folder, python))
+    found = {what: peers.compare([o[what] for o in ours], [t[what] for t in theirs]) for what in theirs[0]}
+    for what, one in found.items():
+        ratio = one["ratio"]
+        job.say(
+            f"{what}: {1e3 * np.median(one['ours_s']):.2f} ms against {1e3 * np.median(one['theirs_s']):.2f}: "
+            f"{ratio['median']:.2f} of its time ({ratio['lowest']:.2f} to {ratio['highest']:.2f})"
+        )
+    return found
+
+
+def _network_seconds(job: Job) -> dict[str, float]:
+    """Our seconds of what `torch_speed` measures, under its names."""
+    network = _peer_network(job.config)
+    found = {}
+    for batch, calls in torch_speed.CALLS.items():
+        found[f"inference {batch}"] = measure.inference(network, job.dataset, batch=batch, calls=calls)["p50_s"]
+    for name, (shape, kernel) in _peer_convolutions():
+        one = measure.convolutions(shape, kernel, calls=20, which=("patches",))
+        found[f"convolution {name}"] = one["patches"]["in_loop_s"]
+    return found
 
 
 PARTS = {
@@ -179,4 +218,5 @@ PARTS = {
     "scaling": scaling,
     "convolution": convolution,
     "peers": against_peers,
+    "pytorch": against_pytorch,
 }

@@ -108,16 +108,19 @@ def inference(config: ConfigDict, dataset: Dataset, *, batch: int, calls: int) -
     return {"batch": batch, "p50_s": p50, "p99_s": p99, "images_per_second": batch / p50}
 
 
-def convolutions(shape: tuple[int, ...], kernel: tuple[int, ...], *, calls: int) -> dict[str, dict[str, float]]:
+def convolutions(
+    shape: tuple[int, ...], kernel: tuple[int, ...], *, calls: int, which: tuple[str, ...] = ("patches", "native")
+) -> dict[str, dict[str, float]]:
     """Times each convolution with both of its gradients, and compares it with float64.
 
     Args:
       shape: B, H, W, C of the images.
       kernel: h, w, C, F.
       calls: timed calls.
+      which: convolutions of `models.convolution`.
 
     Returns:
-      Per convolution of `models.convolution`: alone_s (outside of any loop), in_loop_s (a turn of a compiled loop) and
+      Per convolution: alone_s (outside of any loop), in_loop_s (a turn of a compiled loop) and
       max_relative_error of output and gradients (relative to the largest value of each).
     """
     keys = jax.random.split(jax.random.key(0), 2)
@@ -125,9 +128,9 @@ def convolutions(shape: tuple[int, ...], kernel: tuple[int, ...], *, calls: int)
     turns = 4
     found = {}
     exact = _reference(np.asarray(image, np.float64), np.asarray(weights, np.float64))
-    for name, convolve in convolution.CONVOLUTIONS.items():
+    for name in which:
 
-        def both(image, weights, convolve=convolve):
+        def both(image, weights, convolve=convolution.CONVOLUTIONS[name]):
             def forward(image, weights):
                 return convolve(image, weights, (1, 1), "VALID", dimension_numbers=convolution.NHWC)
 

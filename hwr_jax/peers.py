@@ -61,11 +61,11 @@ def run_peer(peer: Peer, folder: Path, python: str, seed: int) -> dict[str, Any]
     return {**results[-1], "wall_seconds": wall_seconds}
 
 
-def torch_speed(folder: Path, python: str) -> dict[str, Any]:
-    """Runs `torch_speed.py`: PyTorch's inference and convolution with the peers' network."""
+def torch_speed(folder: Path, python: str) -> dict[str, float]:
+    """Runs `torch_speed.py`; returns PyTorch's seconds (p50) of inference and convolutions with the peers' network."""
     program = Path(__file__).with_name("torch_speed.py")
     # -P: without the package's folder on the import path, where its types.py would hide the standard one.
-    return run_peer(Peer(("-P", str(program), str(folder)), "torch", {}), folder, python, 0)
+    return run_peer(Peer(("-P", str(program), str(folder)), "torch", {}), folder, python, 0)["seconds"]
 
 
 def run_main_job(config: str, *, seed: int, seeds: int, more: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -100,19 +100,21 @@ def alternate(ours: Callable[[int], dict], theirs: Callable[[int], dict], pairs:
     """Runs both in turns, seed 0 to pairs - 1, and compares the seconds inside the training steps.
 
     Returns:
-      ours_s and theirs_s [pairs], their accuracies [pairs], and ratio: the median of ours / theirs over the pairs, with
-      its lowest and highest.
+      `compare` of those seconds, the seconds of the whole processes, and the accuracies [pairs].
     """
     both = [(ours(seed), theirs(seed)) for seed in range(pairs)]
-    ratios = [us["train_seconds"] / them["train_seconds"] for us, them in both]
     return {
-        "pairs": pairs,
-        "ours_s": [us["train_seconds"] for us, _ in both],
-        "theirs_s": [them["train_seconds"] for _, them in both],
+        **compare([us["train_seconds"] for us, _ in both], [them["train_seconds"] for _, them in both]),
         "ours_wall_s": [us["wall_seconds"] for us, _ in both],
         "theirs_wall_s": [them["wall_seconds"] for _, them in both],
         "ours_compile_s": [us["compile_seconds"] for us, _ in both],
         "ours_accuracy": [us["test"]["accuracy"]["mean"] for us, _ in both],
         "theirs_accuracy": [them["accuracy"] for _, them in both],
-        "ratio": {"median": statistics.median(ratios), "lowest": min(ratios), "highest": max(ratios)},
     }
+
+
+def compare(ours_s: list[float], theirs_s: list[float]) -> dict[str, Any]:
+    """Returns pairs, ours_s and theirs_s [pairs], and ratio: median, lowest and highest of ours / theirs."""
+    ratios = [us / them for us, them in zip(ours_s, theirs_s, strict=True)]
+    ratio = {"median": statistics.median(ratios), "lowest": min(ratios), "highest": max(ratios)}
+    return {"pairs": len(ratios), "ours_s": ours_s, "theirs_s": theirs_s, "ratio": ratio}

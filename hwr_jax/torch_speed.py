@@ -1,4 +1,4 @@
-"""PyTorch's inference and convolution on this machine, as one JSON line: a program for the Python that has torch.
+"""PyTorch's inference and convolution on this machine: seconds (p50), one JSON line. For a Python that has torch.
 
     python torch_speed.py PEERS_DIR      # the network is `Fast` of PEERS_DIR/pytorch_peers.py, in channels-last layout
 
@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 import sys
 import time
 
@@ -15,17 +16,15 @@ CALLS = {1: 400, 32: 200, 1024: 20}  # batch -> timed calls
 CONVOLUTIONS = {"first": ((256, 1, 28, 28), (24, 1, 5, 5)), "second": ((256, 24, 12, 12), (32, 24, 3, 3))}
 
 
-def quantiles(call, calls: int) -> tuple[float, float]:
-    """Returns p50 and p99 of the seconds that a call takes, the first ones not counted."""
-    import numpy as np
-
+def seconds(call, calls: int) -> float:
+    """Returns the median of the seconds that a call takes, the first ones not counted."""
     times = []
     for turn in range(calls + 3):
         start = time.perf_counter()
         call()
         if turn >= 3:
             times.append(time.perf_counter() - start)
-    return float(np.quantile(times, 0.5)), float(np.quantile(times, 0.99))
+    return statistics.median(times)
 
 
 def main(peers_dir: str) -> None:
@@ -38,7 +37,7 @@ def main(peers_dir: str) -> None:
     torch.manual_seed(0)
     last = torch.channels_last
     net = Fast().to(memory_format=last).eval()
-    inference, convolution = [], {}
+    found = {}
     for batch, calls in CALLS.items():
         pixels = torch.randint(0, 256, (batch, 1, 28, 28), dtype=torch.uint8)
 
@@ -47,8 +46,7 @@ def main(peers_dir: str) -> None:
                 image = ((pixels.float() / 255 - 0.1307) / 0.3081).contiguous(memory_format=last)
                 return torch.softmax(net(image), 1).numpy()
 
-        p50, p99 = quantiles(predict, calls)
-        inference.append({"batch": batch, "p50_s": p50, "p99_s": p99, "images_per_second": batch / p50})
+        found[f"inference {batch}"] = seconds(predict, calls)
     for name, (shape, kernel) in CONVOLUTIONS.items():
         image = torch.randn(shape).contiguous(memory_format=last).requires_grad_()
         weights = torch.randn(kernel).contiguous(memory_format=last).requires_grad_()
@@ -57,9 +55,8 @@ def main(peers_dir: str) -> None:
             out = torch.nn.functional.conv2d(image, weights)
             torch.autograd.grad(out, (image, weights), out.detach())
 
-        convolution[name] = {"alone_s": quantiles(both, 40)[0]}
-    found = {"inference": inference, "convolution": convolution}
-    print(json.dumps({"torch": torch.__version__, "threads": torch.get_num_threads(), **found}))
+        found[f"convolution {name}"] = seconds(both, 40)
+    print(json.dumps({"torch": torch.__version__, "threads": torch.get_num_threads(), "seconds": found}))
 
 
 if __name__ == "__main__":

@@ -38,8 +38,6 @@ def rows(results: dict) -> list[str]:
             f"{found['peak_memory_gb']:.2f} GB; compiled in {found['compile_seconds']:.1f} s",
         )
     for peer, found in parts.get("peers", {}).items():
-        if "ratio" not in found:
-            continue
         ratio = found["ratio"]
         row(
             f"`{name}` against `{peer}`, {found['pairs']} pairs in turns",
@@ -47,21 +45,21 @@ def rows(results: dict) -> list[str]:
             f"accuracies {100 * median(found['ours_accuracy']):.2f} % "
             f"and {100 * median(found['theirs_accuracy']):.2f} %",
         )
-    torch = parts.get("peers", {}).get("torch")
-    if torch and "inference" in parts:
-        for ours, theirs in zip(parts["inference"]["network of the peers"], torch["inference"], strict=True):
-            row(
-                f"inference of the peers' network, batch {ours['batch']:,}",
-                f"p50 {1e3 * ours['p50_s']:.2f} ms, {ours['images_per_second']:,.0f} images/s; "
-                f"PyTorch {1e3 * theirs['p50_s']:.2f} ms, {theirs['images_per_second']:,.0f}",
-            )
+    for what, found in parts.get("pytorch", {}).items():
+        kind, which = what.split()
+        kind = f"inference, batch {which}" if kind == "inference" else f"{which} convolution with gradients, in a loop"
+        ratio = found["ratio"]
+        row(
+            f"{kind}, against PyTorch, {found['pairs']} pairs in turns",
+            f"{1e3 * median(found['ours_s']):.2f} ms against {1e3 * median(found['theirs_s']):.2f}: "
+            f"{ratio['median']:.2f} of its time ({ratio['lowest']:.2f} to {ratio['highest']:.2f})",
+        )
     for which, found in parts.get("convolution", {}).items():
         ours, native = found["patches"], found["native"]
-        theirs = f"; PyTorch {1e3 * torch['convolution'][which]['alone_s']:.1f} ms" if torch else ""
         row(
-            f"{which} convolution of the peers' network with both gradients, batch 256",
+            f"{which} convolution with gradients, batch 256",
             f"{1e3 * ours['alone_s']:.1f} ms, in a loop {1e3 * ours['in_loop_s']:.1f} ms; "
-            f"XLA's own {1e3 * native['alone_s']:.1f} and {1e3 * native['in_loop_s']:.1f} ms{theirs}",
+            f"XLA's own {1e3 * native['alone_s']:.1f} and {1e3 * native['in_loop_s']:.1f} ms",
         )
     return lines
 

@@ -1,5 +1,7 @@
 """The benchmark as a process: what it writes, what it skips and says."""
 
+import json
+
 import pytest
 
 from hwr_jax import files
@@ -16,9 +18,9 @@ def test_it_measures_the_parts_and_keeps_those_of_an_earlier_call(command, tmp_p
     assert 0 < parts["training"]["share_of_matmul_peak"] < 1
     assert parts["training"]["peak_memory_gb"] > 0.1
     assert (out / "roofline.png").stat().st_size > 1000
-    done = command("benchmark", SMOKE, "--parts=accuracy,peers", "--seeds=2", f"--out={out}")
+    done = command("benchmark", SMOKE, "--parts=accuracy,peers,pytorch", "--seeds=2", f"--out={out}")
     assert done.returncode == 0, done.stderr
-    assert "skipped: --peers_dir names no folder" in done.stdout
+    assert done.stdout.count("skipped: --peers_dir names no folder") == 2
     found = files.read_json(out / "benchmark.json")["parts"]
     assert set(found) == {"limits", "training", "accuracy"}
     assert found["training"] == parts["training"]
@@ -40,6 +42,25 @@ def test_it_runs_in_turns_with_the_peers_that_are_there(command, tmp_path):
         "batch_size": 6, "width": 3, "seeds": 4, "examples": 2,
     }  # fmt: skip
     assert (tmp_path / "out" / "scaling.png").stat().st_size > 1000
+
+
+@pytest.mark.slow
+def test_pytorch_is_measured_in_turns_by_the_python_that_has_it(command, tmp_path):
+    (tmp_path / "pytorch_peers.py").write_text("")
+    names = [f"inference {n}" for n in (1, 32, 1024)] + ["convolution first", "convolution second"]
+    line = json.dumps({"torch": "2", "seconds": dict.fromkeys(names, 0.5)})
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\n[ $1 = -c ] || echo '{line}'\n")
+    python.chmod(0o755)
+    flags = ("--parts=pytorch", "--pairs=2", f"--peers_dir={tmp_path}", f"--peers_python={python}")
+    done = command("benchmark", SMOKE, *flags, f"--out={tmp_path / 'out'}", timeout=600)
+    assert done.returncode == 0, done.stderr
+    found = files.read_json(tmp_path / "out" / "benchmark.json")["parts"]["pytorch"]
+    assert list(found) == names
+    for one in found.values():
+        assert one["theirs_s"] == [0.5, 0.5]
+        assert one["ratio"]["median"] == pytest.approx(sum(one["ours_s"]))
+        assert 0 < one["ours_s"][0] < 1
 
 
 @pytest.mark.parametrize(
