@@ -41,23 +41,24 @@ def get_config() -> ml_collections.ConfigDict:
     config.loss.label_smoothing = 0.0  # share of the target spread over all classes, 0..1
 
     config.optim = ml_collections.ConfigDict()
-    config.optim.name = "adamw"  # sgd, momentum, nesterov, rmsprop, adam, adamw
+    config.optim.name = "adamw"  # sgd, momentum, nesterov, rmsprop, adagrad, adadelta, adam, adamw, lamb, lion, muon
     config.optim.learning_rate = 1e-3  # the highest of the schedule
-    config.optim.momentum = 0.9  # momentum, nesterov
-    config.optim.b1 = 0.9  # adam, adamw
-    config.optim.b2 = 0.999  # adam, adamw, rmsprop (its decay)
-    config.optim.eps = 1e-8  # adam, adamw, rmsprop
+    config.optim.momentum = 0.9  # momentum, nesterov, muon
+    config.optim.b1 = 0.9  # adam, adamw, lamb, lion, muon
+    config.optim.b2 = 0.999  # adam, adamw, lamb, lion, muon; rmsprop and adadelta: their decay
+    config.optim.eps = 1e-8  # keeps a division finite; not sgd, momentum, nesterov, lion
     config.optim.weight_decay = 0.0  # decoupled, times the learning rate per step; kernels only
     config.optim.l2 = 0.0  # coupled: added to the gradient; kernels only
     config.optim.l1 = 0.0  # subgradient of l1 * |w|; kernels only
     config.optim.clip_norm = 0.0  # global norm the gradient is clipped to; 0: not clipped
 
     config.schedule = ml_collections.ConfigDict()
-    config.schedule.name = "cosine"  # constant, step, cosine, one_cycle
-    config.schedule.warmup_epochs = 0.0  # linear; constant, step, cosine
-    config.schedule.step_epochs = 1.0  # step: epochs between two drops
-    config.schedule.decay = 0.7  # step: factor of a drop
-    config.schedule.final = 0.0  # cosine: last learning rate as a share of the highest
+    config.schedule.name = "cosine"  # constant, step, exponential, cosine, one_cycle, restarts
+    config.schedule.warmup_epochs = 0.0  # linear; all but one_cycle
+    config.schedule.step_epochs = 1.0  # step: between two drops; exponential: of one decay; restarts: of the first
+    config.schedule.decay = 0.7  # step, exponential: factor
+    config.schedule.final = 0.0  # cosine, restarts: last learning rate as a share of the highest
+    config.schedule.growth = 2.0  # restarts: length of a cosine over that of the one before
     config.schedule.rise = 0.3  # one_cycle: share of the run in which the learning rate rises
 
     config.average = ml_collections.ConfigDict()  # of the weights, evaluated in place of the last ones

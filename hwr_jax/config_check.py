@@ -8,7 +8,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from hwr_jax import averages, data, models, optim
+from hwr_jax import averages, data, models, optim, schedules
 from hwr_jax.config import flatten
 from hwr_jax.errors import ConfigError
 from hwr_jax.models import convolution, layers
@@ -24,7 +24,7 @@ CHOICES = {
     "model.initializer": layers.INITIALIZERS,
     "model.convolution": ("auto", *convolution.CONVOLUTIONS),
     "optim.name": optim.OPTIMIZERS,
-    "schedule.name": optim.SCHEDULES,
+    "schedule.name": schedules.SCHEDULES,
     "average.name": averages.AVERAGES,
     "eval.checkpoint": ("last", "best"),
 }
@@ -58,6 +58,7 @@ RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "schedule.step_epochs": _POSITIVE,
     "schedule.decay": (lambda v: 0 < v <= 1, "a number above 0, at most 1"),
     "schedule.final": _SHARE,
+    "schedule.growth": (lambda v: 1 <= v < math.inf, "a number >= 1"),
     "schedule.rise": (lambda v: 0 < v < 1, "a number between 0 and 1"),
     "average.decay": _RATE,
     "average.start": _RATE,

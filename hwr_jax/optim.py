@@ -1,6 +1,7 @@
-"""Optimisers and learning-rate schedules by name, from optax. Owns the order in which their parts are chained.
+"""Optimisers by name, from optax. Owns the order in which their parts are chained.
 
-    gradient -> clip -> + L1 and coupled L2 -> direction of the optimiser -> + decoupled weight decay -> times -rate
+    gradient -> clip -> + L1 and coupled L2 -> direction of the optimiser -> + decoupled weight decay
+        -> trust ratio of each layer (lamb) -> times -rate
 
 Penalties and decay act on kernels only (arrays of two or more axes): biases and normalisation are left alone.
 """
@@ -12,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from optax import contrib
 
 from hwr_jax.errors import ConfigError
 from hwr_jax.types import Tree
@@ -37,13 +39,52 @@ def _adam(config: Any) -> optax.GradientTransformation:
     return optax.scale_by_adam(b1=config.b1, b2=config.b2, eps=config.eps)
 
 
+def _adagrad(config: Any) -> optax.GradientTransformation:
+    return optax.scale_by_rss(initial_accumulator_value=0.0, eps=config.eps)
+
+
+def _adadelta(config: Any) -> optax.GradientTransformation:
+    return optax.scale_by_adadelta(rho=config.b2, eps=config.eps)
+
+
+def _lion(config: Any) -> optax.GradientTransformation:
+    return optax.scale_by_lion(b1=config.b1, b2=config.b2)
+
+
+def _muon(config: Any) -> optax.GradientTransformation:
+    """Muon for the kernels (all axes but the last are inputs), Adam with Nesterov's momentum for the rest. A kernel's
+    update has the size of Adam's (0.2 root mean square, Liu et al. 2025), so that one learning rate fits both."""
+
+    def axes(params):
+        return jax.tree.map(
+            lambda p: contrib.MuonDimensionNumbers(tuple(range(p.ndim - 1)), p.ndim - 1) if p.ndim >= 2 else None,
+            params,
+        )
+
+    whole = contrib.muon(
+        1.0,
+        beta=config.momentum,
+        eps=config.eps,
+        adam_b1=config.b1,
+        adam_b2=config.b2,
+        muon_weight_dimension_numbers=axes,
+        consistent_rms=0.2,
+    )
+    return optax.chain(whole, optax.scale(-1.0))  # it subtracts already; here the chain does, at its end
+
+
 OPTIMIZERS = {
     "sgd": _sgd,
-    "momentum": _momentum,
-    "nesterov": _nesterov,
-    "rmsprop": _rmsprop,
-    "adam": _adam,
-    "adamw": _adam,
+    "momentum": _momentum,  # Polyak 1964
+    "nesterov": _nesterov,  # Nesterov 1983, Sutskever et al. 2013
+    "rmsprop": _rmsprop,  # Tieleman & Hinton 2012
+    "adagrad": _adagrad,  # Duchi et al. 2011
+    "adadelta": _adadelta,  # Zeiler 2012
+    "adam": _adam,  # Kingma & Ba 2015
+    "adamw": _adam,  # Loshchilov & Hutter 2019
+    "lamb": _adam,  # You et al. 2020
+    "lion": _lion,  # Chen et al. 2023
+    "muon": _muon,  # Jordan et al. 2024
 }
 
 
@@ -83,42 +124,6 @@ def make_optimizer(config: Any, schedule: optax.Schedule) -> optax.GradientTrans
     parts.append(OPTIMIZERS[config.name](config))
     if config.weight_decay:
         parts.append(optax.add_decayed_weights(config.weight_decay, mask=kernels))
+    if config.name == "lamb":
+        parts.append(optax.scale_by_trust_ratio())
     return optax.chain(*parts, optax.scale_by_learning_rate(schedule))
-
-
-SCHEDULES = ("constant", "step", "cosine", "one_cycle")
-
-
-def make_schedule(config: Any, *, peak: float, epochs: int, steps_per_epoch: int) -> optax.Schedule:
-    """Makes the function step -> learning rate that `config.schedule` describes.
-
-    constant: peak. step: times `decay` every `step_epochs`. cosine: to `final` * peak at the end (Loshchilov & Hutter
-    2017). one_cycle: cosine from peak / 25 up to the peak at `rise` of the run, then down to peak / 250,000 (Smith &
-    Topin 2019; optax's constants). The first three begin with a linear warm-up of `warmup_epochs`, inside the run.
-
-    Args:
-      config: `config.schedule`, validated.
-      peak: the highest learning rate.
-      epochs, steps_per_epoch: the length of the run.
-
-    Raises:
-      ConfigError: the warm-up is as long as the run.
-    """
-    total = epochs * steps_per_epoch
-    if config.name == "one_cycle":
-        return optax.cosine_onecycle_schedule(total, peak, pct_start=config.rise)
-    warmup = round(config.warmup_epochs * steps_per_epoch)
-    if warmup >= total:
-        raise ConfigError(
-            f"config.schedule.warmup_epochs={config.warmup_epochs} must be less than config.epochs={epochs}"
-        )
-    if config.name == "constant":
-        main = optax.constant_schedule(peak)
-    elif config.name == "step":
-        every = max(1, round(config.step_epochs * steps_per_epoch))
-        main = optax.exponential_decay(peak, every, config.decay, staircase=True)
-    else:
-        main = optax.cosine_decay_schedule(peak, total - warmup, alpha=config.final)
-    if not warmup:
-        return main
-    return optax.join_schedules([optax.linear_schedule(0.0, peak, warmup), main], [warmup])

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import optax
 
-from hwr_jax import augment, averages, losses, models, optim
+from hwr_jax import augment, averages, losses, models, optim, schedules
 from hwr_jax.errors import ConfigError
 
 
@@ -46,7 +46,7 @@ def make_recipe(config: Any, *, examples: int, classes: int, mean: float, std: f
             f"config.batch_size={config.batch_size} is more than the {examples} training images: use at most that many"
         )
     steps_per_epoch = examples // config.batch_size
-    schedule = optim.make_schedule(
+    schedule = schedules.make_schedule(
         config.schedule, peak=config.optim.learning_rate, epochs=config.epochs, steps_per_epoch=steps_per_epoch
     )
     return Recipe(

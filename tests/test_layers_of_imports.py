@@ -14,8 +14,8 @@ LAYERS = [
     {"errors", "files", "rng", "stats", "types"},
     {
         "augment", "averages", "checkpoint", "config", "config_check", "console", "data", "ink", "logs", "losses",
-        "marks", "metrics", "models", "optim", "peers", "picture", "plots", "preprocess", "run_folder", "sharding",
-        "signals", "torch_speed",
+        "marks", "metrics", "models", "optim", "peers", "picture", "plots", "preprocess", "run_folder",
+        "schedules", "sharding", "signals", "torch_speed",
     },
     {"programs", "recipe", "steps"},
     {"benchmark_parts", "evaluation", "measure", "predictor", "run", "summary", "train"},
