@@ -52,6 +52,8 @@ def get_config() -> ml_collections.ConfigDict:
     config.optim.l1 = 0.0  # subgradient of l1 * |w|; kernels only
     config.optim.clip_norm = 0.0  # global norm the gradient is clipped to; 0: not clipped
 
+    config.optim.accumulate = 1  # parts that a batch is cut into, one after the other: less memory, the same gradient
+
     config.schedule = ml_collections.ConfigDict()
     config.schedule.name = "cosine"  # constant, step, exponential, cosine, one_cycle, restarts
     config.schedule.warmup_epochs = 0.0  # linear; all but one_cycle
@@ -74,6 +76,7 @@ def get_config() -> ml_collections.ConfigDict:
 
     config.eval = ml_collections.ConfigDict()
     config.eval.batch_size = 100  # images per evaluation batch; the last one is padded, padding never counts
+    config.eval.patience_epochs = 0  # a seed stops when validation has not improved for so long; 0: never
     config.eval.checkpoint = "last"  # last, best (on validation): the state that reads the test set
 
     config.checkpoint = ml_collections.ConfigDict()

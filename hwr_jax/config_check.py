@@ -54,6 +54,7 @@ RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "optim.l2": _NOT_NEGATIVE,
     "optim.l1": _NOT_NEGATIVE,
     "optim.clip_norm": _NOT_NEGATIVE,
+    "optim.accumulate": _COUNT,
     "schedule.warmup_epochs": _NOT_NEGATIVE,
     "schedule.step_epochs": _POSITIVE,
     "schedule.decay": (lambda v: 0 < v <= 1, "a number above 0, at most 1"),
@@ -67,6 +68,7 @@ RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "augment.scale": _RATE,
     "augment.shear_deg": (lambda v: 0 <= v <= 60, "a number from 0 to 60"),
     "eval.batch_size": _COUNT,
+    "eval.patience_epochs": (lambda v: v >= 0, "an integer >= 0"),
     "checkpoint.keep": _COUNT,
     "checkpoint.every_epochs": _COUNT,
 }

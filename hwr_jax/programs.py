@@ -77,7 +77,7 @@ def make_programs(recipe: Recipe, mesh: Mesh, *, how: str, examples: int, shape:
         return seeds(lambda s, o: steps.train_steps(recipe, s, arrays, o, count, place=place), state, order)
 
     def end_epoch(state, accuracy):
-        return seeds(steps.end_epoch, state, accuracy)
+        return seeds(lambda s, a: steps.end_epoch(recipe, s, a), state, accuracy)
 
     def predict(params, model_state, arrays):
         wanted = min(eval_batch, arrays.label.shape[0])  # a few images do not pay for a whole batch

@@ -27,6 +27,8 @@ class Recipe(NamedTuple):
     std: float
     batch_size: int
     steps_per_epoch: int
+    accumulate: int  # parts of a batch
+    patience_epochs: int  # 0: train to the end
 
 
 def make_recipe(config: Any, *, examples: int, classes: int, mean: float, std: float) -> Recipe:
@@ -45,6 +47,11 @@ def make_recipe(config: Any, *, examples: int, classes: int, mean: float, std: f
         raise ConfigError(
             f"config.batch_size={config.batch_size} is more than the {examples} training images: use at most that many"
         )
+    if config.batch_size % config.optim.accumulate:
+        raise ConfigError(
+            f"config.optim.accumulate={config.optim.accumulate} does not divide config.batch_size={config.batch_size}: "
+            "use a divisor of it"
+        )
     steps_per_epoch = examples // config.batch_size
     schedule = schedules.make_schedule(
         config.schedule, peak=config.optim.learning_rate, epochs=config.epochs, steps_per_epoch=steps_per_epoch
@@ -61,4 +68,6 @@ def make_recipe(config: Any, *, examples: int, classes: int, mean: float, std: f
         std=std,
         batch_size=config.batch_size,
         steps_per_epoch=steps_per_epoch,
+        accumulate=config.optim.accumulate,
+        patience_epochs=config.eval.patience_epochs,
     )

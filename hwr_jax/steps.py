@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
-from hwr_jax import losses, rng
+from hwr_jax import gradient, losses, rng
 from hwr_jax.models.layers import batch_position
 from hwr_jax.recipe import Recipe
 from hwr_jax.types import Arrays, Batch, Best, Outputs, Totals, TrainState, Tree
@@ -86,20 +86,11 @@ def standardise(recipe: Recipe, image: jax.Array) -> jax.Array:
 
 def update(recipe: Recipe, state: TrainState, batch: Batch, *, axis_name: str | None = None) -> TrainState:
     """Does one optimiser step on a prepared batch (see `train_step`)."""
-    rngs = {"dropout": rng.stream(state.key, "dropout", state.step)}
-
-    def loss_fn(params):
-        variables = {"params": params, **state.model_state}
-        logits, model_state = recipe.model.apply(variables, batch.image, train=True, rngs=rngs, axis_name=axis_name)
-        loss = recipe.loss(logits, batch.label)
-        return jnp.mean(loss), (loss, logits, model_state)
-
     # Cast to "varying", the gradient stays this device's own also where shard_map tracks what is replicated; there the
     # gradient of a replicated value would be summed already, and the mean below would change nothing.
-    params = state.params if axis_name is None else lax.pcast(state.params, axis_name, to="varying")
-    grads, (loss, logits, model_state) = jax.grad(loss_fn, has_aux=True)(params)
-    hits = jnp.sum(jnp.argmax(logits, -1).astype(jnp.int32) == batch.label, dtype=jnp.int32)
-    sums = Totals(jnp.sum(loss), hits, jnp.int32(loss.shape[0]))
+    own = state.params if axis_name is None else lax.pcast(state.params, axis_name, to="varying")
+    key = rng.stream(state.key, "dropout", state.step)
+    grads, sums, model_state = gradient.of_batch(recipe, own, state.model_state, batch, key, axis_name=axis_name)
     if axis_name is not None:
         grads = lax.pmean(grads, axis_name)
         sums = lax.psum(sums, axis_name)
@@ -153,7 +144,24 @@ def train_steps(
         return state, batch_of(state)
 
     empty = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(batch_of, state))
-    return lax.fori_loop(0, count + 1, body, (state, empty))[0]
+
+    def run(state):
+        return lax.fori_loop(0, count + 1, body, (state, empty))[0]
+
+    if not recipe.patience_epochs:
+        return run(state)
+    return lax.cond(stopped(recipe, state), lambda state: state._replace(step=state.step + count), run, state)
+
+
+def stopped(recipe: Recipe, state: TrainState) -> jax.Array:
+    """Returns bool [] (or [S]): has validation not improved for `recipe.patience_epochs`? Then it only counts steps.
+
+    It changes at the end of an epoch alone, and a seed stays stopped: what no longer changes is never better.
+    """
+    if not recipe.patience_epochs:
+        return jnp.zeros_like(state.step, bool)
+    epoch, best = (step // recipe.steps_per_epoch for step in (state.step, state.best.step))
+    return epoch - best >= recipe.patience_epochs
 
 
 def evaluated(state: TrainState) -> tuple[Tree, Tree]:
@@ -162,12 +170,15 @@ def evaluated(state: TrainState) -> tuple[Tree, Tree]:
     return (kept["params"], kept["model_state"]) if kept else (state.params, state.model_state)
 
 
-def end_epoch(state: TrainState, accuracy: jax.Array) -> TrainState:
-    """Clears the epoch's totals, and keeps the state as the best one if its validation accuracy [] is a new high."""
+def end_epoch(recipe: Recipe, state: TrainState, accuracy: jax.Array) -> TrainState:
+    """Keeps the state as the best one if its validation accuracy [] is a new high, and clears the epoch's totals (but
+    for those of a stopped seed, which stay those of its last epoch)."""
     now = Best(accuracy, state.step, *evaluated(state))
     better = accuracy > state.best.accuracy
     best = jax.tree.map(lambda new, old: jnp.where(better, new, old), now, state.best)
-    return state._replace(totals=no_totals(), best=best)
+    state = state._replace(best=best)
+    totals = jax.tree.map(lambda old, new: jnp.where(stopped(recipe, state), old, new), state.totals, no_totals())
+    return state._replace(totals=totals)
 
 
 def predict(

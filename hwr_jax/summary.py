@@ -31,7 +31,7 @@ def finish(
         both[split] = evaluation.scores(arrays, outputs) | {"ensemble": evaluation.ensemble(arrays, outputs)}
     evaluation.save_predictions(folder / "predictions.npz", run.dataset.test, outputs, run.seeds)
     values = {name: np.array(both["test"][name]["per_seed"]) for name in ("loss", "accuracy")}
-    line = logs.metrics_line(run.config.epochs, int(state.step[0]), "test", run.seeds, **values)
+    line = logs.metrics_line(_epochs(run, state), int(state.step[0]), "test", run.seeds, **values)
     files.append_json_line(folder / "metrics.jsonl", line)
     board.write(line)
     _draw(run, folder, outputs, jax.tree.map(lambda x: np.asarray(x[0]), params))
@@ -39,6 +39,11 @@ def finish(
     summary = _summary(run, state, both, folder)
     files.write_json(folder / "summary.json", summary)
     return summary
+
+
+def _epochs(run: Run, state: TrainState) -> int:
+    """Epochs that were trained: fewer than the config's where every seed stopped early."""
+    return int(state.step[0]) // run.recipe.steps_per_epoch
 
 
 def _draw(run: Run, folder: Path, outputs: list[Outputs], params: Tree) -> None:
@@ -68,7 +73,7 @@ def _summary(run: Run, state: TrainState, scores: dict[str, dict], folder: Path)
         "classes": list(run.dataset.classes),
         "seeds": run.seeds,
         "over_seeds": run.how,
-        "epochs": run.config.epochs,
+        "epochs": _epochs(run, state),
         "steps": int(state.step[0]),
         "parameters": sum(int(np.prod(p.shape[1:])) for p in jax.tree.leaves(state.params)),
         "flops_per_image": cost.flops_per_image,

@@ -17,7 +17,7 @@ from hwr_jax.errors import NotFiniteError
 from hwr_jax.programs import Programs
 from hwr_jax.run import Run, compile_training, on_device
 from hwr_jax.signals import Signals
-from hwr_jax.steps import evaluated
+from hwr_jax.steps import evaluated, stopped
 from hwr_jax.summary import finish
 from hwr_jax.types import Arrays, TrainState
 
@@ -108,6 +108,10 @@ def _epochs(run: Run, programs: Programs, state: TrainState, tools: Tools) -> Tr
     training, validation = (on_device(run, a) for a in (run.dataset.train, run.dataset.validation))
     tools.console.print(console.HEADER)
     for epoch in range(done // per_epoch, config.epochs):
+        active = int(np.sum(~np.asarray(stopped(run.recipe, state))))
+        if not active:
+            tools.console.print(f"stopped: no seed has improved on validation for {config.eval.patience_epochs} epochs")
+            break
         start = time.perf_counter()
         before = int(state.step[0])
         order = programs.order(run.seed_array(), jnp.int32(epoch))
@@ -116,10 +120,10 @@ def _epochs(run: Run, programs: Programs, state: TrainState, tools: Tools) -> Tr
         _check_finite(run, np.asarray(lines[1]["per_seed"]["loss"]), int(state.step[0]))
         step = int(state.step[0])
         _record(tools, lines)
-        last = epoch + 1 == config.epochs
+        last = epoch + 1 == config.epochs or bool(np.all(stopped(run.recipe, state)))
         if last or (epoch + 1) % config.checkpoint.every_epochs == 0 or tools.signals.pending:
             tools.checkpoints.save(step, state)
-        images = (step - before) * config.batch_size * len(run.seeds)
+        images = (step - before) * config.batch_size * active
         tools.timing.trained("epoch", epoch=epoch + 1, step=step, train_seconds=train_seconds, images=images)
         wall = time.perf_counter() - start
         tools.console.print(console.epoch_row(epoch + 1, config.epochs, *lines, images / train_seconds, wall))

@@ -74,7 +74,8 @@ def test_weights_and_batch_statistics_of_a_run_are_averaged_and_evaluated_and_th
     expected = jax.tree.map(lambda *x: np.mean(x, axis=0), *((s.params, s.model_state) for s in plain[1:]))
     for a, b in zip(jax.tree.leaves((params, model_state)), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
-    best = steps.end_epoch(averaged, jnp.float32(0.5)).best
+    recipe = make_recipe(smoke(), examples=64, classes=10, mean=0.13, std=0.31)
+    best = steps.end_epoch(recipe, averaged, jnp.float32(0.5)).best
     for a, b in zip(
         jax.tree.leaves((best.params, best.model_state)), jax.tree.leaves((params, model_state)), strict=True
     ):

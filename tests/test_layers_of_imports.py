@@ -17,7 +17,7 @@ LAYERS = [
         "marks", "metrics", "models", "optim", "peers", "picture", "plots", "preprocess", "run_folder",
         "schedules", "sharding", "signals", "torch_speed",
     },
-    {"programs", "recipe", "steps"},
+    {"gradient", "programs", "recipe", "steps"},
     {"benchmark_parts", "evaluation", "measure", "predictor", "run", "summary", "train"},
     {"benchmark", "command", "evaluate", "main", "predict"},
 ]  # fmt: skip

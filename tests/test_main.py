@@ -251,6 +251,19 @@ def test_a_loss_that_is_not_finite_stops_the_run(command, tmp_path):
     assert not list((tmp_path / "r" / "manifests").iterdir())
 
 
+def test_a_run_stops_early_and_its_summary_says_after_how_many_epochs(command, tmp_path):
+    arguments = [SMOKE, "--config.epochs=9", "--config.eval.patience_epochs=2", "--config.optim.learning_rate=1e-12"]
+    done = command("main", *arguments, "--config.seeds=2", f"--workdir={tmp_path / 'r'}")
+    assert done.returncode == 0, done.stderr
+    assert "stopped: no seed has improved on validation for 2 epochs" in done.stdout
+    summary = files.read_json(tmp_path / "r" / "summary.json")
+    assert summary["epochs"] == 3
+    assert summary["best_step"] == [34, 34]
+    lines = files.read_json_lines(tmp_path / "r" / "metrics.jsonl")
+    assert [line["epoch"] for line in lines] == [1, 1, 2, 2, 3, 3, 3]
+    assert "finished" in command("main", *arguments, "--config.seeds=2", f"--workdir={tmp_path / 'r'}").stdout
+
+
 def test_without_mnist_the_main_job_says_so_and_runs_on_digits(command, tmp_path, caches):
     unreachable = {
         "HTTPS_PROXY": "http://127.0.0.1:9",

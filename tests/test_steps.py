@@ -191,12 +191,56 @@ def test_the_best_state_is_kept(smoke, few):
     states = [steps.init_state(recipe, 0, (28, 28, 1))]
     step = jax.jit(functools.partial(steps.train_step, recipe))
     for accuracy in (0.5, 0.9, 0.7, 0.9):
-        states.append(steps.end_epoch(step(states[-1], few), jnp.float32(accuracy)))
+        states.append(steps.end_epoch(recipe, step(states[-1], few), jnp.float32(accuracy)))
     last = states[-1]
     assert float(last.best.accuracy) == np.float32(0.9)
     assert int(last.best.step) == 2
     assert_same(last.best.params, states[2].params)
     assert int(last.totals.examples) == 0
+
+
+@pytest.mark.parametrize("devices", [1, 4])
+def test_a_batch_in_parts_has_the_gradient_of_the_whole(smoke, few, devices):
+    states = [
+        trained(
+            recipe_of(smoke(batch_size=B, optim__accumulate=parts, model__dropout=0.0, **SGD)), few, devices=devices
+        )
+        for parts in (1, 4)
+    ]
+    assert 0 < distance(*(s.params for s in states)) < 1e-6
+    np.testing.assert_array_equal(*(s.totals.hits for s in states))
+    np.testing.assert_array_equal(*(s.totals.examples for s in states))
+
+
+def test_the_parts_of_a_batch_must_divide_it(smoke):
+    with pytest.raises(ConfigError, match="config.optim.accumulate=3 does not divide config.batch_size=32"):
+        recipe_of(smoke(batch_size=B, optim__accumulate=3))
+
+
+def test_a_seed_that_has_not_improved_for_so_long_stops_alone(smoke, few):
+    recipe = recipe_of(smoke(batch_size=B, eval__patience_epochs=2))
+    accuracies = np.array([[0.5, 0.5], [0.6, 0.5], [0.6, 0.4], [0.7, 0.4], [0.7, 0.4], [0.6, 0.4]], np.float32)
+
+    def run(columns):
+        programs, seeds = programs_of(recipe), jnp.asarray([3 + c for c in columns], jnp.int32)
+        states = [programs.init(seeds)]
+        for epoch, accuracy in enumerate(accuracies[:, columns]):
+            state = jax.tree.map(jnp.copy, states[-1])
+            state = programs.steps(state, few, programs.order(seeds, epoch), 2)
+            states.append(programs.end_epoch(state, jnp.asarray(accuracy)))
+        return states
+
+    both = run([0, 1])
+    assert [np.asarray(steps.stopped(recipe, s)).tolist() for s in both] == [
+        [False, False], [False, False], [False, False], [False, True], [False, True], [False, True], [True, True],
+    ]  # fmt: skip
+    seed = [jax.tree.map(lambda x: x[1:], s) for s in both]
+    assert_same((seed[3].params, seed[3].totals), (seed[6].params, seed[6].totals))
+    assert int(seed[6].step[0]) == 12
+    assert int(seed[6].totals.examples[0]) == N
+    assert int(seed[6].best.step[0]) == 2
+    assert distance(both[3].params, both[6].params) > 1e-4
+    assert_same(jax.tree.map(lambda x: x[:1], both[6]), run([0])[6])
 
 
 def test_totals_are_sums_over_the_epoch(smoke, few):

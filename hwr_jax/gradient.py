@@ -1,0 +1,55 @@
+"""The gradient of a batch, whole or in parts one after the other, and the sums that are reported of it."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from hwr_jax.recipe import Recipe
+from hwr_jax.types import Batch, Totals, Tree
+
+
+def of_batch(
+    recipe: Recipe, params: Tree, model_state: Tree, batch: Batch, key: jax.Array, *, axis_name: str | None = None
+) -> tuple[Tree, Totals, Tree]:
+    """Returns the gradient of the mean loss, the sums over the batch, and the model's new state.
+
+    In `recipe.accumulate` parts it needs the memory of one; the gradient is the same but for batch statistics, which
+    are then those of each part. A part is every so many-th example, so that devices that share the batch share it too.
+
+    Args:
+      recipe: the run's functions.
+      params, model_state: of one seed.
+      batch: image float32 [B, H, W, 1], label int32 [B].
+      key: of dropout, for this step.
+      axis_name: see `steps.train_step`.
+    """
+    parts = recipe.accumulate
+    if parts == 1:
+        return _of_part(recipe, params, model_state, batch, key, axis_name)
+    cut = jax.tree.map(lambda x: x.reshape(-1, parts, *x.shape[1:]).swapaxes(0, 1), batch)
+
+    def add(carry, part):
+        grads, sums, model_state = carry
+        of_part, more, model_state = _of_part(recipe, params, model_state, part[1], part[0], axis_name)
+        return (jax.tree.map(jnp.add, grads, of_part), jax.tree.map(jnp.add, sums, more), model_state), None
+
+    keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(parts))
+    zeros = jax.tree.map(jnp.zeros_like, params)
+    nothing = Totals(jnp.float32(0), jnp.int32(0), jnp.int32(0))
+    (grads, sums, model_state), _ = lax.scan(add, (zeros, nothing, model_state), (keys, cut))
+    return jax.tree.map(lambda g: g / parts, grads), sums, model_state
+
+
+def _of_part(recipe, params, model_state, batch, key, axis_name):
+    def loss_fn(params):
+        variables = {"params": params, **model_state}
+        rngs = {"dropout": key}
+        logits, updated = recipe.model.apply(variables, batch.image, train=True, rngs=rngs, axis_name=axis_name)
+        loss = recipe.loss(logits, batch.label)
+        return jnp.mean(loss), (loss, logits, updated)
+
+    grads, (loss, logits, updated) = jax.grad(loss_fn, has_aux=True)(params)
+    hits = jnp.sum(jnp.argmax(logits, -1).astype(jnp.int32) == batch.label, dtype=jnp.int32)
+    return grads, Totals(jnp.sum(loss), hits, jnp.int32(loss.shape[0])), updated
