@@ -11,12 +11,13 @@ from ml_collections import ConfigDict
 from hwr_jax import averages, data, models, optim, schedules
 from hwr_jax.config import flatten
 from hwr_jax.errors import ConfigError
-from hwr_jax.models import convolution, layers
+from hwr_jax.models import convolution, layers, rnn
 
 CHOICES = {
     "over_seeds": ("auto", "map", "vmap"),
     "data.name": data.DATASETS,
     "model.name": models.MODELS,
+    "model.cell": rnn.CELLS,
     "model.padding": ("valid", "same"),
     "model.norm": layers.NORMS,
     "model.activation": layers.ACTIVATIONS,
@@ -43,6 +44,12 @@ RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "steps_per_dispatch": _COUNT,
     "data.validation_examples": _COUNT,
     "model.dense": (lambda v: v >= 0, "an integer >= 0"),
+    "model.blocks": _COUNT,
+    "model.stride_px": _COUNT,
+    "model.width": _COUNT,
+    "model.layers": _COUNT,
+    "model.patch_px": _COUNT,
+    "model.heads": _COUNT,
     "model.dropout": _RATE,
     "loss.label_smoothing": _RATE,
     "optim.learning_rate": _POSITIVE,

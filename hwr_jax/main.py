@@ -36,6 +36,10 @@ _DEVICES = flags.DEFINE_integer(
     "devices", 0, "How many devices share a batch; 0: all.", lower_bound=0, flag_values=FLAGS
 )
 
+_SUMMARY = flags.DEFINE_bool(
+    "summary", False, "Print the network, layer by layer, with parameters and FLOPs, and stop.", flag_values=FLAGS
+)
+
 
 def main(argv: list[str]) -> int:
     """Runs the job; returns the exit code."""
@@ -47,6 +51,12 @@ def main(argv: list[str]) -> int:
     screen = console.make_console()
     with Signals() as signals:
         path, config, dataset = _config_and_data(screen.print)
+        if _SUMMARY.value:
+            from hwr_jax import models
+
+            shape = dataset.train.image.shape[1:]
+            screen.print(models.describe(config.model, classes=len(dataset.classes), shape=shape))
+            return errors.DONE
         folder = command.folder("workdir", _WORKDIR.value, f"runs/{command.run_name(path)}")
         summary = _train(config, dataset, folder, screen, signals)
     trained = console.trained_on(summary["dataset"])
@@ -67,10 +77,11 @@ def main(argv: list[str]) -> int:
 def _config_and_data(say):
     """Returns the config file, the checked config and the data: those of the fallback where the data is missing."""
     from hwr_jax import config as configs
-    from hwr_jax import config_check
+    from hwr_jax import config_check, recipe
 
     path, config = config_flags.get_config_filename(FLAGS["config"]), _CONFIG.value
     config_check.check(config)
+    recipe.check_overrides(config, config_flags.get_override_values(FLAGS["config"]))
     try:
         return path, config, command.load_data(config, _DATA_DIR.value, say)
     except errors.DataMissing as missing:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
 import optax
+from ml_collections import ConfigDict
 
 from hwr_jax import augment, averages, losses, models, optim, schedules
 from hwr_jax.errors import ConfigError
@@ -29,6 +30,37 @@ class Recipe(NamedTuple):
     steps_per_epoch: int
     accumulate: int  # parts of a batch
     patience_epochs: int  # 0: train to the end
+
+
+CHECKED = ("model", "optim", "schedule", "average")  # the sections of which a choice makes some keys idle
+
+
+def check_overrides(config: Any, given: Mapping[str, Any]) -> None:
+    """Raises ConfigError if a key of `given` (flat, from the command line) is one that nothing reads, such as the
+    momentum of Adam: a number that a user sets, and that changes nothing, is a mistake."""
+    seen: set[str] = set()
+    make_recipe(Seen(config, seen), examples=config.batch_size, classes=2, mean=0.0, std=1.0)
+    for key, value in given.items():
+        section = key.split(".")[0]
+        if section in CHECKED and key not in seen:
+            used = ", ".join(sorted(k for k in seen if k.startswith(f"{section}.")))
+            raise ConfigError(f"config.{key}={value} has no effect here: what is read is {used}")
+
+
+class Seen:
+    """A config that notes which of its keys are read, flat, in `seen`."""
+
+    def __init__(self, config: Any, seen: set[str], prefix: str = ""):
+        self._config, self._seen, self._prefix = config, seen, prefix
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._config, name)
+        if isinstance(value, ConfigDict):
+            return Seen(value, self._seen, f"{self._prefix}{name}.")
+        self._seen.add(f"{self._prefix}{name}")
+        return value
+
+    __getitem__ = __getattr__
 
 
 def make_recipe(config: Any, *, examples: int, classes: int, mean: float, std: float) -> Recipe:

@@ -216,6 +216,8 @@ def test_help_answers_within_three_seconds(command, verb):
         (["--config=configs/digits.py:tiny"], ["there is no variant 'tiny': use smoke"]),
         ([SMOKE, "nonsense"], ["'nonsense' is no flag"]),
         ([SMOKE, "--devices=99", "--workdir={tmp}"], ["--devices=99 is not possible"]),
+        ([SMOKE, "--config.optim.momentum=0.5"], ["config.optim.momentum=0.5 has no effect here: what is read is"]),
+        ([SMOKE, "--config.model.cell=gru"], ["config.model.cell=gru has no effect", "model.norm"]),
         ([SMOKE, "--config.batch_size=5000", "--workdir={tmp}"], ["config.batch_size=5000 is more than the 1097"]),
     ],
 )
@@ -249,6 +251,14 @@ def test_a_loss_that_is_not_finite_stops_the_run(command, tmp_path):
     )
     wrong(done, 65, "is not finite at step", "lower config.optim.learning_rate")
     assert not list((tmp_path / "r" / "manifests").iterdir())
+
+
+def test_the_summary_lists_the_layers_and_trains_nothing(command, tmp_path):
+    done = command("main", SMOKE, "--config.model.name=lenet", "--summary", f"--workdir={tmp_path / 'r'}")
+    assert done.returncode == 0, done.stderr
+    assert "61,706" in done.stdout
+    assert "flops" in done.stdout
+    assert not (tmp_path / "r").exists()
 
 
 def test_a_run_stops_early_and_its_summary_says_after_how_many_epochs(command, tmp_path):

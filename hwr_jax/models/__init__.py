@@ -10,7 +10,14 @@ import jax
 from hwr_jax.errors import ConfigError
 from hwr_jax.models import convolution, layers
 from hwr_jax.models.cnn import CNN
+from hwr_jax.models.lenet import LeNet
+from hwr_jax.models.mlp import MLP
+from hwr_jax.models.resnet import ResNet
+from hwr_jax.models.rnn import RNN
+from hwr_jax.models.vit import ViT
 from hwr_jax.types import Tree
+
+SIDE_PX = 28  # of the pictures that the networks are made for
 
 
 class Model(NamedTuple):
@@ -28,7 +35,6 @@ class Model(NamedTuple):
 def _cnn(config: Any, classes: int) -> Callable:
     _check_sizes(config)
     return lambda axis_name, train: CNN(
-        classes=classes,
         features=tuple(config.features),
         kernels_px=tuple(config.kernels_px),
         strides_px=tuple(config.strides_px),
@@ -38,10 +44,9 @@ def _cnn(config: Any, classes: int) -> Callable:
         dropout=config.dropout,
         norm=config.norm,
         activation=layers.ACTIVATIONS[config.activation],
-        kernel_init=layers.INITIALIZERS[config.initializer],
         convolution=convolution.by_name(config.convolution, train=train),
-        dtype=layers.PRECISIONS[config.precision],
         axis_name=axis_name,
+        **_shared(config, classes),
     )
 
 
@@ -62,7 +67,7 @@ def _check_sizes(config: Any) -> None:
         )
     if not all(isinstance(v, bool) for v in pools):
         raise ConfigError(f"config.model.pools={pools} is not possible: use True or False for each convolution")
-    side_px = 28
+    side_px = SIDE_PX
     for size, stride, pool in zip(kernels, strides, pools, strict=True):
         side_px = -(-side_px // stride) if config.padding == "same" else (side_px - size) // stride + 1
         side_px = side_px // 2 if pool else side_px
@@ -73,7 +78,95 @@ def _check_sizes(config: Any) -> None:
         )
 
 
-MODELS = {"cnn": _cnn}
+def _shared(config: Any, classes: int) -> dict[str, Any]:
+    """What every network takes."""
+    return {
+        "classes": classes,
+        "kernel_init": layers.INITIALIZERS[config.initializer],
+        "dtype": layers.PRECISIONS[config.precision],
+    }
+
+
+def _mlp(config: Any, classes: int) -> Callable:
+    _check_widths("hidden", config.hidden)
+    return lambda axis_name, train: MLP(
+        hidden=tuple(config.hidden),
+        dropout=config.dropout,
+        norm=config.norm,
+        activation=layers.ACTIVATIONS[config.activation],
+        axis_name=axis_name,
+        **_shared(config, classes),
+    )
+
+
+def _lenet(config: Any, classes: int) -> Callable:
+    return lambda axis_name, train: LeNet(
+        activation=layers.ACTIVATIONS[config.activation],
+        convolution=convolution.by_name(config.convolution, train=train),
+        **_shared(config, classes),
+    )
+
+
+def _resnet(config: Any, classes: int) -> Callable:
+    _check_widths("features", config.features)
+    return lambda axis_name, train: ResNet(
+        features=tuple(config.features),
+        blocks=config.blocks,
+        stride=config.stride_px,
+        dropout=config.dropout,
+        norm=config.norm,
+        activation=layers.ACTIVATIONS[config.activation],
+        convolution=convolution.by_name(config.convolution, train=train),
+        axis_name=axis_name,
+        **_shared(config, classes),
+    )
+
+
+def _rnn(config: Any, classes: int) -> Callable:
+    return lambda axis_name, train: RNN(
+        cell=config.cell,
+        width=config.width,
+        layers=config.layers,
+        bidirectional=config.bidirectional,
+        dropout=config.dropout,
+        axis_name=axis_name,
+        **_shared(config, classes),
+    )
+
+
+def _vit(config: Any, classes: int) -> Callable:
+    if SIDE_PX % config.patch_px:
+        raise ConfigError(f"config.model.patch_px={config.patch_px} is not possible: use a divisor of {SIDE_PX}")
+    if config.width % config.heads:
+        raise ConfigError(
+            f"config.model.heads={config.heads} does not divide config.model.width={config.width}: use a divisor of it"
+        )
+    return lambda axis_name, train: ViT(
+        patch_px=config.patch_px,
+        width=config.width,
+        layers=config.layers,
+        heads=config.heads,
+        dropout=config.dropout,
+        activation=layers.ACTIVATIONS[config.activation],
+        axis_name=axis_name,
+        **_shared(config, classes),
+    )
+
+
+def _check_widths(key: str, widths: Any) -> None:
+    if not all(isinstance(w, int) and w > 0 for w in widths):
+        raise ConfigError(f"config.model.{key}={tuple(widths)} is not possible: use positive integers")
+
+
+MODELS = {"mlp": _mlp, "cnn": _cnn, "lenet": _lenet, "resnet": _resnet, "rnn": _rnn, "vit": _vit}
+
+
+def describe(config: Any, *, classes: int, shape: tuple[int, ...]) -> str:
+    """Returns a table of the network's layers, with output shapes, parameters and FLOPs of one picture (by XLA)."""
+    module = MODELS[config.name](config, classes)(None, False)
+    image = jax.numpy.zeros((1, *shape), jax.numpy.float32)
+    options = {"width": 200, "force_terminal": False}
+    return module.tabulate(jax.random.key(0), image, compute_flops=True, console_kwargs=options)
 
 
 def make(config: Any, *, classes: int) -> Model:
@@ -83,9 +176,10 @@ def make(config: Any, *, classes: int) -> Model:
       ConfigError: sizes that do not fit each other or the image.
     """
     module = MODELS[config.name](config, classes)
+    evaluating = module(None, False)
 
     def init(key: jax.Array, shape: tuple[int, ...]) -> Tree:
-        return module(None, False).init(key, jax.numpy.zeros(shape, jax.numpy.float32), train=False)
+        return evaluating.init(key, jax.numpy.zeros(shape, jax.numpy.float32), train=False)
 
     def apply(variables, image, *, train=False, rngs=None, axis_name=None):
         kept = {k: v for k, v in variables.items() if k != "params"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -16,6 +18,10 @@ ACTIVATIONS = {
     "elu": nn.elu,
     "gelu": nn.gelu,
     "silu": nn.silu,
+    "mish": jax.nn.mish,
+    "selu": nn.selu,
+    "softplus": nn.softplus,
+    "identity": jax.nn.identity,
     "tanh": nn.tanh,
     "sigmoid": nn.sigmoid,
 }
@@ -54,6 +60,12 @@ def batch_position(size: int, axis_name: str | None) -> jax.Array:
     return first + jnp.arange(size, dtype=jnp.int32)
 
 
+def avg_pool_2x2(image: jax.Array) -> jax.Array:
+    """Mean of 2x2 windows: [B, H, W, C] -> [B, H // 2, W // 2, C]; an odd last row or column is left out."""
+    b, h, w, c = image.shape
+    return image[:, : h // 2 * 2, : w // 2 * 2].reshape(b, h // 2, 2, w // 2, 2, c).mean((2, 4))
+
+
 class Dropout(nn.Module):
     """Dropout (Srivastava et al. 2014) with one key per example, so that the mask depends on the example's position
     in the global batch and not on how many devices share the batch.
@@ -77,7 +89,9 @@ class Dropout(nn.Module):
 
 
 class Norm(nn.Module):
-    """The normalisation of one kind: 'none' or 'batch' (Ioffe & Szegedy 2015; statistics of the global batch)."""
+    """The normalisation of one kind: 'none', 'batch' (Ioffe & Szegedy 2015; statistics of the global batch), 'layer'
+    (Ba et al. 2016; over the channels) or 'group' (Wu & He 2018; over height, width and groups of 8 channels, or of the
+    largest number below that divides them)."""
 
     kind: str
     axis_name: str | None = None
@@ -87,8 +101,13 @@ class Norm(nn.Module):
         """Normalises x [B, ..., C] by the batch when `train`, else by the running statistics; computes in float32."""
         if self.kind == "none":
             return x
-        norm = nn.BatchNorm(use_running_average=not train, momentum=0.9, epsilon=1e-5, axis_name=self.axis_name)
+        if self.kind == "batch":
+            norm = nn.BatchNorm(use_running_average=not train, momentum=0.9, epsilon=1e-5, axis_name=self.axis_name)
+        elif self.kind == "layer":
+            norm = nn.LayerNorm(epsilon=1e-5)
+        else:
+            norm = nn.GroupNorm(num_groups=None, group_size=math.gcd(x.shape[-1], 8), epsilon=1e-5)
         return norm(x.astype(jnp.float32)).astype(x.dtype)
 
 
-NORMS = ("none", "batch")
+NORMS = ("none", "batch", "layer", "group")

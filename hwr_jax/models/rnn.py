@@ -1,0 +1,63 @@
+"""A recurrent network that reads a picture row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+
+from hwr_jax.models.layers import Dropout
+
+CELLS = {"lstm": nn.OptimizedLSTMCell, "gru": nn.GRUCell, "simple": nn.SimpleCell}
+
+
+class RNN(nn.Module):
+    """Rows as time: each of the H steps sees one row of W pixels; the last output of each direction is classified.
+
+    Attributes:
+      classes: K.
+      cell: 'lstm' (Hochreiter & Schmidhuber 1997), 'gru' (Cho et al. 2014) or 'simple' (Elman 1990).
+      width: of the state, each direction.
+      layers: recurrent layers, one on top of the other.
+      bidirectional: whether each layer also reads upwards (Schuster & Paliwal 1997).
+      dropout: rate of the outputs of each layer.
+      kernel_init: of the output layer (see `layers`).
+      dtype: of what the layers compute; the parameters and the logits are float32.
+      axis_name: the mapped axis over which the batch is split, if any.
+    """
+
+    classes: int
+    cell: str
+    width: int
+    layers: int
+    bidirectional: bool
+    dropout: float
+    kernel_init: Callable
+    dtype: DTypeLike = jnp.float32
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, image: jax.Array, train: bool = False) -> jax.Array:
+        """Maps images [B, H, W, 1] to logits [B, K]."""
+        x = image.reshape(*image.shape[:2], -1).astype(self.dtype)
+        for _ in range(self.layers):
+            x = recurrent(x, cell=self.cell, width=self.width, bidirectional=self.bidirectional, dtype=self.dtype)
+            x = Dropout(self.dropout, self.axis_name)(x, train)
+        last = x[:, -1]
+        if self.bidirectional:  # the upward reading ends at the first row
+            last = jnp.concatenate([x[:, -1, : self.width], x[:, 0, self.width :]], axis=-1)
+        return nn.Dense(self.classes, kernel_init=self.kernel_init, dtype=self.dtype)(last).astype(jnp.float32)
+
+
+def recurrent(x: jax.Array, *, cell: str, width: int, bidirectional: bool, dtype: DTypeLike) -> jax.Array:
+    """Reads x [B, T, C] step by step; returns [B, T, width], twice as wide with both directions. Inside a module."""
+
+    def read(*, reverse):
+        return nn.RNN(CELLS[cell](width, dtype=dtype), reverse=reverse, keep_order=True)(x)
+
+    if not bidirectional:
+        return read(reverse=False)
+    return jnp.concatenate([read(reverse=False), read(reverse=True)], axis=-1)
