@@ -158,6 +158,9 @@ def load_data(config, data_dir: str | None, say: Callable[[str], None]):
     return data.load(
         config.data.name,
         validation_examples=config.data.validation_examples,
+        train_examples=config.data.train_examples,
+        label_noise=config.data.label_noise,
+        subset_seed=config.data.subset_seed,
         data_dir=data_dir,
         manual_dir=config.data.manual_dir or None,
         say=say,

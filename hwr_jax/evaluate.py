@@ -76,6 +76,9 @@ def _load(config, facts: dict, say):
     dataset = data.load(
         name,
         validation_examples=config.data.validation_examples if own else None,
+        train_examples=config.data.train_examples if own else 0,
+        label_noise=config.data.label_noise if own else 0.0,
+        subset_seed=config.data.subset_seed,
         data_dir=_DATA_DIR.value,
         manual_dir=manual_dir if own and manual_dir and Path(manual_dir).is_dir() else None,
         say=say,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from hwr_jax.data import cache, content, find, splits
+from hwr_jax.data import cache, content, find, splits, subset
 from hwr_jax.data.sources import SOURCES, Source
 from hwr_jax.errors import ConfigError, DataError, DataMissing
 from hwr_jax.types import Dataset
@@ -23,6 +23,9 @@ def load(
     name: str,
     *,
     validation_examples: int | None = None,
+    train_examples: int = 0,
+    label_noise: float = 0.0,
+    subset_seed: int = 0,
     data_dir: str | Path | None = None,
     manual_dir: str | Path | None = None,
     cache_dir: str | Path | None = None,
@@ -38,6 +41,9 @@ def load(
         name: one of `DATASETS`.
         validation_examples: how many examples validation takes away from train (never from test); None is the data
             set's own number (5,000 of MNIST's 60,000).
+        train_examples: how many of the rest are kept, balanced (`subset.fewer`); 0: all.
+        label_noise: share of the training labels that are made wrong (`subset.with_wrong_labels`).
+        subset_seed: of both draws.
         data_dir: TFDS's folder; None is `TFDS_DATA_DIR`, else TFDS's default `~/tensorflow_datasets`.
         manual_dir: a folder with the original files; None is `HWR_MNIST_DIR` (in general `HWR_<NAME>_DIR`), if set.
         cache_dir: None is `cache.default_cache_dir()`.
@@ -48,7 +54,7 @@ def load(
         pixels on the scale 0..1. The arrays may be read-only and mapped from the cache.
 
     Raises:
-        ConfigError: `name` or `validation_examples` is outside the allowed set.
+        ConfigError: `name`, `validation_examples` or `train_examples` is outside the allowed set.
         DataMissing: the data is nowhere; `.tried` lists the places and the reasons.
         DataError: something is there, but damaged.
         OSError: the cache folder cannot be written.
@@ -66,6 +72,8 @@ def load(
         cached = cache.read(folder, source)
     data, sha256 = cached
     train, validation = splits.carve(data.train, asked, stratified=source.stratified)
+    train = subset.fewer(train, train_examples, seed=subset_seed)
+    train = subset.with_wrong_labels(train, label_noise, classes=len(source.classes), seed=subset_seed)
     mean, std = content.moments(train.image)
     return Dataset(source.name, source.version, sha256, train, validation, data.test, source.classes, mean, std)
 

@@ -1,0 +1,57 @@
+"""Fewer training examples, or wrong labels among them, for questions about data. Owns both draws; tests are untouched.
+
+Both depend on nothing but the data and the seed given: the same for every run seed, so that seeds compare.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwr_jax.errors import ConfigError
+from hwr_jax.types import Arrays
+
+
+def fewer(train: Arrays, examples: int, *, seed: int) -> Arrays:
+    """Keeps `examples` of the training set, as many of each class as there are; it holds every smaller subset.
+
+    Args:
+      train: [N] examples.
+      examples: 1 to N; 0: all, as they are.
+      seed: of the draw.
+
+    Raises:
+      ConfigError: more examples than there are.
+    """
+    if examples == 0:
+        return train
+    label = np.asarray(train.label)
+    if examples > len(label):
+        raise ConfigError(
+            f"config.data.train_examples={examples} is more than the {len(label)} training images: use at most that "
+            "many, or 0 for all"
+        )
+    order = np.random.Generator(np.random.PCG64(seed)).permutation(len(label))
+    turn = np.empty(len(label), np.int64)  # how many of its class come before it
+    for value in np.unique(label):
+        place = np.flatnonzero(label[order] == value)
+        turn[place] = np.arange(place.size)
+    chosen = np.sort(order[np.argsort(turn, kind="stable")[:examples]])
+    return Arrays(np.asarray(train.image)[chosen], label[chosen])
+
+
+def with_wrong_labels(train: Arrays, share: float, *, classes: int, seed: int) -> Arrays:
+    """Gives `share` of the examples (rounded) a label drawn evenly from the other classes (symmetric label noise).
+
+    Args:
+      train: [N] examples.
+      share: 0 to 1.
+      classes: K.
+      seed: of the draw.
+    """
+    if share == 0:
+        return train
+    generator = np.random.Generator(np.random.PCG64(seed))
+    label = np.array(train.label)
+    wrong = generator.permutation(len(label))[: round(share * len(label))]
+    label[wrong] = (label[wrong] + generator.integers(1, classes, wrong.size)) % classes
+    return Arrays(train.image, label)
