@@ -80,11 +80,32 @@ def get_config() -> ml_collections.ConfigDict:
     config.average.decay = 0.999  # ema: a step
     config.average.start = 0.0  # share of the run after which it begins
 
-    config.augment = ml_collections.ConfigDict()  # uniform in -x..x, each training image anew in each epoch
-    config.augment.shift_px = 0.0
+    config.frame = ml_collections.ConfigDict()  # of every image, in training and in prediction
+    config.frame.deskew = False  # shear the rows so that the ink leans neither way
+    config.frame.centre = False  # move the centre of mass to the middle
+    config.frame.crop_px = 0  # margin that is cut off each side
+    config.frame.side_px = 0  # side after resizing; 0: as it is
+
+    config.augment = ml_collections.ConfigDict()  # of each training image anew in each epoch; 0: not at all
+    config.augment.shift_px = 0.0  # in -x..x, as are the next four
     config.augment.rotate_deg = 0.0
     config.augment.scale = 0.0  # relative
     config.augment.shear_deg = 0.0
+    config.augment.perspective = 0.0  # relative depth of the edges
+    config.augment.elastic_px = 0.0  # root mean square of the displacements
+    config.augment.elastic_smooth_px = 4.0  # standard deviation of the Gaussian that smooths them
+    config.augment.thickness = 0.0  # share of a 3x3 dilation or erosion, in -x..x
+    config.augment.lines = 0  # at most so many straight lines
+    config.augment.background = 0.0  # grey of the paper, 0..x
+    config.augment.blur_px = 0.0  # standard deviation, 0..x
+    config.augment.brightness = 0.0  # in -x..x
+    config.augment.contrast = 0.0  # relative, in -x..x
+    config.augment.invert = 0.0  # probability
+    config.augment.noise = 0.0  # standard deviation
+    config.augment.salt_pepper = 0.0  # share of the pixels
+    config.augment.cutout_px = 0  # side of the square
+    config.augment.mixup = 0.0  # parameter of the Beta distribution
+    config.augment.cutmix = 0.0  # the same
 
     config.eval = ml_collections.ConfigDict()
     config.eval.batch_size = 100  # images per evaluation batch; the last one is padded, padding never counts

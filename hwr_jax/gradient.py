@@ -48,6 +48,8 @@ def _of_part(recipe, params, model_state, batch, key, axis_name):
         rngs = {"dropout": key}
         logits, updated = recipe.model.apply(variables, batch.image, train=True, rngs=rngs, axis_name=axis_name)
         loss = recipe.loss(logits, batch.label)
+        if batch.partner is not None:
+            loss = batch.share * loss + (1 - batch.share) * recipe.loss(logits, batch.partner)
         return jnp.mean(loss), (loss, logits, updated)
 
     grads, (loss, logits, updated) = jax.grad(loss_fn, has_aux=True)(params)

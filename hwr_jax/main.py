@@ -52,10 +52,10 @@ def main(argv: list[str]) -> int:
     with Signals() as signals:
         path, config, dataset = _config_and_data(screen.print)
         if _SUMMARY.value:
-            from hwr_jax import models
+            from hwr_jax import models, recipe
 
-            shape = dataset.train.image.shape[1:]
-            screen.print(models.describe(config.model, classes=len(dataset.classes), shape=shape))
+            side = recipe.side_px(config)
+            screen.print(models.describe(config.model, classes=len(dataset.classes), shape=(side, side, 1)))
             return errors.DONE
         folder = command.folder("workdir", _WORKDIR.value, f"runs/{command.run_name(path)}")
         summary = _train(config, dataset, folder, screen, signals)

@@ -10,7 +10,8 @@ import jax
 import optax
 from ml_collections import ConfigDict
 
-from hwr_jax import augment, averages, losses, models, optim, schedules
+from hwr_jax import augment, averages, framing, losses, models, optim, schedules
+from hwr_jax.augment import Mixed
 from hwr_jax.errors import ConfigError
 
 
@@ -21,8 +22,10 @@ class Recipe(NamedTuple):
     optimizer: optax.GradientTransformation
     schedule: optax.Schedule  # step -> learning rate
     average: averages.Average | None  # of the weights
+    frame: Callable[[jax.Array], jax.Array]  # image float32 [H, W, 1] in 0..1 -> [H', W', 1]; also in prediction
     augment: Callable[[jax.Array, jax.Array], jax.Array]  # (key [], image float32 [H, W, 1] in 0..1) -> the same
     augmented: bool  # False: `augment` is the identity, and is left out
+    mix: Callable[..., Mixed] | None  # see `augment.mix`
     loss: Callable[[jax.Array, jax.Array], jax.Array]  # (logits [B, K], label [B]) -> nats [B], for training
     mean: float  # of the training pixels, on the scale 0..1
     std: float
@@ -32,6 +35,7 @@ class Recipe(NamedTuple):
     patience_epochs: int  # 0: train to the end
 
 
+IMAGE_SIDE_PX = 28  # of every data set here
 CHECKED = ("model", "optim", "schedule", "average")  # the sections of which a choice makes some keys idle
 
 
@@ -63,6 +67,14 @@ class Seen:
     __getitem__ = __getattr__
 
 
+def side_px(config: Any) -> int:
+    """Returns the side of the pictures that the network sees. Raises ConfigError where nothing is left of them."""
+    side = framing.framed_side_px(IMAGE_SIDE_PX, crop_px=config.frame.crop_px, to_px=config.frame.side_px)
+    if side < 1:
+        raise ConfigError(f"config.frame.crop_px={config.frame.crop_px} leaves nothing of {IMAGE_SIDE_PX} pixels")
+    return side
+
+
 def make_recipe(config: Any, *, examples: int, classes: int, mean: float, std: float) -> Recipe:
     """Makes the recipe of a (checked) config.
 
@@ -88,13 +100,17 @@ def make_recipe(config: Any, *, examples: int, classes: int, mean: float, std: f
     schedule = schedules.make_schedule(
         config.schedule, peak=config.optim.learning_rate, epochs=config.epochs, steps_per_epoch=steps_per_epoch
     )
+    strength = config.augment.to_dict()
+    mixed = {name: strength.pop(name) for name in augment.MIX}
     return Recipe(
-        model=models.make(config.model, classes=classes),
+        model=models.make(config.model, classes=classes, side_px=side_px(config)),
         optimizer=optim.make_optimizer(config.optim, schedule),
         schedule=schedule,
         average=averages.make_average(config.average, total_steps=config.epochs * steps_per_epoch),
-        augment=functools.partial(augment.affine, **config.augment.to_dict()),
-        augmented=any(config.augment.values()),
+        frame=functools.partial(framing.frame, **config.frame.to_dict()),
+        augment=functools.partial(augment.augment, **strength),
+        augmented=any(value for name, value in strength.items() if name != "elastic_smooth_px"),
+        mix=functools.partial(augment.mix, **mixed) if any(mixed.values()) else None,
         loss=functools.partial(losses.cross_entropy, smoothing=config.loss.label_smoothing),
         mean=mean,
         std=std,

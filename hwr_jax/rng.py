@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import jax
 
-STREAMS = {"init": 0, "order": 1, "augment": 2, "dropout": 3, "figures": 4}
+STREAMS = {"init": 0, "order": 1, "augment": 2, "dropout": 3, "figures": 4, "mix": 5}
 
 
 def root(seed: int | jax.Array) -> jax.Array:

@@ -27,7 +27,8 @@ def init_state(recipe: Recipe, seed: jax.Array, shape: tuple[int, int, int]) -> 
       shape: H, W, C of an image.
     """
     key = rng.root(seed)
-    variables = dict(recipe.model.init(rng.stream(key, "init"), (1, *shape)))
+    seen = jax.eval_shape(recipe.frame, jax.ShapeDtypeStruct(shape, jnp.float32)).shape
+    variables = dict(recipe.model.init(rng.stream(key, "init"), (1, *seen)))
     params = variables.pop("params")
     return TrainState(
         step=jnp.int32(0),
@@ -67,16 +68,25 @@ def train_step(recipe: Recipe, state: TrainState, rows: Arrays, *, axis_name: st
 
 
 def prepare(recipe: Recipe, state: TrainState, rows: Arrays, *, axis_name: str | None = None) -> Batch:
-    """Makes uint8 rows [B, H, W, 1] what the model sees in training: 0..1, augmented, standardised.
+    """Makes uint8 rows [B, H, W, 1] what the model sees in training: 0..1, framed, augmented, mixed, standardised.
 
     The augmentation's keys depend on the state's step and on each example's position in the global batch.
     """
-    image = rows.image.astype(jnp.float32) / 255
+    image = framed(recipe, rows.image)
+    position = batch_position(image.shape[0], axis_name)
     if recipe.augmented:
-        key = rng.stream(state.key, "augment", state.step)
-        keys = rng.per_example(key, batch_position(image.shape[0], axis_name))
+        keys = rng.per_example(rng.stream(state.key, "augment", state.step), position)
         image = jax.vmap(recipe.augment)(keys, image)
-    return Batch(standardise(recipe, image), rows.label)
+    if recipe.mix is None:
+        return Batch(standardise(recipe, image), rows.label)
+    keys = rng.per_example(rng.stream(state.key, "mix", state.step), position)
+    mixed = recipe.mix(keys, image, rows.label)
+    return Batch(standardise(recipe, mixed.image), rows.label, mixed.partner, mixed.share)
+
+
+def framed(recipe: Recipe, image: jax.Array) -> jax.Array:
+    """Makes uint8 images [B, H, W, 1] float32 [B, H', W', 1] in 0..1, deskewed, centred and so on."""
+    return jax.vmap(recipe.frame)(image.astype(jnp.float32) / 255)
 
 
 def standardise(recipe: Recipe, image: jax.Array) -> jax.Array:
@@ -209,7 +219,7 @@ def predict(
 
     def one_batch(rows):
         picked = place(Arrays(arrays.image[rows], arrays.label[rows]))
-        image = standardise(recipe, picked.image.astype(jnp.float32) / 255)
+        image = standardise(recipe, framed(recipe, picked.image))
         logits, _ = recipe.model.apply(variables, image, train=False)
         loss = losses.cross_entropy(logits, picked.label)
         return Outputs(loss, jnp.argmax(logits, -1).astype(jnp.int32), jax.nn.softmax(logits))

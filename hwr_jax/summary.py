@@ -51,7 +51,8 @@ def _draw(run: Run, folder: Path, outputs: list[Outputs], params: Tree) -> None:
 
     def augment(image):
         key = rng.stream(rng.root(run.seeds[0]), "figures")
-        return np.asarray(jax.jit(jax.vmap(run.recipe.augment))(rng.per_example(key, jnp.arange(len(image))), image))
+        keys = rng.per_example(key, jnp.arange(len(image)))
+        return np.asarray(jax.jit(jax.vmap(lambda k, i: run.recipe.augment(k, run.recipe.frame(i))))(keys, image))
 
     title = f"{run.config.model.name} trained on {run.dataset.name}, seed {run.seeds[0]}"
     if len(run.seeds) > 1:

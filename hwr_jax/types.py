@@ -40,6 +40,8 @@ class Batch(NamedTuple):
 
     image: jax.Array  # float32 [B, H, W, 1], standardised
     label: jax.Array  # int32 [B]
+    partner: jax.Array | None = None  # int32 [B], the label of what was mixed in (mixup, cutmix)
+    share: jax.Array | None = None  # float32 [B], of `label`; the partner's is 1 - share
 
 
 class Totals(NamedTuple):

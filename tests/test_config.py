@@ -33,6 +33,8 @@ def test_every_key_of_the_base_is_checked_or_free(smoke):
     free = {
         "data.manual_dir",
         "data.fallback",
+        "frame.deskew",
+        "frame.centre",
         *(f"model.{key}" for key in ("features", "kernels_px", "strides_px", "pools", "hidden", "bidirectional")),
     }
     assert set(config.flatten(smoke())) == {*config_check.CHOICES, *config_check.RANGES, *free}

@@ -13,8 +13,8 @@ PACKAGE = Path(hwr_jax.__file__).parent
 LAYERS = [
     {"errors", "files", "rng", "stats", "types"},
     {
-        "augment", "averages", "checkpoint", "config", "config_check", "console", "data", "ink", "logs", "losses",
-        "marks", "metrics", "models", "optim", "peers", "picture", "plots", "preprocess", "run_folder",
+        "augment", "averages", "checkpoint", "config", "config_check", "console", "data", "framing", "ink", "logs",
+        "losses", "marks", "metrics", "models", "optim", "peers", "picture", "plots", "preprocess", "run_folder",
         "schedules", "sharding", "signals", "torch_speed",
     },
     {"gradient", "programs", "recipe", "steps"},

@@ -17,8 +17,6 @@ from hwr_jax.models.rnn import RNN
 from hwr_jax.models.vit import ViT
 from hwr_jax.types import Tree
 
-SIDE_PX = 28  # of the pictures that the networks are made for
-
 
 class Model(NamedTuple):
     """A network as two pure functions.
@@ -32,8 +30,8 @@ class Model(NamedTuple):
     apply: Callable[..., tuple[jax.Array, Tree]]
 
 
-def _cnn(config: Any, classes: int) -> Callable:
-    _check_sizes(config)
+def _cnn(config: Any, classes: int, side_px: int) -> Callable:
+    _check_sizes(config, side_px)
     return lambda axis_name, train: CNN(
         features=tuple(config.features),
         kernels_px=tuple(config.kernels_px),
@@ -50,7 +48,7 @@ def _cnn(config: Any, classes: int) -> Callable:
     )
 
 
-def _check_sizes(config: Any) -> None:
+def _check_sizes(config: Any, side_px: int) -> None:
     features = tuple(config.features)
     per_layer = {key: tuple(config[key]) for key in ("kernels_px", "strides_px", "pools")}
     for key, values in per_layer.items():
@@ -67,14 +65,14 @@ def _check_sizes(config: Any) -> None:
         )
     if not all(isinstance(v, bool) for v in pools):
         raise ConfigError(f"config.model.pools={pools} is not possible: use True or False for each convolution")
-    side_px = SIDE_PX
+    whole_px = side_px
     for size, stride, pool in zip(kernels, strides, pools, strict=True):
         side_px = -(-side_px // stride) if config.padding == "same" else (side_px - size) // stride + 1
         side_px = side_px // 2 if pool else side_px
     if side_px < 1:
         raise ConfigError(
-            f"config.model.kernels_px={kernels} leaves nothing of a 28x28 image: use fewer or smaller ones, "
-            "or less pooling"
+            f"config.model.kernels_px={kernels} leaves nothing of a {whole_px}x{whole_px} image: use fewer or smaller "
+            "ones, or less pooling"
         )
 
 
@@ -87,7 +85,7 @@ def _shared(config: Any, classes: int) -> dict[str, Any]:
     }
 
 
-def _mlp(config: Any, classes: int) -> Callable:
+def _mlp(config: Any, classes: int, side_px: int) -> Callable:
     _check_widths("hidden", config.hidden)
     return lambda axis_name, train: MLP(
         hidden=tuple(config.hidden),
@@ -99,7 +97,9 @@ def _mlp(config: Any, classes: int) -> Callable:
     )
 
 
-def _lenet(config: Any, classes: int) -> Callable:
+def _lenet(config: Any, classes: int, side_px: int) -> Callable:
+    if side_px < 12:
+        raise ConfigError(f"config.frame leaves {side_px}x{side_px} pixels, and lenet needs 12x12 or more")
     return lambda axis_name, train: LeNet(
         activation=layers.ACTIVATIONS[config.activation],
         convolution=convolution.by_name(config.convolution, train=train),
@@ -107,7 +107,7 @@ def _lenet(config: Any, classes: int) -> Callable:
     )
 
 
-def _resnet(config: Any, classes: int) -> Callable:
+def _resnet(config: Any, classes: int, side_px: int) -> Callable:
     _check_widths("features", config.features)
     return lambda axis_name, train: ResNet(
         features=tuple(config.features),
@@ -122,7 +122,7 @@ def _resnet(config: Any, classes: int) -> Callable:
     )
 
 
-def _rnn(config: Any, classes: int) -> Callable:
+def _rnn(config: Any, classes: int, side_px: int) -> Callable:
     return lambda axis_name, train: RNN(
         cell=config.cell,
         width=config.width,
@@ -134,9 +134,9 @@ def _rnn(config: Any, classes: int) -> Callable:
     )
 
 
-def _vit(config: Any, classes: int) -> Callable:
-    if SIDE_PX % config.patch_px:
-        raise ConfigError(f"config.model.patch_px={config.patch_px} is not possible: use a divisor of {SIDE_PX}")
+def _vit(config: Any, classes: int, side_px: int) -> Callable:
+    if side_px % config.patch_px:
+        raise ConfigError(f"config.model.patch_px={config.patch_px} is not possible: use a divisor of {side_px}")
     if config.width % config.heads:
         raise ConfigError(
             f"config.model.heads={config.heads} does not divide config.model.width={config.width}: use a divisor of it"
@@ -163,19 +163,19 @@ MODELS = {"mlp": _mlp, "cnn": _cnn, "lenet": _lenet, "resnet": _resnet, "rnn": _
 
 def describe(config: Any, *, classes: int, shape: tuple[int, ...]) -> str:
     """Returns a table of the network's layers, with output shapes, parameters and FLOPs of one picture (by XLA)."""
-    module = MODELS[config.name](config, classes)(None, False)
+    module = MODELS[config.name](config, classes, shape[0])(None, False)
     image = jax.numpy.zeros((1, *shape), jax.numpy.float32)
     options = {"width": 200, "force_terminal": False}
     return module.tabulate(jax.random.key(0), image, compute_flops=True, console_kwargs=options)
 
 
-def make(config: Any, *, classes: int) -> Model:
-    """Makes the network that `config.model` describes, for K = `classes`.
+def make(config: Any, *, classes: int, side_px: int = 28) -> Model:
+    """Makes the network that `config.model` describes, for K = `classes` and square images of `side_px`.
 
     Raises:
       ConfigError: sizes that do not fit each other or the image.
     """
-    module = MODELS[config.name](config, classes)
+    module = MODELS[config.name](config, classes, side_px)
     evaluating = module(None, False)
 
     def init(key: jax.Array, shape: tuple[int, ...]) -> Tree:
