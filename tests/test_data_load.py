@@ -116,7 +116,7 @@ def test_the_manual_variable_is_followed(home, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "variable"), [("mnist", "HWR_MNIST_DIR"), ("emnist/letters", "HWR_EMNIST_LETTERS_DIR")]
+    ("name", "variable"), [("mnist", "HWR_MNIST_DIR"), ("emnist/letters", "HWR_EMNIST_DIR")]
 )
 def test_each_data_set_has_its_variable(name, variable):
     assert find.variable(SMALL._replace(name=name)) == variable

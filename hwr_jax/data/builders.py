@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hwr_jax.data import png
-from hwr_jax.data.content import Content
+from hwr_jax.data.content import Content, original
 from hwr_jax.data.progress import track
 from hwr_jax.data.sources import Source
 from hwr_jax.types import Arrays
@@ -46,13 +46,15 @@ def prepare(source: Source, content: Content, data_dir: Path, *, say: Callable[[
     """
     import tensorflow_datasets as tfds
 
-    stock = tfds.builder_cls(source.name)
+    stock = tfds.builder_cls(source.family)
+    part = source.name.partition("/")[2] or None
 
     class Prepared(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         """The data set `source`, from arrays. Not registered: its name belongs to the stock builder."""
 
-        name = source.name
+        name = source.family
         VERSION = tfds.core.Version(source.version)
+        BUILDER_CONFIGS = stock.BUILDER_CONFIGS
 
         def _info(self) -> tfds.core.DatasetInfo:
             return stock._info(self)
@@ -62,7 +64,8 @@ def prepare(source: Source, content: Content, data_dir: Path, *, say: Callable[[
             return {split: self._generate_examples(split, arrays) for split, arrays in content._asdict().items()}
 
         def _generate_examples(self, split: str, arrays: Arrays) -> Iterator[tuple[int, dict[str, Any]]]:
-            pairs = zip(arrays.image, arrays.label, strict=True)
+            stored = original(source, arrays)
+            pairs = zip(stored.image, stored.label, strict=True)
             bar = track(pairs, text=f"{source.name} {split}", total=len(arrays.label), say=lambda line: None)
             for index, (image, label) in enumerate(bar):
                 yield index, {"image": png.encode(image), "label": int(label)}
@@ -71,6 +74,6 @@ def prepare(source: Source, content: Content, data_dir: Path, *, say: Callable[[
     tfds.disable_progress_bar()  # TFDS's own bars and lines give way to ours
     try:
         with contextlib.redirect_stdout(io.StringIO()):
-            Prepared(data_dir=str(data_dir), file_format=FILE_FORMAT).download_and_prepare()
+            Prepared(data_dir=str(data_dir), config=part, file_format=FILE_FORMAT).download_and_prepare()
     finally:
         tfds.enable_progress_bar()

@@ -23,7 +23,7 @@ def registered(name: str) -> dict[str, Registered]:
     spec = importlib.util.find_spec("tensorflow_datasets")
     if spec is None or not spec.submodule_search_locations:
         return {}
-    path = Path(spec.submodule_search_locations[0]) / "url_checksums" / f"{name}.txt"
+    path = Path(spec.submodule_search_locations[0]) / "url_checksums" / f"{name.partition('/')[0]}.txt"
     if not path.exists():
         return {}
     rows = (line.split("\t") for line in path.read_text().splitlines() if line.strip())

@@ -70,11 +70,29 @@ def verify(source: Source, content: Content, *, where: str) -> str:
     return sha256
 
 
-def check_labels(label: np.ndarray, classes: int, *, where: str) -> None:
-    """Raises DataError unless 0 <= label < classes."""
-    wrong = np.flatnonzero((label < 0) | (label >= classes))
+def upright(source: Source, image: np.ndarray, label: np.ndarray, *, where: str) -> Arrays:
+    """Makes examples of what the original files hold, image uint8 [N, 28, 28] and label [N].
+
+    Raises:
+        DataError: a label out of range; the sentence begins with `where`.
+    """
+    check_labels(label, len(source.classes), where=where, first=source.first_label)
+    if source.transposed:
+        image = image.swapaxes(1, 2)
+    return Arrays(np.ascontiguousarray(image)[..., None], label.astype(np.int32) - source.first_label)
+
+
+def original(source: Source, arrays: Arrays) -> Arrays:
+    """Undoes `upright`, but for the last axis: for folders that other programs read."""
+    image = arrays.image.swapaxes(1, 2) if source.transposed else arrays.image
+    return Arrays(image, arrays.label + source.first_label)
+
+
+def check_labels(label: np.ndarray, classes: int, *, where: str, first: int = 0) -> None:
+    """Raises DataError unless first <= label < first + classes."""
+    wrong = np.flatnonzero((label < first) | (label >= first + classes))
     if wrong.size:
-        raise DataError(f"{where}: label {wrong[0]} is {label[wrong[0]]}, expected 0 to {classes - 1}")
+        raise DataError(f"{where}: label {wrong[0]} is {label[wrong[0]]}, expected {first} to {first + classes - 1}")
 
 
 def moments(image: np.ndarray) -> tuple[float, float]:

@@ -37,10 +37,11 @@ def fetch(
     *,
     say: Say,
     base_url: str | None = None,
+    wanted: Mapping[str, str] = IDX_FILES,
     answer_s: float = ANSWER_S,
     stall_s: float = STALL_S,
 ) -> dict[str, Path]:
-    """Have the four IDX files of a data set in `folder`; those that are there and right are not downloaded again.
+    """Have the original files of a data set in `folder`; those that are there and right are not downloaded again.
 
     Args:
         name: of the data set.
@@ -48,11 +49,12 @@ def fetch(
         folder: where to put them.
         say: takes one line.
         base_url: replaces everything of the registered addresses up to the file name.
+        wanted: names of registered files, by key.
         answer_s: seconds until the host must have answered.
         stall_s: seconds without a byte after which a download is given up.
 
     Returns:
-        The path for each key of `IDX_FILES`.
+        The path for each key of `wanted`.
 
     Raises:
         DataMissing: a file cannot be had; the first failure ends the attempt, for the host is the same.
@@ -60,7 +62,7 @@ def fetch(
         OSError: `folder` cannot be written.
     """
     paths = {}
-    for key, filename in IDX_FILES.items():
+    for key, filename in wanted.items():
         expected = files[filename]
         paths[key] = folder / filename
         if _is_whole(paths[key], expected):
@@ -159,4 +161,10 @@ def _is_whole(path: Path, expected: Registered) -> bool:
     """Is the file there already, to the last bit?"""
     if not path.is_file() or path.stat().st_size != expected.size:
         return False
-    return hashlib.sha256(path.read_bytes()).hexdigest() == expected.sha256
+    return sha256_of(path) == expected.sha256
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, hexadecimal, without holding it in memory."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

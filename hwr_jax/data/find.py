@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from hwr_jax.data import builders, cache, digits, download, idx, prepared
 from hwr_jax.data.checksums import registered
 from hwr_jax.data.content import Content, verify
-from hwr_jax.data.sources import IDX_FILES, Source
+from hwr_jax.data.sources import Source
 from hwr_jax.errors import DataError, DataMissing
 
 Say = Callable[[str], object]
@@ -56,8 +57,8 @@ def find(
 
 
 def variable(source: Source) -> str:
-    """The environment variable that names the manual folder of a data set: HWR_MNIST_DIR."""
-    return f"HWR_{re.sub('[^A-Z0-9]', '_', source.name.upper())}_DIR"
+    """The environment variable that names the manual folder of a data set: HWR_MNIST_DIR, or HWR_EMNIST_DIR."""
+    return f"HWR_{re.sub('[^A-Z0-9]', '_', source.family.upper())}_DIR"
 
 
 def _manual(source: Source, manual_dir: str | Path | None) -> Content:
@@ -66,13 +67,17 @@ def _manual(source: Source, manual_dir: str | Path | None) -> Content:
     if not named:
         raise DataMissing(source.name, [f"manual folder {variable(source)}: not set"])
     folder = Path(named).expanduser()
-    paths: dict[str, Path] = {}
-    for key, name in IDX_FILES.items():
+    if source.archive and (folder / source.archive).is_file():
+        return _read(_in_archive(folder / source.archive, source), source)
+    paths: dict[str, idx.File] = {}
+    for key, name in source.file_names().items():
         path = next((folder / each for each in (name, name.removesuffix(".gz")) if (folder / each).is_file()), None)
         if path is None and manual_dir:
-            raise DataError(f"the manual folder {folder} has no {name}")
+            raise DataError(f"the manual folder {folder} has no {source.archive or name}")
         if path is None:
-            raise DataMissing(source.name, [f"manual folder {folder} ({variable(source)}): no {name}"])
+            raise DataMissing(
+                source.name, [f"manual folder {folder} ({variable(source)}): no {source.archive or name}"]
+            )
         paths[key] = path
     return _read(paths, source)
 
@@ -82,10 +87,30 @@ def _downloaded(source: Source, folder: Path, say: Say) -> Content:
     files = registered(source.name)
     if not files:
         raise DataMissing(source.name, ["download: tensorflow-datasets, which registers the address, is not installed"])
-    return _read(download.fetch(source.name, files, folder / source.name, say=say), source)
+    own = folder / source.family
+    if not source.archive:
+        return _read(download.fetch(source.name, files, own, say=say), source)
+    paths = download.fetch(source.name, files, own, say=say, wanted={"archive": source.archive})
+    return _read(_in_archive(paths["archive"], source), source)
 
 
-def _read(paths: Mapping[str, Path], source: Source) -> Content:
+def _in_archive(path: Path, source: Source) -> dict[str, idx.File]:
+    """The original files within a zip archive that has the registered checksum."""
+    expected = registered(source.name).get(source.archive)
+    if expected is not None and (found := download.sha256_of(path)) != expected.sha256:
+        raise DataError(f"{path} has SHA-256 {found}, expected {expected.sha256}")
+    try:
+        inside = zipfile.Path(path)
+    except zipfile.BadZipFile as error:
+        raise DataError(f"{path} is not a whole zip archive: {error}") from error
+    paths: dict[str, idx.File] = {key: inside / "gzip" / name for key, name in source.file_names().items()}
+    for file in paths.values():
+        if not file.is_file():
+            raise DataError(f"{path} does not hold gzip/{file.name}")
+    return paths
+
+
+def _read(paths: Mapping[str, idx.File], source: Source) -> Content:
     content = idx.read(paths, source, registered(source.name))
     if source.sha256 is None and any(path.suffix != ".gz" for path in paths.values()):
         raise DataError(f"{paths['train_image'].parent}: files of {source.name} can be verified only as .gz")

@@ -10,6 +10,7 @@ import gzip
 import hashlib
 import math
 import struct
+import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,20 +18,21 @@ from pathlib import Path
 import numpy as np
 
 from hwr_jax.data.checksums import Registered
-from hwr_jax.data.content import Content, check_labels
-from hwr_jax.data.sources import IDX_FILES, IMAGE_SHAPE, Source
+from hwr_jax.data.content import Content, upright
+from hwr_jax.data.sources import IMAGE_SHAPE, Source
 from hwr_jax.errors import DataError
 from hwr_jax.types import Arrays
 
+File = Path | zipfile.Path
 UINT8 = 8
 GZIP = b"\x1f\x8b"
 
 
-def read(paths: Mapping[str, Path], source: Source, registered: Mapping[str, Registered]) -> Content:
+def read(paths: Mapping[str, File], source: Source, registered: Mapping[str, Registered]) -> Content:
     """Read and check the four files.
 
     Args:
-        paths: a file, gzipped or not, for each key of `IDX_FILES`.
+        paths: a file, gzipped or not, for each key of `IDX_FILES`; also one within an archive.
         source: what is expected.
         registered: by name of the gzipped file; a gzipped file must match its entry, where there is one.
 
@@ -38,18 +40,18 @@ def read(paths: Mapping[str, Path], source: Source, registered: Mapping[str, Reg
         DataError: a file is damaged, or not the one expected; the sentence names it.
     """
     plain = {}
-    for key, name in IDX_FILES.items():
+    for key, name in source.file_names().items():
         raw = paths[key].read_bytes()
         if raw.startswith(GZIP) and name in registered:
             check_registered(paths[key], raw, registered[name])
         plain[key] = parse(decompress(raw, paths[key]), paths[key])
     splits = []
     for split, examples in (("train", source.train_examples), ("test", source.test_examples)):
-        splits.append(_pair(split, plain, paths, examples, len(source.classes)))
+        splits.append(_pair(split, plain, paths, examples, source))
     return Content(*splits)
 
 
-def check_registered(path: Path, raw: bytes, registered: Registered) -> None:
+def check_registered(path: File, raw: bytes, registered: Registered) -> None:
     """Raises DataError unless size and SHA-256 are the registered ones."""
     if len(raw) != registered.size:
         raise DataError(f"{path} has {len(raw)} bytes, expected {registered.size}")
@@ -58,7 +60,7 @@ def check_registered(path: Path, raw: bytes, registered: Registered) -> None:
         raise DataError(f"{path} has SHA-256 {sha256}, expected {registered.sha256}")
 
 
-def decompress(raw: bytes, path: Path) -> bytes:
+def decompress(raw: bytes, path: File) -> bytes:
     """Undo gzip, if it is gzipped. Raises DataError if it ends early or is damaged."""
     if not raw.startswith(GZIP):
         return raw
@@ -68,7 +70,7 @@ def decompress(raw: bytes, path: Path) -> bytes:
         raise DataError(f"{path} is not a whole gzip file: {error}") from error
 
 
-def parse(raw: bytes, path: Path) -> np.ndarray:
+def parse(raw: bytes, path: File) -> np.ndarray:
     """IDX bytes -> uint8 array, read-only. Raises DataError unless the header accounts for every byte."""
     if len(raw) < 4 or raw[:2] != b"\0\0":
         raise DataError(f"{path} is not an IDX file: it begins with {raw[:4].hex() or 'nothing'}, expected 0000")
@@ -87,7 +89,7 @@ def parse(raw: bytes, path: Path) -> np.ndarray:
 
 
 def _pair(
-    split: str, plain: Mapping[str, np.ndarray], paths: Mapping[str, Path], examples: int, classes: int
+    split: str, plain: Mapping[str, np.ndarray], paths: Mapping[str, File], examples: int, source: Source
 ) -> Arrays:
     """The images and labels of one split, checked against each other and against what is expected."""
     image, label = plain[f"{split}_image"], plain[f"{split}_label"]
@@ -100,6 +102,4 @@ def _pair(
         raise DataError(f"{image_path} has {len(image)} images, but {label_path} has {len(label)} labels")
     if len(image) != examples:
         raise DataError(f"{image_path} has {len(image)} images, expected {examples}")
-    label = label.astype(np.int32)
-    check_labels(label, classes, where=str(label_path))
-    return Arrays(image[..., None], label)
+    return upright(source, image, label, where=str(label_path))

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from hwr_jax.data import png, tfrecord
-from hwr_jax.data.content import Content, check_labels, verify
+from hwr_jax.data.content import Content, upright, verify
 from hwr_jax.data.progress import track
 from hwr_jax.data.sources import IMAGE_SHAPE, Source
 from hwr_jax.errors import DataError, DataMissing
@@ -92,7 +92,7 @@ def _records(
         )
     shards = []
     for shard, length in enumerate(lengths):
-        name = SHARD.format(name=source.name, split=split, file_format=file_format, shard=shard, shards=len(lengths))
+        name = SHARD.format(name=source.family, split=split, file_format=file_format, shard=shard, shards=len(lengths))
         path = where / name
         if not path.exists():
             raise DataMissing(source.name, [f"TFDS folder {where}: {name} is not there"])
@@ -136,15 +136,14 @@ def _decode(
     places = [(path, place, record) for path, records in shards for place, record in enumerate(records)]
     is_shuffled = not info.get("disableShuffling", False)
     index = order(split, len(places)) if is_shuffled else np.arange(len(places))
-    image, label = np.empty((len(places), *IMAGE_SHAPE), np.uint8), np.empty(len(places), np.int64)
+    image, label = np.empty((len(places), *IMAGE_SHAPE[:2]), np.uint8), np.empty(len(places), np.int64)
     text = f"Decoding {len(places):,} {split} examples of {source.name} from {where} (once)"
     for target, (path, place, record) in zip(index, track(places, text=text, total=len(places), say=say), strict=True):
         try:
-            image[target, :, :, 0], label[target] = _picture(record)
+            image[target], label[target] = _picture(record)
         except ValueError as error:
             raise DataError(f"{path}, record {place}: {error}") from error
-    check_labels(label, len(source.classes), where=f"{where}: {split}")
-    return Arrays(image, label.astype(np.int32))
+    return upright(source, image, label, where=f"{where}: {split}")
 
 
 def _picture(record: bytes) -> tuple[np.ndarray, int]:

@@ -27,6 +27,21 @@ class Source(NamedTuple):
     validation_examples: int  # the default
     sha256: str | None  # of the content (`content.digest`); None: unknown, the checksums of the files verify it
     stratified: bool = False  # does the validation split keep the classes' shares?
+    archive: str = ""  # the registered file that holds the four, in gzip/; "": they are registered themselves
+    first_label: int = 0  # in the original files; here it is 0
+    transposed: bool = False  # do the original files hold the pictures mirrored at the diagonal? Here they are upright
+
+    @property
+    def family(self) -> str:
+        """TFDS's name of the data set without its configuration: emnist of emnist/letters."""
+        return self.name.partition("/")[0]
+
+    def file_names(self) -> dict[str, str]:
+        """The names of the four original files, by array."""
+        if not self.archive:
+            return IDX_FILES
+        prefix = self.name.replace("/", "-")
+        return {key: f"{prefix}-{name.replace('t10k', 'test')}" for key, name in IDX_FILES.items()}
 
 
 DIGITS = tuple("0123456789")
@@ -36,6 +51,16 @@ FASHION = (
 )
 HIRAGANA = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
 
+UPPER, LOWER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz"
+BY_CLASS = (*DIGITS, *UPPER, *LOWER)
+BY_MERGE = (*DIGITS, *UPPER, *"abdefghnqrt")  # the other small letters look like their capitals, and count as them
+
+
+def _emnist(part: str, classes: tuple[str, ...], train: int, test: int, first_label: int = 0) -> Source:
+    """A part of EMNIST (Cohen, Afshar, Tapson & van Schaik 2017)."""
+    return Source(f"emnist/{part}", "3.1.0", classes, train, test, 5_000, None, False, "gzip.zip", first_label, True)
+
+
 MNIST_SHA256 = "670c347b1c44d0253f8a9d10dd24c262a803c75764b6bbed173aee92e7d3f889"
 
 SOURCES = {
@@ -44,6 +69,12 @@ SOURCES = {
         Source("mnist", "3.0.1", DIGITS, 60_000, 10_000, 5_000, MNIST_SHA256),
         Source("fashion_mnist", "3.0.1", FASHION, 60_000, 10_000, 5_000, None),
         Source("kmnist", "3.0.1", HIRAGANA, 60_000, 10_000, 5_000, None),
+        _emnist("digits", DIGITS, 240_000, 40_000),
+        _emnist("letters", tuple(LOWER), 88_800, 14_800, first_label=1),
+        _emnist("balanced", BY_MERGE, 112_800, 18_800),
+        _emnist("byclass", BY_CLASS, 697_932, 116_323),
+        _emnist("bymerge", BY_MERGE, 697_932, 116_323),
+        _emnist("mnist", DIGITS, 60_000, 10_000),
         Source("digits", "1.0.0", DIGITS, 1_297, 500, 200, None, stratified=True),
     )
 }
