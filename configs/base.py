@@ -18,7 +18,7 @@ def get_config() -> ml_collections.ConfigDict:
 
     config.data = ml_collections.ConfigDict()
     config.data.name = "mnist"  # see hwr_jax/data
-    config.data.manual_dir = ""  # folder with the original files; "": HWR_MNIST_DIR, then download
+    config.data.manual_dir = ""  # folder with the original files; "": HWR_MNIST_DIR, then download; folder: of yours
     config.data.validation_examples = 5000  # carved from the training set by a fixed permutation
     config.data.train_examples = 0  # how many of the rest are trained on, as many of each class; 0: all
     config.data.label_noise = 0.0  # share of the training labels that are made wrong, evenly over the other classes

@@ -80,7 +80,7 @@ def _load(config, facts: dict, say):
         label_noise=config.data.label_noise if own else 0.0,
         subset_seed=config.data.subset_seed,
         data_dir=_DATA_DIR.value,
-        manual_dir=manual_dir if own and manual_dir and Path(manual_dir).is_dir() else None,
+        manual_dir=manual_dir if own and manual_dir and Path(manual_dir).exists() else None,
         say=say,
     )
     if own and dataset.sha256 != facts["sha256"]:

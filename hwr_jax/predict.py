@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from absl import flags
@@ -15,7 +16,10 @@ USAGE = """\
 Reads pictures of one character each: any size, dark on light or light on dark, PNG, JPEG, WebP, BMP, GIF, TIFF, PPM.
 With several seeds in the run the mean of their probabilities decides (--seed=N: one of them).
 
+An argument may also be a folder (all pictures below it) or a CSV file (a square picture of grey values per line).
+
     python -m hwr_jax.predict --workdir=runs/cnn photo.jpg scan.png
+    python -m hwr_jax.predict --workdir=runs/cnn --format=csv unlabelled/ > predictions.csv
 """
 ALTERNATIVES = 3  # next best classes that are listed
 
@@ -52,21 +56,42 @@ def main(argv: list[str]) -> int:
 
 
 def read_all(paths: list[str]):
-    """Reads pictures; returns (names, uint8 [N, 28, 28, 1], the sentences about those that could not be read)."""
+    """Reads pictures: files, all of a folder, or the lines of a CSV file of pixels.
+
+    Returns:
+      (names, uint8 [N, 28, 28, 1], the sentences about those that could not be read).
+    """
     import numpy as np
 
-    from hwr_jax.preprocess import digit_from_picture
+    from hwr_jax.data.folder import to_28x28
 
     names, images, unread = [], [], []
-    for path in paths:
+    for name, picture in every_picture(paths):
         try:
-            images.append(digit_from_picture(path))
-            names.append(path)
+            images.append(to_28x28(picture))
+            names.append(name)
         except errors.DataError as error:
             unread.append(str(error))
         except OSError as error:
-            unread.append(f"{path}: {error.strerror or error}")
+            unread.append(f"{name}: {error.strerror or error}")
     return names, np.stack(images)[..., None] if images else np.zeros((0, 28, 28, 1), np.uint8), unread
+
+
+def every_picture(paths: list[str]):
+    """Yields (name, picture file or grey values) for everything that the arguments name."""
+    from hwr_jax.data import folder
+
+    for path in map(Path, paths):
+        if path.is_dir():
+            inside = folder.pictures_in(path)
+            if not inside:
+                raise errors.DataError(f"{path} holds no picture")
+            yield from ((str(p), p) for p in inside)
+        elif path.suffix.lower() == ".csv" and path.is_file():
+            for name, _, grey in folder.pixel_rows(path, folder.read_csv(path), labelled=False):
+                yield name, grey
+        else:
+            yield str(path), path
 
 
 def read_out(names: list[str], prob, classes: tuple[str, ...]) -> list[dict[str, Any]]:

@@ -115,9 +115,7 @@ def test_the_manual_variable_is_followed(home, monkeypatch):
     assert_small_mnist(home.load())
 
 
-@pytest.mark.parametrize(
-    ("name", "variable"), [("mnist", "HWR_MNIST_DIR"), ("emnist/letters", "HWR_EMNIST_DIR")]
-)
+@pytest.mark.parametrize(("name", "variable"), [("mnist", "HWR_MNIST_DIR"), ("emnist/letters", "HWR_EMNIST_DIR")])
 def test_each_data_set_has_its_variable(name, variable):
     assert find.variable(SMALL._replace(name=name)) == variable
 

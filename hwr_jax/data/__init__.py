@@ -10,13 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hwr_jax.data import cache, content, find, splits, subset
+from hwr_jax.data import folder as own
 from hwr_jax.data.sources import SOURCES, Source
 from hwr_jax.errors import ConfigError, DataError, DataMissing
 from hwr_jax.types import Dataset
 
 __all__ = ["DATASETS", "DataMissing", "load"]
 
-DATASETS = tuple(SOURCES)
+OWN = "folder"  # a user's own pictures
+DATASETS = (*SOURCES, OWN)
 
 
 def load(
@@ -46,6 +48,7 @@ def load(
         subset_seed: of both draws.
         data_dir: TFDS's folder; None is `TFDS_DATA_DIR`, else TFDS's default `~/tensorflow_datasets`.
         manual_dir: a folder with the original files; None is `HWR_MNIST_DIR` (in general `HWR_<NAME>_DIR`), if set.
+            Of `folder`: the user's folder or CSV file (see `data/folder.py`).
         cache_dir: None is `cache.default_cache_dir()`.
         say: takes one line of text for the user at a time.
 
@@ -59,16 +62,24 @@ def load(
         DataError: something is there, but damaged.
         OSError: the cache folder cannot be written.
     """
-    if name not in SOURCES:
-        raise ConfigError(f"config.data.name = {name!r}: allowed are {', '.join(SOURCES)}")
-    source = SOURCES[name]
+    if name not in DATASETS:
+        raise ConfigError(f"config.data.name = {name!r}: allowed are {', '.join(DATASETS)}")
+    found = None
+    if name == OWN:
+        if not manual_dir:
+            raise ConfigError("config.data.manual_dir is missing: name the folder or CSV file of your pictures")
+        found = own.items(Path(manual_dir).expanduser())
+    source = SOURCES[name] if found is None else own.describe(name, Path(str(manual_dir)).expanduser(), found)
     asked = source.validation_examples if validation_examples is None else validation_examples
     splits.check(asked, source.train_examples)
     folder = cache.folder(cache_dir, source)
     cached = _cached(source, folder, say)
     if cached is None:
-        found = find.find(source, folder, data_dir=data_dir, manual_dir=manual_dir, cache_dir=cache_dir, say=say)
-        cache.write(folder, source, found)
+        if found is not None:
+            whole = own.make(source, found, say=say)
+        else:
+            whole = find.find(source, folder, data_dir=data_dir, manual_dir=manual_dir, cache_dir=cache_dir, say=say)
+        cache.write(folder, source, whole)
         cached = cache.read(folder, source)
     data, sha256 = cached
     train, validation = splits.carve(data.train, asked, stratified=source.stratified)

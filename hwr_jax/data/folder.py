@@ -1,0 +1,202 @@
+"""A user's own labelled pictures as a data set. Owns the layouts that are understood; the pictures themselves are made
+by `preprocess`, like every picture in the project.
+
+    FOLDER/<class>/*.png                  one folder per class; a fifth of each class becomes the test split
+    FOLDER/train/<class>/*, test/<class>/*   the same, with a test split of the user's
+    FILE.csv: path,label                  one picture per line, its path relative to the file
+    FILE.csv: label,pixel0,...            one square picture of grey values 0..255 per line, row by row
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from hwr_jax.data.content import Content
+from hwr_jax.data.progress import track
+from hwr_jax.data.sources import IMAGE_SHAPE, Source
+from hwr_jax.data.splits import carve
+from hwr_jax.errors import ConfigError, DataError
+from hwr_jax.picture import FORMATS
+from hwr_jax.preprocess import digit_from_picture
+from hwr_jax.types import Arrays
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+TEST_PART = 5  # one in so many, where the user has made no test split
+SHOWN = 3  # how many unusable pictures an error names
+
+
+class Item(NamedTuple):
+    """One example, not yet read."""
+
+    split: str  # train, test, or "" for either
+    label: str
+    name: str  # for messages
+    picture: Path | np.ndarray  # a file, or uint8 [side, side] grey values
+
+
+def items(place: Path) -> list[Item]:
+    """Lists the examples of a folder or CSV file, sorted, reading no picture file.
+
+    Raises:
+        ConfigError: nothing is there.
+        DataError: it has none of the layouts above.
+    """
+    if place.is_dir():
+        return list(_in_folders(place))
+    if place.is_file():
+        return list(_in_csv(place))
+    raise ConfigError(f"config.data.manual_dir={str(place)!r} is neither a folder nor a CSV file: name your pictures")
+
+
+def describe(name: str, place: Path, found: list[Item]) -> Source:
+    """Returns the facts of the data set: classes in order (numbers by value), sizes, and a version that changes with
+    any file's name, size or time.
+
+    Raises:
+        DataError: fewer than two classes, or a class of which a split has nothing.
+    """
+    digest = hashlib.sha256(str(place.resolve()).encode())
+    for item in found:
+        about = item.picture.tobytes() if isinstance(item.picture, np.ndarray) else repr(_stamp(item.picture)).encode()
+        digest.update(f"{item.split}/{item.label}/{item.name}".encode() + about)
+    classes = tuple(sorted({item.label for item in found}, key=_in_order))
+    if len(classes) < 2:
+        raise DataError(f"{place} has {len(classes)} class, and a data set needs at least 2: {', '.join(classes)}")
+    test = sum(item.split == "test" for item in found) or len(found) // TEST_PART
+    if test == 0 or test == len(found):
+        raise DataError(f"{place} has {len(found)} pictures: too few for a training and a test split")
+    return Source(name, digest.hexdigest()[:16], classes, len(found) - test, test, 0, None, stratified=True)
+
+
+def make(source: Source, found: list[Item], *, say: Callable[[str], object]) -> Content:
+    """Reads and converts every picture.
+
+    Raises:
+        DataError: pictures that cannot be used; the sentence names the first ones.
+    """
+    image, wrong = np.zeros((len(found), *IMAGE_SHAPE), np.uint8), []
+    text = f"Converting {len(found):,} pictures (once)"
+    for i, item in enumerate(track(found, text=text, total=len(found), say=say)):
+        try:
+            image[i, :, :, 0] = to_28x28(item.picture)
+        except (DataError, OSError) as error:
+            wrong.append(str(error) if isinstance(item.picture, Path) else f"{item.name}: {error}")
+    if wrong:
+        raise DataError(
+            f"{len(wrong)} of {len(found)} pictures cannot be used; remove or mend them: {'; '.join(wrong[:SHOWN])}"
+            + ("; ..." if len(wrong) > SHOWN else "")
+        )
+    place = {label: i for i, label in enumerate(source.classes)}
+    every = Arrays(image, np.array([place[item.label] for item in found], np.int32))
+    is_test = np.array([item.split == "test" for item in found])
+    if not is_test.any():
+        return Content(*carve(every, source.test_examples, stratified=True))
+    return Content(*(Arrays(image[mask], every.label[mask]) for mask in (~is_test, is_test)))
+
+
+def to_28x28(picture: Path | np.ndarray) -> np.ndarray:
+    """Makes a picture file, or grey values uint8 [side, side], uint8 [28, 28], 0 = paper, 255 = ink.
+
+    Values of 28x28 with a dark frame are taken to be such a picture already (the CSV files of MNIST are).
+    """
+    if isinstance(picture, Path):
+        return digit_from_picture(picture)
+    frame = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
+    if picture.shape == IMAGE_SHAPE[:2] and np.median(frame) == 0:
+        return picture
+    return digit_from_picture(_as_png(picture))
+
+
+def _as_png(grey: np.ndarray) -> bytes:
+    from hwr_jax.data import png
+
+    return png.encode(grey[..., None])
+
+
+def _in_folders(place: Path) -> Iterator[Item]:
+    tops = sorted(path for path in place.iterdir() if path.is_dir() and not path.name.startswith("."))
+    if {path.name for path in tops} == {"train", "test"}:
+        groups = [(top.name, sorted(path for path in top.iterdir() if path.is_dir())) for top in tops]
+    else:
+        groups = [("", tops)]
+    empty = True
+    for split, folders in groups:
+        for folder in folders:
+            for path in sorted(pictures_in(folder)):
+                empty = False
+                yield Item(split, folder.name, str(path), path)
+    if empty:
+        raise DataError(
+            f"{place} holds no folder of pictures: put each class into a folder of its own ({', '.join(FORMATS)})"
+        )
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """Returns the picture files anywhere below a folder, sorted."""
+    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+
+
+def _in_csv(place: Path) -> Iterator[Item]:
+    rows = read_csv(place)
+    if len(rows[0]) > 2:
+        yield from (Item("", label, name, grey) for name, label, grey in pixel_rows(place, rows, labelled=True))
+        return
+    first = 0 if Path(rows[0][0].strip()).suffix.lower() in SUFFIXES else 1  # else it is a line of names
+    for number, row in enumerate(rows[first:], first + 1):
+        if len(row) != 2:
+            raise DataError(f"{place}, line {number}: {len(row)} fields, expected path,label")
+        yield Item("", row[1].strip(), f"{place}, line {number}", place.parent / row[0].strip())
+    if len(rows) == first:
+        raise DataError(f"{place} names no picture: expected lines of path,label or of label,pixel0,pixel1,...")
+
+
+def read_csv(place: Path) -> list[list[str]]:
+    """Returns the lines of a CSV file that are not empty. Raises DataError if there is none, or it is no text."""
+    try:
+        with place.open(newline="", encoding="utf-8-sig") as file:
+            rows = [row for row in csv.reader(file) if row]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{place} is no CSV file: {error}") from error
+    if not rows:
+        raise DataError(f"{place} is empty")
+    return rows
+
+
+def pixel_rows(place: Path, rows: list[list[str]], *, labelled: bool) -> Iterator[tuple[str, str, np.ndarray]]:
+    """Yields name, label ("" without) and grey values uint8 [side, side] of each line.
+
+    Raises:
+        DataError: a line that is no square picture of values 0..255; the sentence names it.
+    """
+    first = 0 if rows[0][-1].strip().isdecimal() else 1
+    for number, row in enumerate(rows[first:], first + 1):
+        values = row[1:] if labelled else row
+        side = math.isqrt(len(values))
+        if side * side != len(values) or side < 4:
+            raise DataError(f"{place}, line {number}: {len(values)} pixels are no square picture")
+        try:
+            grey = np.array(values, np.int64)
+        except ValueError as error:
+            raise DataError(f"{place}, line {number}: {error}") from error
+        if grey.min() < 0 or grey.max() > 255:
+            raise DataError(f"{place}, line {number}: a value of {grey.min()} to {grey.max()}, expected 0 to 255")
+        yield f"{place}, line {number}", row[0].strip() if labelled else "", grey.astype(np.uint8).reshape(side, side)
+
+
+def _in_order(label: str) -> tuple[int, int, str]:
+    return (0, int(label), "") if label.isdecimal() else (1, 0, label)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        about = path.stat()
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from error
+    return about.st_size, about.st_mtime_ns
