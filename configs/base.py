@@ -16,6 +16,13 @@ def get_config() -> ml_collections.ConfigDict:
     config.steps_per_dispatch = 20  # optimiser steps between two looks of the host (signals, progress bar)
     config.over_seeds = "auto"  # auto (map on CPU, vmap on accelerators), map (equal to single runs to the bit), vmap
 
+    config.init_from = ""  # run folder with whose weights this one begins; "": random ones
+
+    config.transfer = ml_collections.ConfigDict()  # with init_from
+    config.transfer.head = "keep"  # keep, new: the output layer
+    config.transfer.frozen = False  # train the output layer alone
+    config.transfer.layer_decay = 1.0  # learning rate of a layer over that of the layer after it
+
     config.data = ml_collections.ConfigDict()
     config.data.name = "mnist"  # see hwr_jax/data
     config.data.manual_dir = ""  # folder with the original files; "": HWR_MNIST_DIR, then download; folder: of yours
@@ -23,6 +30,8 @@ def get_config() -> ml_collections.ConfigDict:
     config.data.train_examples = 0  # how many of the rest are trained on, as many of each class; 0: all
     config.data.label_noise = 0.0  # share of the training labels that are made wrong, evenly over the other classes
     config.data.subset_seed = 0  # of these two draws
+    config.data.rehearsal = ""  # data set that is trained on too, and reported, so that it is not forgotten
+    config.data.rehearsal_examples = 0  # how many of it, as many of each class; 0: all
     config.data.fallback = "none"  # the config beside this one to run when the data cannot be had; none: an error
 
     config.model = ml_collections.ConfigDict()

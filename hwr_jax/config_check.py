@@ -25,6 +25,8 @@ CHOICES = {
     "model.initializer": layers.INITIALIZERS,
     "model.convolution": ("auto", *convolution.CONVOLUTIONS),
     "optim.name": optim.OPTIMIZERS,
+    "transfer.head": ("keep", "new"),
+    "data.rehearsal": ("", *data.DATASETS),
     "schedule.name": schedules.SCHEDULES,
     "average.name": averages.AVERAGES,
     "eval.checkpoint": ("last", "best"),
@@ -45,6 +47,8 @@ RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "data.validation_examples": _COUNT,
     "data.train_examples": (lambda v: v >= 0, "an integer >= 0"),
     "data.label_noise": _SHARE,
+    "data.rehearsal_examples": (lambda v: v >= 0, "an integer >= 0"),
+    "transfer.layer_decay": (lambda v: 0 < v <= 1, "a number above 0, at most 1"),
     "data.subset_seed": (lambda v: v >= 0, "an integer >= 0"),
     "model.dense": (lambda v: v >= 0, "an integer >= 0"),
     "model.blocks": _COUNT,
@@ -113,6 +117,10 @@ def check(config: ConfigDict) -> None:
     for key, (fits, words) in RANGES.items():
         if isinstance(flat[key], str | None) or not fits(flat[key]):
             raise ConfigError(f"config.{key}={flat[key]!r} is out of range: use {words}")
+    if config.data.rehearsal and not config.init_from:
+        raise ConfigError(
+            f"config.data.rehearsal={config.data.rehearsal} needs config.init_from: name the run that learnt it"
+        )
     if config.seed + config.seeds > 2**31:
         raise ConfigError(
             f"config.seeds={config.seeds} from config.seed={config.seed} on exceed the last seed, 2**31 - 1"

@@ -90,6 +90,15 @@ def results_table(scalars: dict[str, Any]) -> Table:
     return table
 
 
+def transfer_lines(transfer: dict[str, Any]) -> list[str]:
+    """Returns a line for each data set: mean accuracy before (of the weights begun with) and after."""
+
+    def mean(values):
+        return "new head" if values is None else _percent(sum(values) / len(values))
+
+    return [f"accuracy on {name}: {mean(v['before'])} before, {mean(v['after'])} after" for name, v in transfer.items()]
+
+
 def _percent(value: float) -> str:
     return f"{100 * value:.2f} %"
 

@@ -87,6 +87,8 @@ def _load(config, facts: dict, say):
         raise errors.DataError(
             f"{name} has changed since this run was trained: SHA-256 {dataset.sha256}, then {facts['sha256']}"
         )
+    if config.init_from and own:
+        dataset = data.with_classes(dataset, tuple(facts["classes"]))
     if len(dataset.classes) != len(facts["classes"]):
         raise errors.ConfigError(
             f"--dataset={name} has {len(dataset.classes)} classes, this model {len(facts['classes'])}: they must agree"

@@ -43,10 +43,14 @@ def of_batch(
 
 
 def _of_part(recipe, params, model_state, batch, key, axis_name):
+    live = recipe.trained  # frozen layers see a network in evaluation: no dropout, running statistics
+
     def loss_fn(params):
+        if live is not None:
+            params = {name: p if name in live else lax.stop_gradient(p) for name, p in params.items()}
         variables = {"params": params, **model_state}
-        rngs = {"dropout": key}
-        logits, updated = recipe.model.apply(variables, batch.image, train=True, rngs=rngs, axis_name=axis_name)
+        options = {"train": live is None, "rngs": {"dropout": key}, "axis_name": axis_name}
+        logits, updated = recipe.model.apply(variables, batch.image, **options)
         loss = recipe.loss(logits, batch.label)
         if batch.partner is not None:
             loss = batch.share * loss + (1 - batch.share) * recipe.loss(logits, batch.partner)

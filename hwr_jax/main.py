@@ -8,6 +8,7 @@ import time
 STARTED = time.perf_counter()  # before the heavy imports: they are part of the run's time
 
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 from ml_collections import config_flags
@@ -62,6 +63,8 @@ def main(argv: list[str]) -> int:
     trained = console.trained_on(summary["dataset"])
     screen.print(f"\nTest results on {summary['dataset']} ({summary['examples']['test']:,} images; {trained}):")
     screen.print(console.results_table(summary["test"]))
+    for line in console.transfer_lines(summary.get("transfer", {})):
+        screen.print(line)
     screen.print(f"Run folder: {folder}")
     mean = summary["test"]["accuracy"]["mean"]
     last = {
@@ -116,6 +119,10 @@ def _train(config, dataset, folder: Path, screen, signals) -> dict:
     from hwr_jax import programs, run_folder
     from hwr_jax.data import cache
 
+    programs.cache_compilations(cache.default_cache_dir())
+    source = old = None
+    if config.init_from:
+        source, dataset, old = _transfer(config, dataset, screen.print)
     with run_folder.locked(folder):
         status = run_folder.claim(folder, config, dataset, overwrite=_OVERWRITE.value)
         if status == "finished":
@@ -124,7 +131,6 @@ def _train(config, dataset, folder: Path, screen, signals) -> dict:
         from hwr_jax.run import make_run
         from hwr_jax.train import train
 
-        programs.cache_compilations(cache.default_cache_dir())
         run = make_run(config, dataset, devices=_DEVICES.value)
         env = run_folder.environment(dataset, over_seeds=run.how, mesh_devices=int(run.sharding.mesh.devices.size))
         if status == "new":
@@ -134,7 +140,33 @@ def _train(config, dataset, folder: Path, screen, signals) -> dict:
             f"{config.model.name} on {dataset.name} {dataset.version} ({len(dataset.train.label):,} training images), "
             f"{seeds}, {config.epochs} epochs, {env['mesh_devices']} x {env['devices'][0]}; run folder {folder}"
         )
-        return train(run, folder, env=env, resume=status == "resume", screen=screen, signals=signals, started=STARTED)
+        hooks = {} if source is None else _hooks(run, source, old)
+        resume = status == "resume"
+        return train(run, folder, env=env, resume=resume, screen=screen, signals=signals, started=STARTED, **hooks)
+
+
+def _transfer(config, dataset, say):
+    """Returns the run to begin with, the data set fitted to it, and the data set that is rehearsed, if any."""
+    from hwr_jax import data, transfer
+
+    source, old = transfer.load(config, say), None
+    keep = config.transfer.head == "keep"
+    dataset = transfer.adapt(dataset, source, keep_head=keep)
+    if name := config.data.rehearsal:
+        old = data.load(name, train_examples=config.data.rehearsal_examples, data_dir=_DATA_DIR.value, say=say)
+        old = transfer.adapt(old, source, keep_head=keep)
+        dataset = transfer.rehearse(dataset, old)
+    return source, dataset, old
+
+
+def _hooks(run, source, old) -> dict[str, Any]:
+    """What a run that begins with other weights does before step 0 and at its end."""
+    from hwr_jax import transfer
+
+    return {
+        "begin": lambda state: transfer.begin(run, state, source),
+        "more": lambda params, model_state: {"transfer": transfer.compare(run, source, (params, model_state), old)},
+    }
 
 
 if __name__ == "__main__":

@@ -88,6 +88,16 @@ OPTIMIZERS = {
 }
 
 
+def by_layer(optimizer: optax.GradientTransformation, factors: dict[str, float]) -> optax.GradientTransformation:
+    """Multiplies the updates of each layer (a key of the parameters) by its factor; 0 keeps it as it is."""
+
+    def update(updates, params):
+        del params
+        return {name: jax.tree.map(lambda u, f=factors[name]: f * u, tree) for name, tree in updates.items()}
+
+    return optax.chain(optimizer, optax.stateless(update))
+
+
 def kernels(params: Tree) -> Tree:
     """Returns a tree of bool: which parameters are penalised (those of two or more axes)."""
     return jax.tree.map(lambda p: p.ndim >= 2, params)

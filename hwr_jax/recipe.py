@@ -32,17 +32,18 @@ class Recipe(NamedTuple):
     batch_size: int
     steps_per_epoch: int
     accumulate: int  # parts of a batch
+    trained: tuple[str, ...] | None  # the layers that are trained, the others being frozen; None: all
     patience_epochs: int  # 0: train to the end
 
 
 IMAGE_SIDE_PX = 28  # of every data set here
-CHECKED = ("model", "optim", "schedule", "average")  # the sections of which a choice makes some keys idle
+CHECKED = ("model", "optim", "schedule", "average", "transfer")  # the sections of which a choice makes some keys idle
 
 
 def check_overrides(config: Any, given: Mapping[str, Any]) -> None:
     """Raises ConfigError if a key of `given` (flat, from the command line) is one that nothing reads, such as the
     momentum of Adam: a number that a user sets, and that changes nothing, is a mistake."""
-    seen: set[str] = set()
+    seen = {"transfer.head"} if config.init_from else set()  # read where the weights are put in
     make_recipe(Seen(config, seen), examples=config.batch_size, classes=2, mean=0.0, std=1.0)
     for key, value in given.items():
         section = key.split(".")[0]
@@ -100,11 +101,20 @@ def make_recipe(config: Any, *, examples: int, classes: int, mean: float, std: f
     schedule = schedules.make_schedule(
         config.schedule, peak=config.optim.learning_rate, epochs=config.epochs, steps_per_epoch=steps_per_epoch
     )
+    side = side_px(config)
+    model = models.make(config.model, classes=classes, side_px=side)
+    optimizer = optim.make_optimizer(config.optim, schedule)
+    trained = None
+    if config.init_from:
+        names = models.layer_names(model, (side, side, 1))
+        trained = (models.head_of(dict.fromkeys(names)),) if config.transfer.frozen else None
+        factors = {name: config.transfer.layer_decay**i for i, name in enumerate(reversed(names))}
+        optimizer = optim.by_layer(optimizer, {n: f * (trained is None or n in trained) for n, f in factors.items()})
     strength = config.augment.to_dict()
     mixed = {name: strength.pop(name) for name in augment.MIX}
     return Recipe(
-        model=models.make(config.model, classes=classes, side_px=side_px(config)),
-        optimizer=optim.make_optimizer(config.optim, schedule),
+        model=model,
+        optimizer=optimizer,
         schedule=schedule,
         average=averages.make_average(config.average, total_steps=config.epochs * steps_per_epoch),
         frame=functools.partial(framing.frame, **config.frame.to_dict()),
@@ -117,5 +127,6 @@ def make_recipe(config: Any, *, examples: int, classes: int, mean: float, std: f
         batch_size=config.batch_size,
         steps_per_epoch=steps_per_epoch,
         accumulate=config.optim.accumulate,
+        trained=trained,
         patience_epochs=config.eval.patience_epochs,
     )

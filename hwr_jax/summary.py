@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,19 @@ from hwr_jax.types import Outputs, TrainState, Tree
 
 
 def finish(
-    run: Run, programs: Programs, state: TrainState, folder: Path, board: logs.TensorBoard, timing: logs.Timing
+    run: Run,
+    programs: Programs,
+    state: TrainState,
+    folder: Path,
+    board: logs.TensorBoard,
+    timing: logs.Timing,
+    *,
+    more: Callable[[Tree, Tree], dict[str, Any]] = lambda params, model_state: {},
 ) -> dict[str, Any]:
     """Reads the test set, once, with the state that config.eval.checkpoint names; writes predictions and summary.
 
-    `programs` are those of training: the validation set is evaluated by the same compiled one.
+    `programs` are those of training: the validation set is evaluated by the same compiled one. `more` gives further
+    entries of the summary.
     """
     params, model_state = evaluation.chosen(state, run.config.eval.checkpoint)
     both: dict[str, Any] = {}
@@ -34,9 +43,10 @@ def finish(
     line = logs.metrics_line(_epochs(run, state), int(state.step[0]), "test", run.seeds, **values)
     files.append_json_line(folder / "metrics.jsonl", line)
     board.write(line)
+    further = more(params, model_state)
     _draw(run, folder, outputs, jax.tree.map(lambda x: np.asarray(x[0]), params))
     timing.write("evaluation")
-    summary = _summary(run, state, both, folder)
+    summary = _summary(run, state, both, folder) | further
     files.write_json(folder / "summary.json", summary)
     return summary
 

@@ -19,7 +19,7 @@ from hwr_jax.run import Run, compile_training, on_device
 from hwr_jax.signals import Signals
 from hwr_jax.steps import evaluated, stopped
 from hwr_jax.summary import finish
-from hwr_jax.types import Arrays, TrainState
+from hwr_jax.types import Arrays, TrainState, Tree
 
 
 class Tools(NamedTuple):
@@ -35,7 +35,16 @@ class Tools(NamedTuple):
 
 
 def train(
-    run: Run, folder: Path, *, env: dict, resume: bool, screen: Console, signals: Signals, started: float
+    run: Run,
+    folder: Path,
+    *,
+    env: dict,
+    resume: bool,
+    screen: Console,
+    signals: Signals,
+    started: float,
+    begin: Callable[[TrainState], TrainState] = lambda state: state,
+    more: Callable[[Tree, Tree], dict[str, Any]] = lambda params, model_state: {},
 ) -> dict[str, Any]:
     """Trains, evaluates on the test set once, and writes the run folder.
 
@@ -47,6 +56,8 @@ def train(
       screen: for rows and tables.
       signals: entered; a signal saves and raises Stopped between two dispatches.
       started: `time.perf_counter()` at the start of the process.
+      begin: changes the state before step 0.
+      more: further entries of summary.json, from the final (params, model_state).
 
     Returns:
       The content of summary.json.
@@ -58,7 +69,7 @@ def train(
         found = checkpoints.newest(screen.print) if resume else None
         done = found == run.total_steps  # only the evaluation is left
         programs, compile_seconds = (run.programs, 0.0) if done else compile_training(run)
-        state = first_state(run, programs, folder, checkpoints, found, resume=resume, say=screen.print)
+        state = first_state(run, programs, folder, checkpoints, found, resume=resume, say=screen.print, begin=begin)
         step = int(state.step[0])
         if resume:
             run_folder.note_resume(folder, env, step)
@@ -73,7 +84,7 @@ def train(
             state = _epochs(run, programs, state, tools)
         signals.deferred = False
         signals.raise_pending(f"all steps are done and saved in {folder}; the same command evaluates them")
-        summary = finish(run, programs, state, folder, board, timing)
+        summary = finish(run, programs, state, folder, board, timing, more=more)
         board.close()
     return summary
 
@@ -87,14 +98,15 @@ def first_state(
     *,
     resume: bool,
     say: Callable[[str], None],
+    begin: Callable[[TrainState], TrainState] = lambda state: state,
 ) -> TrainState:
-    """Returns the state to begin from: of the checkpoint of `step`, else (None) that before step 0."""
+    """Returns the state to go on from: of the checkpoint of `step`, else (None) what `begin` makes of a fresh one."""
     logs.cut_metrics(folder / "metrics.jsonl", -1 if step is None else step)
     checkpoints.drop_after(step)
     if step is None:
         if resume:
             say(f"{folder} has no checkpoint yet: beginning with step 0")
-        return programs.init(run.seed_array())
+        return begin(programs.init(run.seed_array()))
     say(f"going on from step {step} in {folder}")
     return checkpoints.restore(step, run.state_shapes())
 

@@ -34,6 +34,8 @@ def test_every_key_of_the_base_is_checked_or_free(smoke):
         "data.manual_dir",
         "data.fallback",
         "frame.deskew",
+        "init_from",
+        "transfer.frozen",
         "frame.centre",
         *(f"model.{key}" for key in ("features", "kernels_px", "strides_px", "pools", "hidden", "bidirectional")),
     }

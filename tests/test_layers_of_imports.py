@@ -18,7 +18,7 @@ LAYERS = [
         "schedules", "sharding", "signals", "torch_speed",
     },
     {"gradient", "programs", "recipe", "steps"},
-    {"benchmark_parts", "evaluation", "measure", "predictor", "run", "summary", "train"},
+    {"benchmark_parts", "evaluation", "measure", "predictor", "run", "summary", "train", "transfer"},
     {"benchmark", "command", "evaluate", "main", "predict"},
 ]  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from hwr_jax.data import cache, content, find, splits, subset
 from hwr_jax.data import folder as own
 from hwr_jax.data.sources import SOURCES, Source
 from hwr_jax.errors import ConfigError, DataError, DataMissing
-from hwr_jax.types import Dataset
+from hwr_jax.types import Arrays, Dataset
 
-__all__ = ["DATASETS", "DataMissing", "load"]
+__all__ = ["DATASETS", "DataMissing", "load", "with_classes"]
 
 OWN = "folder"  # a user's own pictures
 DATASETS = (*SOURCES, OWN)
@@ -87,6 +89,28 @@ def load(
     train = subset.with_wrong_labels(train, label_noise, classes=len(source.classes), seed=subset_seed)
     mean, std = content.moments(train.image)
     return Dataset(source.name, source.version, sha256, train, validation, data.test, source.classes, mean, std)
+
+
+def with_classes(dataset: Dataset, classes: tuple[str, ...]) -> Dataset:
+    """Returns the data set with its labels among `classes`, by name, for a model that was trained on those.
+
+    Raises:
+        ConfigError: it has a class that is not among them.
+    """
+    if dataset.classes == classes:
+        return dataset
+    unknown = [name for name in dataset.classes if name not in classes]
+    if unknown:
+        raise ConfigError(
+            f"{dataset.name} has the class {unknown[0]!r}, which the model does not know (it knows "
+            f"{', '.join(classes)}): to begin with its weights all the same, use --config.transfer.head=new"
+        )
+    place = np.array([classes.index(name) for name in dataset.classes], np.int32)
+    train, validation, test = (
+        Arrays(arrays.image, place[np.asarray(arrays.label)])
+        for arrays in (dataset.train, dataset.validation, dataset.test)
+    )
+    return dataset._replace(train=train, validation=validation, test=test, classes=classes)
 
 
 def _cached(source: Source, folder: Path, say: Callable[[str], object]) -> tuple[content.Content, str] | None:

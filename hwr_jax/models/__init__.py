@@ -161,6 +161,25 @@ def _check_widths(key: str, widths: Any) -> None:
 MODELS = {"mlp": _mlp, "cnn": _cnn, "lenet": _lenet, "resnet": _resnet, "rnn": _rnn, "vit": _vit}
 
 
+def layer_names(model: Model, shape: tuple[int, ...]) -> list[str]:
+    """Returns the names of the layers that have parameters, from the image (H, W, C) to the logits."""
+    names: list[str] = []
+
+    def init(key):
+        variables = model.init(key, (1, *shape))
+        names.extend(variables["params"])
+        return variables
+
+    jax.eval_shape(init, jax.random.key(0))
+    return names
+
+
+def head_of(params: Tree) -> str:
+    """Returns the name of the output layer: the last dense one."""
+    dense = [name for name in params if name.startswith("Dense_")]
+    return max(dense, key=lambda name: int(name.removeprefix("Dense_")))
+
+
 def describe(config: Any, *, classes: int, shape: tuple[int, ...]) -> str:
     """Returns a table of the network's layers, with output shapes, parameters and FLOPs of one picture (by XLA)."""
     module = MODELS[config.name](config, classes, shape[0])(None, False)
