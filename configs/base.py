@@ -35,14 +35,14 @@ def get_config() -> ml_collections.ConfigDict:
     config.data.fallback = "none"  # the config beside this one to run when the data cannot be had; none: an error
 
     config.model = ml_collections.ConfigDict()
-    config.model.name = "cnn"  # mlp (without hidden layers: softmax regression), cnn, lenet, resnet, rnn, vit
+    config.model.name = "cnn"  # mlp (without hidden layers: softmax regression), scratch, cnn, lenet, resnet, rnn, vit
     config.model.features = (16, 48)  # channels of each convolution (resnet: of each stage)
     config.model.kernels_px = (5, 3)  # side of each convolution's kernel, pixels
     config.model.strides_px = (1, 1)  # step of each convolution, pixels
     config.model.pools = (True, True)  # whether each convolution is followed by a 2x2 max-pooling
     config.model.padding = "valid"  # valid (none), same (zeros around the image)
     config.model.dense = 128  # width of the hidden layer; 0: none
-    config.model.hidden = (256, 128)  # mlp: width of each hidden layer
+    config.model.hidden = (256, 128)  # mlp, scratch: width of each hidden layer
     config.model.blocks = 1  # resnet: residual blocks a stage
     config.model.stride_px = 1  # resnet: step of the first convolution, pixels
     config.model.cell = "lstm"  # rnn: lstm, gru, simple

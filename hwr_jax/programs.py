@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 
-from hwr_jax import sharding, steps
+from hwr_jax import reference_programs, sharding, steps
 from hwr_jax.recipe import Recipe
 from hwr_jax.types import Arrays, TrainState
 
@@ -91,13 +91,14 @@ def make_programs(recipe: Recipe, mesh: Mesh, *, how: str, examples: int, shape:
     whole = sharding.replicated(mesh)
     # Runs once, so it is compiled quickly rather than well: a quarter of all compilation otherwise (on CPU).
     unoptimised = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
-    return Programs(
+    programs = Programs(
         init=jax.jit(init, out_shardings=whole, compiler_options=unoptimised),
         order=jax.jit(order, out_shardings=whole),
         steps=jax.jit(run, donate_argnums=0, out_shardings=whole),
         end_epoch=jax.jit(end_epoch, donate_argnums=0, out_shardings=whole),
         predict=jax.jit(predict, out_shardings=whole),
     )
+    return programs if recipe.reference is None else programs._replace(**reference_programs.make(recipe))
 
 
 class StepCost(NamedTuple):
@@ -115,6 +116,8 @@ def step_cost(recipe: Recipe, state: TrainState, shape: tuple[int, ...]) -> Step
       state: with a leading seed axis; shapes are enough.
       shape: H, W, C of an image.
     """
+    if recipe.reference is not None:  # not XLA's
+        return StepCost(None, None)
 
     def step(state, rows):
         return steps.train_step(recipe, state, rows)

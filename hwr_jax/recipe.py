@@ -10,7 +10,7 @@ import jax
 import optax
 from ml_collections import ConfigDict
 
-from hwr_jax import augment, averages, framing, losses, models, optim, schedules
+from hwr_jax import augment, averages, framing, losses, models, optim, reference, schedules
 from hwr_jax.augment import Mixed
 from hwr_jax.errors import ConfigError
 
@@ -32,6 +32,7 @@ class Recipe(NamedTuple):
     batch_size: int
     steps_per_epoch: int
     accumulate: int  # parts of a batch
+    reference: reference.Settings | None  # of the network from scratch, which is not compiled
     trained: tuple[str, ...] | None  # the layers that are trained, the others being frozen; None: all
     patience_epochs: int  # 0: train to the end
 
@@ -66,6 +67,43 @@ class Seen:
         return value
 
     __getitem__ = __getattr__
+
+
+def _from_scratch(config: Any) -> reference.Settings:
+    """Returns the settings of `reference`. Raises ConfigError for what it does not have."""
+    optim, model = config.optim, config.model
+    for key, value, allowed in (
+        ("optim.name", optim.name, reference.OPTIMIZERS),
+        ("model.activation", model.activation, tuple(reference.ACTIVATIONS)),
+        ("optim.clip_norm", optim.clip_norm, (0.0,)),
+        ("optim.accumulate", optim.accumulate, (1,)),
+        ("average.name", config.average.name, ("none",)),
+        ("eval.patience_epochs", config.eval.patience_epochs, (0,)),
+        ("init_from", config.init_from, ("",)),
+        *((f"augment.{k}", v, (0,)) for k, v in config.augment.to_dict().items() if k != "elastic_smooth_px"),
+        *((f"frame.{k}", v, (0,)) for k, v in config.frame.to_dict().items()),
+    ):
+        if value not in allowed:
+            raise ConfigError(
+                f"config.{key}={value} is not in the network from scratch: use {', '.join(map(repr, allowed))}"
+            )
+    return reference.Settings(
+        activation=model.activation,
+        dropout=model.dropout,
+        label_smoothing=config.loss.label_smoothing,
+        optimizer=optim.name,
+        momentum=optim.momentum,
+        b1=optim.b1,
+        b2=optim.b2,
+        eps=optim.eps,
+        weight_decay=optim.weight_decay,
+        l1=optim.l1,
+        l2=optim.l2,
+    )
+
+
+def _not_here(updates: Any, state: Any, params: Any = None, **more: Any) -> Any:
+    raise NotImplementedError("the network from scratch has its own optimiser: see reference.update")
 
 
 def side_px(config: Any) -> int:
@@ -110,6 +148,9 @@ def make_recipe(config: Any, *, examples: int, classes: int, mean: float, std: f
         trained = (models.head_of(dict.fromkeys(names)),) if config.transfer.frozen else None
         factors = {name: config.transfer.layer_decay**i for i, name in enumerate(reversed(names))}
         optimizer = optim.by_layer(optimizer, {n: f * (trained is None or n in trained) for n, f in factors.items()})
+    from_scratch = _from_scratch(config) if config.model.name == "scratch" else None
+    if from_scratch is not None:
+        optimizer = optax.GradientTransformation(reference.zero_moments, _not_here)
     strength = config.augment.to_dict()
     mixed = {name: strength.pop(name) for name in augment.MIX}
     return Recipe(
@@ -127,6 +168,7 @@ def make_recipe(config: Any, *, examples: int, classes: int, mean: float, std: f
         batch_size=config.batch_size,
         steps_per_epoch=steps_per_epoch,
         accumulate=config.optim.accumulate,
+        reference=from_scratch,
         trained=trained,
         patience_epochs=config.eval.patience_epochs,
     )

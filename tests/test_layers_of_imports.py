@@ -14,10 +14,10 @@ LAYERS = [
     {"errors", "files", "rng", "stats", "types"},
     {
         "augment", "averages", "checkpoint", "config", "config_check", "console", "data", "framing", "ink", "logs",
-        "losses", "marks", "metrics", "models", "optim", "peers", "picture", "plots", "preprocess", "run_folder",
-        "schedules", "sharding", "signals", "torch_speed",
+        "losses", "marks", "metrics", "models", "optim", "peers", "picture", "plots", "preprocess", "reference",
+        "run_folder", "schedules", "sharding", "signals", "torch_speed",
     },
-    {"gradient", "programs", "recipe", "steps"},
+    {"gradient", "programs", "recipe", "reference_programs", "steps"},
     {"benchmark_parts", "evaluation", "measure", "predictor", "run", "summary", "train", "transfer"},
     {"benchmark", "command", "evaluate", "main", "predict"},
 ]  # fmt: skip

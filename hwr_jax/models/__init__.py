@@ -97,6 +97,19 @@ def _mlp(config: Any, classes: int, side_px: int) -> Callable:
     )
 
 
+def _scratch(config: Any, classes: int, side_px: int) -> Callable:
+    """The twin of the network that `reference` computes: its first weights, and its use outside of training."""
+    _check_widths("hidden", config.hidden)
+    return lambda axis_name, train: MLP(
+        hidden=tuple(config.hidden),
+        dropout=config.dropout,
+        norm="none",
+        activation=layers.ACTIVATIONS[config.activation],
+        classes=classes,
+        kernel_init=layers.INITIALIZERS[config.initializer],
+    )
+
+
 def _lenet(config: Any, classes: int, side_px: int) -> Callable:
     if side_px < 12:
         raise ConfigError(f"config.frame leaves {side_px}x{side_px} pixels, and lenet needs 12x12 or more")
@@ -158,7 +171,7 @@ def _check_widths(key: str, widths: Any) -> None:
         raise ConfigError(f"config.model.{key}={tuple(widths)} is not possible: use positive integers")
 
 
-MODELS = {"mlp": _mlp, "cnn": _cnn, "lenet": _lenet, "resnet": _resnet, "rnn": _rnn, "vit": _vit}
+MODELS = {"mlp": _mlp, "scratch": _scratch, "cnn": _cnn, "lenet": _lenet, "resnet": _resnet, "rnn": _rnn, "vit": _vit}
 
 
 def layer_names(model: Model, shape: tuple[int, ...]) -> list[str]:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from hwr_jax.models.layers import Dropout, Norm, max_pool_2x2
+from hwr_jax.models.layers import Dropout, Norm, as_logits, max_pool_2x2
 
 
 class CNN(nn.Module):
@@ -69,4 +69,4 @@ class CNN(nn.Module):
             x = nn.Dense(self.dense, kernel_init=self.kernel_init, dtype=self.dtype)(x)
             x = self.activation(Norm(self.norm, self.axis_name)(x, train))
         x = Dropout(self.dropout, self.axis_name)(x, train)
-        return nn.Dense(self.classes, kernel_init=self.kernel_init, dtype=self.dtype)(x).astype(jnp.float32)
+        return as_logits(nn.Dense(self.classes, kernel_init=self.kernel_init, dtype=self.dtype)(x))

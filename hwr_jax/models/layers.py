@@ -42,6 +42,11 @@ INITIALIZERS = {
 PRECISIONS = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
+def as_logits(x: jax.Array) -> jax.Array:
+    """Returns what the loss takes: float32 whatever the layers compute, but for float64."""
+    return x if x.dtype == jnp.float64 else x.astype(jnp.float32)
+
+
 def max_pool_2x2(image: jax.Array) -> jax.Array:
     """Maximum over 2x2 windows: [B, H, W, C] -> [B, H // 2, W // 2, C]; an odd last row or column is left out.
 

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from hwr_jax.models.layers import avg_pool_2x2
+from hwr_jax.models.layers import as_logits, avg_pool_2x2
 
 
 class LeNet(nn.Module):
@@ -47,4 +47,4 @@ class LeNet(nn.Module):
         x = x.reshape(x.shape[0], -1)
         for width in (120, 84):
             x = self.activation(nn.Dense(width, kernel_init=self.kernel_init, dtype=self.dtype)(x))
-        return nn.Dense(self.classes, kernel_init=self.kernel_init, dtype=self.dtype)(x).astype(jnp.float32)
+        return as_logits(nn.Dense(self.classes, kernel_init=self.kernel_init, dtype=self.dtype)(x))

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from hwr_jax.models.layers import Dropout, Norm
+from hwr_jax.models.layers import Dropout, Norm, as_logits
 
 
 class MLP(nn.Module):
@@ -42,4 +42,4 @@ class MLP(nn.Module):
             x = nn.Dense(width, kernel_init=self.kernel_init, dtype=self.dtype)(x)
             x = self.activation(Norm(self.norm, self.axis_name)(x, train))
             x = Dropout(self.dropout, self.axis_name)(x, train)
-        return nn.Dense(self.classes, kernel_init=self.kernel_init, dtype=self.dtype)(x).astype(jnp.float32)
+        return as_logits(nn.Dense(self.classes, kernel_init=self.kernel_init, dtype=self.dtype)(x))

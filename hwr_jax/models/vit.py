@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from hwr_jax.models.layers import Dropout
+from hwr_jax.models.layers import Dropout, as_logits
 
 
 class ViT(nn.Module):
@@ -56,4 +56,4 @@ class ViT(nn.Module):
             y = nn.Dense(self.width, kernel_init=self.kernel_init, dtype=self.dtype)(y)
             x = x + Dropout(self.dropout, self.axis_name)(y, train)
         x = jnp.mean(nn.LayerNorm(dtype=self.dtype)(x), axis=1)
-        return nn.Dense(self.classes, kernel_init=self.kernel_init, dtype=self.dtype)(x).astype(jnp.float32)
+        return as_logits(nn.Dense(self.classes, kernel_init=self.kernel_init, dtype=self.dtype)(x))
