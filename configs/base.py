@@ -73,7 +73,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.optim.l1 = 0.0  # subgradient of l1 * |w|; kernels only
     config.optim.clip_norm = 0.0  # global norm the gradient is clipped to; 0: not clipped
 
-    config.optim.accumulate = 1  # parts that a batch is cut into, one after the other: less memory, the same gradient
+    config.optim.accumulate = 1  # parts that a batch is cut into, one after the other: less memory
 
     config.schedule = ml_collections.ConfigDict()
     config.schedule.name = "cosine"  # constant, step, exponential, cosine, one_cycle, restarts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import resource
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -52,11 +53,11 @@ def training(job: Job) -> dict[str, Any]:
     """Speed of training, with its share of the best matrix product."""
     peak = measure.machine_limits()["matmul_gflops"]
     found = measure.training(job.config, job.dataset, steps=max(1, 20_000 // job.config.batch_size))
-    found["share_of_matmul_peak"] = found["gflops"] / peak
+    found["share_of_matmul_peak"] = found["gflops"] and found["gflops"] / peak
     found["peak_memory_gb"] = _peak_memory_bytes() / 1e9
     job.say(
-        f"{found['images_per_second']:,.0f} images/s, {found['gflops']:.0f} GFLOP/s "
-        f"({100 * found['share_of_matmul_peak']:.0f} % of the matrix product), "
+        f"{found['images_per_second']:,.0f} images/s, {found['gflops'] or math.nan:.0f} GFLOP/s "
+        f"({100 * (found['share_of_matmul_peak'] or math.nan):.0f} % of the matrix product), "
         f"compiled in {found['compile_seconds']:.1f} s"
     )
     return found
@@ -86,7 +87,11 @@ def inference(job: Job) -> dict[str, Any]:
 def _peer_network(config):
     """The config with the network of the peers' recipe 'fast'."""
     own = config.copy_and_resolve_references()
-    own.model.update(features=(24, 32), kernels_px=(5, 3), strides_px=(1, 1), pools=(True, True), dense=256)
+    own.model.update(
+        name="cnn", features=(24, 32), kernels_px=(5, 3), strides_px=(1, 1), pools=(True, True), padding="valid",
+        dense=256, norm="none", activation="relu",
+    )  # fmt: skip
+    own.frame.update(deskew=False, centre=False, crop_px=0, side_px=0)
     return own
 
 
@@ -106,7 +111,9 @@ def scaling(job: Job) -> dict[str, Any]:
     def wider(factor):
         own = changed()
         own.model.features = tuple(max(1, int(f * factor)) for f in own.model.features)
+        own.model.hidden = tuple(max(1, int(w * factor)) for w in own.model.hidden)
         own.model.dense = max(1, int(own.model.dense * factor))
+        own.model.width = max(own.model.heads, int(own.model.width * factor) // own.model.heads * own.model.heads)
         return own
 
     def fewer(examples):

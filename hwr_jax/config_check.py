@@ -26,7 +26,7 @@ CHOICES = {
     "model.convolution": ("auto", *convolution.CONVOLUTIONS),
     "optim.name": optim.OPTIMIZERS,
     "transfer.head": ("keep", "new"),
-    "data.rehearsal": ("", *data.DATASETS),
+    "data.rehearsal": ("", *data.SOURCES),
     "schedule.name": schedules.SCHEDULES,
     "average.name": averages.AVERAGES,
     "eval.checkpoint": ("last", "best"),

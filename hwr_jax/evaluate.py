@@ -29,6 +29,9 @@ _FORMAT = flags.DEFINE_enum("format", "table", ["table", "json"], "How the resul
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder of tensorflow-datasets; default: TFDS_DATA_DIR or its own.", flag_values=FLAGS
 )
+_MANUAL_DIR = flags.DEFINE_string(
+    "manual_dir", None, "Folder of the original files, or of your own pictures; default: the run's.", flag_values=FLAGS
+)
 
 
 def main(argv: list[str]) -> int:
@@ -72,7 +75,9 @@ def _load(config, facts: dict, say):
 
     name = _DATASET.value or config.data.name
     own = name == config.data.name
-    manual_dir = config.data.manual_dir  # of the machine that trained: here it need not be
+    manual_dir = _MANUAL_DIR.value or (config.data.manual_dir if own else None)
+    if not _MANUAL_DIR.value and name != data.OWN and not Path(manual_dir or "").is_dir():
+        manual_dir = None  # of the machine that trained: here it need not be
     dataset = data.load(
         name,
         validation_examples=config.data.validation_examples if own else None,
@@ -80,7 +85,7 @@ def _load(config, facts: dict, say):
         label_noise=config.data.label_noise if own else 0.0,
         subset_seed=config.data.subset_seed,
         data_dir=_DATA_DIR.value,
-        manual_dir=manual_dir if own and manual_dir and Path(manual_dir).exists() else None,
+        manual_dir=manual_dir or None,
         say=say,
     )
     if own and dataset.sha256 != facts["sha256"]:

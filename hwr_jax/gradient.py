@@ -15,8 +15,9 @@ def of_batch(
 ) -> tuple[Tree, Totals, Tree]:
     """Returns the gradient of the mean loss, the sums over the batch, and the model's new state.
 
-    In `recipe.accumulate` parts it needs the memory of one; the gradient is the same but for batch statistics, which
-    are then those of each part. A part is every so many-th example, so that devices that share the batch share it too.
+    In `recipe.accumulate` parts it needs the memory of one. The gradient is the same but for batch statistics, which
+    are those of each part, and for dropout, of which each part draws its own masks. A part is every so many-th
+    example, so that devices that share the batch share it too.
 
     Args:
       recipe: the run's functions.
@@ -38,6 +39,8 @@ def of_batch(
     keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(parts))
     zeros = jax.tree.map(jnp.zeros_like, params)
     nothing = Totals(jnp.float32(0), jnp.int32(0), jnp.int32(0))
+    if axis_name is not None:
+        nothing = lax.pcast(nothing, axis_name, to="varying")
     (grads, sums, model_state), _ = lax.scan(add, (zeros, nothing, model_state), (keys, cut))
     return jax.tree.map(lambda g: g / parts, grads), sums, model_state
 

@@ -53,10 +53,7 @@ def main(argv: list[str]) -> int:
     with Signals() as signals:
         path, config, dataset = _config_and_data(screen.print)
         if _SUMMARY.value:
-            from hwr_jax import models, recipe
-
-            side = recipe.side_px(config)
-            screen.print(models.describe(config.model, classes=len(dataset.classes), shape=(side, side, 1)))
+            screen.print(_summary(config, dataset.classes))
             return errors.DONE
         folder = command.folder("workdir", _WORKDIR.value, f"runs/{command.run_name(path)}")
         summary = _train(config, dataset, folder, screen, signals)
@@ -75,6 +72,16 @@ def main(argv: list[str]) -> int:
     }
     print(json.dumps(last), flush=True)
     return errors.DONE
+
+
+def _summary(config, classes) -> str:
+    """Returns the table of the network's layers."""
+    from hwr_jax import models, predictor, recipe
+
+    if config.init_from and config.transfer.head == "keep":
+        classes = predictor.open_run(Path(config.init_from).expanduser())[1]["classes"]
+    side = recipe.side_px(config)
+    return models.describe(config.model, classes=len(classes), shape=(side, side, 1))
 
 
 def _config_and_data(say):
@@ -104,11 +111,12 @@ def _config_and_data(say):
 def _fallback_paragraph(name: str, missing: errors.DataMissing, other: str) -> str:
     tried = "\n".join(f"  - {place}" for place in missing.tried)
     bar = "!" * 100
+    variable = f"HWR_{name.partition('/')[0].upper()}_DIR"
     return (
         f"\n{bar}\n{name.upper()} COULD NOT BE HAD, SO THIS RUN TRAINS ON ANOTHER DATA SET: {other}\n"
         f"The results below are not results on {name}. What was tried:\n{tried}\n"
         "To supply it: connect to the network, or put the four original files (train-images-idx3-ubyte.gz, ...) into\n"
-        f"a folder and name it by HWR_{name.upper()}_DIR=FOLDER or --config.data.manual_dir=FOLDER, or name a folder\n"
+        f"a folder and name it by {variable}=FOLDER or --config.data.manual_dir=FOLDER, or name a folder\n"
         "of tensorflow-datasets that holds it by --data_dir=FOLDER.\n"
         f"--config.data.fallback=none makes this an error.\n{bar}\n"
     )
@@ -119,10 +127,6 @@ def _train(config, dataset, folder: Path, screen, signals) -> dict:
     from hwr_jax import programs, run_folder
     from hwr_jax.data import cache
 
-    programs.cache_compilations(cache.default_cache_dir())
-    source = old = None
-    if config.init_from:
-        source, dataset, old = _transfer(config, dataset, screen.print)
     with run_folder.locked(folder):
         status = run_folder.claim(folder, config, dataset, overwrite=_OVERWRITE.value)
         if status == "finished":
@@ -131,30 +135,52 @@ def _train(config, dataset, folder: Path, screen, signals) -> dict:
         from hwr_jax.run import make_run
         from hwr_jax.train import train
 
+        programs.cache_compilations(cache.default_cache_dir())
+        source = old = None
+        begun: dict[str, Any] = {}
+        if config.init_from:
+            source, dataset, old = _transfer(config, dataset, screen.print)
+            begun = _begun_with(config, source, folder, resume=status == "resume")
         run = make_run(config, dataset, devices=_DEVICES.value)
-        env = run_folder.environment(dataset, over_seeds=run.how, mesh_devices=int(run.sharding.mesh.devices.size))
+        devices = int(run.sharding.mesh.devices.size)
+        env = run_folder.environment(dataset, over_seeds=run.how, mesh_devices=devices, **begun)
         if status == "new":
             run_folder.begin(folder, config, env)
         seeds = f"seeds {run.seeds[0]} to {run.seeds[-1]}" if len(run.seeds) > 1 else f"seed {run.seeds[0]}"
         screen.print(
             f"{config.model.name} on {dataset.name} {dataset.version} ({len(dataset.train.label):,} training images), "
-            f"{seeds}, {config.epochs} epochs, {env['mesh_devices']} x {env['devices'][0]}; run folder {folder}"
+            f"{seeds}, {config.epochs} epochs, {devices} x {env['devices'][0]}; run folder {folder}"
         )
         hooks = {} if source is None else _hooks(run, source, old)
         resume = status == "resume"
         return train(run, folder, env=env, resume=resume, screen=screen, signals=signals, started=STARTED, **hooks)
 
 
+def _begun_with(config, source, folder: Path, *, resume: bool) -> dict[str, Any]:
+    """Returns what is recorded of the weights that the run begins with; a run that goes on must find the same."""
+    from hwr_jax import run_folder, transfer
+
+    facts = transfer.facts(config, source)
+    if resume and (before := run_folder.read_json(folder, "environment.json").get("init_from")) != facts:
+        raise errors.ConfigError(
+            f"the run {config.init_from}, which {folder} began with, has changed since (SHA-256 of its weights "
+            f"{facts['sha256'][:12]}, then {(before or facts)['sha256'][:12]}): --overwrite begins afresh"
+        )
+    return {"init_from": facts}
+
+
 def _transfer(config, dataset, say):
     """Returns the run to begin with, the data set fitted to it, and the data set that is rehearsed, if any."""
     from hwr_jax import data, transfer
+    from hwr_jax.data import subset
 
     source, old = transfer.load(config, say), None
     keep = config.transfer.head == "keep"
     dataset = transfer.adapt(dataset, source, keep_head=keep)
     if name := config.data.rehearsal:
-        old = data.load(name, train_examples=config.data.rehearsal_examples, data_dir=_DATA_DIR.value, say=say)
-        old = transfer.adapt(old, source, keep_head=keep)
+        old = transfer.adapt(data.load(name, data_dir=_DATA_DIR.value, say=say), source, keep_head=keep)
+        some, seed = config.data.rehearsal_examples, config.data.subset_seed
+        old = old._replace(train=subset.fewer(old.train, some, seed=seed, key="data.rehearsal_examples"))
         dataset = transfer.rehearse(dataset, old)
     return source, dataset, old
 

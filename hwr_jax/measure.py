@@ -65,8 +65,11 @@ def training(config: ConfigDict, dataset: Dataset, *, steps: int, repeats: int =
 
     Returns:
       compile_seconds; images_per_second (of all seeds) and its quartiles; by XLA's cost analysis of one step
-      flops_per_image and flops_per_byte (before fusion, so a lower bound of the intensity); gflops reached.
+      flops_per_image and flops_per_byte (before fusion, so a lower bound of the intensity); gflops reached. The last
+      three are None where XLA tells nothing.
     """
+    config = config.copy_and_resolve_references()
+    config.eval.patience_epochs = 0  # nothing is validated here
     run = make_run(config, dataset, devices=devices)
     programs, compile_seconds = compile_training(run)
     state = programs.init(run.seed_array())
@@ -91,7 +94,7 @@ def training(config: ConfigDict, dataset: Dataset, *, steps: int, repeats: int =
         "quartiles": [low, high],
         "flops_per_image": cost.flops_per_image,
         "flops_per_byte": cost.flops_per_byte,
-        "gflops": median * cost.flops_per_image / GIGA,
+        "gflops": cost.flops_per_image and median * cost.flops_per_image / GIGA,
     }
 
 

@@ -3,7 +3,7 @@
     gradient -> clip -> + L1 and coupled L2 -> direction of the optimiser -> + decoupled weight decay
         -> trust ratio of each layer (lamb) -> times -rate
 
-Penalties and decay act on kernels only (arrays of two or more axes): biases and normalisation are left alone.
+Penalties and decay act on kernels only: biases, normalisation and positions are left alone.
 """
 
 from __future__ import annotations
@@ -57,8 +57,11 @@ def _muon(config: Any) -> optax.GradientTransformation:
 
     def axes(params):
         return jax.tree.map(
-            lambda p: contrib.MuonDimensionNumbers(tuple(range(p.ndim - 1)), p.ndim - 1) if p.ndim >= 2 else None,
+            lambda p, is_kernel: (
+                contrib.MuonDimensionNumbers(tuple(range(p.ndim - 1)), p.ndim - 1) if is_kernel else None
+            ),
             params,
+            kernels(params),
         )
 
     whole = contrib.muon(
@@ -99,8 +102,8 @@ def by_layer(optimizer: optax.GradientTransformation, factors: dict[str, float])
 
 
 def kernels(params: Tree) -> Tree:
-    """Returns a tree of bool: which parameters are penalised (those of two or more axes)."""
-    return jax.tree.map(lambda p: p.ndim >= 2, params)
+    """Returns a tree of bool: which parameters are kernels, by their name."""
+    return jax.tree_util.tree_map_with_path(lambda path, _: getattr(path[-1], "key", None) == "kernel", params)
 
 
 def add_l1(strength: float) -> optax.GradientTransformation:

@@ -110,7 +110,7 @@ def training_images(path: Path, dataset: Dataset, augment: Callable[[np.ndarray]
     """Draws training images as the model sees them: augmented, before the standardisation."""
     image = np.asarray(dataset.train.image[:SAMPLE], np.float32) / 255
     names = [dataset.classes[i] for i in dataset.train.label[: len(image)]]
-    words = "augmented training images" if augment else "training images (no augmentation)"
+    words = "training images as the model sees them" if augment else "training images (no augmentation)"
     _montage(path, (augment(image) if augment else image)[..., 0], names, f"{dataset.name}: {words}", columns=8)
 
 

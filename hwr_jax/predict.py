@@ -71,7 +71,7 @@ def read_all(paths: list[str]):
             images.append(to_28x28(picture))
             names.append(name)
         except errors.DataError as error:
-            unread.append(str(error))
+            unread.append(str(error) if isinstance(picture, Path) else f"{name}: {error}")
         except OSError as error:
             unread.append(f"{name}: {error.strerror or error}")
     return names, np.stack(images)[..., None] if images else np.zeros((0, 28, 28, 1), np.uint8), unread

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from hwr_jax import checkpoint, evaluation, run_folder
+from hwr_jax import checkpoint, config_check, evaluation, run_folder
 from hwr_jax.errors import ConfigError, RunFolderError
 from hwr_jax.programs import Programs
 from hwr_jax.run import Bound, bind
@@ -69,6 +69,10 @@ def open_run(workdir: str | Path) -> tuple[Bound, dict]:
     """
     folder = Path(workdir)
     config = run_folder.read_config(folder)
+    try:
+        config_check.check(config)
+    except ConfigError as error:
+        raise ConfigError(f"{folder} is of another version of hwr_jax: {error}") from error
     facts = run_folder.read_json(folder, "environment.json")["dataset"]
     bound = bind(
         config,

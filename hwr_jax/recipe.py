@@ -45,12 +45,14 @@ def check_overrides(config: Any, given: Mapping[str, Any]) -> None:
     """Raises ConfigError if a key of `given` (flat, from the command line) is one that nothing reads, such as the
     momentum of Adam: a number that a user sets, and that changes nothing, is a mistake."""
     seen = {"transfer.head"} if config.init_from else set()  # read where the weights are put in
-    make_recipe(Seen(config, seen), examples=config.batch_size, classes=2, mean=0.0, std=1.0)
+    make_recipe(Seen(config, seen), examples=1000 * config.batch_size, classes=2, mean=0.0, std=1.0)
     for key, value in given.items():
         section = key.split(".")[0]
         if section in CHECKED and key not in seen:
             used = ", ".join(sorted(k for k in seen if k.startswith(f"{section}.")))
-            raise ConfigError(f"config.{key}={value} has no effect here: what is read is {used}")
+            raise ConfigError(
+                f"config.{key}={value} has no effect here: what is read is {used or 'none of that group'}"
+            )
 
 
 class Seen:
@@ -71,6 +73,7 @@ class Seen:
 
 def _from_scratch(config: Any) -> reference.Settings:
     """Returns the settings of `reference`. Raises ConfigError for what it does not have."""
+    config = getattr(config, "_config", config)  # what it reads is no sign that it is used: optax's twin tells that
     optim, model = config.optim, config.model
     for key, value, allowed in (
         ("optim.name", optim.name, reference.OPTIMIZERS),
@@ -146,8 +149,11 @@ def make_recipe(config: Any, *, examples: int, classes: int, mean: float, std: f
     if config.init_from:
         names = models.layer_names(model, (side, side, 1))
         trained = (models.head_of(dict.fromkeys(names)),) if config.transfer.frozen else None
-        factors = {name: config.transfer.layer_decay**i for i, name in enumerate(reversed(names))}
-        optimizer = optim.by_layer(optimizer, {n: f * (trained is None or n in trained) for n, f in factors.items()})
+        if trained is None:
+            factors = {name: config.transfer.layer_decay**i for i, name in enumerate(reversed(names))}
+        else:
+            factors = {name: float(name in trained) for name in names}
+        optimizer = optim.by_layer(optimizer, factors)
     from_scratch = _from_scratch(config) if config.model.name == "scratch" else None
     if from_scratch is not None:
         optimizer = optax.GradientTransformation(reference.zero_moments, _not_here)

@@ -47,7 +47,7 @@ def identity(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
     """Returns what makes a run the run it is: two runs of the same identity compute the same."""
     return {
         "config": _what(config),
-        "dataset": {"name": dataset.name, "version": dataset.version, "sha256": dataset.sha256},
+        "dataset": {"name": dataset.name, "sha256": dataset.sha256},
         "code": {"version": hwr_jax.__version__, "sha256": code_digest()},
     }
 
@@ -162,7 +162,7 @@ def _is_run(folder: Path) -> bool:
 def _read_identity(folder: Path) -> dict[str, Any]:
     config, env = read_config(folder), read_json(folder, "environment.json")
     code = {k: env["code"][k] for k in ("version", "sha256")}
-    data = {k: env["dataset"][k] for k in ("name", "version", "sha256")}
+    data = {k: env["dataset"][k] for k in ("name", "sha256")}
     return {"config": _what(config), "dataset": data, "code": code}
 
 

@@ -67,7 +67,7 @@ def _draw(run: Run, folder: Path, outputs: list[Outputs], params: Tree) -> None:
     title = f"{run.config.model.name} trained on {run.dataset.name}, seed {run.seeds[0]}"
     if len(run.seeds) > 1:
         title += f" (curves and confusion: all {len(run.seeds)} seeds)"
-    shown = augment if run.recipe.augmented else None
+    shown = augment if run.recipe.augmented or any(run.config.frame.values()) else None
     plots.draw_all(folder, run.dataset, outputs, params, title=title, augment=shown)
 
 

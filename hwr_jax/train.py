@@ -127,7 +127,7 @@ def _epochs(run: Run, programs: Programs, state: TrainState, tools: Tools) -> Tr
         start = time.perf_counter()
         before = int(state.step[0])
         order = programs.order(run.seed_array(), jnp.int32(epoch))
-        state, train_seconds = _one_epoch(run, programs, state, training, order, tools)
+        state, train_seconds = _one_epoch(run, programs, state, training, order, tools, active)
         lines, state = _close_epoch(run, programs, state, validation, epoch + 1)
         _check_finite(run, np.asarray(lines[1]["per_seed"]["loss"]), int(state.step[0]))
         step = int(state.step[0])
@@ -146,9 +146,12 @@ def _epochs(run: Run, programs: Programs, state: TrainState, tools: Tools) -> Tr
 
 
 def _one_epoch(
-    run: Run, programs: Programs, state: TrainState, training: Arrays, order: jax.Array, tools: Tools
+    run: Run, programs: Programs, state: TrainState, training: Arrays, order: jax.Array, tools: Tools, active: int
 ) -> tuple[TrainState, float]:
-    """Runs the steps left of an epoch, dispatch by dispatch; returns the state and the seconds inside the steps."""
+    """Runs the steps left of an epoch, dispatch by dispatch; returns the state and the seconds inside the steps.
+
+    `active`: how many seeds have not stopped early.
+    """
     config, per_epoch = run.config, run.recipe.steps_per_epoch
     step = int(state.step[0])
     left = per_epoch - step % per_epoch
@@ -167,7 +170,7 @@ def _one_epoch(
         tools.advance(images, images / seconds)
         tools.checkpoints.settle()
         if left and tools.signals.pending:
-            images = (begun - left) * config.batch_size * len(run.seeds)
+            images = (begun - left) * config.batch_size * active
             _check_finite(run, _magnitude(state), step)
             tools.checkpoints.save(step, state)
             tools.timing.trained("stopped", step=step, train_seconds=total_seconds, images=images)

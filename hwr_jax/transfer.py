@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ from hwr_jax import config as configs
 from hwr_jax import data, evaluation, models, predictor
 from hwr_jax.errors import ConfigError
 from hwr_jax.predictor import Predictor
-from hwr_jax.run import Run
+from hwr_jax.run import Run, on_device
 from hwr_jax.types import Arrays, Dataset, TrainState, Tree
+
+FREE = ("model.dropout:", "model.precision:", "model.convolution:", "model.initializer:")  # may differ
 
 
 def load(config: ConfigDict, say: Callable[[str], Any]) -> Predictor:
@@ -26,15 +29,26 @@ def load(config: ConfigDict, say: Callable[[str], Any]) -> Predictor:
       ConfigError: it is no run folder, or of another network.
       RunFolderError: it has no checkpoint that can be used.
     """
-    source = predictor.load(Path(config.init_from).expanduser(), say=say)
-    changes = configs.difference(source.config.model.to_dict(), config.model.to_dict())
-    changes = [change for change in changes if not change.startswith(("dropout:", "precision:", "convolution:"))]
+    folder = Path(config.init_from).expanduser()
+    if not (folder / "config.json").is_file():
+        raise ConfigError(f"config.init_from={config.init_from} is no run folder: name one that the main job has left")
+    source = predictor.load(folder, say=say)
+    there, here = ({"model": c.model.to_dict(), "frame": c.frame.to_dict()} for c in (source.config, config))
+    changes = [c for c in configs.difference(there, here) if not c.startswith(FREE)]
     if changes:
         raise ConfigError(
-            f"config.init_from={config.init_from} has another network; make config.model the same "
+            f"config.init_from={config.init_from} has another network or frame; make them the same "
             f"(there -> here): {', '.join(changes)}"
         )
     return source
+
+
+def facts(config: ConfigDict, source: Predictor) -> dict[str, str]:
+    """Returns what environment.json keeps of the weights: where they were, and the SHA-256 of their values."""
+    digest = hashlib.sha256()
+    for leaf in jax.tree.leaves((source.params, source.model_state)):
+        digest.update(np.ascontiguousarray(leaf).tobytes())
+    return {"folder": config.init_from, "sha256": digest.hexdigest()}
 
 
 def adapt(dataset: Dataset, source: Predictor, *, keep_head: bool) -> Dataset:
@@ -82,13 +96,14 @@ def compare(run: Run, source: Predictor, after: tuple[Tree, Tree], old: Dataset 
     """
     rows = np.arange(len(run.seeds)) % len(source.seeds)
     before = jax.tree.map(lambda x: jnp.asarray(x)[rows], (source.params, source.model_state))
+    before = jax.device_put(before, run.sharding)
     known = run.config.transfer.head == "keep"
 
     def accuracy(weights: tuple[Tree, Tree], test: Arrays) -> list[float]:
-        outputs = evaluation.on_host(run.programs.predict(*weights, Arrays(*map(np.asarray, test))))
+        outputs = evaluation.on_host(run.programs.predict(*weights, on_device(run, test)))
         return [float(np.mean(o.pred == np.asarray(test.label))) for o in outputs]
 
-    sets = {run.dataset.name: run.dataset} | ({old.name: old} if old is not None and known else {})
+    sets = {run.dataset.name: run.dataset} | ({old.name: old} if old is not None else {})
     return {
         name: {"before": accuracy(before, one.test) if known else None, "after": accuracy(after, one.test)}
         for name, one in sets.items()

@@ -77,6 +77,42 @@ def test_folders_train_and_test_are_the_users_own_split(own, caches, tmp_path):
     assert len(dataset.train.label) + len(dataset.validation.label) == 30
 
 
+def test_hidden_files_and_folders_are_no_pictures_and_no_classes(own, caches):
+    before = load(own, caches)
+    (own / "2" / ".ipynb_checkpoints").mkdir()
+    (own / ".trash").mkdir()
+    for place in (
+        own / "2" / ".ipynb_checkpoints" / "0-checkpoint.png",
+        own / ".trash" / "x.png",
+        own / "2" / ".y.png",
+    ):
+        Image.fromarray(drawn("lying", 1)).save(place)
+    assert load(own, caches).sha256 == before.sha256
+
+
+def test_a_third_folder_beside_train_and_test_is_told(own, caches):
+    for name, other in (("2", "train"), ("10", "test"), ("lying", "val")):
+        (own / name).rename(own / other)
+    with pytest.raises(DataError, match="has folders beside train and test: val; move them out"):
+        load(own, caches)
+
+
+def test_a_class_that_is_only_in_the_test_split_is_told(own, caches, tmp_path):
+    split = tmp_path / "split"
+    (split / "train").mkdir(parents=True)
+    own.rename(split / "test")
+    for name in ("2", "10"):
+        (split / "train" / name).mkdir()
+        Image.fromarray(drawn("standing", 3)).save(split / "train" / name / "a.png")
+    with pytest.raises(DataError, match="has pictures of the class lying in test alone"):
+        load(split, caches)
+
+
+def test_classes_of_the_same_number_have_one_order():
+    items = [folder.Item("", label, label, np.zeros((28, 28), np.uint8)) for label in ("1", "01", "2", "b", "a")] * 3
+    assert folder.describe("folder", Path("x"), items).classes == ("01", "1", "2", "a", "b")
+
+
 def test_a_csv_of_paths_is_the_same_data_set(own, caches):
     lines = [(str(path.relative_to(own.parent)), path.parent.name) for path in folder.pictures_in(own)]
     for header in ([], [("file", "class")]):
@@ -128,6 +164,7 @@ def written(tmp_path, text):
         ("1," + ",".join(["0"] * 17) + "\n", "line 1: 17 pixels are no square picture"),
         ("1," + ",".join(["0"] * 15 + ["256"]) + "\n", "line 1: a value of 0 to 256, expected 0 to 255"),
         ("1," + ",".join(["0"] * 14 + ["x", "1"]) + "\n", "line 1: .*'x'"),
+        ("1," + ",".join(["0"] * 15 + ["9" * 30]) + "\n", "line 1: .*too (large|big)"),
     ],
 )
 def test_a_csv_that_is_not_understood_is_told_with_its_line(tmp_path, caches, text, words):

@@ -217,6 +217,10 @@ def test_help_answers_within_three_seconds(command, verb):
         ([SMOKE, "nonsense"], ["'nonsense' is no flag"]),
         ([SMOKE, "--devices=99", "--workdir={tmp}"], ["--devices=99 is not possible"]),
         ([SMOKE, "--config.optim.momentum=0.5"], ["config.optim.momentum=0.5 has no effect here: what is read is"]),
+        (
+            ["--config=configs/scratch.py:smoke", "--config.optim.momentum=0.5"],
+            ["config.optim.momentum=0.5 has no effect"],
+        ),
         ([SMOKE, "--config.model.cell=gru"], ["config.model.cell=gru has no effect", "model.norm"]),
         ([SMOKE, "--config.batch_size=5000", "--workdir={tmp}"], ["config.batch_size=5000 is more than the 1097"]),
     ],

@@ -24,9 +24,9 @@ PARAMETERS = {
     "rnn": 2 * (28 * 384 + 96 * 384 + 384) + 192 * 10 + 10,
     "vit": 49 * 64 + 64 + 16 * 64 + 4 * LAYER + 2 * 64 + 64 * 10 + 10,
     "resnet": (
-        9 * 16 + (2 * 16 + 9 * 16 * 16) + (2 * 16 + 9 * 16 * 16)
-        + (2 * 16 + 16 * 32 + 9 * 16 * 32) + (2 * 32 + 9 * 32 * 32)
-        + (2 * 32 + 32 * 64 + 9 * 32 * 64) + (2 * 64 + 9 * 64 * 64) + 2 * 64 + 64 * 10 + 10
+        9 * 24 + (2 * 24 + 9 * 24 * 24) + (2 * 24 + 9 * 24 * 24)
+        + (2 * 24 + 24 * 48 + 9 * 24 * 48) + (2 * 48 + 9 * 48 * 48)
+        + (2 * 48 + 48 * 96 + 9 * 48 * 96) + (2 * 96 + 9 * 96 * 96) + 2 * 96 + 96 * 10 + 10
     ),
 }  # fmt: skip
 
@@ -75,7 +75,7 @@ def test_lenet_in_numpy_is_the_same():
 
 
 def test_a_residual_block_that_adds_nothing_is_the_identity():
-    model, variables = network("resnet.py", features=(8,), blocks=2, norm="none")
+    model, variables = network("resnet.py", features=(8,), blocks=2, norm="none", stride_px=1)
     silent = jax.tree.map(jnp.zeros_like, {k: variables["params"][k] for k in ("Conv_2", "Conv_4")})
     variables = {"params": {**variables["params"], **silent}}
     p = variables["params"]
@@ -128,6 +128,22 @@ def test_a_transformer_without_positions_does_not_see_the_order_of_the_patches()
     np.testing.assert_allclose(logits(model, variables), logits(model, variables, mixed), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize(("channels", "size"), [(16, 8), (12, 6), (49, 7), (2, 2), (27, 3)])
+def test_groups_are_as_large_as_they_can_be_up_to_8(channels, size):
+    assert layers.group_size(channels) == size
+
+
+def test_a_width_without_groups_is_told():
+    with pytest.raises(ConfigError, match="config.model.norm=group needs widths with a divisor from 2 to 8, which 11"):
+        network("mlp.py", hidden=(11,), norm="group")
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "simple"])
+def test_a_recurrent_network_computes_in_bfloat16_too(cell):
+    model, variables = network("rnn.py", cell=cell, width=8, precision="bfloat16")
+    assert logits(model, variables).dtype == jnp.float32
+
+
 @pytest.mark.parametrize("kind", ["layer", "group"])
 def test_a_norm_has_mean_zero_and_variance_one_over_what_it_is_called_after(kind):
     x = jax.random.normal(jax.random.key(0), (3, 4, 5, 16)) * 3 + 2
@@ -167,6 +183,7 @@ def test_a_network_learns_64_digits_by_heart(name, digits):
         ("vit.py", {"patch_px": 5}, "config.model.patch_px=5 is not possible: use a divisor of 28"),
         ("vit.py", {"heads": 5}, "config.model.heads=5 does not divide config.model.width=64"),
         ("mlp.py", {"hidden": (5, 0)}, r"config.model.hidden=\(5, 0\) is not possible: use positive integers"),
+        ("resnet.py", {"features": ()}, r"config.model.features=\(\) is not possible: a resnet has one stage"),
         ("resnet.py", {"features": (0,)}, r"config.model.features=\(0,\) is not possible"),
     ],
 )

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hwr_jax import optim
+from hwr_jax import models, optim
 from hwr_jax.errors import ConfigError
 
 GRADS = np.random.default_rng(0).standard_normal((4, 3, 2))
@@ -172,6 +172,20 @@ def test_a_penalty_is_added_to_the_gradient_of_kernels_alone(smoke, key, penalty
     path, bias = walk(smoke(optim__name="sgd", optim__weight_decay=0.0, **{f"optim__{key}": 0.3}), GRADS[:1])
     np.testing.assert_allclose(path[0], START - RATE * (GRADS[0] + penalty(START)), rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(bias, 1)
+
+
+def test_kernels_are_known_by_their_name_and_not_by_their_axes(smoke):
+    made = smoke(model__name="vit", model__width=16, model__layers=1, optim__weight_decay=0.5, optim__name="adamw")
+    params = models.make(made.model, classes=10).init(jax.random.key(0), (1, 28, 28, 1))["params"]
+    for name in ("adamw", "muon"):
+        made.optim.name = name
+        transformation = optim.make_optimizer(made.optim, lambda step: 1.0)
+        ones = jax.tree.map(jnp.ones_like, params)
+        zeros = jax.tree.map(jnp.zeros_like, params)
+        updates, _ = transformation.update(zeros, transformation.init(ones), ones)
+        moved = {jax.tree_util.keystr(path): float(jnp.abs(u).max()) for path, u in jax.tree.leaves_with_path(updates)}
+        assert {path.endswith("['kernel']") for path, size in moved.items() if size > 0} == {True}
+        assert sum(size > 0 for size in moved.values()) == 1 + 4 + 2 + 1
 
 
 def test_clipping_bounds_the_global_norm_of_the_gradient(smoke):

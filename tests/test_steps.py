@@ -170,9 +170,12 @@ def over_devices(recipe, mapping):
 
 
 @pytest.mark.parametrize("mapping", ["pmap", "shard_map", "shard_map without tracking"])
-@pytest.mark.parametrize("norm", [pytest.param("none", marks=pytest.mark.slow), "batch"])
-def test_a_step_under_pmap_and_shard_map_equals_the_single_device_step(smoke, few, mapping, norm):
-    recipe = recipe_of(smoke(batch_size=B, model__norm=norm, **SGD))
+@pytest.mark.parametrize(
+    ("norm", "parts"), [pytest.param("none", 1, marks=pytest.mark.slow), ("batch", 1), ("none", 2)]
+)
+def test_a_step_under_pmap_and_shard_map_equals_the_single_device_step(smoke, few, mapping, norm, parts):
+    dropout = {"model__dropout": 0.0} if parts > 1 else {}  # of which each part draws its own
+    recipe = recipe_of(smoke(batch_size=B, model__norm=norm, optim__accumulate=parts, **dropout, **SGD))
     start = jax.jit(lambda: steps.init_state(recipe, 0, (28, 28, 1)))()
     rows = jax.tree.map(lambda x: x[:B], few)
     single, many = jax.jit(functools.partial(steps.train_step, recipe)), over_devices(recipe, mapping)

@@ -1,6 +1,7 @@
 """Transfer: which weights a run begins with, which it changes, and what it reports before and after."""
 
 import re
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -90,8 +91,14 @@ def test_own_pictures_of_some_classes_are_learnt_and_the_old_data_rehearsed(sour
 @pytest.mark.parametrize(
     ("flags", "code", "words"),
     [
-        (["--config.init_from=/nonsense"], 64, "/nonsense"),
-        (["--config.init_from={source}", "--config.model.dense=16"], 64, "has another network; .*dense: 32 -> 16"),
+        (["--config.init_from=/nonsense"], 64, "config.init_from=/nonsense is no run folder"),
+        (["--config.init_from={source}", "--config.frame.crop_px=2"], 64, "network or frame; .*crop_px: 0 -> 2"),
+        (["--config.init_from={source}", "--config.data.rehearsal=folder"], 64, "config.data.rehearsal='folder'"),
+        (
+            ["--config.init_from={source}", "--config.model.dense=16"],
+            64,
+            "network or frame; .*dense: 32 -> 16",
+        ),
         (["--config.data.rehearsal=digits"], 64, "config.data.rehearsal=digits needs config.init_from"),
         (["--config.transfer.frozen=True"], 64, "config.transfer.frozen=True has no effect here"),
     ],
@@ -118,6 +125,35 @@ def test_a_class_that_the_weights_do_not_know_needs_a_new_head(source, command, 
     assert "another network" not in done.stderr
     assert done.returncode == 0, done.stderr
     assert files.read_json(tmp_path / "r" / "summary.json")["classes"] == ["3", "ampersand"]
+
+
+def test_the_weights_that_a_run_began_with_must_not_change_under_it(source, command, tmp_path):
+    begun, run = tmp_path / "begun", tmp_path / "run"
+    shutil.copytree(source, begun)
+    flags = [*TRANSFER, f"--config.init_from={begun}", f"--workdir={run}"]
+    assert command("main", *flags).returncode == 0
+    (run / "summary.json").unlink()
+    shutil.rmtree(begun)
+    other = ["--config=configs/digits.py:smoke", "--config.seed=7", f"--workdir={begun}"]
+    assert command("main", *other).returncode == 0
+    done = command("main", *flags)
+    assert done.returncode == 64
+    assert "has changed since" in done.stderr
+    shutil.rmtree(begun)
+    shutil.copytree(source, begun)
+    assert command("main", *flags).returncode == 0
+    shutil.rmtree(begun)
+    assert "finished" in command("main", *flags).stdout
+
+
+@pytest.mark.slow
+def test_it_works_on_several_devices(source, command, tmp_path):
+    env = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    done = command("main", *TRANSFER, f"--config.init_from={source}", f"--workdir={tmp_path / 'r'}", env=env)
+    assert done.returncode == 0, done.stderr
+    assert "2 x cpu" in done.stdout
+    found = files.read_json(tmp_path / "r" / "summary.json")["transfer"]["digits"]
+    assert found["before"] == per_seed(source)[:1]
 
 
 def test_the_learning_rate_falls_from_layer_to_layer_towards_the_image(smoke):

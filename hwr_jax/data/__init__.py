@@ -17,7 +17,7 @@ from hwr_jax.data.sources import SOURCES, Source
 from hwr_jax.errors import ConfigError, DataError, DataMissing
 from hwr_jax.types import Arrays, Dataset
 
-__all__ = ["DATASETS", "DataMissing", "load", "with_classes"]
+__all__ = ["DATASETS", "OWN", "SOURCES", "DataMissing", "load", "with_classes"]
 
 OWN = "folder"  # a user's own pictures
 DATASETS = (*SOURCES, OWN)
@@ -69,7 +69,9 @@ def load(
     found = None
     if name == OWN:
         if not manual_dir:
-            raise ConfigError("config.data.manual_dir is missing: name the folder or CSV file of your pictures")
+            raise ConfigError(
+                "config.data.manual_dir is missing: name the folder or CSV file of your pictures (or --manual_dir)"
+            )
         found = own.items(Path(manual_dir).expanduser())
     source = SOURCES[name] if found is None else own.describe(name, Path(str(manual_dir)).expanduser(), found)
     asked = source.validation_examples if validation_examples is None else validation_examples

@@ -45,7 +45,7 @@ def find(
     tried = [f"cache {cached}: not there"]
     places = (
         lambda: prepared.read(tfds_dir, source, say=say),
-        lambda: _keep(_manual(source, manual_dir), source, tfds_dir, say),
+        lambda: _keep(_manual(source, manual_dir, say), source, tfds_dir, say),
         lambda: _keep(_downloaded(source, cache.root(cache_dir) / "downloads", say), source, tfds_dir, say),
     )
     for place in places:
@@ -61,7 +61,7 @@ def variable(source: Source) -> str:
     return f"HWR_{re.sub('[^A-Z0-9]', '_', source.family.upper())}_DIR"
 
 
-def _manual(source: Source, manual_dir: str | Path | None) -> Content:
+def _manual(source: Source, manual_dir: str | Path | None, say: Say) -> Content:
     """The original files in a folder of the user's. Only a folder that was given as an argument must be complete."""
     named = manual_dir or os.environ.get(variable(source))
     if not named:
@@ -79,6 +79,8 @@ def _manual(source: Source, manual_dir: str | Path | None) -> Content:
                 source.name, [f"manual folder {folder} ({variable(source)}): no {source.archive or name}"]
             )
         paths[key] = path
+    if source.archive:
+        say(f"{source.name} in {folder} is used unverified: only {source.archive} has a registered checksum")
     return _read(paths, source)
 
 
@@ -112,7 +114,7 @@ def _in_archive(path: Path, source: Source) -> dict[str, idx.File]:
 
 def _read(paths: Mapping[str, idx.File], source: Source) -> Content:
     content = idx.read(paths, source, registered(source.name))
-    if source.sha256 is None and any(path.suffix != ".gz" for path in paths.values()):
+    if source.sha256 is None and not source.archive and any(path.suffix != ".gz" for path in paths.values()):
         raise DataError(f"{paths['train_image'].parent}: files of {source.name} can be verified only as .gz")
     verify(source, content, where=str(paths["train_image"].parent))
     return content

@@ -60,7 +60,7 @@ def describe(name: str, place: Path, found: list[Item]) -> Source:
     any file's name, size or time.
 
     Raises:
-        DataError: fewer than two classes, or a class of which a split has nothing.
+        DataError: fewer than two classes, or one that is not in the training split.
     """
     digest = hashlib.sha256(str(place.resolve()).encode())
     for item in found:
@@ -69,6 +69,9 @@ def describe(name: str, place: Path, found: list[Item]) -> Source:
     classes = tuple(sorted({item.label for item in found}, key=_in_order))
     if len(classes) < 2:
         raise DataError(f"{place} has {len(classes)} class, and a data set needs at least 2: {', '.join(classes)}")
+    trained = {item.label for item in found if item.split != "test"}
+    if absent := [label for label in classes if label not in trained]:
+        raise DataError(f"{place} has pictures of the class {absent[0]} in test alone: train on it too")
     test = sum(item.split == "test" for item in found) or len(found) // TEST_PART
     if test == 0 or test == len(found):
         raise DataError(f"{place} has {len(found)} pictures: too few for a training and a test split")
@@ -121,15 +124,17 @@ def _as_png(grey: np.ndarray) -> bytes:
 
 
 def _in_folders(place: Path) -> Iterator[Item]:
-    tops = sorted(path for path in place.iterdir() if path.is_dir() and not path.name.startswith("."))
-    if {path.name for path in tops} == {"train", "test"}:
-        groups = [(top.name, sorted(path for path in top.iterdir() if path.is_dir())) for top in tops]
-    else:
-        groups = [("", tops)]
+    tops = _folders_in(place)
+    groups = [("", tops)]
+    if {"train", "test"} <= {path.name for path in tops}:
+        if len(tops) > 2:
+            others = ", ".join(path.name for path in tops if path.name not in ("train", "test"))
+            raise DataError(f"{place} has folders beside train and test: {others}; move them out, or make one split")
+        groups = [(top.name, _folders_in(top)) for top in tops]
     empty = True
     for split, folders in groups:
         for folder in folders:
-            for path in sorted(pictures_in(folder)):
+            for path in pictures_in(folder):
                 empty = False
                 yield Item(split, folder.name, str(path), path)
     if empty:
@@ -138,9 +143,14 @@ def _in_folders(place: Path) -> Iterator[Item]:
         )
 
 
+def _folders_in(place: Path) -> list[Path]:
+    return sorted(path for path in place.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
 def pictures_in(folder: Path) -> list[Path]:
-    """Returns the picture files anywhere below a folder, sorted."""
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    """Returns the picture files anywhere below a folder, sorted; nothing hidden."""
+    files = (p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    return sorted(p for p in files if not any(part.startswith(".") for part in p.relative_to(folder).parts))
 
 
 def _in_csv(place: Path) -> Iterator[Item]:
@@ -183,7 +193,7 @@ def pixel_rows(place: Path, rows: list[list[str]], *, labelled: bool) -> Iterato
             raise DataError(f"{place}, line {number}: {len(values)} pixels are no square picture")
         try:
             grey = np.array(values, np.int64)
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise DataError(f"{place}, line {number}: {error}") from error
         if grey.min() < 0 or grey.max() > 255:
             raise DataError(f"{place}, line {number}: a value of {grey.min()} to {grey.max()}, expected 0 to 255")
@@ -191,7 +201,7 @@ def pixel_rows(place: Path, rows: list[list[str]], *, labelled: bool) -> Iterato
 
 
 def _in_order(label: str) -> tuple[int, int, str]:
-    return (0, int(label), "") if label.isdecimal() else (1, 0, label)
+    return (0, int(label), label) if label.isdecimal() else (1, 0, label)
 
 
 def _stamp(path: Path) -> tuple[int, int]:

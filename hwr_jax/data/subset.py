@@ -11,13 +11,14 @@ from hwr_jax.errors import ConfigError
 from hwr_jax.types import Arrays
 
 
-def fewer(train: Arrays, examples: int, *, seed: int) -> Arrays:
+def fewer(train: Arrays, examples: int, *, seed: int, key: str = "data.train_examples") -> Arrays:
     """Keeps `examples` of the training set, as many of each class as there are; it holds every smaller subset.
 
     Args:
       train: [N] examples.
       examples: 1 to N; 0: all, as they are.
       seed: of the draw.
+      key: the config's, for the error.
 
     Raises:
       ConfigError: more examples than there are.
@@ -27,7 +28,7 @@ def fewer(train: Arrays, examples: int, *, seed: int) -> Arrays:
     label = np.asarray(train.label)
     if examples > len(label):
         raise ConfigError(
-            f"config.data.train_examples={examples} is more than the {len(label)} training images: use at most that "
+            f"config.{key}={examples} is more than the {len(label)} training images: use at most that "
             "many, or 0 for all"
         )
     order = np.random.Generator(np.random.PCG64(seed)).permutation(len(label))

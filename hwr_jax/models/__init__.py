@@ -122,6 +122,8 @@ def _lenet(config: Any, classes: int, side_px: int) -> Callable:
 
 def _resnet(config: Any, classes: int, side_px: int) -> Callable:
     _check_widths("features", config.features)
+    if not config.features:
+        raise ConfigError("config.model.features=() is not possible: a resnet has one stage or more")
     return lambda axis_name, train: ResNet(
         features=tuple(config.features),
         blocks=config.blocks,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -11,6 +9,7 @@ from jax import lax
 from jax.nn import initializers
 
 from hwr_jax import rng
+from hwr_jax.errors import ConfigError
 
 ACTIVATIONS = {
     "relu": nn.relu,
@@ -111,8 +110,16 @@ class Norm(nn.Module):
         elif self.kind == "layer":
             norm = nn.LayerNorm(epsilon=1e-5)
         else:
-            norm = nn.GroupNorm(num_groups=None, group_size=math.gcd(x.shape[-1], 8), epsilon=1e-5)
+            norm = nn.GroupNorm(num_groups=None, group_size=group_size(x.shape[-1]), epsilon=1e-5)
         return norm(x.astype(jnp.float32)).astype(x.dtype)
+
+
+def group_size(channels: int) -> int:
+    """Returns the largest divisor of `channels` up to 8. Raises ConfigError where that is 1: nothing would be left."""
+    size = max(size for size in range(1, 9) if channels % size == 0)
+    if size == 1:
+        raise ConfigError(f"config.model.norm=group needs widths with a divisor from 2 to 8, which {channels} has not")
+    return size
 
 
 NORMS = ("none", "batch", "layer", "group")

@@ -56,7 +56,10 @@ def recurrent(x: jax.Array, *, cell: str, width: int, bidirectional: bool, dtype
     """Reads x [B, T, C] step by step; returns [B, T, width], twice as wide with both directions. Inside a module."""
 
     def read(*, reverse):
-        return nn.RNN(CELLS[cell](width, dtype=dtype), reverse=reverse, keep_order=True)(x)
+        reader = CELLS[cell](width, dtype=dtype)
+        zeros = reader.initialize_carry(jax.random.key(0), x[:, 0].shape)  # the default is float32 whatever the dtype
+        zeros = jax.tree.map(lambda c: c.astype(dtype), zeros)
+        return nn.RNN(reader, reverse=reverse, keep_order=True)(x, initial_carry=zeros)
 
     if not bidirectional:
         return read(reverse=False)

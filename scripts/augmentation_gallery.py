@@ -1,0 +1,59 @@
+"""Draws every map of the augmentation, alone, on scikit-learn's digits: one row each, from none to full strength.
+
+python scripts/augmentation_gallery.py experiments/augmentation.png
+"""
+
+import functools
+import sys
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import matplotlib
+import numpy as np
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+from hwr_jax import augment, data, framing
+
+COLUMNS = 10
+STRENGTHS = {
+    "shift_px": 4.0, "rotate_deg": 30.0, "scale": 0.3, "shear_deg": 30.0, "perspective": 0.35, "elastic_px": 1.5,
+    "thickness": 1.0, "lines": 3, "background": 0.6, "blur_px": 1.5, "brightness": 0.4, "contrast": 0.8, "invert": 0.5,
+    "noise": 0.2, "salt_pepper": 0.15, "cutout_px": 9,
+}  # fmt: skip
+FRAMES = {"deskew": True, "centre": True, "crop_px": 5, "side_px": 14}
+
+
+def main(path: str) -> None:
+    """Draws the figure."""
+    digits = data.load("digits", say=print)
+    image = jnp.asarray(digits.test.image[:COLUMNS], jnp.float32) / 255
+    keys = jax.random.split(jax.random.key(0), COLUMNS)
+    off = dict.fromkeys(STRENGTHS, 0) | {"elastic_smooth_px": 4.0}
+    rows = {"as they are": image}
+    for name, value in STRENGTHS.items():
+        strength = off | {name: value}
+        one = jax.jit(jax.vmap(lambda key, image, s=strength: augment.augment(key, image, **s)))
+        rows[f"{name} {value:g}"] = one(keys, image)
+    for name in augment.MIX:
+        chosen = dict.fromkeys(augment.MIX, 0.0) | {name: 1.0}
+        rows[f"{name} 1"] = augment.mix(keys, image, jnp.zeros(COLUMNS, jnp.int32), **chosen).image
+    still: dict[str, Any] = {"deskew": False, "centre": False, "crop_px": 0, "side_px": 0}
+    for name, value in FRAMES.items():
+        chosen = still | {name: value}
+        words = f"frame: {name}" + (f" {value}" if value is not True else "")
+        rows[words] = jax.vmap(functools.partial(framing.frame, **chosen))(image)
+    figure, axes = plt.subplots(len(rows), COLUMNS, figsize=(COLUMNS * 0.75 + 1.6, len(rows) * 0.75))
+    for line, (name, images) in zip(axes, rows.items(), strict=True):
+        line[0].text(-0.25, 0.5, name, ha="right", va="center", fontsize=9, transform=line[0].transAxes)
+        for place, one in zip(line, np.asarray(images), strict=True):
+            place.imshow(one[..., 0], cmap="gray_r", vmin=0, vmax=1)
+            place.set_axis_off()
+    figure.subplots_adjust(left=0.2, right=0.995, top=0.995, bottom=0.005, wspace=0.05, hspace=0.05)
+    figure.savefig(path, dpi=70)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else "experiments/augmentation.png")

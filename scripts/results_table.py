@@ -1,0 +1,75 @@
+"""Writes README's table of results from the runs' summary.json files, between its two markers.
+
+    python scripts/results_table.py            # from experiments/results/*/summary.json
+    python scripts/results_table.py --check    # changes nothing; exit code 1 if README.md differs from them
+
+experiments/results/NAME/summary.json is that of a run of configs/NAME.py, as the main job wrote it.
+"""
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+RESULTS = ROOT / "experiments" / "results"
+BEGIN, END = "<!-- results: scripts/results_table.py -->", "<!-- /results -->"
+ORDER = ("cnn", "fast", "accurate", "record", "linear", "mlp", "scratch", "lenet", "resnet", "rnn", "vit")
+
+
+def row(name: str, summary: dict | None) -> str:
+    """Returns the table's line of a config."""
+    link = f"[{name}](configs/{name}.py)"
+    if summary is None:
+        command = f"`python -m hwr_jax.main --config=configs/{name}.py`"
+        return f"| {link} | not measured yet: needs a GPU | | | | | {command} |"
+    accuracy, seeds = summary["test"]["accuracy"], summary["seeds"]
+    each = summary["train_seconds"] / len(seeds)
+    command = f"`python -m hwr_jax.main --config=configs/{name}.py --config.seeds={len(seeds)}`"
+    value = f"{100 * accuracy['mean']:.2f} %"
+    if accuracy["ci95"]:
+        value += " ({:.2f} to {:.2f})".format(*(100 * v for v in accuracy["ci95"]))
+    cells = (
+        summary["dataset"],
+        value,
+        len(seeds),
+        f"{summary['parameters']:,}",
+        summary["epochs"],
+        f"{each:.1f} s",
+        command,
+    )
+    return "| " + " | ".join(map(str, (f"{link} on {cells[0]}", *cells[1:]))) + " |"
+
+
+def table() -> list[str]:
+    """Returns the table's lines."""
+    found = {path.parent.name: json.loads(path.read_text()) for path in RESULTS.glob("*/summary.json")}
+    names = [*ORDER, *sorted(set(found) - set(ORDER))]
+    lines = [
+        "| config | test accuracy | seeds | parameters | epochs | training, one seed | command |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    return lines + [row(name, found.get(name)) for name in names if name in found or name == "record"]
+
+
+def main() -> int:
+    """Writes or checks; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="change nothing; exit code 1 if README.md would change")
+    args = parser.parse_args()
+    old = README.read_text()
+    if BEGIN not in old or END not in old:
+        print(f"{README} has no {BEGIN} ... {END}", file=sys.stderr)
+        return 1
+    block = "\n".join([BEGIN, *table(), END])
+    new = re.sub(f"{re.escape(BEGIN)}.*{re.escape(END)}", lambda _: block, old, flags=re.DOTALL)
+    if args.check:
+        return int(new != old)
+    README.write_text(new)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

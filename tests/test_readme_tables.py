@@ -1,0 +1,28 @@
+"""README's tables are the ones that the committed results give."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def up_to_date(script, *results):
+    line = [sys.executable, str(ROOT / "scripts" / script), "--check", *map(str, results)]
+    return subprocess.run(line, check=False).returncode == 0
+
+
+def test_the_performance_table_of_the_readme_is_up_to_date():
+    results = sorted((ROOT / "experiments" / "benchmarks").glob("*.json"))
+    assert results
+    assert up_to_date("performance_table.py", *results), "run scripts/performance_table.py without --check"
+
+
+def test_the_results_table_of_the_readme_is_up_to_date_and_has_every_config_that_was_measured():
+    results = sorted((ROOT / "experiments" / "results").glob("*/summary.json"))
+    assert len(results) > 5
+    assert up_to_date("results_table.py"), "run scripts/results_table.py without --check"
+    for path in results:
+        assert (ROOT / "configs" / f"{path.parent.name}.py").is_file()
+        assert len(json.loads(path.read_text())["seeds"]) >= 3
