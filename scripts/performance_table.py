@@ -6,13 +6,11 @@ python scripts/performance_table.py --check experiments/benchmarks/*.json   # fa
 
 import argparse
 import json
-import re
 import sys
 from pathlib import Path
 from statistics import median
 
-README = Path(__file__).parent.parent / "README.md"
-BEGIN, END = "<!-- performance: scripts/performance_table.py -->", "<!-- /performance -->"
+import readme_table
 
 
 def rows(results: dict) -> list[str]:
@@ -79,16 +77,7 @@ def main() -> int:
     lines = ["| what | measured | on |", "|---|---|---|"]
     for path in args.results:
         lines += rows(json.loads(path.read_text()))
-    old = README.read_text()
-    if BEGIN not in old or END not in old:
-        print(f"{README} has no {BEGIN} ... {END}", file=sys.stderr)
-        return 1
-    block = "\n".join([BEGIN, *lines, END])
-    new = re.sub(f"{re.escape(BEGIN)}.*{re.escape(END)}", lambda _: block, old, flags=re.DOTALL)
-    if args.check:
-        return int(new != old)
-    README.write_text(new)
-    return 0
+    return readme_table.put("performance", Path(__file__).name, lines, check=args.check)
 
 
 if __name__ == "__main__":

@@ -8,14 +8,13 @@ experiments/results/NAME/summary.json is that of a run of configs/NAME.py, as th
 
 import argparse
 import json
-import re
 import sys
 from pathlib import Path
 
+import readme_table
+
 ROOT = Path(__file__).parent.parent
-README = ROOT / "README.md"
 RESULTS = ROOT / "experiments" / "results"
-BEGIN, END = "<!-- results: scripts/results_table.py -->", "<!-- /results -->"
 ORDER = ("cnn", "fast", "accurate", "record", "linear", "mlp", "scratch", "lenet", "resnet", "rnn", "vit")
 
 
@@ -59,16 +58,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="change nothing; exit code 1 if README.md would change")
     args = parser.parse_args()
-    old = README.read_text()
-    if BEGIN not in old or END not in old:
-        print(f"{README} has no {BEGIN} ... {END}", file=sys.stderr)
-        return 1
-    block = "\n".join([BEGIN, *table(), END])
-    new = re.sub(f"{re.escape(BEGIN)}.*{re.escape(END)}", lambda _: block, old, flags=re.DOTALL)
-    if args.check:
-        return int(new != old)
-    README.write_text(new)
-    return 0
+    return readme_table.put("results", Path(__file__).name, table(), check=args.check)
 
 
 if __name__ == "__main__":
