@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import jax
@@ -90,19 +91,29 @@ def make_run(config: ConfigDict, dataset: Dataset, *, devices: int = 0) -> Run:
 
 
 def compile_training(run: Run) -> tuple[Programs, float]:
-    """Compiles all that training calls, for the run's own shapes; returns the compiled programs and the seconds."""
+    """Compiles all that training calls, for the run's own shapes; returns the compiled programs and the seconds.
+
+    Each program is compiled (or read from the cache) in a thread of its own, while the next one is traced.
+    """
     start = time.perf_counter()
     scalar, seeds, state = jnp.int32(0), run.seed_array(), run.state_shapes()
     training, validation = (shapes(getattr(run.dataset, s), run.sharding) for s in ("train", "validation"))
     order = shapes(jax.eval_shape(run.programs.order, seeds, scalar), run.sharding)
-    accuracy = jax.ShapeDtypeStruct(seeds.shape, jnp.float32)
-    programs = Programs(
-        init=run.programs.init.lower(seeds).compile(),
-        order=run.programs.order.lower(seeds, scalar).compile(),
-        steps=run.programs.steps.lower(state, training, order, scalar).compile(),
-        end_epoch=run.programs.end_epoch.lower(state, accuracy).compile(),
-        predict=run.programs.predict.lower(state.params, state.model_state, validation).compile(),
-    )
+    arguments = {  # the one that takes longest first
+        "steps": (state, training, order, scalar),
+        "predict": (state.params, state.model_state, validation),
+        "init": (seeds,),
+        "order": (seeds, scalar),
+        "end_epoch": (state, jax.ShapeDtypeStruct(seeds.shape, jnp.float32)),
+    }
+    pool = ThreadPoolExecutor(len(arguments))
+    try:
+        begun = {
+            name: pool.submit(getattr(run.programs, name).lower(*values).compile) for name, values in arguments.items()
+        }
+        programs = Programs(**{name: future.result() for name, future in begun.items()})
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # a signal does not wait for them
     return programs, time.perf_counter() - start
 
 
