@@ -9,6 +9,7 @@ from hwr_jax import files
 SMOKE = "--config=configs/digits.py:smoke"
 
 
+@pytest.mark.slow
 def test_it_measures_the_parts_and_keeps_those_of_an_earlier_call(command, tmp_path):
     out = tmp_path / "out"
     done = command("benchmark", SMOKE, "--parts=limits,training", f"--out={out}")

@@ -196,6 +196,7 @@ def test_one_class_is_no_data_set(own, caches, tmp_path):
         load(tmp_path / "one", caches)
 
 
+@pytest.mark.slow
 def test_training_evaluation_and_prediction_on_own_pictures(own, command, tmp_path):
     run = tmp_path / "run"
     flags = ["--config=configs/digits.py:smoke", "--config.data.name=folder", f"--config.data.manual_dir={own}"]

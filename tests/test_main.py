@@ -265,6 +265,7 @@ def test_the_summary_lists_the_layers_and_trains_nothing(command, tmp_path):
     assert not (tmp_path / "r").exists()
 
 
+@pytest.mark.slow
 def test_a_run_stops_early_and_its_summary_says_after_how_many_epochs(command, tmp_path):
     arguments = [SMOKE, "--config.epochs=9", "--config.eval.patience_epochs=2", "--config.optim.learning_rate=1e-12"]
     done = command("main", *arguments, "--config.seeds=2", f"--workdir={tmp_path / 'r'}")

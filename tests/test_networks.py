@@ -155,7 +155,9 @@ def test_a_norm_has_mean_zero_and_variance_one_over_what_it_is_called_after(kind
     np.testing.assert_allclose(groups.var(axes), 1, atol=1e-3)
 
 
-@pytest.mark.parametrize("name", ["linear", "mlp", "lenet", "resnet", "rnn", "vit"])
+@pytest.mark.parametrize(
+    "name", ["linear", "mlp", "lenet", *(pytest.param(n, marks=pytest.mark.slow) for n in ("resnet", "rnn", "vit"))]
+)
 def test_a_network_learns_64_digits_by_heart(name, digits):
     augment = {f"augment.{k}": 0.0 for k in ("shift_px", "rotate_deg", "scale")}
     own = {"model.width": 32} if name in ("rnn", "vit") else {}

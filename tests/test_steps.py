@@ -171,7 +171,8 @@ def over_devices(recipe, mapping):
 
 @pytest.mark.parametrize("mapping", ["pmap", "shard_map", "shard_map without tracking"])
 @pytest.mark.parametrize(
-    ("norm", "parts"), [pytest.param("none", 1, marks=pytest.mark.slow), ("batch", 1), ("none", 2)]
+    ("norm", "parts"),
+    [pytest.param("none", 1, marks=pytest.mark.slow), ("batch", 1), pytest.param("none", 2, marks=pytest.mark.slow)],
 )
 def test_a_step_under_pmap_and_shard_map_equals_the_single_device_step(smoke, few, mapping, norm, parts):
     dropout = {"model__dropout": 0.0} if parts > 1 else {}  # of which each part draws its own
@@ -202,7 +203,7 @@ def test_the_best_state_is_kept(smoke, few):
     assert int(last.totals.examples) == 0
 
 
-@pytest.mark.parametrize("devices", [1, 4])
+@pytest.mark.parametrize("devices", [1, pytest.param(4, marks=pytest.mark.slow)])
 def test_a_batch_in_parts_has_the_gradient_of_the_whole(smoke, few, devices):
     states = [
         trained(

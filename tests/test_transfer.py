@@ -53,6 +53,7 @@ def test_a_run_begins_with_the_weights_of_another_and_reports_before_and_after(s
     assert all(0 < m < 0.2 for m in moved)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", ["keep", "new"])
 def test_frozen_layers_stay_as_they_are_to_the_bit(source, command, tmp_path, head):
     run = tmp_path / "run"
@@ -110,6 +111,7 @@ def test_what_cannot_be_is_told(source, command, tmp_path, flags, code, words):
     assert re.search(words, done.stderr), done.stderr
 
 
+@pytest.mark.slow
 def test_a_class_that_the_weights_do_not_know_needs_a_new_head(source, command, tmp_path, digits):
     own = tmp_path / "own"
     for name in ("3", "ampersand"):
@@ -127,6 +129,7 @@ def test_a_class_that_the_weights_do_not_know_needs_a_new_head(source, command, 
     assert files.read_json(tmp_path / "r" / "summary.json")["classes"] == ["3", "ampersand"]
 
 
+@pytest.mark.slow
 def test_the_weights_that_a_run_began_with_must_not_change_under_it(source, command, tmp_path):
     begun, run = tmp_path / "begun", tmp_path / "run"
     shutil.copytree(source, begun)
