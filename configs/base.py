@@ -34,8 +34,27 @@ def get_config() -> ml_collections.ConfigDict:
     config.data.rehearsal_examples = 0  # how many of it, as many of each class; 0: all
     config.data.fallback = "none"  # the config beside this one to run when the data cannot be had; none: an error
 
+    config.data.strings = ml_collections.ConfigDict()  # data.name = strings; the keys above are of its glyphs
+    config.data.strings.glyphs = "mnist"  # any other data set
+    config.data.strings.train = 40_000  # how many strings; each split has glyphs of its own
+    config.data.strings.validation = 2_000
+    config.data.strings.test = 5_000
+    config.data.strings.lengths = (1, 7)  # shortest and longest, characters
+    config.data.strings.test_length = 5  # of every test string; 0: as in training
+    config.data.strings.height_px = 32
+    config.data.strings.width_px = 128
+    config.data.strings.overlap_px = 2.0  # between the ink of neighbours: from so much overlap ...
+    config.data.strings.gap_px = 5.0  # ... to so wide a gap
+    config.data.strings.size = 0.15  # relative, in -x..x, of a string; 0.3 of it of each glyph on top
+    config.data.strings.slant_deg = 15.0  # in -x..x, of a string; 0.2 of it of each glyph on top
+    config.data.strings.slope_deg = 3.0  # in -x..x, of the base line
+    config.data.strings.baseline_px = 2.0  # in -x..x, of each glyph
+    config.data.strings.seed = 0  # of all these draws
+
     config.model = ml_collections.ConfigDict()
-    config.model.name = "cnn"  # mlp (without hidden layers: softmax regression), scratch, cnn, lenet, resnet, rnn, vit
+    config.model.name = (
+        "cnn"  # mlp (without hidden layers: softmax regression), scratch, cnn, lenet, resnet, rnn, vit, crnn
+    )
     config.model.features = (16, 48)  # channels of each convolution (resnet: of each stage)
     config.model.kernels_px = (5, 3)  # side of each convolution's kernel, pixels
     config.model.strides_px = (1, 1)  # step of each convolution, pixels
@@ -45,10 +64,11 @@ def get_config() -> ml_collections.ConfigDict:
     config.model.hidden = (256, 128)  # mlp, scratch: width of each hidden layer
     config.model.blocks = 1  # resnet: residual blocks a stage
     config.model.stride_px = 1  # resnet: step of the first convolution, pixels
-    config.model.cell = "lstm"  # rnn: lstm, gru, simple
-    config.model.bidirectional = False  # rnn: reads in both directions
-    config.model.width = 128  # rnn: of the state; vit: of a token
-    config.model.layers = 1  # rnn, vit
+    config.model.cell = "lstm"  # rnn, crnn: lstm, gru, simple
+    config.model.bidirectional = False  # rnn, crnn: reads in both directions
+    config.model.width = 128  # rnn, crnn: of the state; vit: of a token
+    config.model.layers = 1  # rnn, crnn, vit
+    config.model.column_px = 4  # crnn: pixels of a time step
     config.model.patch_px = 7  # vit: side of a patch, pixels
     config.model.heads = 4  # vit: of attention
     config.model.dropout = 0.0  # rate, 0..1; where: see the model
@@ -118,6 +138,7 @@ def get_config() -> ml_collections.ConfigDict:
 
     config.eval = ml_collections.ConfigDict()
     config.eval.batch_size = 100  # images per evaluation batch; the last one is padded, padding never counts
+    config.eval.beam = 1  # strings: width of the beam search; 1: the most probable path
     config.eval.patience_epochs = 0  # a seed stops when validation has not improved for so long; 0: never
     config.eval.checkpoint = "last"  # last, best (on validation): the state that reads the test set
 

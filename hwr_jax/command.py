@@ -161,6 +161,7 @@ def load_data(config, data_dir: str | None, say: Callable[[str], None]):
         train_examples=config.data.train_examples,
         label_noise=config.data.label_noise,
         subset_seed=config.data.subset_seed,
+        layout=config.data.strings.to_dict(),
         data_dir=data_dir,
         manual_dir=config.data.manual_dir or None,
         say=say,

@@ -13,6 +13,7 @@ from rich.table import Table
 SCALAR_NAMES = {
     "accuracy": "accuracy",
     "error_count": "errors",
+    "cer": "character error rate",
     "loss": "loss (nats)",
     "precision_macro": "precision (macro)",
     "recall_macro": "recall (macro)",
@@ -78,6 +79,8 @@ def results_table(scalars: dict[str, Any]) -> Table:
         table.add_column("std", justify="right")
         table.add_column("95 % interval", justify="right")
     for name, words in SCALAR_NAMES.items():
+        if name not in scalars:  # of another task
+            continue
         value = scalars[name]
         show = _percent if name not in ("error_count", "loss") else (_count if name == "error_count" else _nats)
         cells = [show(value["mean"])]

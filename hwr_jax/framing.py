@@ -33,10 +33,10 @@ def frame(image: jax.Array, *, deskew: bool, centre: bool, crop_px: int, side_px
     return image
 
 
-def framed_side_px(side_px: int, *, crop_px: int, to_px: int) -> int:
-    """Returns the side that `frame` gives to a picture of `side_px`; 0 or less where nothing is left."""
-    left = side_px - 2 * crop_px
-    return to_px if to_px and left > 0 else left
+def framed_shape_px(shape_px: tuple[int, int], *, crop_px: int, side_px: int) -> tuple[int, int]:
+    """Returns the height and width that `frame` gives to a picture; 0 or less where nothing is left."""
+    height, width = (side - 2 * crop_px for side in shape_px)
+    return (side_px, side_px) if side_px and min(height, width) > 0 else (height, width)
 
 
 def _straighten(image: jax.Array, *, deskew: bool, centre: bool) -> jax.Array:

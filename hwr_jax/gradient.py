@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from hwr_jax.metrics import right
 from hwr_jax.recipe import Recipe
 from hwr_jax.types import Batch, Totals, Tree
 
@@ -22,7 +23,7 @@ def of_batch(
     Args:
       recipe: the run's functions.
       params, model_state: of one seed.
-      batch: image float32 [B, H, W, 1], label int32 [B].
+      batch: image float32 [B, H, W, 1], label int32 [B] (or [B, L]).
       key: of dropout, for this step.
       axis_name: see `steps.train_step`.
     """
@@ -60,5 +61,5 @@ def _of_part(recipe, params, model_state, batch, key, axis_name):
         return jnp.mean(loss), (loss, logits, updated)
 
     grads, (loss, logits, updated) = jax.grad(loss_fn, has_aux=True)(params)
-    hits = jnp.sum(jnp.argmax(logits, -1).astype(jnp.int32) == batch.label, dtype=jnp.int32)
+    hits = jnp.sum(right(recipe.task.guess(logits), batch.label), dtype=jnp.int32)
     return grads, Totals(jnp.sum(loss), hits, jnp.int32(loss.shape[0])), updated

@@ -80,8 +80,7 @@ def _summary(config, classes) -> str:
 
     if config.init_from and config.transfer.head == "keep":
         classes = predictor.open_run(Path(config.init_from).expanduser())[1]["classes"]
-    side = recipe.side_px(config)
-    return models.describe(config.model, classes=len(classes), shape=(side, side, 1))
+    return models.describe(config.model, classes=len(classes), shape=(*recipe.shape_px(config), 1))
 
 
 def _config_and_data(say):

@@ -83,7 +83,7 @@ def training(config: ConfigDict, dataset: Dataset, *, steps: int, repeats: int =
 
     times = seconds(dispatch, repeats=repeats)
     speeds = steps * config.batch_size * len(run.seeds) / times
-    cost = compiled.step_cost(run.recipe, run.state_shapes(), dataset.train.image.shape[1:])
+    cost = compiled.step_cost(run.recipe, run.state_shapes(), dataset.train)
     low, median, high = np.quantile(speeds, (0.25, 0.5, 0.75))
     return {
         "batch_size": config.batch_size,

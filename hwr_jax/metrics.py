@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hwr_jax.types import Outputs
+from hwr_jax.types import Array, Outputs
 
 ECE_BINS = 15
 
@@ -33,52 +33,107 @@ def per_class(confusion: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def expected_calibration_error(prob: np.ndarray, correct: np.ndarray, bins: int = ECE_BINS) -> float:
+def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int = ECE_BINS) -> float:
     """Returns the mean gap |accuracy - confidence| over equal-width bins of confidence, weighted by their counts.
 
     Guo et al. 2017, "On Calibration of Modern Neural Networks". Range 0..1.
 
     Args:
-      prob: [N, K]; the confidence is the highest of a row.
+      confidence: float [N], the probability of each prediction.
       correct: bool [N].
       bins: how many of the intervals (0, 1/bins], (1/bins, 2/bins], ...
     """
-    confidence = prob.max(-1).astype(np.float64)
+    confidence = confidence.astype(np.float64)
     index = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
     gap = np.bincount(index, weights=correct.astype(np.float64) - confidence, minlength=bins)
     return float(np.abs(gap).sum() / len(confidence))
+
+
+def right(pred: Array, label: Array) -> Array:
+    """Returns bool [N], of NumPy or JAX arrays: is the class [N], or the string [N, T] against [N, L], the label's?"""
+    if label.ndim == 1:
+        return pred == label
+    both = min(pred.shape[1], label.shape[1])
+    same = (pred[:, :both] == label[:, :both]).all(1)
+    return same & (pred[:, both:] < 0).all(1) & (label[:, both:] < 0).all(1)
+
+
+def text(label: Array, classes: tuple[str, ...]) -> str:
+    """Returns the name of a label [], or the string of one [L]."""
+    return "".join(classes[k] for k in np.atleast_1d(label) if k >= 0)
+
+
+def edit_distance(pred: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Counts insertions, deletions and replacements from each string int [N, T] to [N, L] (Levenshtein 1966): int [N].
+
+    Strings are filled up with negative numbers.
+    """
+    read, true = (pred >= 0).sum(1), (label >= 0).sum(1)
+    rows = np.arange(len(label))
+    costs = np.broadcast_to(np.arange(label.shape[1] + 1), (len(label), label.shape[1] + 1))
+    for i in range(pred.shape[1]):
+        new = np.empty_like(costs)
+        new[:, 0] = i + 1
+        for j in range(label.shape[1]):
+            replaced = costs[:, j] + (pred[:, i] != label[:, j])
+            new[:, j + 1] = np.minimum(replaced, 1 + np.minimum(costs[:, j + 1], new[:, j]))
+        costs = np.where((i < read)[:, None], new, costs)
+    return costs[rows, true]
 
 
 def evaluate(label: np.ndarray, outputs: Outputs) -> dict[str, Any]:
     """Returns the metrics of one seed on one split.
 
     Args:
-      label: int32 [N], N >= 1.
-      outputs: loss, pred, prob over the same N.
+      label: int32 [N] (or [N, L]), N >= 1.
+      outputs: loss, pred, prob, confidence over the same N.
 
     Returns:
-      accuracy, error_count, loss (nats), precision_macro, recall_macro, f1_macro (means over the classes that occur as
-      label or prediction, as in scikit-learn), ece; `per_class` and `confusion` as lists.
+      accuracy (of strings: exact match), error_count, loss (nats), ece. Of classes: precision_macro, recall_macro,
+      f1_macro (means over the classes that occur as label or prediction, as in scikit-learn), and as lists `per_class`
+      and `confusion`. Of strings: cer, the character error rate (edits over characters), and `per_length`: of each
+      length, its examples and accuracy.
     """
-    label, pred, prob = (np.asarray(x) for x in (label, outputs.pred, outputs.prob))
-    confusion = confusion_matrix(label, pred, prob.shape[-1])
-    scores = per_class(confusion)
-    present = (confusion.sum(0) + confusion.sum(1)) > 0
-    errors = int((pred != label).sum())
-    return {
+    label, pred = np.asarray(label), np.asarray(outputs.pred)
+    correct = right(pred, label)
+    errors = int((~correct).sum())
+    common = {
         "accuracy": (len(label) - errors) / len(label),
         "error_count": errors,
         "loss": float(np.asarray(outputs.loss, np.float64).mean()),
+        "ece": expected_calibration_error(np.asarray(outputs.confidence), correct),
+    }
+    return common | (_of_strings if label.ndim == 2 else _of_classes)(label, pred, correct, np.asarray(outputs.prob))
+
+
+def _of_classes(label: np.ndarray, pred: np.ndarray, correct: np.ndarray, prob: np.ndarray) -> dict[str, Any]:
+    confusion = confusion_matrix(label, pred, prob.shape[-1])
+    scores = per_class(confusion)
+    present = (confusion.sum(0) + confusion.sum(1)) > 0
+    return {
         **{f"{name}_macro": float(scores[name][present].mean()) for name in ("precision", "recall", "f1")},
-        "ece": expected_calibration_error(prob, pred == label),
         "per_class": {name: values.tolist() for name, values in scores.items()},
         "confusion": confusion.tolist(),
     }
 
 
-SCALARS = ("accuracy", "error_count", "loss", "precision_macro", "recall_macro", "f1_macro", "ece")
+def _of_strings(label: np.ndarray, pred: np.ndarray, correct: np.ndarray, prob: np.ndarray) -> dict[str, Any]:
+    length = (label >= 0).sum(1)
+    lengths = np.unique(length)
+    return {
+        "cer": float(edit_distance(pred, label).sum() / length.sum()),
+        "per_length": {
+            "length": lengths.tolist(),
+            "examples": [int((length == n).sum()) for n in lengths],
+            "accuracy": [float(correct[length == n].mean()) for n in lengths],
+        },
+    }
+
+
+SCALARS = ("accuracy", "error_count", "cer", "loss", "precision_macro", "recall_macro", "f1_macro", "ece")
+DETAILS = ("per_class", "per_length", "confusion")
 
 
 def possible(name: str, examples: int) -> tuple[float, float]:
     """Returns the lowest and highest value that one of `SCALARS` can have on that many examples."""
-    return 0.0, {"error_count": examples, "loss": math.inf}.get(name, 1.0)
+    return 0.0, {"error_count": examples, "loss": math.inf, "cer": math.inf}.get(name, 1.0)

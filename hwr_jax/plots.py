@@ -40,8 +40,9 @@ def draw_all(
     figures.mkdir(exist_ok=True)
     label, classes = np.asarray(dataset.test.label), dataset.classes
     learning_curves(figures / "learning_curves.png", files.read_json_lines(folder / "metrics.jsonl"), title)
-    confusion = np.sum([metrics.confusion_matrix(label, np.asarray(o.pred), len(classes)) for o in outputs], axis=0)
-    confusion_matrix(figures / "confusion_matrix.png", confusion, classes, title)
+    if label.ndim == 1:
+        confusion = np.sum([metrics.confusion_matrix(label, np.asarray(o.pred), len(classes)) for o in outputs], axis=0)
+        confusion_matrix(figures / "confusion_matrix.png", confusion, classes, title)
     worst_mistakes(figures / "worst_mistakes.png", dataset.test, outputs[0], classes, title)
     training_images(figures / "training_images.png", dataset, augment)
     first_filters(figures / "first_filters.png", params)
@@ -98,10 +99,12 @@ def confusion_matrix(path: Path, confusion: np.ndarray, classes: tuple[str, ...]
 def worst_mistakes(path: Path, test: Arrays, outputs: Outputs, classes: tuple[str, ...], title: str) -> None:
     """Draws the wrong predictions of the highest loss, each with label, prediction and confidence."""
     label = np.asarray(test.label)
-    wrong = np.flatnonzero(outputs.pred != label)
+    wrong = np.flatnonzero(~metrics.right(outputs.pred, label))
     wrong = wrong[np.argsort(-outputs.loss[wrong], kind="stable")][:WORST]
     captions = [
-        f"#{i}: {classes[label[i]]}, read {classes[outputs.pred[i]]} ({outputs.prob[i].max():.0%})" for i in wrong
+        f"#{i}: {metrics.text(label[i], classes)}, read {metrics.text(outputs.pred[i], classes) or 'nothing'} "
+        f"({outputs.confidence[i]:.0%})"
+        for i in wrong
     ]
     _montage(path, test.image[wrong, :, :, 0], captions, f"Worst mistakes: {title} ({len(captions)} shown)", columns=6)
 
@@ -109,7 +112,7 @@ def worst_mistakes(path: Path, test: Arrays, outputs: Outputs, classes: tuple[st
 def training_images(path: Path, dataset: Dataset, augment: Callable[[np.ndarray], np.ndarray] | None) -> None:
     """Draws training images as the model sees them: augmented, before the standardisation."""
     image = np.asarray(dataset.train.image[:SAMPLE], np.float32) / 255
-    names = [dataset.classes[i] for i in dataset.train.label[: len(image)]]
+    names = [metrics.text(label, dataset.classes) for label in dataset.train.label[: len(image)]]
     words = "training images as the model sees them" if augment else "training images (no augmentation)"
     _montage(path, (augment(image) if augment else image)[..., 0], names, f"{dataset.name}: {words}", columns=8)
 
@@ -169,10 +172,13 @@ def _roofline(path: Path, parts: dict[str, Any], title: str) -> None:
 
 
 def _montage(path: Path, images: np.ndarray, captions: list[str] | None, title: str, *, columns: int, **look) -> None:
-    """Draws images [N, H, W] in a grid; without any, the title alone."""
+    """Draws images [N, H, W] in a grid, lines in fewer columns; without any, the title alone."""
+    is_line = len(images) > 0 and images.shape[2] > 2 * images.shape[1]
+    columns = columns // 2 if is_line else columns
     rows = max(1, -(-len(images) // columns))
     wide = captions is not None and any(len(c) > 4 for c in captions)
-    figure = _figure(columns * (1.75 if wide else 1.0), 0.6 + rows * (1.75 if wide else 1.2))
+    side = 1.75 if wide else 1.2
+    figure = _figure(columns * (3.0 if is_line else 1.75 if wide else 1.0), 0.6 + rows * (1.0 if is_line else side))
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     look = look or {"cmap": "gray_r"}
     for i, axes in enumerate(grid):

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from hwr_jax import reference_programs, sharding, steps
@@ -108,13 +107,13 @@ class StepCost(NamedTuple):
     flops_per_byte: float | None  # before fusion: a lower bound of the arithmetic intensity
 
 
-def step_cost(recipe: Recipe, state: TrainState, shape: tuple[int, ...]) -> StepCost:
+def step_cost(recipe: Recipe, state: TrainState, training: Arrays) -> StepCost:
     """Analyses a training step of one seed.
 
     Args:
       recipe: the run's functions.
       state: with a leading seed axis; shapes are enough.
-      shape: H, W, C of an image.
+      training: the examples; shapes are enough.
     """
     if recipe.reference is not None:  # not XLA's
         return StepCost(None, None)
@@ -123,7 +122,7 @@ def step_cost(recipe: Recipe, state: TrainState, shape: tuple[int, ...]) -> Step
         return steps.train_step(recipe, state, rows)
 
     batch = recipe.batch_size
-    rows = Arrays(jax.ShapeDtypeStruct((batch, *shape), jnp.uint8), jax.ShapeDtypeStruct((batch,), jnp.int32))
+    rows = Arrays(*(jax.ShapeDtypeStruct((batch, *x.shape[1:]), x.dtype) for x in training))
     one = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), state)
     analysis = jax.jit(step).lower(one, rows).cost_analysis() or {}
     flops, moved = analysis.get("flops"), analysis.get("bytes accessed")

@@ -10,7 +10,7 @@ import jax
 import optax
 from ml_collections import ConfigDict
 
-from hwr_jax import augment, averages, framing, losses, models, optim, reference, schedules
+from hwr_jax import augment, averages, framing, models, optim, reference, schedules, tasks
 from hwr_jax.augment import Mixed
 from hwr_jax.errors import ConfigError
 
@@ -26,7 +26,8 @@ class Recipe(NamedTuple):
     augment: Callable[[jax.Array, jax.Array], jax.Array]  # (key [], image float32 [H, W, 1] in 0..1) -> the same
     augmented: bool  # False: `augment` is the identity, and is left out
     mix: Callable[..., Mixed] | None  # see `augment.mix`
-    loss: Callable[[jax.Array, jax.Array], jax.Array]  # (logits [B, K], label [B]) -> nats [B], for training
+    task: tasks.Task  # what the scores mean
+    loss: Callable[[jax.Array, jax.Array], jax.Array]  # (logits, label) -> nats [B], for training
     mean: float  # of the training pixels, on the scale 0..1
     std: float
     batch_size: int
@@ -37,16 +38,21 @@ class Recipe(NamedTuple):
     patience_epochs: int  # 0: train to the end
 
 
-IMAGE_SIDE_PX = 28  # of every data set here
 CHECKED = ("model", "optim", "schedule", "average", "transfer")  # the sections of which a choice makes some keys idle
 
 
 def check_overrides(config: Any, given: Mapping[str, Any]) -> None:
     """Raises ConfigError if a key of `given` (flat, from the command line) is one that nothing reads, such as the
     momentum of Adam: a number that a user sets, and that changes nothing, is a mistake."""
+    if not given:
+        return
     seen = {"transfer.head"} if config.init_from else set()  # read where the weights are put in
     make_recipe(Seen(config, seen), examples=1000 * config.batch_size, classes=2, mean=0.0, std=1.0)
     for key, value in given.items():
+        if (key.startswith("data.strings.") and config.data.name != "strings") or (
+            key == "eval.beam" and key not in seen
+        ):
+            raise ConfigError(f"config.{key}={value} has no effect here: it is of config.data.name=strings")
         section = key.split(".")[0]
         if section in CHECKED and key not in seen:
             used = ", ".join(sorted(k for k in seen if k.startswith(f"{section}.")))
@@ -69,6 +75,11 @@ class Seen:
         return value
 
     __getitem__ = __getattr__
+
+
+def _smoothing(config: Any) -> dict[str, float]:
+    smoothing = config.loss.label_smoothing
+    return {"smoothing": smoothing} if smoothing else {}
 
 
 def _from_scratch(config: Any) -> reference.Settings:
@@ -109,12 +120,36 @@ def _not_here(updates: Any, state: Any, params: Any = None, **more: Any) -> Any:
     raise NotImplementedError("the network from scratch has its own optimiser: see reference.update")
 
 
-def side_px(config: Any) -> int:
-    """Returns the side of the pictures that the network sees. Raises ConfigError where nothing is left of them."""
-    side = framing.framed_side_px(IMAGE_SIDE_PX, crop_px=config.frame.crop_px, to_px=config.frame.side_px)
-    if side < 1:
-        raise ConfigError(f"config.frame.crop_px={config.frame.crop_px} leaves nothing of {IMAGE_SIDE_PX} pixels")
-    return side
+def shape_px(config: Any) -> tuple[int, int]:
+    """Returns height and width of the pictures that the network sees. Raises ConfigError where nothing is left."""
+    strings = config.data.strings
+    whole = (strings.height_px, strings.width_px) if config.data.name == "strings" else (28, 28)
+    framed = framing.framed_shape_px(whole, crop_px=config.frame.crop_px, side_px=config.frame.side_px)
+    if min(framed) < 1:
+        raise ConfigError(f"config.frame.crop_px={config.frame.crop_px} leaves nothing of {min(whole)} pixels")
+    return framed
+
+
+def _task(config: Any) -> tasks.Task:
+    """Returns what the scores mean. Raises ConfigError where network, data and options do not fit."""
+    strings = config.data.name == "strings"
+    if strings != (config.model.name in models.READERS):
+        readers = " or ".join(models.READERS)
+        raise ConfigError(
+            f"config.model.name={config.model.name} does not fit config.data.name={config.data.name}: strings need "
+            f"{readers}, and {readers} needs strings"
+        )
+    if not strings:
+        return tasks.classification()
+    for key, value in (
+        ("loss.label_smoothing", config.loss.label_smoothing),
+        ("augment.mixup", config.augment.mixup),
+        ("augment.cutmix", config.augment.cutmix),
+        ("frame.side_px", config.frame.side_px),
+    ):
+        if value:
+            raise ConfigError(f"config.{key}={value} is not for strings: use 0")
+    return tasks.strings(beam=config.eval.beam)
 
 
 def make_recipe(config: Any, *, examples: int, classes: int, mean: float, std: float) -> Recipe:
@@ -142,12 +177,12 @@ def make_recipe(config: Any, *, examples: int, classes: int, mean: float, std: f
     schedule = schedules.make_schedule(
         config.schedule, peak=config.optim.learning_rate, epochs=config.epochs, steps_per_epoch=steps_per_epoch
     )
-    side = side_px(config)
-    model = models.make(config.model, classes=classes, side_px=side)
+    shape, task = shape_px(config), _task(config)
+    model = models.make(config.model, classes=classes, shape_px=shape)
     optimizer = optim.make_optimizer(config.optim, schedule)
     trained = None
     if config.init_from:
-        names = models.layer_names(model, (side, side, 1))
+        names = models.layer_names(model, (*shape, 1))
         trained = (models.head_of(dict.fromkeys(names)),) if config.transfer.frozen else None
         if trained is None:
             factors = {name: config.transfer.layer_decay**i for i, name in enumerate(reversed(names))}
@@ -168,7 +203,8 @@ def make_recipe(config: Any, *, examples: int, classes: int, mean: float, std: f
         augment=functools.partial(augment.augment, **strength),
         augmented=any(value for name, value in strength.items() if name != "elastic_smooth_px"),
         mix=functools.partial(augment.mix, **mixed) if any(mixed.values()) else None,
-        loss=functools.partial(losses.cross_entropy, smoothing=config.loss.label_smoothing),
+        task=task,
+        loss=functools.partial(task.loss, **_smoothing(config)),
         mean=mean,
         std=std,
         batch_size=config.batch_size,

@@ -90,7 +90,8 @@ def _predict(recipe: Recipe, params: Tree, model_state: Tree, arrays: Arrays) ->
         logits = reference.forward(own, x, settings.activation)[-1][1]
         target = reference.one_hot(label, logits.shape[1], smoothing=0.0, dtype=logits.dtype)
         loss = reference.cross_entropy(logits, target)
-        outputs.append(Outputs(loss, logits.argmax(axis=1).astype(np.int32), reference.softmax(logits)))
+        prob = reference.softmax(logits)
+        outputs.append(Outputs(loss, logits.argmax(axis=1).astype(np.int32), prob, prob.max(axis=1)))
     return jax.tree.map(lambda *x: np.stack(x), *outputs)
 
 

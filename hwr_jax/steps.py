@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
-from hwr_jax import gradient, losses, rng
+from hwr_jax import gradient, rng
 from hwr_jax.models.layers import batch_position
 from hwr_jax.recipe import Recipe
 from hwr_jax.types import Arrays, Batch, Best, Outputs, Totals, TrainState, Tree
@@ -221,8 +221,9 @@ def predict(
         picked = place(Arrays(arrays.image[rows], arrays.label[rows]))
         image = standardise(recipe, framed(recipe, picked.image))
         logits, _ = recipe.model.apply(variables, image, train=False)
-        loss = losses.cross_entropy(logits, picked.label)
-        return Outputs(loss, jnp.argmax(logits, -1).astype(jnp.int32), jax.nn.softmax(logits))
+        pred = recipe.task.read(logits)
+        loss, confidence = recipe.task.loss(logits, picked.label), recipe.task.confidence(logits, pred)
+        return Outputs(loss, pred, jax.nn.softmax(logits), confidence)
 
     outputs = lax.map(one_batch, padded)
     return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[:examples], outputs)

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hwr_jax import evaluation, files, logs, rng, run_folder
+from hwr_jax import evaluation, files, logs, metrics, rng, run_folder
 from hwr_jax import programs as compiled
 from hwr_jax.programs import Programs
 from hwr_jax.run import Run, on_device
@@ -72,8 +72,8 @@ def _draw(run: Run, folder: Path, outputs: list[Outputs], params: Tree) -> None:
 
 
 def _summary(run: Run, state: TrainState, scores: dict[str, dict], folder: Path) -> dict[str, Any]:
-    cost = compiled.step_cost(run.recipe, state, run.dataset.train.image.shape[1:])
-    detail = {key: scores["test"].pop(key) for key in ("per_class", "confusion")}
+    cost = compiled.step_cost(run.recipe, state, run.dataset.train)
+    detail = {key: scores["test"].pop(key) for key in metrics.DETAILS if key in scores["test"]}
     for key in detail:
         scores["validation"].pop(key)
     return {

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 
-from hwr_jax import checkpoint, console, evaluation, files, logs, run_folder
+from hwr_jax import checkpoint, console, evaluation, files, logs, metrics, run_folder
 from hwr_jax.errors import NotFiniteError
 from hwr_jax.programs import Programs
 from hwr_jax.run import Run, compile_training, on_device
@@ -185,7 +185,7 @@ def _close_epoch(
     totals = jax.tree.map(np.asarray, state.totals)
     outputs = evaluation.on_host(programs.predict(*evaluated(state), validation))
     label = np.asarray(run.dataset.validation.label)
-    accuracy = np.array([np.mean(o.pred == label) for o in outputs])
+    accuracy = np.array([np.mean(metrics.right(o.pred, label)) for o in outputs])
     loss = np.array([np.mean(o.loss, dtype=np.float64) for o in outputs])
     step = int(state.step[0])
     lines = [

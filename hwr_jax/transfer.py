@@ -13,7 +13,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from hwr_jax import config as configs
-from hwr_jax import data, evaluation, models, predictor
+from hwr_jax import data, evaluation, metrics, models, predictor
 from hwr_jax.errors import ConfigError
 from hwr_jax.predictor import Predictor
 from hwr_jax.run import Run, on_device
@@ -101,7 +101,7 @@ def compare(run: Run, source: Predictor, after: tuple[Tree, Tree], old: Dataset 
 
     def accuracy(weights: tuple[Tree, Tree], test: Arrays) -> list[float]:
         outputs = evaluation.on_host(run.programs.predict(*weights, on_device(run, test)))
-        return [float(np.mean(o.pred == np.asarray(test.label))) for o in outputs]
+        return [float(np.mean(metrics.right(o.pred, np.asarray(test.label)))) for o in outputs]
 
     sets = {run.dataset.name: run.dataset} | ({old.name: old} if old is not None else {})
     return {

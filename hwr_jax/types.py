@@ -1,6 +1,6 @@
 """The central types, each field with its shape, dtype and unit. Owns no behaviour.
 
-Axis letters: N examples, B batch, S seeds, H W image, K classes, L label length.
+Axis letters: N examples, B batch, S seeds, H W image, K classes, L longest string, T time steps.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Arrays(NamedTuple):
     """One split, as it lies in memory or on the device."""
 
     image: Array  # uint8 [N, H, W, 1], 0 = paper, 255 = ink
-    label: Array  # int32 [N] (or [N, L]), 0 <= label < K
+    label: Array  # int32 [N], 0 <= label < K; strings: [N, L], filled up with -1
 
 
 class Dataset(NamedTuple):
@@ -39,7 +39,7 @@ class Batch(NamedTuple):
     """What the model sees."""
 
     image: jax.Array  # float32 [B, H, W, 1], standardised
-    label: jax.Array  # int32 [B]
+    label: jax.Array  # int32 [B] (or [B, L])
     partner: jax.Array | None = None  # int32 [B], the label of what was mixed in (mixup, cutmix)
     share: jax.Array | None = None  # float32 [B], of `label`; the partner's is 1 - share
 
@@ -78,5 +78,6 @@ class Outputs(NamedTuple):
     """Evaluation, per example. Averages are taken on the host."""
 
     loss: Array  # float32 [N], cross-entropy in nats
-    pred: Array  # int32 [N]
-    prob: Array  # float32 [N, K]
+    pred: Array  # int32 [N]; strings: [N, T], filled up with -1
+    prob: Array  # float32 [N, K]; strings: [N, T, K + 1], of each time step, the blank last
+    confidence: Array  # float32 [N], the probability of the prediction

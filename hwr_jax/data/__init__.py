@@ -6,21 +6,24 @@ tensorflow-datasets nor scikit-learn.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from hwr_jax.data import cache, content, find, splits, subset
+from hwr_jax.data import cache, content, find, splits, strings, subset
 from hwr_jax.data import folder as own
 from hwr_jax.data.sources import SOURCES, Source
 from hwr_jax.errors import ConfigError, DataError, DataMissing
 from hwr_jax.types import Arrays, Dataset
 
-__all__ = ["DATASETS", "OWN", "SOURCES", "DataMissing", "load", "with_classes"]
+__all__ = ["DATASETS", "GLYPHS", "OWN", "SOURCES", "STRINGS", "DataMissing", "load", "with_classes"]
 
 OWN = "folder"  # a user's own pictures
-DATASETS = (*SOURCES, OWN)
+STRINGS = "strings"  # composed from the glyphs of another data set
+GLYPHS = (*SOURCES, OWN)
+DATASETS = (*GLYPHS, STRINGS)
 
 
 def load(
@@ -30,6 +33,7 @@ def load(
     train_examples: int = 0,
     label_noise: float = 0.0,
     subset_seed: int = 0,
+    layout: Mapping[str, Any] | None = None,
     data_dir: str | Path | None = None,
     manual_dir: str | Path | None = None,
     cache_dir: str | Path | None = None,
@@ -48,6 +52,7 @@ def load(
         train_examples: how many of the rest are kept, balanced (`subset.fewer`); 0: all.
         label_noise: share of the training labels that are made wrong (`subset.with_wrong_labels`).
         subset_seed: of both draws.
+        layout: of `strings`, `config.data.strings`; the arguments above are then those of its glyphs.
         data_dir: TFDS's folder; None is `TFDS_DATA_DIR`, else TFDS's default `~/tensorflow_datasets`.
         manual_dir: a folder with the original files; None is `HWR_MNIST_DIR` (in general `HWR_<NAME>_DIR`), if set.
             Of `folder`: the user's folder or CSV file (see `data/folder.py`).
@@ -56,7 +61,8 @@ def load(
 
     Returns:
         `Dataset`: image uint8 [N, 28, 28, 1], 0 = paper, 255 = ink; label int32 [N]; `mean` and `std` of the training
-        pixels on the scale 0..1. The arrays may be read-only and mapped from the cache.
+        pixels on the scale 0..1. Of `strings`: see `strings.compose`. The arrays may be read-only and mapped from the
+        cache.
 
     Raises:
         ConfigError: `name`, `validation_examples` or `train_examples` is outside the allowed set.
@@ -66,6 +72,21 @@ def load(
     """
     if name not in DATASETS:
         raise ConfigError(f"config.data.name = {name!r}: allowed are {', '.join(DATASETS)}")
+    if name == STRINGS:
+        if layout is None:
+            raise ConfigError("strings need a layout: config.data.strings of configs/base.py")
+        glyphs = load(
+            layout["glyphs"],
+            validation_examples=validation_examples,
+            train_examples=train_examples,
+            label_noise=label_noise,
+            subset_seed=subset_seed,
+            data_dir=data_dir,
+            manual_dir=manual_dir,
+            cache_dir=cache_dir,
+            say=say,
+        )
+        return strings.compose(glyphs, layout, cache_dir=cache_dir, say=say)
     found = None
     if name == OWN:
         if not manual_dir:
@@ -107,7 +128,7 @@ def with_classes(dataset: Dataset, classes: tuple[str, ...]) -> Dataset:
             f"{dataset.name} has the class {unknown[0]!r}, which the model does not know (it knows "
             f"{', '.join(classes)}): to begin with its weights all the same, use --config.transfer.head=new"
         )
-    place = np.array([classes.index(name) for name in dataset.classes], np.int32)
+    place = np.array([*map(classes.index, dataset.classes), -1], np.int32)  # -1, behind a string, stays
     train, validation, test = (
         Arrays(arrays.image, place[np.asarray(arrays.label)])
         for arrays in (dataset.train, dataset.validation, dataset.test)

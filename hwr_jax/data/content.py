@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hwr_jax.data.sources import IMAGE_SHAPE, Source
+from hwr_jax.data.sources import Source
 from hwr_jax.errors import DataError
 from hwr_jax.types import Arrays
 
@@ -56,14 +56,17 @@ def verify(source: Source, content: Content, *, where: str) -> str:
     """
     sizes = (source.train_examples, source.test_examples)
     for (split, pair), examples in zip(content._asdict().items(), sizes, strict=True):
-        for field, shape, dtype in (("image", (examples, *IMAGE_SHAPE), np.uint8), ("label", (examples,), np.int32)):
+        label_shape = (examples, source.label_length) if source.label_length else (examples,)
+        expected = (("image", (examples, *source.image_shape), np.uint8), ("label", label_shape, np.int32))
+        for field, shape, dtype in expected:
             array = getattr(pair, field)
             if array.shape != shape or array.dtype != dtype:
                 raise DataError(
                     f"{where}: {split} {field} is {array.dtype}{list(array.shape)}, "
                     f"expected {np.dtype(dtype)}{list(shape)}"
                 )
-        check_labels(pair.label, len(source.classes), where=f"{where}: {split}")
+        within = pair.label[pair.label != -1] if source.label_length else pair.label
+        check_labels(within, len(source.classes), where=f"{where}: {split}")
     sha256 = digest(source.name, content)
     if source.sha256 not in (None, sha256):
         raise DataError(f"{where}: the content of {source.name} has SHA-256 {sha256}, expected {source.sha256}")

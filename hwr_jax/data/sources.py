@@ -30,6 +30,8 @@ class Source(NamedTuple):
     archive: str = ""  # the registered file that holds the four, in gzip/; "": they are registered themselves
     first_label: int = 0  # in the original files; here it is 0
     transposed: bool = False  # do the original files hold the pictures mirrored at the diagonal? Here they are upright
+    image_shape: tuple[int, int, int] = IMAGE_SHAPE
+    label_length: int = 0  # of strings: the longest; 0: an example has one label
 
     @property
     def family(self) -> str:

@@ -10,6 +10,7 @@ import jax
 from hwr_jax.errors import ConfigError
 from hwr_jax.models import convolution, layers
 from hwr_jax.models.cnn import CNN
+from hwr_jax.models.crnn import CRNN
 from hwr_jax.models.lenet import LeNet
 from hwr_jax.models.mlp import MLP
 from hwr_jax.models.resnet import ResNet
@@ -23,15 +24,16 @@ class Model(NamedTuple):
 
     init(key, shape) -> variables: `{"params": ..., "batch_stats": ...}` for images of shape [B, H, W, 1].
     apply(variables, image, *, train, rngs, axis_name) -> (logits float32 [B, K], model_state): `model_state` is what
-      the network keeps besides its parameters (batch statistics; `{}` for none), updated when `train`.
+      the network keeps besides its parameters (batch statistics; `{}` for none), updated when `train`. Of strings the
+      logits are [B, T, K + 1] (see `ctc`).
     """
 
     init: Callable[..., Tree]
     apply: Callable[..., tuple[jax.Array, Tree]]
 
 
-def _cnn(config: Any, classes: int, side_px: int) -> Callable:
-    _check_sizes(config, side_px)
+def _cnn(config: Any, classes: int, shape_px: tuple[int, int]) -> Callable:
+    _check_sizes(config, shape_px)
     return lambda axis_name, train: CNN(
         features=tuple(config.features),
         kernels_px=tuple(config.kernels_px),
@@ -48,7 +50,7 @@ def _cnn(config: Any, classes: int, side_px: int) -> Callable:
     )
 
 
-def _check_sizes(config: Any, side_px: int) -> None:
+def _check_sizes(config: Any, shape_px: tuple[int, int]) -> None:
     features = tuple(config.features)
     per_layer = {key: tuple(config[key]) for key in ("kernels_px", "strides_px", "pools")}
     for key, values in per_layer.items():
@@ -65,13 +67,13 @@ def _check_sizes(config: Any, side_px: int) -> None:
         )
     if not all(isinstance(v, bool) for v in pools):
         raise ConfigError(f"config.model.pools={pools} is not possible: use True or False for each convolution")
-    whole_px = side_px
+    side_px = min(shape_px)
     for size, stride, pool in zip(kernels, strides, pools, strict=True):
         side_px = -(-side_px // stride) if config.padding == "same" else (side_px - size) // stride + 1
         side_px = side_px // 2 if pool else side_px
     if side_px < 1:
         raise ConfigError(
-            f"config.model.kernels_px={kernels} leaves nothing of a {whole_px}x{whole_px} image: use fewer or smaller "
+            f"config.model.kernels_px={kernels} leaves nothing of a {_words(shape_px)} image: use fewer or smaller "
             "ones, or less pooling"
         )
 
@@ -85,7 +87,7 @@ def _shared(config: Any, classes: int) -> dict[str, Any]:
     }
 
 
-def _mlp(config: Any, classes: int, side_px: int) -> Callable:
+def _mlp(config: Any, classes: int, shape_px: tuple[int, int]) -> Callable:
     _check_widths("hidden", config.hidden)
     return lambda axis_name, train: MLP(
         hidden=tuple(config.hidden),
@@ -97,7 +99,7 @@ def _mlp(config: Any, classes: int, side_px: int) -> Callable:
     )
 
 
-def _scratch(config: Any, classes: int, side_px: int) -> Callable:
+def _scratch(config: Any, classes: int, shape_px: tuple[int, int]) -> Callable:
     """The twin of the network that `reference` computes: its first weights, and its use outside of training."""
     _check_widths("hidden", config.hidden)
     return lambda axis_name, train: MLP(
@@ -110,9 +112,9 @@ def _scratch(config: Any, classes: int, side_px: int) -> Callable:
     )
 
 
-def _lenet(config: Any, classes: int, side_px: int) -> Callable:
-    if side_px < 12:
-        raise ConfigError(f"config.frame leaves {side_px}x{side_px} pixels, and lenet needs 12x12 or more")
+def _lenet(config: Any, classes: int, shape_px: tuple[int, int]) -> Callable:
+    if min(shape_px) < 12:
+        raise ConfigError(f"config.frame leaves {_words(shape_px)} pixels, and lenet needs 12x12 or more")
     return lambda axis_name, train: LeNet(
         activation=layers.ACTIVATIONS[config.activation],
         convolution=convolution.by_name(config.convolution, train=train),
@@ -120,7 +122,7 @@ def _lenet(config: Any, classes: int, side_px: int) -> Callable:
     )
 
 
-def _resnet(config: Any, classes: int, side_px: int) -> Callable:
+def _resnet(config: Any, classes: int, shape_px: tuple[int, int]) -> Callable:
     _check_widths("features", config.features)
     if not config.features:
         raise ConfigError("config.model.features=() is not possible: a resnet has one stage or more")
@@ -137,7 +139,7 @@ def _resnet(config: Any, classes: int, side_px: int) -> Callable:
     )
 
 
-def _rnn(config: Any, classes: int, side_px: int) -> Callable:
+def _rnn(config: Any, classes: int, shape_px: tuple[int, int]) -> Callable:
     return lambda axis_name, train: RNN(
         cell=config.cell,
         width=config.width,
@@ -149,9 +151,11 @@ def _rnn(config: Any, classes: int, side_px: int) -> Callable:
     )
 
 
-def _vit(config: Any, classes: int, side_px: int) -> Callable:
-    if side_px % config.patch_px:
-        raise ConfigError(f"config.model.patch_px={config.patch_px} is not possible: use a divisor of {side_px}")
+def _vit(config: Any, classes: int, shape_px: tuple[int, int]) -> Callable:
+    if any(side % config.patch_px for side in shape_px):
+        raise ConfigError(
+            f"config.model.patch_px={config.patch_px} is not possible: use a divisor of both sides, {_words(shape_px)}"
+        )
     if config.width % config.heads:
         raise ConfigError(
             f"config.model.heads={config.heads} does not divide config.model.width={config.width}: use a divisor of it"
@@ -168,12 +172,55 @@ def _vit(config: Any, classes: int, side_px: int) -> Callable:
     )
 
 
+def _crnn(config: Any, classes: int, shape_px: tuple[int, int]) -> Callable:
+    _check_widths("features", config.features)
+    _check_widths("kernels_px", config.kernels_px)
+    if not len(config.features) == len(config.kernels_px) > 0:
+        raise ConfigError(
+            f"config.model.features={tuple(config.features)} and config.model.kernels_px={tuple(config.kernels_px)} "
+            "must have the same length, 1 or more: one value for each convolution"
+        )
+    height, width = shape_px
+    if height < 2 ** len(config.features):
+        raise ConfigError(f"config.model.features={tuple(config.features)}: each halves the height, which is {height}")
+    column = config.column_px
+    if column not in (2**i for i in range(len(config.features) + 1)) or width % column:
+        raise ConfigError(
+            f"config.model.column_px={column} is not possible: use a power of 2 up to 2 to the number of convolutions, "
+            f"and a divisor of the width, {width}"
+        )
+    return lambda axis_name, train: CRNN(
+        features=tuple(config.features),
+        kernels_px=tuple(config.kernels_px),
+        column_px=column,
+        dense=config.dense,
+        cell=config.cell,
+        width=config.width,
+        layers=config.layers,
+        bidirectional=config.bidirectional,
+        dropout=config.dropout,
+        norm=config.norm,
+        activation=layers.ACTIVATIONS[config.activation],
+        convolution=convolution.by_name(config.convolution, train=train),
+        axis_name=axis_name,
+        **_shared(config, classes),
+    )
+
+
+def _words(shape_px: tuple[int, int]) -> str:
+    return "x".join(map(str, shape_px))
+
+
 def _check_widths(key: str, widths: Any) -> None:
     if not all(isinstance(w, int) and w > 0 for w in widths):
         raise ConfigError(f"config.model.{key}={tuple(widths)} is not possible: use positive integers")
 
 
-MODELS = {"mlp": _mlp, "scratch": _scratch, "cnn": _cnn, "lenet": _lenet, "resnet": _resnet, "rnn": _rnn, "vit": _vit}
+MODELS = {
+    **{"mlp": _mlp, "scratch": _scratch, "cnn": _cnn, "lenet": _lenet, "resnet": _resnet, "rnn": _rnn, "vit": _vit},
+    "crnn": _crnn,
+}
+READERS = ("crnn",)  # of strings; the others name one class
 
 
 def layer_names(model: Model, shape: tuple[int, ...]) -> list[str]:
@@ -197,19 +244,19 @@ def head_of(params: Tree) -> str:
 
 def describe(config: Any, *, classes: int, shape: tuple[int, ...]) -> str:
     """Returns a table of the network's layers, with output shapes, parameters and FLOPs of one picture (by XLA)."""
-    module = MODELS[config.name](config, classes, shape[0])(None, False)
+    module = MODELS[config.name](config, classes, (shape[0], shape[1]))(None, False)
     image = jax.numpy.zeros((1, *shape), jax.numpy.float32)
     options = {"width": 200, "force_terminal": False}
     return module.tabulate(jax.random.key(0), image, compute_flops=True, console_kwargs=options)
 
 
-def make(config: Any, *, classes: int, side_px: int = 28) -> Model:
-    """Makes the network that `config.model` describes, for K = `classes` and square images of `side_px`.
+def make(config: Any, *, classes: int, shape_px: tuple[int, int] = (28, 28)) -> Model:
+    """Makes the network that `config.model` describes, for K = `classes` and images of H, W = `shape_px`.
 
     Raises:
       ConfigError: sizes that do not fit each other or the image.
     """
-    module = MODELS[config.name](config, classes, side_px)
+    module = MODELS[config.name](config, classes, shape_px)
     evaluating = module(None, False)
 
     def init(key: jax.Array, shape: tuple[int, ...]) -> Tree:

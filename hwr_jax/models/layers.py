@@ -58,6 +58,13 @@ def max_pool_2x2(image: jax.Array) -> jax.Array:
     return jnp.maximum(rows[:, :, :, 0], rows[:, :, :, 1])
 
 
+def max_pool_rows(image: jax.Array) -> jax.Array:
+    """Maximum over 2x1 windows: [B, H, W, C] -> [B, H // 2, W, C]; an odd last row is left out."""
+    b, h, w, c = image.shape
+    windows = image[:, : h // 2 * 2].reshape(b, h // 2, 2, w, c)
+    return jnp.maximum(windows[:, :, 0], windows[:, :, 1])
+
+
 def batch_position(size: int, axis_name: str | None) -> jax.Array:
     """Returns the positions int32 [size] of this device's examples in the global batch (under pmap or shard_map)."""
     first = 0 if axis_name is None else lax.axis_index(axis_name) * size

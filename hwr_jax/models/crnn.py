@@ -1,0 +1,73 @@
+"""A convolutional recurrent network that reads a line: columns are time, and CTC (see `ctc`) makes a string of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+
+from hwr_jax.models.layers import Dropout, Norm, as_logits, max_pool_2x2, max_pool_rows
+from hwr_jax.models.rnn import recurrent
+
+
+class CRNN(nn.Module):
+    """Convolutions, then a recurrent network over the columns (Shi, Bai & Yao 2017).
+
+    Attributes:
+      classes: K, without the blank.
+      features: channels of each convolution; each halves the height.
+      kernels_px: kernel side of each convolution, pixels.
+      column_px: pixels of a time step; the first log2(column_px) convolutions halve the width too.
+      dense: width of the layer between; 0: none.
+      cell, width, layers, bidirectional: of the recurrent layers (see `rnn`).
+      dropout: rate before and after them.
+      norm, activation, kernel_init, convolution: see `layers` and `convolution`.
+      dtype: of what the layers compute; the parameters and the logits are float32.
+      axis_name: the mapped axis over which the batch is split, if any.
+    """
+
+    classes: int
+    features: tuple[int, ...]
+    kernels_px: tuple[int, ...]
+    column_px: int
+    dense: int
+    cell: str
+    width: int
+    layers: int
+    bidirectional: bool
+    dropout: float
+    norm: str
+    activation: Callable
+    kernel_init: Callable
+    convolution: Callable
+    dtype: DTypeLike = jnp.float32
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, image: jax.Array, train: bool = False) -> jax.Array:
+        """Maps images [B, H, W, 1] to logits [B, W / column_px, K + 1], the blank last."""
+        x = image.astype(self.dtype)
+        for i, (features, size) in enumerate(zip(self.features, self.kernels_px, strict=True)):
+            x = nn.Conv(
+                features,
+                (size, size),
+                padding="SAME",
+                kernel_init=self.kernel_init,
+                dtype=self.dtype,
+                conv_general_dilated_cls=lambda: self.convolution,
+            )(x)
+            x = max_pool_2x2(x) if 2**i < self.column_px else max_pool_rows(x)
+            x = self.activation(Norm(self.norm, self.axis_name)(x, train))
+        x = x.swapaxes(1, 2)
+        x = x.reshape(*x.shape[:2], -1)
+        if self.dense:
+            x = nn.Dense(self.dense, kernel_init=self.kernel_init, dtype=self.dtype)(x)
+            x = self.activation(Norm(self.norm, self.axis_name)(x, train))
+        x = Dropout(self.dropout, self.axis_name)(x, train)
+        for _ in range(self.layers):
+            x = recurrent(x, cell=self.cell, width=self.width, bidirectional=self.bidirectional, dtype=self.dtype)
+            x = Dropout(self.dropout, self.axis_name)(x, train)
+        return as_logits(nn.Dense(self.classes + 1, kernel_init=self.kernel_init, dtype=self.dtype)(x))
