@@ -151,19 +151,30 @@ def run_name(path: str) -> str:
     return Path(name).stem + (f"-{variant}" if variant else "")
 
 
-def load_data(config, data_dir: str | None, say: Callable[[str], None]):
-    """Returns the data set that a config names; `data_dir`: of tensorflow-datasets, None: the usual one."""
+def load_data(
+    config, data_dir: str | None, say: Callable[[str], None], *, name: str = "", manual_dir: str | None = None
+):
+    """Returns a data set.
+
+    Args:
+      config: that of a run; what it says of the training set is of its own data set alone.
+      data_dir: of tensorflow-datasets; None: the usual one.
+      say: takes one line of text for the user at a time.
+      name: of the data set; "": the config's.
+      manual_dir: folder of original files; None: the config's.
+    """
     from hwr_jax import data
 
+    own = name in ("", config.data.name)
     return data.load(
-        config.data.name,
-        validation_examples=config.data.validation_examples,
-        train_examples=config.data.train_examples,
-        label_noise=config.data.label_noise,
+        name or config.data.name,
+        validation_examples=config.data.validation_examples if own else None,
+        train_examples=config.data.train_examples if own else 0,
+        label_noise=config.data.label_noise if own else 0.0,
         subset_seed=config.data.subset_seed,
         layout=config.data.strings.to_dict(),
         data_dir=data_dir,
-        manual_dir=config.data.manual_dir or None,
+        manual_dir=(config.data.manual_dir if manual_dir is None else manual_dir) or None,
         say=say,
     )
 

@@ -25,6 +25,10 @@ _CHECKPOINT = flags.DEFINE_enum(
     "checkpoint", None, ["last", "best"], "Which state; default: as the run's config says.", flag_values=FLAGS
 )
 _SEED = flags.DEFINE_integer("seed", None, "One seed of the run; default: all.", flag_values=FLAGS)
+_BEAM = flags.DEFINE_integer(
+    "beam", None, "Of strings: width of the beam search; default: as the run's config says.", lower_bound=1,
+    flag_values=FLAGS,
+)  # fmt: skip
 _FORMAT = flags.DEFINE_enum("format", "table", ["table", "json"], "How the results are printed.", flag_values=FLAGS)
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder of tensorflow-datasets; default: TFDS_DATA_DIR or its own.", flag_values=FLAGS
@@ -45,7 +49,7 @@ def main(argv: list[str]) -> int:
     config = run_folder.read_config(folder)  # before the heavy work: a wrong folder is told at once
     programs.cache_compilations(cache.default_cache_dir())
     screen = console.make_console(stderr=_FORMAT.value == "json")
-    model = predictor.load(folder, which=_CHECKPOINT.value or "", seed=_SEED.value, say=screen.print)
+    model = predictor.load(folder, which=_CHECKPOINT.value or "", seed=_SEED.value, beam=_BEAM.value, say=screen.print)
     dataset = _load(config, model.facts, screen.print)
     arrays = getattr(dataset, _SPLIT.value)
     outputs = model.outputs(arrays)
@@ -75,22 +79,18 @@ def _load(config, facts: dict, say):
 
     name = _DATASET.value or config.data.name
     own = name == config.data.name
-    manual_dir = _MANUAL_DIR.value or (config.data.manual_dir if own else None)
-    if not _MANUAL_DIR.value and name != data.OWN and not Path(manual_dir or "").is_dir():
-        manual_dir = None  # of the machine that trained: here it need not be
-    dataset = data.load(
-        name,
-        validation_examples=config.data.validation_examples if own else None,
-        train_examples=config.data.train_examples if own else 0,
-        label_noise=config.data.label_noise if own else 0.0,
-        subset_seed=config.data.subset_seed,
-        data_dir=_DATA_DIR.value,
-        manual_dir=manual_dir or None,
-        say=say,
-    )
+    manual_dir = _MANUAL_DIR.value or (config.data.manual_dir if own else "")
+    if not _MANUAL_DIR.value and name != data.OWN and not Path(manual_dir).is_dir():
+        manual_dir = ""  # of the machine that trained: here it need not be
+    dataset = command.load_data(config, _DATA_DIR.value, say, name=name, manual_dir=manual_dir)
     if own and dataset.sha256 != facts["sha256"]:
         raise errors.DataError(
             f"{name} has changed since this run was trained: SHA-256 {dataset.sha256}, then {facts['sha256']}"
+        )
+    there, here = list(dataset.train.image.shape[1:]), facts["shape"]
+    if there != here:
+        raise errors.ConfigError(
+            f"--dataset={name} has pictures of {there[0]}x{there[1]} pixels, this model reads {here[0]}x{here[1]}"
         )
     if config.init_from and own:
         dataset = data.with_classes(dataset, tuple(facts["classes"]))

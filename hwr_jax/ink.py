@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from hwr_jax.errors import DataError
-from hwr_jax.marks import digit_mask
+from hwr_jax.marks import chosen, digit_mask, in_line
 
 WORK_PX = 640  # larger pictures are averaged down to this longer side: a pen line on a full page stays 2 pixels wide
 POLARITY_PX = 48  # polarity is a property of large areas
@@ -25,8 +25,8 @@ FAINT_PX = 64  # but the rim is part of the box in pictures of MNIST's size
 WEAK, STRONG = 0.3, 0.55  # of the ink's full contrast: a mark is ink where above WEAK, if somewhere above STRONG
 
 
-def ink_of(grey: np.ndarray) -> np.ndarray:
-    """The ink of the one digit in a picture, with soft edges.
+def ink_of(grey: np.ndarray, *, line: bool = False) -> np.ndarray:
+    """The ink of the one digit (or the one line of writing) in a picture, with soft edges.
 
     Polarity first (`is_light_on_dark`); then contrast, the share of light that a pixel lacks against the paper around
     it, in which shadows cancel; then hysteresis between `WEAK` and `STRONG` of the ink's full contrast; last, ruled
@@ -34,6 +34,7 @@ def ink_of(grey: np.ndarray) -> np.ndarray:
 
     Args:
         grey: [h, w] in 0..255, 0 = black, 255 = white.
+        line: whether all marks beside each other count, and not one digit's alone.
 
     Returns:
         float32 [h', w'] in 0..1, 0 = paper, 1 = ink; the size of `grey`, or its longer side reduced to `WORK_PX`.
@@ -52,7 +53,9 @@ def ink_of(grey: np.ndarray) -> np.ndarray:
     clear = contrast >= min(max(floor, _otsu(contrast)), contrast.max())
     full = float(np.percentile(contrast[clear], 90))
     darkness = np.clip((contrast - 2 * noise) / (full - 2 * noise), 0, 1)
-    mask = digit_mask(contrast > max(WEAK * full, floor), contrast > STRONG * full, darkness)
+    mask = digit_mask(
+        contrast > max(WEAK * full, floor), contrast > STRONG * full, darkness, in_line if line else chosen
+    )
     faintest = FAINT if max(grey.shape) > FAINT_PX else 0
     return np.where(mask & (darkness > faintest), darkness, 0).astype(np.float32)
 

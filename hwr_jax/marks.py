@@ -5,6 +5,7 @@ A mark is a connected component of ink. Does not decide what is ink (`ink.py`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +27,9 @@ MIN_LINED_PX = 48  # in smaller pictures a ruled line is no thinner than a strok
 LINE_SLOPES = np.tan(np.deg2rad(np.arange(-6, 6.1, 0.25)))  # paper is rarely photographed more tilted
 
 
+LINE_REACH = 0.5  # a mark is of the line if its middle lies within it, or so much of its height above or below
+
+
 class Mark(NamedTuple):
     """One connected component."""
 
@@ -45,13 +49,19 @@ class Mark(NamedTuple):
         return max(self.bottom - self.top, self.right - self.left)
 
 
-def digit_mask(weak: np.ndarray, strong: np.ndarray, darkness: np.ndarray) -> np.ndarray:
+def digit_mask(
+    weak: np.ndarray,
+    strong: np.ndarray,
+    darkness: np.ndarray,
+    choose: Callable[[list[Mark], tuple[int, int]], list[Mark]] | None = None,
+) -> np.ndarray:
     """Where the digit and its soft edges are.
 
     Args:
         weak: bool [h, w], possibly ink.
         strong: bool [h, w], surely ink; a mark without any is dropped.
         darkness: float32 [h, w] in 0..1, 1 = as dark as ink gets here.
+        choose: which marks are kept, of all in a picture [h, w]; None: `chosen`.
 
     Returns:
         bool [h, w], the digit's marks widened by the soft edge of a stroke.
@@ -61,7 +71,7 @@ def digit_mask(weak: np.ndarray, strong: np.ndarray, darkness: np.ndarray) -> np
     weak = _without_outline(without_lines(weak), strong, darkness)
     gap = round(GAP_SHARE * max(weak.shape))
     labels = np.where(weak, ndimage.label(_widen(weak, gap), EIGHT)[0], 0)
-    keep = [mark.label for mark in chosen(_marks(labels, darkness, strong), weak.shape)]
+    keep = [mark.label for mark in (choose or chosen)(_marks(labels, darkness, strong), weak.shape)]
     return _widen(np.isin(labels, keep), max(1, round(SOFT_SHARE * max(weak.shape))))
 
 
@@ -116,6 +126,20 @@ def chosen(marks: list[Mark], shape: tuple[int, int]) -> list[Mark]:
     main = max(marks, key=lambda mark: mark.mass * _centrality(mark, shape))
     reach = NEAR_SHARE * main.length
     return [mark for mark in marks if mark.mass >= SPECK_SHARE * main.mass and _gap(mark, main) <= reach]
+
+
+def in_line(marks: list[Mark], shape: tuple[int, int]) -> list[Mark]:
+    """The marks of the line of writing: the heaviest near the middle, and all beside it that are no specks."""
+    if not marks:
+        return []
+    main = max(marks, key=lambda mark: mark.mass * _centrality(mark, shape))
+    reach = LINE_REACH * (main.bottom - main.top)
+    return [
+        mark
+        for mark in marks
+        if mark.mass >= SPECK_SHARE * main.mass
+        and main.top - reach <= (mark.top + mark.bottom) / 2 <= main.bottom + reach
+    ]
 
 
 def _is_page_edge(mark: Mark) -> bool:

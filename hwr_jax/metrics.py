@@ -77,7 +77,7 @@ def edit_distance(pred: np.ndarray, label: np.ndarray) -> np.ndarray:
         for j in range(label.shape[1]):
             replaced = costs[:, j] + (pred[:, i] != label[:, j])
             new[:, j + 1] = np.minimum(replaced, 1 + np.minimum(costs[:, j + 1], new[:, j]))
-        costs = np.where((i < read)[:, None], new, costs)
+        costs = np.where(np.less(i, read)[:, None], new, costs)
     return costs[rows, true]
 
 

@@ -1,4 +1,4 @@
-"""Reads pictures of one digit: `python -m hwr_jax.predict --workdir=runs/cnn IMAGE...`."""
+"""Reads pictures of one digit, or of one line: `python -m hwr_jax.predict --workdir=runs/cnn IMAGE...`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from absl import flags
 from hwr_jax import command, errors
 
 USAGE = """\
-Reads pictures of one character each: any size, dark on light or light on dark, PNG, JPEG, WebP, BMP, GIF, TIFF, PPM.
+Reads pictures of one character each, or, with a model of strings, of one line each: any size, dark on light or light on
+dark, PNG, JPEG, WebP, BMP, GIF, TIFF, PPM.
 With several seeds in the run the mean of their probabilities decides (--seed=N: one of them).
 
 An argument may also be a folder (all pictures below it) or a CSV file (a square picture of grey values per line).
@@ -45,8 +46,8 @@ def main(argv: list[str]) -> int:
     screen = console.make_console(stderr=_FORMAT.value != "table")
     programs.cache_compilations(cache.default_cache_dir())
     model = predictor.load(folder, which=_CHECKPOINT.value or "", seed=_SEED.value, say=screen.print)
-    names, images, unread = read_all(argv)
-    rows = read_out(names, model.predict(images), model.classes)
+    names, images, unread = read_all(argv, model)
+    rows = read_out(names, model.read(images, best=1 + ALTERNATIVES))
     screen.print(f"{folder}: {console.trained_on(model.facts['name'])}")
     if rows or _FORMAT.value != "table":
         _print(rows, screen)
@@ -55,26 +56,27 @@ def main(argv: list[str]) -> int:
     return errors.BAD_DATA if unread else errors.DONE
 
 
-def read_all(paths: list[str]):
-    """Reads pictures: files, all of a folder, or the lines of a CSV file of pixels.
+def read_all(paths: list[str], model):
+    """Reads pictures, as the model takes them: files, all of a folder, or the lines of a CSV file of pixels.
 
     Returns:
-      (names, uint8 [N, 28, 28, 1], the sentences about those that could not be read).
+      (names, uint8 [N, H, W, 1], the sentences about those that could not be read).
     """
     import numpy as np
 
-    from hwr_jax.data.folder import to_28x28
+    from hwr_jax.data.folder import to_28x28, to_line
 
+    height, width = model.facts["shape"][:2]
     names, images, unread = [], [], []
     for name, picture in every_picture(paths):
         try:
-            images.append(to_28x28(picture))
+            images.append(to_line(picture, height, width) if model.reads_strings else to_28x28(picture))
             names.append(name)
         except errors.DataError as error:
             unread.append(str(error) if isinstance(picture, Path) else f"{name}: {error}")
         except OSError as error:
             unread.append(f"{name}: {error.strerror or error}")
-    return names, np.stack(images)[..., None] if images else np.zeros((0, 28, 28, 1), np.uint8), unread
+    return names, np.stack(images)[..., None] if images else np.zeros((0, height, width, 1), np.uint8), unread
 
 
 def every_picture(paths: list[str]):
@@ -94,12 +96,11 @@ def every_picture(paths: list[str]):
             yield str(path), path
 
 
-def read_out(names: list[str], prob, classes: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Returns per image {"image", "label", "confidence", "alternatives"} from probabilities [N, K]."""
+def read_out(names: list[str], read: list[list[tuple[str, float]]]) -> list[dict[str, Any]]:
+    """Returns per image {"image", "label", "confidence", "alternatives"} from what was read, the best first."""
     rows = []
-    for name, p in zip(names, prob, strict=True):
-        order = (-p).argsort(kind="stable")
-        ranked = [{"label": classes[k], "confidence": round(float(p[k]), 6)} for k in order[: 1 + ALTERNATIVES]]
+    for name, found in zip(names, read, strict=True):
+        ranked = [{"label": label, "confidence": round(prob, 6)} for label, prob in found]
         rows.append({"image": name, **ranked[0], "alternatives": ranked[1:]})
     return rows
 

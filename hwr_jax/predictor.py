@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,13 +11,14 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from hwr_jax import checkpoint, config_check, evaluation, run_folder
+from hwr_jax import checkpoint, config_check, ctc, data, evaluation, metrics, run_folder
 from hwr_jax.errors import ConfigError, RunFolderError
 from hwr_jax.programs import Programs
 from hwr_jax.run import Bound, bind
 from hwr_jax.types import Arrays, Outputs, Tree
 
 IMAGES_PER_CALL = 1000  # bounds the memory of a call, whatever the number of images
+BEAM = 8  # at least so many prefixes are kept to rank strings
 
 
 class Predictor(NamedTuple):
@@ -33,6 +36,11 @@ class Predictor(NamedTuple):
         """The K class names."""
         return tuple(self.facts["classes"])
 
+    @property
+    def reads_strings(self) -> bool:
+        """Whether it reads strings, and not one class a picture."""
+        return self.config.data.name == data.STRINGS
+
     def outputs(self, arrays: Arrays) -> list[Outputs]:
         """Evaluates uint8 images [N, H, W, 1] with labels int32 [N]: per seed, loss, pred and prob."""
         return evaluation.on_host(self.programs.predict(self.params, self.model_state, arrays))
@@ -43,32 +51,64 @@ class Predictor(NamedTuple):
         Of several seeds: the mean of their probabilities.
 
         Raises:
+          ValueError: another shape or dtype, or a model of strings (see `read`).
+        """
+        if self.reads_strings:
+            raise ValueError("this model reads strings, which have no one probability per class: use read")
+        parts = [np.mean([o.prob for o in outputs], axis=0) for outputs in self._in_parts(images)]
+        return np.concatenate(parts) if parts else np.zeros((0, len(self.classes)), np.float32)
+
+    def read(self, images: np.ndarray, *, best: int = 4) -> list[list[tuple[str, float]]]:
+        """Reads images uint8 [N, H, W, 1] or [N, H, W]: of each the `best` names (or strings) with their
+        probabilities, the most probable first. Of several seeds: the mean of their probabilities.
+
+        Raises:
           ValueError: another shape or dtype.
         """
+        if not self.reads_strings:
+            orders = ((prob, np.argsort(-prob, kind="stable")[:best]) for prob in self.predict(images))
+            return [[(self.classes[k], float(prob[k])) for k in order] for prob, order in orders]
+        search = functools.partial(ctc.beam_search, width=max(BEAM, best, self.config.eval.beam))
+        found: list[list[tuple[str, float]]] = []
+        for outputs in self._in_parts(images):
+            means: list[dict[str, float]] = [{} for _ in outputs[0].loss]
+            for of_seed in outputs:
+                strings, log_prob = map(np.asarray, search(np.log(np.maximum(of_seed.prob, 1e-30))))
+                for mean, rows, probs in zip(means, strings, np.exp(log_prob) / len(outputs), strict=True):
+                    for row, prob in zip(rows, probs, strict=True):
+                        text = metrics.text(row, self.classes)
+                        mean[text] = mean.get(text, 0.0) + float(prob)
+            found += [sorted(mean.items(), key=lambda item: -item[1])[:best] for mean in means]
+        return found
+
+    def _in_parts(self, images: np.ndarray) -> Iterator[list[Outputs]]:
+        """Evaluates the images, so many at a time: yields the outputs of each seed."""
         images = np.asarray(images)
         height, width = self.facts["shape"][:2]
         if images.dtype != np.uint8 or images.shape[1:] not in ((height, width), (height, width, 1)):
             raise ValueError(
                 f"images must be uint8 [N, {height}, {width}] (0 = paper, 255 = ink), not {images.dtype} "
-                f"{list(images.shape)}: see hwr_jax.preprocess.digit_from_picture"
+                f"{list(images.shape)}: see hwr_jax.preprocess"
             )
         images = images.reshape(len(images), height, width, 1)
-        parts = []
         for first in range(0, len(images), IMAGES_PER_CALL):
             part = images[first : first + IMAGES_PER_CALL]
-            outputs = self.outputs(Arrays(part, np.zeros(len(part), np.int32)))
-            parts.append(np.mean([o.prob for o in outputs], axis=0))
-        return np.concatenate(parts) if parts else np.zeros((0, len(self.classes)), np.float32)
+            shape = (len(part), 1) if self.reads_strings else len(part)
+            yield self.outputs(Arrays(part, np.zeros(shape, np.int32)))  # the labels count for the loss alone
 
 
-def open_run(workdir: str | Path) -> tuple[Bound, dict]:
+def open_run(workdir: str | Path, *, beam: int | None = None) -> tuple[Bound, dict]:
     """Reads a run folder, but no checkpoint: its programs on one device, and the facts of its training data.
 
     Raises:
-      ConfigError: it is no run folder.
+      ConfigError: it is no run folder, or `beam` (see `load`) is not for its model.
     """
     folder = Path(workdir)
     config = run_folder.read_config(folder)
+    if beam is not None:
+        if config.data.name != data.STRINGS:
+            raise ConfigError(f"--beam={beam} is for models of strings, and {folder} names one class a picture")
+        config.eval.beam = beam
     try:
         config_check.check(config)
     except ConfigError as error:
@@ -86,20 +126,23 @@ def open_run(workdir: str | Path) -> tuple[Bound, dict]:
     return bound, facts
 
 
-def load(workdir: str | Path, *, which: str = "", seed: int | None = None, say=print) -> Predictor:
+def load(
+    workdir: str | Path, *, which: str = "", seed: int | None = None, beam: int | None = None, say=print
+) -> Predictor:
     """Loads a run's newest checkpoint that verifies.
 
     Args:
       workdir: the run folder.
       which: 'last', 'best' (on validation) or '': what the run's config says.
       seed: one of the run's seeds; None: all.
+      beam: of strings: width of the beam search; None: what the run's config says.
       say: hears of checkpoints that cannot be used.
 
     Raises:
       ConfigError: no run folder, or no such seed or state.
       RunFolderError: no checkpoint can be used.
     """
-    bound, facts = open_run(workdir)
+    bound, facts = open_run(workdir, beam=beam)
     seeds = bound.seeds
     if seed is not None and seed not in seeds:
         raise ConfigError(f"--seed={seed} was not trained in {workdir}: use one of {', '.join(map(str, seeds))}")

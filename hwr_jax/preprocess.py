@@ -14,6 +14,7 @@ from hwr_jax.picture import Source, name_of, read_picture
 
 SIZE_PX = 28  # side of an MNIST picture
 BOX_PX = 20  # side of the box that a digit is fitted into before it is centred
+LINE_SHARE = 0.7  # of the height of a picture of a line, is its ink: as in the strings that are composed
 FINE = 8  # strokes are widened on a grid this many times finer than the result
 THIN_PX = 1.8  # a mean stroke below this is widened; MNIST's strokes: 5 % are below 1.8, median 2.6, 95 % below 4.0
 PEN_PX = 2.3  # to this
@@ -40,6 +41,44 @@ def digit_from_picture(source: Source) -> np.ndarray:
         return to_mnist(widen_thin_strokes(ink_of(grey)))
     except DataError as error:
         raise DataError(f"{name_of(source)}: {error}") from error
+
+
+def line_from_picture(source: Source, height_px: int, width_px: int) -> np.ndarray:
+    """The project's one way from a picture of one line of writing to what the models of strings see.
+
+    Args:
+        source: path, bytes or binary file object.
+        height_px, width_px: of the result.
+
+    Returns:
+        uint8 [height_px, width_px], 0 = paper, 255 = ink.
+
+    Raises:
+        DataError: not an accepted picture, or no ink in it.
+        OSError: the path cannot be read.
+    """
+    grey = read_picture(source)
+    try:
+        ink = ink_of(grey, line=True)
+        height, width = _crop(ink).shape
+        longer_px = round(LINE_SHARE * height_px * max(1.0, width / height))
+        line = _fit(_crop(widen_thin_strokes(ink, box_px=longer_px)), longer_px)
+    except DataError as error:
+        raise DataError(f"{name_of(source)}: {error}") from error
+    return _in_frame(line / line.max(), height_px, width_px)
+
+
+def _in_frame(line: np.ndarray, height_px: int, width_px: int) -> np.ndarray:
+    """Put a line float32 [h, w] in 0..1 into the middle of uint8 [height_px, width_px]; too long, it is narrowed."""
+    from PIL import Image
+
+    if line.shape[1] > width_px - 4:
+        narrow = Image.fromarray(line).resize((width_px - 4, line.shape[0]), Image.Resampling.BOX)
+        line = np.asarray(narrow)
+    frame = np.zeros((height_px, width_px), np.float32)
+    top, left = ((whole - part) // 2 for whole, part in zip(frame.shape, line.shape, strict=True))
+    frame[top : top + line.shape[0], left : left + line.shape[1]] = line
+    return np.rint(np.clip(frame, 0, 1) * 255).astype(np.uint8)
 
 
 def widen_thin_strokes(ink: np.ndarray, *, box_px: int = BOX_PX) -> np.ndarray:

@@ -120,10 +120,15 @@ def _not_here(updates: Any, state: Any, params: Any = None, **more: Any) -> Any:
     raise NotImplementedError("the network from scratch has its own optimiser: see reference.update")
 
 
+def whole_px(config: Any) -> tuple[int, int]:
+    """Returns height and width of the data set's pictures."""
+    strings = config.data.strings
+    return (strings.height_px, strings.width_px) if config.data.name == "strings" else (28, 28)
+
+
 def shape_px(config: Any) -> tuple[int, int]:
     """Returns height and width of the pictures that the network sees. Raises ConfigError where nothing is left."""
-    strings = config.data.strings
-    whole = (strings.height_px, strings.width_px) if config.data.name == "strings" else (28, 28)
+    whole = whole_px(config)
     framed = framing.framed_shape_px(whole, crop_px=config.frame.crop_px, side_px=config.frame.side_px)
     if min(framed) < 1:
         raise ConfigError(f"config.frame.crop_px={config.frame.crop_px} leaves nothing of {min(whole)} pixels")

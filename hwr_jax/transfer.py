@@ -13,7 +13,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from hwr_jax import config as configs
-from hwr_jax import data, evaluation, metrics, models, predictor
+from hwr_jax import data, evaluation, metrics, models, predictor, recipe
 from hwr_jax.errors import ConfigError
 from hwr_jax.predictor import Predictor
 from hwr_jax.run import Run, on_device
@@ -26,7 +26,7 @@ def load(config: ConfigDict, say: Callable[[str], Any]) -> Predictor:
     """Loads the run that `config.init_from` names: its state of config.eval.checkpoint, all of its seeds.
 
     Raises:
-      ConfigError: it is no run folder, or of another network.
+      ConfigError: it is no run folder, or of another network or size of pictures.
       RunFolderError: it has no checkpoint that can be used.
     """
     folder = Path(config.init_from).expanduser()
@@ -34,10 +34,11 @@ def load(config: ConfigDict, say: Callable[[str], Any]) -> Predictor:
         raise ConfigError(f"config.init_from={config.init_from} is no run folder: name one that the main job has left")
     source = predictor.load(folder, say=say)
     there, here = ({"model": c.model.to_dict(), "frame": c.frame.to_dict()} for c in (source.config, config))
+    there["shape"], here["shape"] = source.facts["shape"], [*recipe.whole_px(config), 1]
     changes = [c for c in configs.difference(there, here) if not c.startswith(FREE)]
     if changes:
         raise ConfigError(
-            f"config.init_from={config.init_from} has another network or frame; make them the same "
+            f"config.init_from={config.init_from} has another network, frame or size of pictures; make them the same "
             f"(there -> here): {', '.join(changes)}"
         )
     return source
@@ -68,6 +69,8 @@ def rehearse(dataset: Dataset, old: Dataset) -> Dataset:
     Raises:
       ConfigError: their classes differ.
     """
+    if old.train.image.shape[1:] != dataset.train.image.shape[1:]:
+        raise ConfigError(f"config.data.rehearsal={old.name} has pictures of another size than {dataset.name}")
     if old.classes != dataset.classes:
         raise ConfigError(
             f"config.data.rehearsal={old.name} has other classes than {dataset.name}: rehearse a data set with the same"

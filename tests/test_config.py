@@ -11,7 +11,7 @@ import pytest
 from hwr_jax import config, config_check, steps
 from hwr_jax.errors import ConfigError
 from hwr_jax.programs import make_programs
-from hwr_jax.recipe import make_recipe
+from hwr_jax.recipe import make_recipe, whole_px
 from hwr_jax.sharding import make_mesh
 from hwr_jax.types import Arrays
 
@@ -25,9 +25,11 @@ def test_every_config_is_built_and_traced(path, variant):
     made = config.load(f"{path}{variant}")
     config_check.check(made)
     recipe = make_recipe(made, examples=1097, classes=10, mean=0.1, std=0.3)
-    state = jax.eval_shape(lambda: steps.init_state(recipe, 0, (28, 28, 1)))
+    shape = (*whole_px(made), 1)
+    state = jax.eval_shape(lambda: steps.init_state(recipe, 0, shape))
     b = made.batch_size
-    rows = Arrays(jax.ShapeDtypeStruct((b, 28, 28, 1), jnp.uint8), jax.ShapeDtypeStruct((b,), jnp.int32))
+    label = (b, made.data.strings.lengths[1]) if made.data.name == "strings" else (b,)
+    rows = Arrays(jax.ShapeDtypeStruct((b, *shape), jnp.uint8), jax.ShapeDtypeStruct(label, jnp.int32))
     if recipe.reference is not None:  # NumPy is not traced: one step of it is done
         programs = make_programs(
             recipe, make_mesh(1, batch_size=b), how="map", examples=1097, shape=(28, 28, 1), eval_batch=9
@@ -66,8 +68,10 @@ def test_an_unknown_name_lists_the_allowed_ones(smoke, key):
 @pytest.mark.parametrize("key", config_check.RANGES)
 def test_a_number_out_of_range_is_told_with_the_range(smoke, key):
     default = config.flatten(smoke())[key]
-    for value in [-1] if isinstance(default, int) else [-1.0, float("nan")]:
-        with pytest.raises(ConfigError, match=rf"config.{key}=({value}) is out of range: use an? "):
+    wrong = {int: [-1], float: [-1.0, float("nan")], list: [(1,), (1.5, 2), (1, 2, 3)]}
+    for value in wrong[type(default)]:
+        shown = re.escape(str(list(value) if isinstance(value, tuple) else value))
+        with pytest.raises(ConfigError, match=rf"config.{key}=({shown}) is out of range: use "):
             smoke(**{key: value})
 
 

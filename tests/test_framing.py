@@ -66,8 +66,8 @@ def test_crop_cuts_margins_and_resize_is_that_of_scipy():
 @pytest.mark.parametrize("side", [(28, 0, 0), (28, 3, 0), (28, 3, 16), (28, 0, 40)])
 def test_the_side_of_the_result_is_told_beforehand(side):
     whole, crop, to = side
-    out = framing.frame(jnp.zeros((whole, whole, 1)), **{**OFF, "crop_px": crop, "side_px": to})
-    assert out.shape[0] == framing.framed_side_px(whole, crop_px=crop, to_px=to)
+    out = framing.frame(jnp.zeros((whole, whole + 9, 1)), **{**OFF, "crop_px": crop, "side_px": to})
+    assert out.shape[:2] == framing.framed_shape_px((whole, whole + 9), crop_px=crop, side_px=to)
 
 
 def test_training_and_prediction_see_the_same_frame(smoke, digits):

@@ -13,11 +13,11 @@ PACKAGE = Path(hwr_jax.__file__).parent
 LAYERS = [
     {"errors", "files", "rng", "stats", "types"},
     {
-        "augment", "averages", "checkpoint", "config", "config_check", "console", "data", "framing", "ink", "logs",
-        "losses", "marks", "metrics", "models", "optim", "peers", "picture", "plots", "preprocess", "reference",
+        "augment", "averages", "checkpoint", "config", "config_check", "console", "ctc", "data", "framing", "ink",
+        "logs", "losses", "marks", "metrics", "models", "optim", "peers", "picture", "plots", "preprocess", "reference",
         "run_folder", "schedules", "sharding", "signals", "torch_speed",
     },
-    {"gradient", "programs", "recipe", "reference_programs", "steps"},
+    {"gradient", "programs", "recipe", "reference_programs", "steps", "tasks"},
     {"benchmark_parts", "evaluation", "measure", "predictor", "run", "summary", "train", "transfer"},
     {"benchmark", "command", "evaluate", "main", "predict"},
 ]  # fmt: skip

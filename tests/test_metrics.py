@@ -20,7 +20,8 @@ def draw(seed, n=400, classes=7, missing=False):
         logits[:, -1] = -50
     prob = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
     loss = -np.log(prob[np.arange(n), label])
-    return label, Outputs(loss.astype(np.float32), prob.argmax(-1).astype(np.int32), prob.astype(np.float32))
+    prob32 = prob.astype(np.float32)
+    return label, Outputs(loss.astype(np.float32), prob.argmax(-1).astype(np.int32), prob32, prob32.max(-1))
 
 
 @pytest.mark.parametrize("missing", [False, True])
@@ -48,21 +49,21 @@ def test_calibration_error_equals_that_of_scikit_learns_bins(seed):
     share, mean = calibration_curve(correct, confidence, n_bins=15, strategy="uniform")
     count = np.histogram(confidence, np.linspace(0, 1, 16))[0]
     expected = (np.abs(share - mean) * count[count > 0]).sum() / len(label)
-    np.testing.assert_allclose(metrics.expected_calibration_error(outputs.prob, correct), expected, rtol=1e-9)
+    np.testing.assert_allclose(metrics.expected_calibration_error(outputs.confidence, correct), expected, rtol=1e-9)
 
 
 def test_calibration_error_of_a_sure_and_always_right_model_is_zero():
-    assert metrics.expected_calibration_error(np.eye(3)[[0, 1, 2, 1]], np.ones(4, bool)) == 0.0
-    assert metrics.expected_calibration_error(np.eye(3)[[0, 1, 2, 1]], np.zeros(4, bool)) == 1.0
+    assert metrics.expected_calibration_error(np.ones(4), np.ones(4, bool)) == 0.0
+    assert metrics.expected_calibration_error(np.ones(4), np.zeros(4, bool)) == 1.0
 
 
 @settings(deadline=None, max_examples=50)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=40))
 def test_no_metric_is_ever_nan(pairs):
     label, pred = (np.array(x, np.int32) for x in zip(*pairs, strict=True))
-    outputs = Outputs(np.ones(len(label), np.float32), pred, np.eye(4, dtype=np.float32)[pred])
-    found = metrics.evaluate(label, outputs)
-    assert all(np.isfinite(found[name]) for name in metrics.SCALARS)
+    ones = np.ones(len(label), np.float32)
+    found = metrics.evaluate(label, Outputs(ones, pred, np.eye(4, dtype=np.float32)[pred], ones))
+    assert all(np.isfinite(found[name]) for name in metrics.SCALARS if name != "cer")
     assert sum(map(sum, found["confusion"])) == len(label)
 
 
@@ -78,3 +79,36 @@ def test_the_interval_over_seeds_is_students():
 def test_one_seed_has_no_interval():
     assert stats.summarise([0.99, 0.90], within=(0.0, 1.0))["ci95"] == [pytest.approx(0.945 - 12.7062 * 0.045), 1.0]
     assert stats.summarise([0.5]) == {"mean": 0.5, "std": None, "ci95": None, "per_seed": [0.5]}
+
+
+def levenshtein(a, b):
+    """By its recursive definition."""
+    if not a or not b:
+        return len(a) + len(b)
+    return min(levenshtein(a[1:], b) + 1, levenshtein(a, b[1:]) + 1, levenshtein(a[1:], b[1:]) + (a[0] != b[0]))
+
+
+def rows(strings, width):
+    return np.array([[*s, *[-1] * (width - len(s))] for s in strings], np.int32)
+
+
+STRING = st.lists(st.integers(0, 2), max_size=4)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.tuples(STRING, STRING), min_size=1, max_size=8))
+def test_the_edit_distance_is_that_of_its_definition(pairs):
+    pred, label = (rows(strings, width) for strings, width in zip(zip(*pairs, strict=True), (6, 4), strict=True))
+    assert metrics.edit_distance(pred, label).tolist() == [levenshtein(a, b) for a, b in pairs]
+    assert metrics.right(pred, label).tolist() == [a == b for a, b in pairs]
+
+
+def test_the_metrics_of_strings_by_hand():
+    label = rows([[1, 2, 3], [4], [4], [5, 5]], 3)
+    pred = rows([[1, 2, 3], [4, 4], [4], []], 5)
+    confidence = np.array([1.0, 1.0, 1.0, 0.0], np.float32)
+    found = metrics.evaluate(label, Outputs(np.full(4, 0.5), pred, np.zeros((4, 5, 7)), confidence))
+    assert (found["accuracy"], found["error_count"], found["loss"]) == (0.5, 2, 0.5)
+    assert found["cer"] == 3 / 7  # one inserted, two deleted
+    assert found["per_length"] == {"length": [1, 2, 3], "examples": [2, 1, 1], "accuracy": [0.5, 0.0, 1.0]}
+    assert found["ece"] == pytest.approx((abs(2 - 3) + 0) / 4)

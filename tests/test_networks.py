@@ -182,7 +182,7 @@ def test_a_network_learns_64_digits_by_heart(name, digits):
 @pytest.mark.parametrize(
     ("name", "overrides", "words"),
     [
-        ("vit.py", {"patch_px": 5}, "config.model.patch_px=5 is not possible: use a divisor of 28"),
+        ("vit.py", {"patch_px": 5}, "config.model.patch_px=5 is not possible: use a divisor of both sides, 28x28"),
         ("vit.py", {"heads": 5}, "config.model.heads=5 does not divide config.model.width=64"),
         ("mlp.py", {"hidden": (5, 0)}, r"config.model.hidden=\(5, 0\) is not possible: use positive integers"),
         ("resnet.py", {"features": ()}, r"config.model.features=\(\) is not possible: a resnet has one stage"),

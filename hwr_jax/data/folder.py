@@ -24,7 +24,7 @@ from hwr_jax.data.sources import IMAGE_SHAPE, Source
 from hwr_jax.data.splits import carve
 from hwr_jax.errors import ConfigError, DataError
 from hwr_jax.picture import FORMATS
-from hwr_jax.preprocess import digit_from_picture
+from hwr_jax.preprocess import digit_from_picture, line_from_picture
 from hwr_jax.types import Arrays
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
@@ -115,6 +115,11 @@ def to_28x28(picture: Path | np.ndarray) -> np.ndarray:
     if picture.shape == IMAGE_SHAPE[:2] and np.median(frame) == 0:
         return picture
     return digit_from_picture(_as_png(picture))
+
+
+def to_line(picture: Path | np.ndarray, height_px: int, width_px: int) -> np.ndarray:
+    """Makes a picture file, or grey values uint8 [side, side], a picture of a line: uint8 [height_px, width_px]."""
+    return line_from_picture(picture if isinstance(picture, Path) else _as_png(picture), height_px, width_px)
 
 
 def _as_png(grey: np.ndarray) -> bytes:

@@ -176,13 +176,13 @@ def line(rng: np.random.Generator, glyphs: np.ndarray, settings: Mapping[str, An
 
 
 def _drawn(glyph: np.ndarray, height: int, *, scale: float, slant: float, down_px: float) -> np.ndarray:
-    """Draws a glyph uint8 [28, 28] about the middle of uint8 [height, 2 * height], linearly interpolated."""
+    """Draws a glyph uint8 [28, 28] about the middle of uint8 [height, 3 / 2 height], linearly interpolated."""
     from scipy import ndimage
 
-    middle = np.array([(height - 1) / 2 + down_px, height - 0.5])
+    middle = np.array([(height - 1) / 2 + down_px, 0.75 * height - 0.5])
     to_source = np.array([[1.0, 0.0], [slant, 1.0]]) / scale
     centre = (np.array(glyph.shape) - 1) / 2
     moved = ndimage.affine_transform(
-        glyph.astype(np.float32), to_source, centre - to_source @ middle, (height, 2 * height), order=1
+        glyph.astype(np.float32), to_source, centre - to_source @ middle, (height, 3 * height // 2), order=1
     )
     return np.rint(moved).astype(np.uint8)
