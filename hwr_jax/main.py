@@ -8,7 +8,6 @@ import time
 STARTED = time.perf_counter()  # before the heavy imports: they are part of the run's time
 
 from pathlib import Path
-from typing import Any
 
 from absl import flags
 from ml_collections import config_flags
@@ -135,14 +134,19 @@ def _train(config, dataset, folder: Path, screen, signals) -> dict:
         from hwr_jax.train import train
 
         programs.cache_compilations(cache.default_cache_dir())
-        source = old = None
-        begun: dict[str, Any] = {}
+        begun, hooks = None, {}
         if config.init_from:
-            source, dataset, old = _transfer(config, dataset, screen.print)
-            begun = _begun_with(config, source, folder, resume=status == "resume")
+            from hwr_jax import transfer
+
+            begun = transfer.prepare(
+                config, dataset, folder if status == "resume" else None, _DATA_DIR.value, screen.print
+            )
+            dataset = begun.dataset
         run = make_run(config, dataset, devices=_DEVICES.value)
         devices = int(run.sharding.mesh.devices.size)
-        env = run_folder.environment(dataset, over_seeds=run.how, mesh_devices=devices, **begun)
+        env = run_folder.environment(dataset, over_seeds=run.how, mesh_devices=devices)
+        if begun is not None:
+            env["init_from"], hooks = begun.facts, begun.hooks(run)
         if status == "new":
             run_folder.begin(folder, config, env)
         seeds = f"seeds {run.seeds[0]} to {run.seeds[-1]}" if len(run.seeds) > 1 else f"seed {run.seeds[0]}"
@@ -150,48 +154,8 @@ def _train(config, dataset, folder: Path, screen, signals) -> dict:
             f"{config.model.name} on {dataset.name} {dataset.version} ({len(dataset.train.label):,} training images), "
             f"{seeds}, {config.epochs} epochs, {devices} x {env['devices'][0]}; run folder {folder}"
         )
-        hooks = {} if source is None else _hooks(run, source, old)
         resume = status == "resume"
         return train(run, folder, env=env, resume=resume, screen=screen, signals=signals, started=STARTED, **hooks)
-
-
-def _begun_with(config, source, folder: Path, *, resume: bool) -> dict[str, Any]:
-    """Returns what is recorded of the weights that the run begins with; a run that goes on must find the same."""
-    from hwr_jax import run_folder, transfer
-
-    facts = transfer.facts(config, source)
-    if resume and (before := run_folder.read_json(folder, "environment.json").get("init_from")) != facts:
-        raise errors.ConfigError(
-            f"the run {config.init_from}, which {folder} began with, has changed since (SHA-256 of its weights "
-            f"{facts['sha256'][:12]}, then {(before or facts)['sha256'][:12]}): --overwrite begins afresh"
-        )
-    return {"init_from": facts}
-
-
-def _transfer(config, dataset, say):
-    """Returns the run to begin with, the data set fitted to it, and the data set that is rehearsed, if any."""
-    from hwr_jax import data, transfer
-    from hwr_jax.data import subset
-
-    source, old = transfer.load(config, say), None
-    keep = config.transfer.head == "keep"
-    dataset = transfer.adapt(dataset, source, keep_head=keep)
-    if name := config.data.rehearsal:
-        old = transfer.adapt(data.load(name, data_dir=_DATA_DIR.value, say=say), source, keep_head=keep)
-        some, seed = config.data.rehearsal_examples, config.data.subset_seed
-        old = old._replace(train=subset.fewer(old.train, some, seed=seed, key="data.rehearsal_examples"))
-        dataset = transfer.rehearse(dataset, old)
-    return source, dataset, old
-
-
-def _hooks(run, source, old) -> dict[str, Any]:
-    """What a run that begins with other weights does before step 0 and at its end."""
-    from hwr_jax import transfer
-
-    return {
-        "begin": lambda state: transfer.begin(run, state, source),
-        "more": lambda params, model_state: {"transfer": transfer.compare(run, source, (params, model_state), old)},
-    }
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,13 +13,65 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from hwr_jax import config as configs
-from hwr_jax import data, evaluation, metrics, models, predictor, recipe
+from hwr_jax import data, evaluation, metrics, models, predictor, recipe, run_folder
+from hwr_jax.data import subset
 from hwr_jax.errors import ConfigError
 from hwr_jax.predictor import Predictor
 from hwr_jax.run import Run, on_device
 from hwr_jax.types import Arrays, Dataset, TrainState, Tree
 
 FREE = ("model.dropout:", "model.precision:", "model.convolution:", "model.initializer:")  # may differ
+
+
+class Begun(NamedTuple):
+    """What a run needs that begins with other weights."""
+
+    source: Predictor
+    facts: dict[str, str]  # of the weights, for environment.json
+    dataset: Dataset  # fitted to the weights, with what is rehearsed
+    old: Dataset | None  # what is rehearsed
+
+    def hooks(self, run: Run) -> dict[str, Any]:
+        """Returns `train.train`'s `begin` and `more`."""
+        return {
+            "begin": lambda state: begin(run, state, self.source),
+            "more": lambda params, model_state: {
+                "transfer": compare(run, self.source, (params, model_state), self.old)
+            },
+        }
+
+
+def prepare(
+    config: ConfigDict, dataset: Dataset, resumed: Path | None, data_dir: str | None, say: Callable[[str], Any]
+) -> Begun:
+    """Loads the weights to begin with, and fits the data set to them.
+
+    Args:
+      config: with `init_from`.
+      dataset: to train on.
+      resumed: the run folder of a run that goes on; it must have begun with the same weights.
+      data_dir: of tensorflow-datasets; None: the usual one.
+      say: takes one line of text for the user at a time.
+
+    Raises:
+      ConfigError: see `load`, `adapt` and `rehearse`; or the weights are not those that the run began with.
+      RunFolderError: there is no checkpoint that can be used.
+    """
+    source, old = load(config, say), None
+    found = facts(config, source)
+    if resumed and (before := run_folder.read_json(resumed, "environment.json").get("init_from")) != found:
+        raise ConfigError(
+            f"the run {config.init_from}, which {resumed} began with, has changed since (SHA-256 of its weights "
+            f"{found['sha256'][:12]}, then {(before or found)['sha256'][:12]}): --overwrite begins afresh"
+        )
+    keep = config.transfer.head == "keep"
+    dataset = adapt(dataset, source, keep_head=keep)
+    if name := config.data.rehearsal:
+        old = adapt(data.load(name, data_dir=data_dir, say=say), source, keep_head=keep)
+        some, seed = config.data.rehearsal_examples, config.data.subset_seed
+        old = old._replace(train=subset.fewer(old.train, some, seed=seed, key="data.rehearsal_examples"))
+        dataset = rehearse(dataset, old)
+    return Begun(source, found, dataset, old)
 
 
 def load(config: ConfigDict, say: Callable[[str], Any]) -> Predictor:

@@ -15,7 +15,7 @@ import readme_table
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "experiments" / "results"
-ORDER = ("cnn", "fast", "accurate", "record", "linear", "mlp", "scratch", "lenet", "resnet", "rnn", "vit")
+ORDER = ("cnn", "fast", "accurate", "record", "linear", "mlp", "scratch", "lenet", "resnet", "rnn", "vit", "crnn")
 
 
 def row(name: str, summary: dict | None) -> str:
@@ -30,6 +30,8 @@ def row(name: str, summary: dict | None) -> str:
     value = f"{100 * accuracy['mean']:.2f} %"
     if accuracy["ci95"]:
         value += " ({:.2f} to {:.2f})".format(*(100 * v for v in accuracy["ci95"]))
+    if "cer" in summary["test"]:
+        value += f" of whole strings, character error rate {100 * summary['test']['cer']['mean']:.2f} %"
     cells = (
         summary["dataset"],
         value,
