@@ -122,40 +122,26 @@ def _fallback_paragraph(name: str, missing: errors.DataMissing, other: str) -> s
 
 def _train(config, dataset, folder: Path, screen, signals) -> dict:
     """Claims the run folder, trains what is left of the run, and returns its summary."""
-    from hwr_jax import programs, run_folder
-    from hwr_jax.data import cache
+    from hwr_jax import run_folder
 
     with run_folder.locked(folder):
         status = run_folder.claim(folder, config, dataset, overwrite=_OVERWRITE.value)
         if status == "finished":
             screen.print(f"{folder} holds this run, finished: nothing was trained (--overwrite starts it afresh)")
             return run_folder.read_json(folder, "summary.json")
-        from hwr_jax.run import make_run
-        from hwr_jax.train import train
+        from hwr_jax import job
 
-        programs.cache_compilations(cache.default_cache_dir())
-        begun, hooks = None, {}
-        if config.init_from:
-            from hwr_jax import transfer
-
-            begun = transfer.prepare(
-                config, dataset, folder if status == "resume" else None, _DATA_DIR.value, screen.print
-            )
-            dataset = begun.dataset
-        run = make_run(config, dataset, devices=_DEVICES.value)
-        devices = int(run.sharding.mesh.devices.size)
-        env = run_folder.environment(dataset, over_seeds=run.how, mesh_devices=devices)
-        if begun is not None:
-            env["init_from"], hooks = begun.facts, begun.hooks(run)
-        if status == "new":
-            run_folder.begin(folder, config, env)
-        seeds = f"seeds {run.seeds[0]} to {run.seeds[-1]}" if len(run.seeds) > 1 else f"seed {run.seeds[0]}"
-        screen.print(
-            f"{config.model.name} on {dataset.name} {dataset.version} ({len(dataset.train.label):,} training images), "
-            f"{seeds}, {config.epochs} epochs, {devices} x {env['devices'][0]}; run folder {folder}"
+        return job.do(
+            config,
+            dataset,
+            folder,
+            resume=status == "resume",
+            screen=screen,
+            signals=signals,
+            data_dir=_DATA_DIR.value,
+            devices=_DEVICES.value,
+            started=STARTED,
         )
-        resume = status == "resume"
-        return train(run, folder, env=env, resume=resume, screen=screen, signals=signals, started=STARTED, **hooks)
 
 
 if __name__ == "__main__":

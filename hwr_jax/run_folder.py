@@ -43,6 +43,11 @@ def code_digest() -> str:
     return digest.hexdigest()
 
 
+def config_digest(config: ConfigDict) -> str:
+    """Returns the SHA-256 of what a config says, but for the place of the data."""
+    return hashlib.sha256(json.dumps(_what(config), sort_keys=True).encode()).hexdigest()
+
+
 def identity(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
     """Returns what makes a run the run it is: two runs of the same identity compute the same."""
     return {
@@ -52,9 +57,10 @@ def identity(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def environment(dataset: Dataset, **more: Any) -> dict[str, Any]:
-    """Returns where a run happens: versions, devices, flags, git revision, command line, dataset."""
+def environment(config: ConfigDict, dataset: Dataset, **more: Any) -> dict[str, Any]:
+    """Returns where a run happens: versions, devices, flags, git revision, command line, dataset, digests."""
     return {
+        "config_sha256": config_digest(config),
         "dataset": {
             "name": dataset.name,
             "version": dataset.version,

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hwr_jax import evaluation, files, logs, metrics, rng, run_folder
+from hwr_jax import digests, evaluation, files, logs, metrics, rng, run_folder
 from hwr_jax import programs as compiled
 from hwr_jax.programs import Programs
 from hwr_jax.run import Run, on_device
@@ -89,6 +89,7 @@ def _summary(run: Run, state: TrainState, scores: dict[str, dict], folder: Path)
         "parameters": sum(int(np.prod(p.shape[1:])) for p in jax.tree.leaves(state.params)),
         "flops_per_image": cost.flops_per_image,
         "checkpoint": run.config.eval.checkpoint,
+        "state_sha256": digests.of_tree((state.params, state.model_state, state.average)),
         "best_step": [int(s) for s in state.best.step],
         **scores,
         **logs.total_times(folder / "timing.jsonl"),

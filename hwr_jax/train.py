@@ -43,6 +43,7 @@ def train(
     screen: Console,
     signals: Signals,
     started: float,
+    last_epoch: int | None = None,
     begin: Callable[[TrainState], TrainState] = lambda state: state,
     more: Callable[[Tree, Tree], dict[str, Any]] = lambda params, model_state: {},
 ) -> dict[str, Any]:
@@ -56,11 +57,12 @@ def train(
       screen: for rows and tables.
       signals: entered; a signal saves and raises Stopped between two dispatches.
       started: `time.perf_counter()` at the start of the process.
+      last_epoch: stop after it, and leave the test set alone; None: train to the end.
       begin: changes the state before step 0.
       more: further entries of summary.json, from the final (params, model_state).
 
     Returns:
-      The content of summary.json.
+      The content of summary.json; {} after `last_epoch`.
 
     Raises:
       Stopped, NotFiniteError, RunFolderError, OSError.
@@ -81,8 +83,11 @@ def train(
         per_step = len(run.seeds) * run.config.batch_size
         with console.progress_bar(screen, images=per_step * run.total_steps, done=step * per_step) as advance:
             tools = Tools(folder, screen, signals, checkpoints, timing, board, advance)
-            state = _epochs(run, programs, state, tools)
+            state = _epochs(run, programs, state, tools, last_epoch or run.config.epochs)
         signals.deferred = False
+        if last_epoch is not None:
+            board.close()
+            return {}
         signals.raise_pending(f"all steps are done and saved in {folder}; the same command evaluates them")
         summary = finish(run, programs, state, folder, board, timing, more=more)
         board.close()
@@ -111,15 +116,15 @@ def first_state(
     return checkpoints.restore(step, run.state_shapes())
 
 
-def _epochs(run: Run, programs: Programs, state: TrainState, tools: Tools) -> TrainState:
-    """Trains whatever is left of the run, epoch by epoch."""
+def _epochs(run: Run, programs: Programs, state: TrainState, tools: Tools, last_epoch: int) -> TrainState:
+    """Trains whatever is left of the run up to an epoch, one by one."""
     config, per_epoch = run.config, run.recipe.steps_per_epoch
     done = int(state.step[0])
     if done == run.total_steps:
         return state
     training, validation = (on_device(run, a) for a in (run.dataset.train, run.dataset.validation))
     tools.console.print(console.HEADER)
-    for epoch in range(done // per_epoch, config.epochs):
+    for epoch in range(done // per_epoch, last_epoch):
         active = int(np.sum(~np.asarray(stopped(run.recipe, state))))
         if not active:
             tools.console.print(f"stopped: no seed has improved on validation for {config.eval.patience_epochs} epochs")
@@ -132,7 +137,7 @@ def _epochs(run: Run, programs: Programs, state: TrainState, tools: Tools) -> Tr
         _check_finite(run, np.asarray(lines[1]["per_seed"]["loss"]), int(state.step[0]))
         step = int(state.step[0])
         _record(tools, lines)
-        last = epoch + 1 == config.epochs or bool(np.all(stopped(run.recipe, state)))
+        last = epoch + 1 == last_epoch or bool(np.all(stopped(run.recipe, state)))
         if last or (epoch + 1) % config.checkpoint.every_epochs == 0 or tools.signals.pending:
             tools.checkpoints.save(step, state)
         images = (step - before) * config.batch_size * active

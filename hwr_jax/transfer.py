@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +12,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from hwr_jax import config as configs
-from hwr_jax import data, evaluation, metrics, models, predictor, recipe, run_folder
+from hwr_jax import data, digests, evaluation, metrics, models, predictor, recipe, run_folder
 from hwr_jax.data import subset
 from hwr_jax.errors import ConfigError
 from hwr_jax.predictor import Predictor
@@ -98,10 +97,7 @@ def load(config: ConfigDict, say: Callable[[str], Any]) -> Predictor:
 
 def facts(config: ConfigDict, source: Predictor) -> dict[str, str]:
     """Returns what environment.json keeps of the weights: where they were, and the SHA-256 of their values."""
-    digest = hashlib.sha256()
-    for leaf in jax.tree.leaves((source.params, source.model_state)):
-        digest.update(np.ascontiguousarray(leaf).tobytes())
-    return {"folder": config.init_from, "sha256": digest.hexdigest()}
+    return {"folder": config.init_from, "sha256": digests.of_tree((source.params, source.model_state))}
 
 
 def adapt(dataset: Dataset, source: Predictor, *, keep_head: bool) -> Dataset:

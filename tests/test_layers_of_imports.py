@@ -11,15 +11,18 @@ import hwr_jax
 
 PACKAGE = Path(hwr_jax.__file__).parent
 LAYERS = [
-    {"errors", "files", "rng", "stats", "types"},
+    {"digests", "errors", "files", "rng", "stats", "types"},
     {
         "augment", "averages", "checkpoint", "config", "config_check", "console", "ctc", "data", "framing", "ink",
         "logs", "losses", "marks", "metrics", "models", "optim", "peers", "picture", "plots", "preprocess", "reference",
         "run_folder", "schedules", "sharding", "signals", "torch_speed",
     },
     {"gradient", "programs", "recipe", "reference_programs", "steps", "tasks"},
-    {"benchmark_parts", "evaluation", "measure", "predictor", "run", "summary", "train", "transfer"},
-    {"benchmark", "command", "evaluate", "main", "predict"},
+    {
+        "benchmark_parts", "evaluation", "job", "measure", "predictor", "reproduction", "run", "summary", "train",
+        "transfer",
+    },
+    {"benchmark", "command", "evaluate", "main", "predict", "verify"},
 ]  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -73,7 +76,8 @@ def test_a_file_has_one_idea(path):
 
 def test_a_command_imports_no_heavy_library_before_it_knows_its_flags():
     code = (
-        "import sys, hwr_jax.main, hwr_jax.evaluate, hwr_jax.predict, hwr_jax.benchmark\n"
+        "import sys\n"
+        "from hwr_jax import benchmark, evaluate, main, predict, verify\n"
         "print([m for m in ('jax', 'numpy', 'matplotlib', 'orbax', 'tensorflow_datasets') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PACKAGE.parent, timeout=60)

@@ -16,7 +16,7 @@ def begun(tmp_path, smoke, digits):
     folder = tmp_path / "run"
     with run_folder.locked(folder):
         assert run_folder.claim(folder, smoke(), digits, overwrite=False) == "new"
-        run_folder.begin(folder, smoke(), run_folder.environment(digits, over_seeds="map"))
+        run_folder.begin(folder, smoke(), run_folder.environment(smoke(), digits, over_seeds="map"))
     return folder
 
 

@@ -1,0 +1,78 @@
+"""One job in a claimed run folder: from config and data to a trained run. Owns the order of the steps, and no flag."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+from rich.console import Console
+
+from hwr_jax import programs, run_folder, transfer
+from hwr_jax.data import cache
+from hwr_jax.run import make_run
+from hwr_jax.signals import Signals
+from hwr_jax.train import train
+from hwr_jax.types import Dataset
+
+
+def do(
+    config: ConfigDict,
+    dataset: Dataset,
+    folder: Path,
+    *,
+    resume: bool,
+    screen: Console,
+    signals: Signals,
+    data_dir: str | None = None,
+    devices: int = 0,
+    last_epoch: int | None = None,
+    started: float | None = None,
+) -> dict[str, Any]:
+    """Trains what is left of a run, and returns the content of its summary.json.
+
+    Args:
+      config: resolved and checked.
+      dataset: that of the config.
+      folder: a locked run folder that `run_folder.claim` found new, or one to go on in.
+      resume: which of the two.
+      screen: for rows and tables.
+      signals: entered.
+      data_dir: of tensorflow-datasets, for what is rehearsed; None: the usual one.
+      devices: how many share a batch; 0: all.
+      last_epoch: stop after it, without reading the test set ({} is returned); None: train to the end.
+      started: `time.perf_counter()` at the start of the process; None: now.
+
+    Raises:
+      ConfigError, DataError, Stopped, NotFiniteError, RunFolderError, OSError.
+    """
+    programs.cache_compilations(cache.default_cache_dir())
+    begun = None
+    if config.init_from:
+        begun = transfer.prepare(config, dataset, folder if resume else None, data_dir, screen.print)
+        dataset = begun.dataset
+    run = make_run(config, dataset, devices=devices)
+    used = int(run.sharding.mesh.devices.size)
+    env = run_folder.environment(config, dataset, over_seeds=run.how, mesh_devices=used)
+    hooks: dict[str, Any] = {}
+    if begun is not None:
+        env["init_from"], hooks = begun.facts, begun.hooks(run)
+    if not resume:
+        run_folder.begin(folder, config, env)
+    seeds = f"seeds {run.seeds[0]} to {run.seeds[-1]}" if len(run.seeds) > 1 else f"seed {run.seeds[0]}"
+    screen.print(
+        f"{config.model.name} on {dataset.name} {dataset.version} ({len(dataset.train.label):,} training images), "
+        f"{seeds}, {config.epochs} epochs, {used} x {env['devices'][0]}; run folder {folder}"
+    )
+    return train(
+        run,
+        folder,
+        env=env,
+        resume=resume,
+        screen=screen,
+        signals=signals,
+        started=time.perf_counter() if started is None else started,
+        last_epoch=last_epoch,
+        **hooks,
+    )

@@ -1,0 +1,86 @@
+"""Reruns a recorded run and compares: `python -m hwr_jax.verify --workdir=runs/cnn [--quick]`."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+from absl import flags
+
+from hwr_jax import command, errors
+
+USAGE = """\
+Trains a recorded run again, from its config.json, in a temporary folder, and compares the metrics of every epoch and
+the digest of the final weights. Ends with 0 if it was reproduced: bit-identical where nothing around the run differs,
+else equal within chance, with the differences named; with 1 if not.
+
+    python -m hwr_jax.verify --workdir=runs/cnn [--quick]
+"""
+
+FLAGS = flags.FlagValues()
+_WORKDIR = flags.DEFINE_string("workdir", None, "The run folder (required).", flag_values=FLAGS)
+_QUICK = flags.DEFINE_bool("quick", False, "Check the first epoch alone.", flag_values=FLAGS)
+_DEVICES = flags.DEFINE_integer(
+    "devices", 0, "How many devices share a batch; 0: as in the run.", lower_bound=0, flag_values=FLAGS
+)
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir", None, "Folder of tensorflow-datasets; default: TFDS_DATA_DIR or its own.", flag_values=FLAGS
+)
+
+
+def main(argv: list[str]) -> int:
+    """Reruns and compares; returns the exit code."""
+    if argv:
+        raise errors.ConfigError(f"{argv[0]!r} is no flag: a flag is --name=value")
+    folder = command.folder("workdir", _WORKDIR.value)
+    import jax
+
+    from hwr_jax import config_check, console, job, reproduction, run_folder
+    from hwr_jax.signals import Signals
+
+    config = run_folder.read_config(folder)
+    env = run_folder.read_json(folder, "environment.json")
+    recorded = reproduction.last_epoch(folder)
+    if not recorded:
+        raise errors.ConfigError(f"{folder} has not finished an epoch yet: there is nothing to verify")
+    try:
+        config_check.check(config)
+    except errors.ConfigError as error:
+        raise errors.ConfigError(f"{folder} is of another version of hwr_jax: {error}") from error
+    screen = console.make_console()
+    dataset = command.load_data(config, _DATA_DIR.value, screen.print)
+    if dataset.sha256 != env["dataset"]["sha256"]:
+        raise errors.DataError(
+            f"{dataset.name} has changed since this run was trained: SHA-256 {dataset.sha256}, then "
+            f"{env['dataset']['sha256']}"
+        )
+    epochs = 1 if _QUICK.value else recorded
+    whole = not _QUICK.value and (folder / "summary.json").exists()
+    with Signals() as signals, tempfile.TemporaryDirectory(prefix="hwr_jax-verify-") as temporary:
+        again = Path(temporary)
+        job.do(
+            config,
+            dataset,
+            again,
+            resume=False,
+            screen=screen,
+            signals=signals,
+            data_dir=_DATA_DIR.value,
+            devices=_DEVICES.value or min(env["mesh_devices"], jax.device_count()),
+            last_epoch=None if whole else epochs,
+        )
+        differences = reproduction.surroundings(env, run_folder.read_json(again, "environment.json"))
+        verdict = reproduction.compare(folder, again, epochs=epochs, differences=differences)
+    screen.print(f"\n{folder}, {epochs} of {config.epochs} epochs, rerun: {verdict.sentence}")
+    screen.print(f"Final state: {verdict.state}" if whole else "Final state: not compared")
+    screen.print("Differences around it (then -> now):" if differences else "Nothing around it differs.")
+    for difference in differences:
+        screen.print(f"  {difference}")
+    last = {"workdir": str(folder), "epochs": epochs, "differences": differences, **verdict._asdict()}
+    print(json.dumps(last), flush=True)
+    return errors.DONE if verdict.reproduced else errors.DIFFERENT
+
+
+if __name__ == "__main__":
+    command.run(main, FLAGS, usage=USAGE)
