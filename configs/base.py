@@ -136,6 +136,12 @@ def get_config() -> ml_collections.ConfigDict:
     config.augment.mixup = 0.0  # parameter of the Beta distribution
     config.augment.cutmix = 0.0  # the same
 
+    config.nonfinite = ml_collections.ConfigDict()  # when the loss or a gradient is NaN or infinite
+    config.nonfinite.policy = (
+        "halt"  # halt, skip (leave the update out), rollback (to the last checkpoint; half the rate)
+    )
+    config.nonfinite.limit = 5  # skip: so many updates in a row; rollback: so many times; then it halts all the same
+
     config.eval = ml_collections.ConfigDict()
     config.eval.batch_size = 100  # images per evaluation batch; the last one is padded, padding never counts
     config.eval.beam = 1  # strings: width of the beam search; 1: the most probable path

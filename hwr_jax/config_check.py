@@ -29,6 +29,7 @@ CHOICES = {
     "data.rehearsal": ("", *data.SOURCES),
     "data.strings.glyphs": data.GLYPHS,
     "schedule.name": schedules.SCHEDULES,
+    "nonfinite.policy": ("halt", "skip", "rollback"),
     "average.name": averages.AVERAGES,
     "eval.checkpoint": ("last", "best"),
 }
@@ -112,6 +113,7 @@ RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "augment.cutmix": _NOT_NEGATIVE,
     "frame.crop_px": (lambda v: 0 <= v <= 13, "an integer from 0 to 13"),
     "frame.side_px": (lambda v: 0 <= v <= 256, "an integer from 0 to 256"),
+    "nonfinite.limit": _COUNT,
     "eval.batch_size": _COUNT,
     "eval.beam": (lambda v: 1 <= v <= 256, "an integer from 1 to 256"),
     "eval.patience_epochs": (lambda v: v >= 0, "an integer >= 0"),

@@ -37,7 +37,11 @@ class RunFolderError(OSError):
 
 
 class NotFiniteError(FloatingPointError):
-    """The loss became NaN or infinite: the message names the step and the seed."""
+    """The loss became NaN or infinite: the message names the step and the seed. `bad` says which seeds, bool [S]."""
+
+    def __init__(self, message, bad=()):
+        super().__init__(message)
+        self.bad = bad
 
 
 class Stopped(BaseException):

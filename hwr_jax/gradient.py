@@ -8,7 +8,7 @@ from jax import lax
 
 from hwr_jax.metrics import right
 from hwr_jax.recipe import Recipe
-from hwr_jax.types import Batch, Totals, Tree
+from hwr_jax.types import Batch, Totals, TrainState, Tree
 
 
 def of_batch(
@@ -63,3 +63,13 @@ def _of_part(recipe, params, model_state, batch, key, axis_name):
     grads, (loss, logits, updated) = jax.grad(loss_fn, has_aux=True)(params)
     hits = jnp.sum(right(recipe.task.guess(logits), batch.label), dtype=jnp.int32)
     return grads, Totals(jnp.sum(loss), hits, jnp.int32(loss.shape[0])), updated
+
+
+def if_finite(numbers: Tree, after: TrainState, before: TrainState) -> TrainState:
+    """Returns `after` if all the numbers are finite, else `before` with one more update skipped."""
+    finite = jnp.stack([jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(numbers)]).all()
+    count = before.faults
+    skipped = jnp.int32(~finite)
+    faults = count._replace(skipped=count.skipped + skipped, in_a_row=(count.in_a_row + skipped) * skipped)
+    chosen = jax.tree.map(lambda new, old: jnp.where(finite, new, old), after, before)
+    return chosen._replace(key=before.key, best=before.best, faults=faults)

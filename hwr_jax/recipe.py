@@ -35,6 +35,7 @@ class Recipe(NamedTuple):
     accumulate: int  # parts of a batch
     reference: reference.Settings | None  # of the network from scratch, which is not compiled
     trained: tuple[str, ...] | None  # the layers that are trained, the others being frozen; None: all
+    nonfinite: str  # halt, skip, rollback
     patience_epochs: int  # 0: train to the end
 
 
@@ -93,6 +94,7 @@ def _from_scratch(config: Any) -> reference.Settings:
         ("optim.accumulate", optim.accumulate, (1,)),
         ("average.name", config.average.name, ("none",)),
         ("eval.patience_epochs", config.eval.patience_epochs, (0,)),
+        ("nonfinite.policy", config.nonfinite.policy, ("halt",)),
         ("init_from", config.init_from, ("",)),
         *((f"augment.{k}", v, (0,)) for k, v in config.augment.to_dict().items() if k != "elastic_smooth_px"),
         *((f"frame.{k}", v, (0,)) for k, v in config.frame.to_dict().items()),
@@ -217,5 +219,6 @@ def make_recipe(config: Any, *, examples: int, classes: int, mean: float, std: f
         accumulate=config.optim.accumulate,
         reference=from_scratch,
         trained=trained,
+        nonfinite=config.nonfinite.policy,
         patience_epochs=config.eval.patience_epochs,
     )

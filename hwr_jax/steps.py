@@ -15,7 +15,7 @@ from jax import lax
 from hwr_jax import gradient, rng
 from hwr_jax.models.layers import batch_position
 from hwr_jax.recipe import Recipe
-from hwr_jax.types import Arrays, Batch, Best, Outputs, Totals, TrainState, Tree
+from hwr_jax.types import Arrays, Batch, Best, Faults, Outputs, Totals, TrainState, Tree
 
 
 def init_state(recipe: Recipe, seed: jax.Array, shape: tuple[int, int, int]) -> TrainState:
@@ -39,6 +39,7 @@ def init_state(recipe: Recipe, seed: jax.Array, shape: tuple[int, int, int]) -> 
         totals=no_totals(),
         best=Best(jnp.float32(-1), jnp.int32(0), *jax.tree.map(jnp.zeros_like, (params, variables))),
         average={} if recipe.average is None else {"params": params, "model_state": variables},
+        faults=Faults(jnp.int32(0), jnp.int32(0), jnp.float32(1)),
     )
 
 
@@ -106,16 +107,20 @@ def update(recipe: Recipe, state: TrainState, batch: Batch, *, axis_name: str | 
         sums = lax.psum(sums, axis_name)
     with jax.numpy_dtype_promotion("standard"):  # optax multiplies by int32 step counts
         updates, opt_state = recipe.optimizer.update(grads, state.opt_state, state.params)
+    if recipe.nonfinite == "rollback":
+        updates = jax.tree.map(lambda u: u * state.faults.scale.astype(u.dtype), updates)
     params = optax.apply_updates(state.params, updates)
     now = {"params": params, "model_state": model_state}
-    return state._replace(
-        step=state.step + 1,
+    after = state._replace(
         params=params,
         model_state=model_state,
         average=recipe.average(state.step, state.average, now) if recipe.average else {},
         opt_state=opt_state,
         totals=Totals(*(a + b for a, b in zip(state.totals, sums, strict=True))),
     )
+    if recipe.nonfinite == "skip":
+        after = gradient.if_finite((grads, sums.loss), after, state)
+    return after._replace(step=state.step + 1)
 
 
 def train_steps(

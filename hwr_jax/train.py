@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 
-from hwr_jax import checkpoint, console, evaluation, files, logs, metrics, run_folder
+from hwr_jax import checkpoint, console, evaluation, files, logs, metrics, nonfinite, run_folder
 from hwr_jax.errors import NotFiniteError
 from hwr_jax.programs import Programs
 from hwr_jax.run import Run, compile_training, on_device
@@ -83,7 +83,7 @@ def train(
         per_step = len(run.seeds) * run.config.batch_size
         with console.progress_bar(screen, images=per_step * run.total_steps, done=step * per_step) as advance:
             tools = Tools(folder, screen, signals, checkpoints, timing, board, advance)
-            state = _epochs(run, programs, state, tools, last_epoch or run.config.epochs)
+            state = _through_faults(run, programs, state, tools, begin, last_epoch or run.config.epochs)
         signals.deferred = False
         if last_epoch is not None:
             board.close()
@@ -116,6 +116,34 @@ def first_state(
     return checkpoints.restore(step, run.state_shapes())
 
 
+def _through_faults(
+    run: Run,
+    programs: Programs,
+    state: TrainState,
+    tools: Tools,
+    begin: Callable[[TrainState], TrainState],
+    last_epoch: int,
+) -> TrainState:
+    """Trains up to an epoch; with config.nonfinite.policy=rollback, again from the last checkpoint where it must."""
+    policy, limit = run.config.nonfinite.policy, run.config.nonfinite.limit
+    scale = np.asarray(state.faults.scale)
+    for rollback in range(1, limit + 2):
+        try:
+            return _epochs(run, programs, state, tools, last_epoch)
+        except NotFiniteError as error:
+            if policy != "rollback" or rollback > limit:
+                raise
+            scale = np.where(error.bad, scale / 2, scale).astype(np.float32)
+            say, checkpoints = tools.console.print, tools.checkpoints
+            say(f"{error}\nrollback {rollback} of {limit}, with half the learning rate of such seeds")
+            checkpoints.wait()
+            found = checkpoints.newest(say)
+            state = first_state(run, programs, tools.folder, checkpoints, found, resume=True, say=say, begin=begin)
+            faults = state.faults._replace(scale=jax.device_put(scale, run.sharding))
+            state = state._replace(faults=faults)
+    raise AssertionError("unreachable")
+
+
 def _epochs(run: Run, programs: Programs, state: TrainState, tools: Tools, last_epoch: int) -> TrainState:
     """Trains whatever is left of the run up to an epoch, one by one."""
     config, per_epoch = run.config, run.recipe.steps_per_epoch
@@ -134,7 +162,7 @@ def _epochs(run: Run, programs: Programs, state: TrainState, tools: Tools, last_
         order = programs.order(run.seed_array(), jnp.int32(epoch))
         state, train_seconds = _one_epoch(run, programs, state, training, order, tools, active)
         lines, state = _close_epoch(run, programs, state, validation, epoch + 1)
-        _check_finite(run, np.asarray(lines[1]["per_seed"]["loss"]), int(state.step[0]))
+        nonfinite.check_loss(run, np.asarray(lines[1]["per_seed"]["loss"]), int(state.step[0]))
         step = int(state.step[0])
         _record(tools, lines)
         last = epoch + 1 == last_epoch or bool(np.all(stopped(run.recipe, state)))
@@ -170,13 +198,14 @@ def _one_epoch(
         seconds = time.perf_counter() - start
         total_seconds += seconds
         left, step = left - count, step + count
-        _check_finite(run, loss, step)
+        nonfinite.check_loss(run, loss, step)
+        nonfinite.check_skipped(run, np.asarray(state.faults.in_a_row), step)
         images = count * config.batch_size * len(run.seeds)
         tools.advance(images, images / seconds)
         tools.checkpoints.settle()
         if left and tools.signals.pending:
             images = (begun - left) * config.batch_size * active
-            _check_finite(run, _magnitude(state), step)
+            nonfinite.check_loss(run, nonfinite.magnitude(state), step)
             tools.checkpoints.save(step, state)
             tools.timing.trained("stopped", step=step, train_seconds=total_seconds, images=images)
             _stop(state, tools)
@@ -219,19 +248,3 @@ def _stop(state: TrainState, tools: Tools) -> None:
     tools.board.close()
     step = int(state.step[0])
     tools.signals.raise_pending(f"saved step {step} in {tools.folder}; the same command goes on from there")
-
-
-def _magnitude(state: TrainState) -> np.ndarray:
-    """The sum of the parameters' absolute values, float64 [S]: finite only if every one is."""
-    leaves = [np.abs(np.asarray(p, np.float64)) for p in jax.tree.leaves(state.params)]
-    return np.sum([p.reshape(len(p), -1).sum(1) for p in leaves], axis=0)
-
-
-def _check_finite(run: Run, loss: np.ndarray, step: int) -> None:
-    """Raises NotFiniteError, before anything is saved, if the loss (or another number) [S] of a seed is not finite."""
-    bad = [seed for seed, value in zip(run.seeds, loss, strict=True) if not np.isfinite(value)]
-    if bad:
-        raise NotFiniteError(
-            f"the loss of seed {bad[0]} is not finite at step {step}: lower config.optim.learning_rate "
-            f"({run.config.optim.learning_rate}) or set config.optim.clip_norm; checkpoints before it are kept"
-        )

@@ -61,6 +61,14 @@ class Best(NamedTuple):
     model_state: Tree
 
 
+class Faults(NamedTuple):
+    """What became of updates that were not finite (see config.nonfinite)."""
+
+    skipped: jax.Array  # int32 [], updates left out so far
+    in_a_row: jax.Array  # int32 [], of the last steps
+    scale: jax.Array  # float32 [], of the learning rate: halved by each rollback
+
+
 class TrainState(NamedTuple):
     """Everything that a resume needs. Arrays only, so vmap, scan, donation, pmap and orbax just work."""
 
@@ -72,6 +80,7 @@ class TrainState(NamedTuple):
     totals: Totals
     best: Best
     average: Tree  # {"params", "model_state"}, averaged over the steps and evaluated in their place; {} without
+    faults: Faults
 
 
 class Outputs(NamedTuple):

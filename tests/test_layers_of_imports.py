@@ -19,8 +19,8 @@ LAYERS = [
     },
     {"gradient", "programs", "recipe", "reference_programs", "steps", "tasks"},
     {
-        "benchmark_parts", "evaluation", "job", "measure", "predictor", "reproduction", "run", "summary", "train",
-        "transfer",
+        "benchmark_parts", "evaluation", "job", "measure", "nonfinite", "predictor", "reproduction", "run", "summary",
+        "train", "transfer",
     },
     {"benchmark", "command", "evaluate", "main", "predict", "verify"},
 ]  # fmt: skip

@@ -93,7 +93,11 @@ def test_own_pictures_of_some_classes_are_learnt_and_the_old_data_rehearsed(sour
     ("flags", "code", "words"),
     [
         (["--config.init_from=/nonsense"], 64, "config.init_from=/nonsense is no run folder"),
-        (["--config.init_from={source}", "--config.frame.crop_px=2"], 64, "frame or size of pictures; .*crop_px: 0 -> 2"),
+        (
+            ["--config.init_from={source}", "--config.frame.crop_px=2"],
+            64,
+            "frame or size of pictures; .*crop_px: 0 -> 2",
+        ),
         (["--config.init_from={source}", "--config.data.rehearsal=folder"], 64, "config.data.rehearsal='folder'"),
         (
             ["--config.init_from={source}", "--config.model.dense=16"],
