@@ -33,8 +33,8 @@ def check_skipped(run: Run, in_a_row: np.ndarray, step: int) -> None:
     bad = in_a_row > run.config.nonfinite.limit
     if bad.any():
         raise NotFiniteError(
-            f"the last {in_a_row.max()} updates of seed {run.seeds[int(bad.argmax())]} up to step {step} were not finite "
-            f"and were left out, more than config.nonfinite.limit={run.config.nonfinite.limit}: lower "
+            f"the last {in_a_row.max()} updates of seed {run.seeds[int(bad.argmax())]} up to step {step} were not "
+            f"finite and were left out, more than config.nonfinite.limit={run.config.nonfinite.limit}: lower "
             f"config.optim.learning_rate ({run.config.optim.learning_rate}); checkpoints before it are kept",
             bad,
         )
