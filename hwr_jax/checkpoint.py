@@ -16,7 +16,7 @@ from pathlib import Path
 import absl.logging
 import jax
 
-from hwr_jax import files
+from hwr_jax import distributed, files
 from hwr_jax.errors import RunFolderError
 from hwr_jax.types import TrainState
 
@@ -36,7 +36,7 @@ class Checkpoints:
 
         absl.logging.set_verbosity(absl.logging.FATAL)  # what it logs of an error is said by ours
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # and so are its writers that failed after the first
-        self._ocp, self._keep = ocp, keep
+        self._ocp, self._keep, self.folder = ocp, keep, folder
         self._steps, self._manifests = folder / "checkpoints", folder / "manifests"
         if not read_only:
             self._steps.mkdir(exist_ok=True)
@@ -73,6 +73,8 @@ class Checkpoints:
 
     def settle(self) -> None:
         """Writes the manifest of the last save if it has finished; never waits."""
+        if distributed.many():  # they would not all find it finished at the same dispatch
+            return
         if self._pending is not None and not self._manager.is_saving_in_progress():
             self.wait()
 
@@ -83,15 +85,24 @@ class Checkpoints:
         step, self._pending = self._pending, None
         try:
             self._manager.wait_until_finished()
-            write_manifest(self._steps / str(step), self._manifests / f"{step}.json")
+            if distributed.is_lead():
+                write_manifest(self._steps / str(step), self._manifests / f"{step}.json")
+            distributed.barrier(f"manifest {step}")
             for old in sorted(self._manager.all_steps())[: -self._keep]:
-                (self._manifests / f"{old}.json").unlink(missing_ok=True)
+                if distributed.is_lead():
+                    (self._manifests / f"{old}.json").unlink(missing_ok=True)
                 self._manager.delete(old)
         except Exception as error:
             raise _unwritten(self._steps, step, error) from error
 
     def newest(self, say: Callable[[str], None]) -> int | None:
         """Returns the newest step that verifies, None if there is none; only reads. `say` hears of bad ones."""
+        found = distributed.from_lead(-1 if (step := self._newest(say)) is None else step)
+        return None if found < 0 else found
+
+    def _newest(self, say: Callable[[str], None]) -> int | None:
+        if not distributed.is_lead():
+            return None
         for step in self._steps_on_disk():
             problem = verify_manifest(self._steps / str(step), self._manifests / f"{step}.json")
             if problem is None:
@@ -101,7 +112,8 @@ class Checkpoints:
 
     def drop_after(self, step: int | None) -> None:
         """Puts aside (to quarantine/) every step newer than `step`: they did not verify, and will be written again."""
-        for bad in self._steps_on_disk():
+        distributed.barrier("before steps are dropped")
+        for bad in self._steps_on_disk() if distributed.is_lead() else ():
             if step is not None and bad <= step:
                 continue
             aside = self._steps.parent / "quarantine"
@@ -109,6 +121,7 @@ class Checkpoints:
             shutil.rmtree(aside / str(bad), ignore_errors=True)
             os.replace(self._steps / str(bad), aside / str(bad))
             (self._manifests / f"{bad}.json").unlink(missing_ok=True)
+        distributed.barrier("steps are dropped")
         self._manager.reload()
 
     def restore(self, step: int, like: TrainState) -> TrainState:

@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from absl import flags
 
-from hwr_jax import errors
+from hwr_jax import distributed, errors
 
 
 def run(main: Callable[[list[str]], int | None], flag_values: flags.FlagValues, *, usage: str) -> None:
@@ -40,6 +40,9 @@ def run(main: Callable[[list[str]], int | None], flag_values: flags.FlagValues, 
         _leave_at_once(report(error))
     except BaseException as error:
         code = report(error)
+        if distributed.many():  # the others wait for this process: its end must not wait for them
+            _leave_at_once(code)
+    distributed.end()
     sys.exit(code)
 
 

@@ -25,12 +25,12 @@ HEADER = (
 )
 
 
-def make_console(*, stderr: bool = False) -> Console:
-    """Returns the console for standard output (or error, where the output is for a program).
+def make_console(*, stderr: bool = False, quiet: bool = False) -> Console:
+    """Returns the console for standard output (or error, where the output is for a program); `quiet`: for nobody.
 
     It never wraps lines, nor cuts a table short where there is no terminal (whose width rich would guess as 80).
     """
-    console = Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    console = Console(stderr=stderr, quiet=quiet, highlight=False, markup=False, emoji=False, soft_wrap=True)
     if not console.is_terminal:
         console.width = 10_000
     return console

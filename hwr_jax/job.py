@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
 from rich.console import Console
 
-from hwr_jax import programs, run_folder, transfer
+from hwr_jax import distributed, programs, run_folder, transfer
 from hwr_jax.data import cache
 from hwr_jax.run import make_run
 from hwr_jax.signals import Signals
@@ -47,6 +50,7 @@ def do(
     Raises:
       ConfigError, DataError, Stopped, NotFiniteError, RunFolderError, OSError.
     """
+    distributed.check_shared(folder)
     programs.cache_compilations(cache.default_cache_dir())
     begun = None
     if config.init_from:
@@ -58,21 +62,33 @@ def do(
     hooks: dict[str, Any] = {}
     if begun is not None:
         env["init_from"], hooks = begun.facts, begun.hooks(run)
-    if not resume:
-        run_folder.begin(folder, config, env)
     seeds = f"seeds {run.seeds[0]} to {run.seeds[-1]}" if len(run.seeds) > 1 else f"seed {run.seeds[0]}"
     screen.print(
         f"{config.model.name} on {dataset.name} {dataset.version} ({len(dataset.train.label):,} training images), "
         f"{seeds}, {config.epochs} epochs, {used} x {env['devices'][0]}; run folder {folder}"
     )
-    return train(
-        run,
-        folder,
-        env=env,
-        resume=resume,
-        screen=screen,
-        signals=signals,
-        started=time.perf_counter() if started is None else started,
-        last_epoch=last_epoch,
-        **hooks,
-    )
+    with _own_folder(folder) as own:
+        if not resume or own != folder:
+            run_folder.begin(own, config, env)
+        return train(
+            run,
+            own,
+            checkpoints_in=folder,
+            env=env,
+            resume=resume,
+            screen=screen,
+            signals=signals,
+            started=time.perf_counter() if started is None else started,
+            last_epoch=last_epoch,
+            **hooks,
+        )
+
+
+@contextlib.contextmanager
+def _own_folder(folder: Path) -> Iterator[Path]:
+    """Yields where this process writes: on the lead the run folder, elsewhere one that is thrown away."""
+    if distributed.is_lead():
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="hwr_jax-") as own:
+        yield Path(own)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 
@@ -21,6 +22,8 @@ interrupted run stopped. Any key of the config is set by --config.KEY=VALUE (see
     python -m hwr_jax.main --config=configs/cnn.py --config.seeds=5 --workdir=runs/cnn5
 """
 
+CLAIMS = ("new", "resume", "finished")  # of `run_folder.claim`
+
 FLAGS = flags.FlagValues()
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "The experiment (required): FILE.py or FILE.py:VARIANT.", lock_config=True, flag_values=FLAGS
@@ -36,6 +39,23 @@ _DEVICES = flags.DEFINE_integer(
     "devices", 0, "How many devices share a batch; 0: all.", lower_bound=0, flag_values=FLAGS
 )
 
+_COORDINATOR = flags.DEFINE_string(
+    "coordinator", "", "Of many processes: HOST:PORT of process 0 (Slurm, Open MPI and TPU VMs need no such flags).",
+    flag_values=FLAGS,
+)  # fmt: skip
+_PROCESSES = flags.DEFINE_integer("processes", 0, "How many processes share the job.", flag_values=FLAGS)
+_PROCESS = flags.DEFINE_integer("process", -1, "Which of them this is, from 0.", flag_values=FLAGS)
+_HEARTBEAT_S = flags.DEFINE_integer(
+    "heartbeat_s", 30, "After so long without a sign of life of a process the others end.", lower_bound=1,
+    flag_values=FLAGS,
+)  # fmt: skip
+_START_S = flags.DEFINE_integer(
+    "start_s", 300, "How long processes wait for each other at the start.", lower_bound=1, flag_values=FLAGS
+)
+_WATCHDOG_S = flags.DEFINE_integer(
+    "watchdog_s", 0, "End, with the stacks of all threads, when nothing is done for so long; 0: never.", lower_bound=0,
+    flag_values=FLAGS,
+)  # fmt: skip
 _SUMMARY = flags.DEFINE_bool(
     "summary", False, "Print the network, layer by layer, with parameters and FLOPs, and stop.", flag_values=FLAGS
 )
@@ -45,17 +65,24 @@ def main(argv: list[str]) -> int:
     """Runs the job; returns the exit code."""
     if argv:
         raise errors.ConfigError(f"{argv[0]!r} is no flag: a flag is --name=value")
-    from hwr_jax import console
-    from hwr_jax.signals import Signals
+    from hwr_jax import console, distributed, signals, watchdog
 
-    screen = console.make_console()
-    with Signals() as signals:
-        path, config, dataset = _config_and_data(screen.print)
+    distributed.start(
+        _COORDINATOR.value, _PROCESSES.value, _PROCESS.value, heartbeat_s=_HEARTBEAT_S.value, start_s=_START_S.value
+    )
+    watchdog.arm(_WATCHDOG_S.value)
+    _check_same()
+    screen = console.make_console(quiet=not distributed.is_lead())
+    with signals.of_this_job() as handlers:
+        path, config, dataset = distributed.lead_first(lambda: _config_and_data(screen.print))
         if _SUMMARY.value:
             screen.print(_summary(config, dataset.classes))
             return errors.DONE
         folder = command.folder("workdir", _WORKDIR.value, f"runs/{command.run_name(path)}")
-        summary = _train(config, dataset, folder, screen, signals)
+        summary = _train(config, dataset, folder, screen, handlers)
+    watchdog.arm(0)
+    if not distributed.is_lead():
+        return errors.DONE
     trained = console.trained_on(summary["dataset"])
     screen.print(f"\nTest results on {summary['dataset']} ({summary['examples']['test']:,} images; {trained}):")
     screen.print(console.results_table(summary["test"]))
@@ -71,6 +98,18 @@ def main(argv: list[str]) -> int:
     }
     print(json.dumps(last), flush=True)
     return errors.DONE
+
+
+def _check_same() -> None:
+    """Compares what has to be the same in all processes."""
+    from hwr_jax import config as configs
+    from hwr_jax import distributed, run_folder
+
+    if distributed.many():
+        versions = json.dumps(run_folder.machine()["versions"])
+        devices = f"{_DEVICES.value}"
+        text = {"config": configs.to_json(_CONFIG.value), "code": run_folder.code_digest()}
+        distributed.check_same(text | {"version of a library": versions, "--devices": devices})
 
 
 def _summary(config, classes) -> str:
@@ -121,11 +160,12 @@ def _fallback_paragraph(name: str, missing: errors.DataMissing, other: str) -> s
 
 
 def _train(config, dataset, folder: Path, screen, signals) -> dict:
-    """Claims the run folder, trains what is left of the run, and returns its summary."""
-    from hwr_jax import run_folder
+    """Claims the run folder, trains what is left of the run, and returns its summary ({} but on the lead)."""
+    from hwr_jax import distributed, run_folder
 
-    with run_folder.locked(folder):
-        status = run_folder.claim(folder, config, dataset, overwrite=_OVERWRITE.value)
+    with contextlib.ExitStack() as held:
+        status = _claimed(config, dataset, folder, held) if distributed.is_lead() else ""
+        status = CLAIMS[distributed.from_lead(CLAIMS.index(status) if status else 0)]
         if status == "finished":
             screen.print(f"{folder} holds this run, finished: nothing was trained (--overwrite starts it afresh)")
             return run_folder.read_json(folder, "summary.json")
@@ -142,6 +182,13 @@ def _train(config, dataset, folder: Path, screen, signals) -> dict:
             devices=_DEVICES.value,
             started=STARTED,
         )
+
+
+def _claimed(config, dataset, folder: Path, held: contextlib.ExitStack) -> str:
+    from hwr_jax import run_folder
+
+    held.enter_context(run_folder.locked(folder))
+    return run_folder.claim(folder, config, dataset, overwrite=_OVERWRITE.value)
 
 
 if __name__ == "__main__":

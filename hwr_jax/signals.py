@@ -1,4 +1,7 @@
-"""SIGTERM and SIGINT: asked for between dispatches while training, at once elsewhere; a second one ends at once."""
+"""SIGTERM and SIGINT: asked for between dispatches while training, at once elsewhere; a second one ends at once.
+
+In a job of many processes all agree on the dispatch after which they stop (`Agreed`).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import signal
 import threading
 from types import FrameType
 
+from hwr_jax import distributed
 from hwr_jax.errors import INTERRUPTED, TERMINATED, Stopped
 
 CODES = {signal.SIGTERM: TERMINATED, signal.SIGINT: INTERRUPTED}
@@ -47,3 +51,22 @@ class Signals:
         if self._received is not None:
             number = signal.Signals(self._received)
             raise Stopped(CODES[number], f"{number.name}: {message}")
+
+
+class Agreed(Signals):
+    """`Signals` of a job of many processes: a signal that any of them gets stops all after the same dispatch.
+
+    JAX's own agreement (`reached_preemption_sync_point`) is switched off: orbax calls it with the numbers of the steps
+    it saves, so that the agreed number lies many dispatches ahead.
+    """
+
+    @property
+    def pending(self) -> bool:
+        """Whether all are to stop here. Every process must ask equally often: they compare at each question."""
+        self._received = distributed.highest(self._received or 0) or None
+        return self._received is not None
+
+
+def of_this_job() -> Signals:
+    """Returns the handlers for one process, or for one of many."""
+    return Agreed() if distributed.many() else Signals()

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 
-from hwr_jax import checkpoint, console, evaluation, files, logs, metrics, nonfinite, run_folder
+from hwr_jax import checkpoint, console, evaluation, files, logs, metrics, nonfinite, run_folder, watchdog
 from hwr_jax.errors import NotFiniteError
 from hwr_jax.programs import Programs
 from hwr_jax.run import Run, compile_training, on_device
@@ -38,6 +38,7 @@ def train(
     run: Run,
     folder: Path,
     *,
+    checkpoints_in: Path,
     env: dict,
     resume: bool,
     screen: Console,
@@ -52,6 +53,7 @@ def train(
     Args:
       run: from `make_run`.
       folder: a locked run folder that `run_folder.begin` has begun.
+      checkpoints_in: the run folder that all processes of the job share; of one process: `folder`.
       env: from `run_folder.environment`, noted when a run goes on.
       resume: go on from the newest checkpoint that verifies, if there is one.
       screen: for rows and tables.
@@ -67,7 +69,7 @@ def train(
     Raises:
       Stopped, NotFiniteError, RunFolderError, OSError.
     """
-    with checkpoint.Checkpoints(folder, keep=run.config.checkpoint.keep) as checkpoints:
+    with checkpoint.Checkpoints(checkpoints_in, keep=run.config.checkpoint.keep) as checkpoints:
         found = checkpoints.newest(screen.print) if resume else None
         done = found == run.total_steps  # only the evaluation is left
         programs, compile_seconds = (run.programs, 0.0) if done else compile_training(run)
@@ -195,6 +197,7 @@ def _one_epoch(
         start = time.perf_counter()
         state = programs.steps(state, training, order, jnp.int32(count))
         loss = np.asarray(state.totals.loss)  # waits for the steps
+        watchdog.alive()
         seconds = time.perf_counter() - start
         total_seconds += seconds
         left, step = left - count, step + count
@@ -247,4 +250,4 @@ def _stop(state: TrainState, tools: Tools) -> None:
     tools.checkpoints.wait()
     tools.board.close()
     step = int(state.step[0])
-    tools.signals.raise_pending(f"saved step {step} in {tools.folder}; the same command goes on from there")
+    tools.signals.raise_pending(f"saved step {step} in {tools.checkpoints.folder}; the same command goes on from there")

@@ -11,7 +11,7 @@ import hwr_jax
 
 PACKAGE = Path(hwr_jax.__file__).parent
 LAYERS = [
-    {"digests", "errors", "files", "rng", "stats", "types"},
+    {"digests", "distributed", "errors", "files", "rng", "stats", "types", "watchdog"},
     {
         "augment", "averages", "checkpoint", "config", "config_check", "console", "ctc", "data", "framing", "ink",
         "logs", "losses", "marks", "metrics", "models", "optim", "peers", "picture", "plots", "preprocess", "reference",

@@ -1,0 +1,244 @@
+"""Jobs of several processes, real ones on the loopback interface: against one process, and with faults."""
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from hwr_jax import distributed, predictor
+
+ROOT = Path(__file__).parent.parent
+SGD = ("--config=configs/digits.py:smoke", "--config.optim.name=sgd", "--config.optim.learning_rate=0.1")
+CODES = {"refused": 64, "terminated": 143}
+
+_spec = importlib.util.spec_from_file_location("launch_local", ROOT / "scripts" / "launch_local.py")
+launch_local = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(launch_local)
+
+
+class Job:
+    """The processes of a job; `of_one`: the last one's further flags, or the environment of one of them, by number."""
+
+    def __init__(self, caches, folder, *flags, processes=2, devices=1, of_one=(), env=None):
+        common = [f"--coordinator=127.0.0.1:{launch_local.free_port()}", f"--processes={processes}", "--heartbeat_s=5"]
+        env = {**caches, **(env or {}), "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+        self.processes = []
+        for i in range(processes):
+            more = of_one if isinstance(of_one, list) and i == processes - 1 else []
+            own = [*flags, *common, f"--process={i}", f"--workdir={folder}", *more]
+            line = [sys.executable, "-u", "-m", "hwr_jax.main", *own]
+            pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+            special = of_one.get(i, {}) if isinstance(of_one, dict) else {}
+            self.processes.append(subprocess.Popen(line, cwd=ROOT, env={**env, **special}, **pipes))
+
+    def wait(self, timeout=240):
+        """Returns the exit codes, and what each printed to standard output and error."""
+        try:
+            said = [p.communicate(timeout=timeout) for p in self.processes]
+        finally:
+            self.kill()
+        return [p.returncode for p in self.processes], said
+
+    def until(self, path, timeout=120):
+        """Waits for a file."""
+        deadline = time.monotonic() + timeout
+        while not (path.exists() and path.stat().st_size):
+            assert time.monotonic() < deadline
+            assert all(p.poll() is None for p in self.processes), self.wait()
+            time.sleep(0.02)
+
+    def kill(self):
+        for p in self.processes:
+            p.kill()
+            if not p.stdout.closed:
+                p.communicate()
+
+
+@pytest.fixture
+def job(caches):
+    jobs = []
+
+    def start(*args, **options):
+        jobs.append(Job(caches, *args, **options))
+        return jobs[-1]
+
+    yield start
+    for one in jobs:
+        one.kill()
+
+
+def records(folder):
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return {(line["epoch"], line["split"]): line["per_seed"] for line in lines}
+
+
+@pytest.fixture(scope="module")
+def alone(command, tmp_path_factory):
+    """The run folder of one process with one device."""
+    folder = tmp_path_factory.mktemp("alone") / "run"
+    done = command("main", *SGD, "--config.seeds=2", "--config.model.norm=batch", f"--workdir={folder}")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("processes", "devices"), [(2, 1), (2, 2), (4, 1)])
+def test_many_processes_train_what_one_does(job, alone, tmp_path, processes, devices, command):
+    started = job(
+        tmp_path / "run", *SGD, "--config.seeds=2", "--config.model.norm=batch", processes=processes, devices=devices
+    )
+    codes, said = started.wait()
+    assert codes == [0] * processes, said
+    assert all(out == "" for out, _ in said[1:])  # only the lead speaks
+    expected, found = records(alone), records(tmp_path / "run")
+    assert expected.keys() == found.keys()
+    for key, metrics in expected.items():
+        np.testing.assert_allclose(found[key]["loss"], metrics["loss"], rtol=2e-4)
+        np.testing.assert_allclose(found[key]["accuracy"], metrics["accuracy"], atol=0.0021)  # one image of 500
+    one, many = (predictor.load(folder).params for folder in (alone, tmp_path / "run"))
+    apart = max(np.abs(a - b).max() for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(many), strict=True))
+    assert apart <= 1e-5
+    environment = json.loads((tmp_path / "run" / "environment.json").read_text())
+    assert environment["mesh_devices"] == processes * devices
+    assert not list((tmp_path / "run").glob(".shared-*"))
+    done = command("evaluate", f"--workdir={tmp_path / 'run'}", "--format=json")  # one process reads what many wrote
+    assert json.loads(done.stdout)["accuracy"] == pytest.approx(
+        json.loads((tmp_path / "run" / "summary.json").read_text())["test"]["accuracy"], abs=1e-9
+    )
+
+
+def test_a_signal_to_one_process_stops_all_after_saving_and_one_process_goes_on(job, command, alone, tmp_path):
+    run = tmp_path / "run"
+    flags = (*SGD, "--config.seeds=2", "--config.model.norm=batch")
+    started = job(run, *flags)
+    started.until(run / "metrics.jsonl")
+    started.processes[1].send_signal(signal.SIGTERM)
+    codes, said = started.wait(timeout=60)
+    assert codes == [CODES["terminated"]] * 2, said
+    assert "SIGTERM: saved step" in said[0][1]
+    saved = max(int(path.stem) for path in (run / "manifests").iterdir())
+    assert 0 < saved < 170
+    done = command("main", *flags, f"--workdir={run}")
+    assert done.returncode == 0, done.stderr
+    assert f"going on from step {saved}" in done.stdout
+    for key, metrics in records(alone).items():
+        np.testing.assert_allclose(records(run)[key]["loss"], metrics["loss"], rtol=2e-4)
+
+
+@pytest.mark.parametrize(
+    ("different", "words"),
+    [
+        (["--config.optim.learning_rate=0.2"], "process 1 of 2 has another config than process 0"),
+        (["--config.seed=3"], "process 1 of 2 has another config than process 0"),
+    ],
+)
+def test_what_differs_between_processes_is_refused_by_all(job, tmp_path, different, words):
+    codes, said = job(tmp_path / "run", *SGD, of_one=different).wait(timeout=60)
+    assert codes == [CODES["refused"]] * 2, said
+    assert words in said[0][1]
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", [0, 1])
+@pytest.mark.parametrize("fault", [signal.SIGKILL, signal.SIGSTOP])
+def test_when_a_process_is_killed_or_frozen_the_others_end_and_the_same_command_goes_on(job, tmp_path, fault, victim):
+    run = tmp_path / "run"
+    flags = (*SGD, "--config.epochs=60")
+    started = job(run, *flags)
+    started.until(run / "manifests" / "34.json")
+    start = time.monotonic()
+    started.processes[victim].send_signal(fault)
+    survivor = started.processes[1 - victim]
+    assert survivor.wait(timeout=30) != 0
+    assert time.monotonic() - start <= 5 + 5 + 1  # the heartbeat, five seconds, and this loop
+    started.kill()
+    started = job(run, *flags)
+    started.until(run / "checkpoints", timeout=60)
+    deadline = time.monotonic() + 60
+    while '"step"' not in (run / "environment.json").read_text() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    resumed = json.loads((run / "environment.json").read_text())["resumed"]
+    assert resumed[0]["step"] >= 34
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_process_that_fails_takes_the_others_with_it(job, tmp_path, rank):
+    """One of them sees a cache that cannot be written: the others do not wait for ever."""
+    start = time.monotonic()
+    started = job(tmp_path / "run", *SGD, of_one={rank: {"HWR_CACHE_DIR": "/dev/null/nothing"}})
+    codes, said = started.wait(timeout=60)
+    assert codes[rank] == 74, said
+    assert codes[1 - rank] != 0
+    assert time.monotonic() - start < 60
+
+
+def test_a_missing_process_is_not_waited_for_for_ever(job, tmp_path):
+    started = job(tmp_path / "run", *SGD, "--start_s=4", processes=1, of_one=["--processes=2", "--process=0"])
+    codes, _ = started.wait(timeout=60)
+    assert codes != [0]
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--processes=2"],
+        ["--coordinator=127.0.0.1:1", "--processes=2"],
+        ["--coordinator=127.0.0.1:1", "--processes=2", "--process=2"],
+    ],
+)
+def test_flags_that_do_not_fit_are_told(command, tmp_path, flags):
+    done = command("main", *SGD, *flags, f"--workdir={tmp_path / 'run'}")
+    assert (done.returncode, done.stderr.count("\n")) == (64, 1)
+    assert "do not fit: give all three" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("env", "expected"),
+    [
+        ({}, False),
+        ({"SLURM_NTASKS": "1"}, False),
+        ({"SLURM_NTASKS": "4"}, True),
+        ({"OMPI_COMM_WORLD_SIZE": "2"}, True),
+        ({"TPU_WORKER_HOSTNAMES": "one"}, False),
+        ({"TPU_WORKER_HOSTNAMES": "one,two"}, True),
+    ],
+)
+def test_a_job_of_many_is_seen_in_the_environment(env, expected):
+    assert distributed.in_cluster(env) is expected
+
+
+def test_one_process_waits_for_nobody():
+    assert not distributed.many()
+    assert distributed.is_lead()
+    assert distributed.from_lead(7) == 7
+    assert distributed.lead_first(lambda: "done") == "done"
+    distributed.barrier("nobody")
+    distributed.check_same({"x": "y"})
+    distributed.end()
+
+
+def test_the_watchdog_ends_a_process_that_hangs_with_its_stacks():
+    code = "import time, signal; from hwr_jax import watchdog; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    code += "watchdog.arm(1.0); time.sleep(0.5); watchdog.alive(); time.sleep(0.7); print('alive', flush=True)\n"
+    code += "time.sleep(60)"
+    start = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, cwd=ROOT)
+    assert time.monotonic() - start < 10
+    assert (done.returncode, done.stdout) == (1, "alive\n")
+    assert "Timeout" in done.stderr
+    assert "most recent call first" in done.stderr
+
+
+def test_a_disarmed_watchdog_ends_nothing():
+    code = "import time; from hwr_jax import watchdog; watchdog.arm(0.3); watchdog.arm(0); time.sleep(0.8)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=30, env=os.environ).returncode == 0
