@@ -18,7 +18,7 @@ import jax
 
 from hwr_jax import distributed, files
 from hwr_jax.errors import RunFolderError
-from hwr_jax.types import TrainState
+from hwr_jax.types import Tree
 
 SPACE_FACTOR, SPACE_BYTES = 1.2, 1_000_000  # what a save needs: the arrays, their index, and room for the small files
 
@@ -59,7 +59,7 @@ class Checkpoints:
         finally:
             self._manager.close()
 
-    def save(self, step: int, state: TrainState) -> None:
+    def save(self, step: int, state: Tree) -> None:
         """Begins to save a state (every leaf with a leading seed axis) as `step`; waits for the save before it."""
         self.wait()
         _require_space(self._steps, state)
@@ -124,7 +124,7 @@ class Checkpoints:
         distributed.barrier("steps are dropped")
         self._manager.reload()
 
-    def restore(self, step: int, like: TrainState) -> TrainState:
+    def restore(self, step: int, like: Tree) -> Tree:
         """Reads a step; `like` gives shapes, dtypes and shardings (jax.ShapeDtypeStruct leaves will do)."""
         try:
             args = self._ocp.args.Composite(state=self._ocp.args.StandardRestore(like))
@@ -179,7 +179,7 @@ def first_line(error: BaseException) -> str:
     return lines[0][:300] if lines else type(error).__name__
 
 
-def _require_space(folder: Path, state: TrainState) -> None:
+def _require_space(folder: Path, state: Tree) -> None:
     # Asked beforehand, for a disk that fills up during a save makes each of tensorstore's threads print a traceback.
     needed = SPACE_FACTOR * sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(state)) + SPACE_BYTES
     free = shutil.disk_usage(folder).free

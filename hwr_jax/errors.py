@@ -5,7 +5,7 @@ defect of ours: it ends with `INTERNAL` and a traceback.
 """
 
 DONE = 0
-DIFFERENT = 1  # verify: the run was not reproduced
+DIFFERENT = 1  # verify: the run was not reproduced; doctor: something does not work
 WRONG_CONFIG = 64  # wrong flag or config
 NOT_FINITE = 65  # the loss is not finite
 BAD_DATA = 66  # data missing or bad

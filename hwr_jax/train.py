@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 
-from hwr_jax import checkpoint, console, evaluation, files, logs, metrics, nonfinite, run_folder, watchdog
+from hwr_jax import beginning, checkpoint, console, evaluation, files, logs, metrics, nonfinite, run_folder, watchdog
 from hwr_jax.errors import NotFiniteError
 from hwr_jax.programs import Programs
 from hwr_jax.run import Run, compile_training, on_device
@@ -73,7 +73,9 @@ def train(
         found = checkpoints.newest(screen.print) if resume else None
         done = found == run.total_steps  # only the evaluation is left
         programs, compile_seconds = (run.programs, 0.0) if done else compile_training(run)
-        state = first_state(run, programs, folder, checkpoints, found, resume=resume, say=screen.print, begin=begin)
+        state = beginning.first_state(
+            run, programs, folder, checkpoints, found, resume=resume, say=screen.print, begin=begin
+        )
         step = int(state.step[0])
         if resume:
             run_folder.note_resume(folder, env, step)
@@ -94,28 +96,6 @@ def train(
         summary = finish(run, programs, state, folder, board, timing, more=more)
         board.close()
     return summary
-
-
-def first_state(
-    run: Run,
-    programs: Programs,
-    folder: Path,
-    checkpoints: checkpoint.Checkpoints,
-    step: int | None,
-    *,
-    resume: bool,
-    say: Callable[[str], None],
-    begin: Callable[[TrainState], TrainState] = lambda state: state,
-) -> TrainState:
-    """Returns the state to go on from: of the checkpoint of `step`, else (None) what `begin` makes of a fresh one."""
-    logs.cut_metrics(folder / "metrics.jsonl", -1 if step is None else step)
-    checkpoints.drop_after(step)
-    if step is None:
-        if resume:
-            say(f"{folder} has no checkpoint yet: beginning with step 0")
-        return begin(programs.init(run.seed_array()))
-    say(f"going on from step {step} in {folder}")
-    return checkpoints.restore(step, run.state_shapes())
 
 
 def _through_faults(
@@ -139,10 +119,7 @@ def _through_faults(
             say, checkpoints = tools.console.print, tools.checkpoints
             say(f"{error}\nrollback {rollback} of {limit}, with half the learning rate of such seeds")
             checkpoints.wait()
-            found = checkpoints.newest(say)
-            state = first_state(run, programs, tools.folder, checkpoints, found, resume=True, say=say, begin=begin)
-            faults = state.faults._replace(scale=jax.device_put(scale, run.sharding))
-            state = state._replace(faults=faults)
+            state = beginning.rolled_back(run, programs, tools.folder, checkpoints, scale, say=say, begin=begin)
     raise AssertionError("unreachable")
 
 

@@ -19,10 +19,10 @@ LAYERS = [
     },
     {"gradient", "programs", "recipe", "reference_programs", "steps", "tasks"},
     {
-        "benchmark_parts", "evaluation", "job", "measure", "nonfinite", "predictor", "reproduction", "run", "summary",
-        "train", "transfer",
+        "beginning", "benchmark_parts", "evaluation", "health", "job", "measure", "nonfinite", "predictor",
+        "reproduction", "run", "summary", "train", "transfer",
     },
-    {"benchmark", "command", "evaluate", "main", "predict", "verify"},
+    {"benchmark", "command", "doctor", "evaluate", "main", "predict", "verify"},
 ]  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -77,7 +77,7 @@ def test_a_file_has_one_idea(path):
 def test_a_command_imports_no_heavy_library_before_it_knows_its_flags():
     code = (
         "import sys\n"
-        "from hwr_jax import benchmark, evaluate, main, predict, verify\n"
+        "from hwr_jax import benchmark, doctor, evaluate, main, predict, verify\n"
         "print([m for m in ('jax', 'numpy', 'matplotlib', 'orbax', 'tensorflow_datasets') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PACKAGE.parent, timeout=60)
