@@ -30,6 +30,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.data.train_examples = 0  # how many of the rest are trained on, as many of each class; 0: all
     config.data.label_noise = 0.0  # share of the training labels that are made wrong, evenly over the other classes
     config.data.subset_seed = 0  # of these two draws
+    config.data.stream = False  # leave the training images on the disk, and read them meanwhile
     config.data.rehearsal = ""  # data set that is trained on too, and reported, so that it is not forgotten
     config.data.rehearsal_examples = 0  # how many of it, as many of each class; 0: all
     config.data.fallback = "none"  # the config beside this one to run when the data cannot be had; none: an error

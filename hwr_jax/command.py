@@ -176,6 +176,7 @@ def load_data(
         label_noise=config.data.label_noise if own else 0.0,
         subset_seed=config.data.subset_seed,
         layout=config.data.strings.to_dict(),
+        stream=config.data.stream and own,
         data_dir=data_dir,
         manual_dir=(config.data.manual_dir if manual_dir is None else manual_dir) or None,
         say=say,

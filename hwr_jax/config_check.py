@@ -138,6 +138,8 @@ def check(config: ConfigDict) -> None:
         raise ConfigError(
             f"config.data.rehearsal={config.data.rehearsal} needs config.init_from: name the run that learnt it"
         )
+    if config.data.stream and config.data.rehearsal:
+        raise ConfigError("config.data.stream=True does not rehearse: use it without config.data.rehearsal")
     if config.seed + config.seeds > 2**31:
         raise ConfigError(
             f"config.seeds={config.seeds} from config.seed={config.seed} on exceed the last seed, 2**31 - 1"

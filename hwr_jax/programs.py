@@ -46,6 +46,7 @@ class Programs(NamedTuple):
     init: Any  # (seed int32 [S]) -> TrainState
     order: Any  # (seed int32 [S], epoch) -> int32 [S, steps, B]
     steps: Any  # (donated state, training Arrays, order, count) -> TrainState
+    stream: Any  # (donated state, batches [S, W, B, ...], count) -> TrainState: `steps` for data that is read meanwhile
     end_epoch: Any  # (donated state, validation accuracy float32 [S]) -> TrainState
     predict: Any  # (params, model_state, Arrays) -> Outputs [S, N, ...]
 
@@ -75,6 +76,9 @@ def make_programs(recipe: Recipe, mesh: Mesh, *, how: str, examples: int, shape:
     def run(state, arrays, order, count):
         return seeds(lambda s, o: steps.train_steps(recipe, s, arrays, o, count, place=place), state, order)
 
+    def stream(state, batches, count):
+        return seeds(lambda s, b: steps.train_steps(recipe, s, b, None, count, place=place), state, batches)
+
     def end_epoch(state, accuracy):
         return seeds(lambda s, a: steps.end_epoch(recipe, s, a), state, accuracy)
 
@@ -94,6 +98,7 @@ def make_programs(recipe: Recipe, mesh: Mesh, *, how: str, examples: int, shape:
         init=jax.jit(init, out_shardings=whole, compiler_options=unoptimised),
         order=jax.jit(order, out_shardings=whole),
         steps=jax.jit(run, donate_argnums=0, out_shardings=whole),
+        stream=jax.jit(stream, donate_argnums=0, out_shardings=whole),
         end_epoch=jax.jit(end_epoch, donate_argnums=0, out_shardings=whole),
         predict=jax.jit(predict, out_shardings=whole),
     )

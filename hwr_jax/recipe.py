@@ -95,6 +95,7 @@ def _from_scratch(config: Any) -> reference.Settings:
         ("average.name", config.average.name, ("none",)),
         ("eval.patience_epochs", config.eval.patience_epochs, (0,)),
         ("nonfinite.policy", config.nonfinite.policy, ("halt",)),
+        ("data.stream", config.data.stream, (False,)),
         ("init_from", config.init_from, ("",)),
         *((f"augment.{k}", v, (0,)) for k, v in config.augment.to_dict().items() if k != "elastic_smooth_px"),
         *((f"frame.{k}", v, (0,)) for k, v in config.frame.to_dict().items()),

@@ -99,8 +99,12 @@ def compile_training(run: Run) -> tuple[Programs, float]:
     scalar, seeds, state = jnp.int32(0), run.seed_array(), run.state_shapes()
     training, validation = (shapes(getattr(run.dataset, s), run.sharding) for s in ("train", "validation"))
     order = shapes(jax.eval_shape(run.programs.order, seeds, scalar), run.sharding)
+    if run.config.data.stream:
+        steps: dict[str, tuple] = {"stream": (state, _batch_shapes(run), scalar)}
+    else:
+        steps = {"steps": (state, training, order, scalar)}
     arguments = {  # the one that takes longest first
-        "steps": (state, training, order, scalar),
+        **steps,
         "predict": (state.params, state.model_state, validation),
         "init": (seeds,),
         "order": (seeds, scalar),
@@ -111,10 +115,17 @@ def compile_training(run: Run) -> tuple[Programs, float]:
         begun = {
             name: pool.submit(getattr(run.programs, name).lower(*values).compile) for name, values in arguments.items()
         }
-        programs = Programs(**{name: future.result() for name, future in begun.items()})
+        programs = run.programs._replace(**{name: future.result() for name, future in begun.items()})
     finally:
         pool.shutdown(wait=False, cancel_futures=True)  # a signal does not wait for them
     return programs, time.perf_counter() - start
+
+
+def _batch_shapes(run: Run) -> Arrays:
+    """The shapes of the batches of a dispatch that are read from the disk: [S, W, B, ...]."""
+    placed = sharding.batches_over_data(run.sharding)
+    lead = (len(run.seeds), run.config.steps_per_dispatch, run.config.batch_size)
+    return Arrays(*(jax.ShapeDtypeStruct((*lead, *x.shape[1:]), x.dtype, sharding=placed) for x in run.dataset.train))
 
 
 def shapes(tree: Tree, sharding: jax.sharding.Sharding) -> Tree:

@@ -39,6 +39,11 @@ def replicated(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec())
 
 
+def batches_over_data(whole: NamedSharding) -> NamedSharding:
+    """Returns the sharding of batches [S, W, B, ...] on the mesh of `replicated`: the third axis over the devices."""
+    return NamedSharding(whole.mesh, PartitionSpec(None, None, "data"))
+
+
 def over_data(mesh: Mesh) -> Callable[[Tree], Tree]:
     """Returns the function that splits a batch's first axis over the devices (inside jit; the identity on one)."""
     if mesh.devices.size == 1:

@@ -127,7 +127,7 @@ def train_steps(
     recipe: Recipe,
     state: TrainState,
     arrays: Arrays,
-    order: jax.Array,
+    order: jax.Array | None,
     count: jax.Array,
     *,
     place: Callable[[Tree], Tree] = lambda rows: rows,
@@ -141,13 +141,17 @@ def train_steps(
       recipe: the run's functions.
       state: before the steps.
       arrays: the training set, uint8 [N, H, W, 1] and int32 [N].
-      order: int32 [steps, B], the epoch's `epoch_order`.
+      order: int32 [steps, B], the epoch's `epoch_order`; None: `arrays` are batches already, uint8 [W, B, H, W, 1] and
+        int32 [W, B], that of each step at its number modulo W >= count.
       count: int32 [], at most the steps left in the epoch.
       place: puts a batch where it is computed (see `sharding`).
     """
 
     def batch_of(state):
-        rows = order[state.step % recipe.steps_per_epoch]
+        step = state.step % recipe.steps_per_epoch
+        if order is None:
+            return prepare(recipe, state, place(Arrays(*(x[step % x.shape[0]] for x in arrays))))
+        rows = order[step]
         return prepare(recipe, state, place(Arrays(arrays.image[rows], arrays.label[rows])))
 
     def body(i, carry):

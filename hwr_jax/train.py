@@ -12,7 +12,19 @@ import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 
-from hwr_jax import beginning, checkpoint, console, evaluation, files, logs, metrics, nonfinite, run_folder, watchdog
+from hwr_jax import (
+    beginning,
+    checkpoint,
+    console,
+    evaluation,
+    feeding,
+    files,
+    logs,
+    metrics,
+    nonfinite,
+    run_folder,
+    watchdog,
+)
 from hwr_jax.errors import NotFiniteError
 from hwr_jax.programs import Programs
 from hwr_jax.run import Run, compile_training, on_device
@@ -129,7 +141,7 @@ def _epochs(run: Run, programs: Programs, state: TrainState, tools: Tools, last_
     done = int(state.step[0])
     if done == run.total_steps:
         return state
-    training, validation = (on_device(run, a) for a in (run.dataset.train, run.dataset.validation))
+    validation, feed = on_device(run, run.dataset.validation), feeding.make(run, programs)
     tools.console.print(console.HEADER)
     for epoch in range(done // per_epoch, last_epoch):
         active = int(np.sum(~np.asarray(stopped(run.recipe, state))))
@@ -139,7 +151,8 @@ def _epochs(run: Run, programs: Programs, state: TrainState, tools: Tools, last_
         start = time.perf_counter()
         before = int(state.step[0])
         order = programs.order(run.seed_array(), jnp.int32(epoch))
-        state, train_seconds = _one_epoch(run, programs, state, training, order, tools, active)
+        advance = feed(order, before % per_epoch)
+        state, train_seconds = _one_epoch(run, state, advance, tools, active)
         lines, state = _close_epoch(run, programs, state, validation, epoch + 1)
         nonfinite.check_loss(run, np.asarray(lines[1]["per_seed"]["loss"]), int(state.step[0]))
         step = int(state.step[0])
@@ -158,7 +171,7 @@ def _epochs(run: Run, programs: Programs, state: TrainState, tools: Tools, last_
 
 
 def _one_epoch(
-    run: Run, programs: Programs, state: TrainState, training: Arrays, order: jax.Array, tools: Tools, active: int
+    run: Run, state: TrainState, advance: feeding.Advance, tools: Tools, active: int
 ) -> tuple[TrainState, float]:
     """Runs the steps left of an epoch, dispatch by dispatch; returns the state and the seconds inside the steps.
 
@@ -172,7 +185,7 @@ def _one_epoch(
     while left:
         count = min(config.steps_per_dispatch, left)
         start = time.perf_counter()
-        state = programs.steps(state, training, order, jnp.int32(count))
+        state = advance(state, count)
         loss = np.asarray(state.totals.loss)  # waits for the steps
         watchdog.alive()
         seconds = time.perf_counter() - start

@@ -19,7 +19,7 @@ LAYERS = [
     },
     {"gradient", "programs", "recipe", "reference_programs", "steps", "tasks"},
     {
-        "beginning", "benchmark_parts", "evaluation", "health", "job", "measure", "nonfinite", "predictor",
+        "beginning", "benchmark_parts", "evaluation", "feeding", "health", "job", "measure", "nonfinite", "predictor",
         "reproduction", "run", "summary", "train", "transfer",
     },
     {"benchmark", "command", "doctor", "evaluate", "main", "predict", "verify"},

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from hwr_jax.data import cache, content, find, splits, strings, subset
+from hwr_jax.data import cache, content, find, rows, splits, strings, subset
 from hwr_jax.data import folder as own
 from hwr_jax.data.sources import SOURCES, Source
 from hwr_jax.errors import ConfigError, DataError, DataMissing
@@ -34,6 +34,7 @@ def load(
     label_noise: float = 0.0,
     subset_seed: int = 0,
     layout: Mapping[str, Any] | None = None,
+    stream: bool = False,
     data_dir: str | Path | None = None,
     manual_dir: str | Path | None = None,
     cache_dir: str | Path | None = None,
@@ -53,6 +54,7 @@ def load(
         label_noise: share of the training labels that are made wrong (`subset.with_wrong_labels`).
         subset_seed: of both draws.
         layout: of `strings`, `config.data.strings`; the arguments above are then those of its glyphs.
+        stream: leave the training images on the disk, in the decoded cache (`rows.Rows`), to be read while training.
         data_dir: TFDS's folder; None is `TFDS_DATA_DIR`, else TFDS's default `~/tensorflow_datasets`.
         manual_dir: a folder with the original files; None is `HWR_MNIST_DIR` (in general `HWR_<NAME>_DIR`), if set.
             Of `folder`: the user's folder or CSV file (see `data/folder.py`).
@@ -107,7 +109,12 @@ def load(
         cache.write(folder, source, whole)
         cached = cache.read(folder, source)
     data, sha256 = cached
-    train, validation = splits.carve(data.train, asked, stratified=source.stratified)
+    whole_train = (
+        data.train._replace(image=rows.Rows(data.train.image, np.arange(len(data.train.label))))
+        if stream
+        else data.train
+    )
+    train, validation = splits.carve(whole_train, asked, stratified=source.stratified)
     train = subset.fewer(train, train_examples, seed=subset_seed)
     train = subset.with_wrong_labels(train, label_noise, classes=len(source.classes), seed=subset_seed)
     mean, std = content.moments(train.image)

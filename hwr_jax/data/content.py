@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hwr_jax.data.rows import Rows
 from hwr_jax.data.sources import Source
 from hwr_jax.errors import DataError
 from hwr_jax.types import Arrays
@@ -98,7 +99,7 @@ def check_labels(label: np.ndarray, classes: int, *, where: str, first: int = 0)
         raise DataError(f"{where}: label {wrong[0]} is {label[wrong[0]]}, expected {first} to {first + classes - 1}")
 
 
-def moments(image: np.ndarray) -> tuple[float, float]:
+def moments(image: np.ndarray | Rows) -> tuple[float, float]:
     """Mean and standard deviation of all pixels on the scale 0..1, exact up to the last rounding.
 
     The sums are integers over the histogram, so neither the order nor the precision of a summation matters.
@@ -106,11 +107,11 @@ def moments(image: np.ndarray) -> tuple[float, float]:
     Args:
         image: uint8, any shape, at least one pixel.
     """
-    pixels = image.reshape(-1)
     histogram = np.zeros(256, np.int64)
-    for start in range(0, pixels.size, HISTOGRAM_PIXELS):
-        histogram += np.bincount(pixels[start : start + HISTOGRAM_PIXELS], minlength=256)
-    count = pixels.size
+    images = max(1, HISTOGRAM_PIXELS // math.prod(image.shape[1:]))
+    for start in range(0, len(image), images):
+        histogram += np.bincount(image[start : start + images].reshape(-1), minlength=256)
+    count = math.prod(image.shape)
     total = sum(value * int(times) for value, times in enumerate(histogram))
     squares = sum(value * value * int(times) for value, times in enumerate(histogram))
     return total / (count * 255), math.sqrt(count * squares - total * total) / (count * 255)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from hwr_jax.data.rows import select
 from hwr_jax.errors import ConfigError
 from hwr_jax.types import Arrays
 
@@ -39,8 +40,8 @@ def carve(train: Arrays, examples: int, *, stratified: bool) -> tuple[Arrays, Ar
         return train, Arrays(train.image[:0], train.label[:0])
     is_taken = np.zeros(len(train.label), bool)
     is_taken[_order(train.label, stratified=stratified)[:examples]] = True
-    rest, taken = (Arrays(train.image[mask], train.label[mask]) for mask in (~is_taken, is_taken))
-    return rest, taken
+    rest, taken = (np.flatnonzero(mask) for mask in (~is_taken, is_taken))
+    return Arrays(select(train.image, rest), train.label[rest]), Arrays(train.image[taken], train.label[taken])
 
 
 def _order(label: np.ndarray, *, stratified: bool) -> np.ndarray:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from hwr_jax.data.rows import select
 from hwr_jax.errors import ConfigError
 from hwr_jax.types import Arrays
 
@@ -37,7 +38,7 @@ def fewer(train: Arrays, examples: int, *, seed: int, key: str = "data.train_exa
         place = np.flatnonzero(label[order] == value)
         turn[place] = np.arange(place.size)
     chosen = np.sort(order[np.argsort(turn, kind="stable")[:examples]])
-    return Arrays(np.asarray(train.image)[chosen], label[chosen])
+    return Arrays(select(train.image, chosen), label[chosen])
 
 
 def with_wrong_labels(train: Arrays, share: float, *, classes: int, seed: int) -> Arrays:

@@ -1,0 +1,63 @@
+"""Batches that are read from the disk while others are trained on. Owns the reading ahead (grain), not the order.
+
+Which examples make which batch is the epoch's order, the same as in memory: so a resume needs nothing but the step.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, SupportsIndex
+
+import numpy as np
+
+from hwr_jax.errors import ConfigError
+from hwr_jax.types import Arrays
+
+THREADS = 4
+AHEAD = 4  # dispatches
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The dispatches of an epoch, or of what is left of it: a random-access source, as grain calls it."""
+
+    train: Arrays  # image [N, H, W, 1], perhaps on the disk; label [N] (or [N, L])
+    order: np.ndarray  # int32 [S, steps, B]
+    first: int  # step of the epoch with which it begins
+    window: int  # W, steps of a dispatch
+    columns: slice  # of the B examples of a batch, those that this process reads
+
+    def __len__(self) -> int:
+        """How many dispatches are left of the epoch."""
+        return -(-(self.order.shape[1] - self.first) // self.window)
+
+    def __getitem__(self, record_key: SupportsIndex) -> Arrays:
+        """Reads the batches of a dispatch: uint8 [S, W, b, H, W, 1] and int32 [S, W, b]; each step's at its number
+        modulo W, the slots of steps that there are not are empty."""
+        start = self.first + operator.index(record_key) * self.window
+        rows = self.order[:, start : start + self.window, self.columns]
+        slots = np.arange(start, start + rows.shape[1]) % self.window
+
+        def batches(array):
+            whole = np.zeros((rows.shape[0], self.window, rows.shape[2], *array.shape[1:]), array.dtype)
+            whole[:, slots] = array[rows.reshape(-1)].reshape(*rows.shape, *array.shape[1:])
+            return whole
+
+        return Arrays(batches(self.train.image), batches(self.train.label))
+
+
+def read(plan: Plan) -> Iterator[Arrays]:
+    """Yields the batches of each dispatch, some read ahead by threads.
+
+    Raises:
+      ConfigError: grain is not installed.
+    """
+    try:
+        import grain
+    except ImportError as error:
+        raise ConfigError("config.data.stream=True needs grain: pip install grain") from error
+    ahead = grain.ReadOptions(num_threads=THREADS, prefetch_buffer_size=AHEAD)
+    source: Any = plan  # grain's own protocol is narrower than what it takes
+    return iter(grain.MapDataset.source(source).to_iter_dataset(ahead))
