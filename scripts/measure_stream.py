@@ -62,10 +62,10 @@ def trained(config, whole: Dataset, *, steps: int, every: int = 0) -> tuple[floa
     advance = feeding.make(run, programs)(programs.order(run.seed_array(), jnp.int32(0)), 0)
     held, count = [], config.steps_per_dispatch
     state = advance(state, count)
-    start = None
+    np.asarray(state.totals.loss)
+    start = time.perf_counter()
     for done in range(count, steps, count):
         np.asarray(state.totals.loss)
-        start = start or time.perf_counter()
         if every and done % every == 0:
             held.append(resident_mb())
         state = advance(state, count)
