@@ -140,6 +140,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.nonfinite = ml_collections.ConfigDict()  # when the loss or a gradient is NaN or infinite
     config.nonfinite.policy = (
         "halt"  # halt, skip (leave the update out), rollback (to the last checkpoint; half the rate)
+        # (with rollback a run that was interrupted in an epoch may go back to another step than one that was not)
     )
     config.nonfinite.limit = 5  # skip: so many updates in a row; rollback: so many times; then it halts all the same
 

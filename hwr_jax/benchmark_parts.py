@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from hwr_jax import measure, peers, torch_speed
+from hwr_jax import data, measure, peers, torch_speed
 from hwr_jax.types import Arrays, Dataset
 
 
@@ -71,7 +71,7 @@ def _peak_memory_bytes() -> int:
 
 def inference(job: Job) -> dict[str, Any]:
     """Latency and throughput of predictions: of the config, and of the network that the peers have too."""
-    found = {"config": [], "network of the peers": []}
+    found = {"config": []} if _reads_strings(job) else {"config": [], "network of the peers": []}
     for network in found:
         own = job.config if network == "config" else _peer_network(job.config)
         for batch, calls in torch_speed.CALLS.items():
@@ -82,6 +82,11 @@ def inference(job: Job) -> dict[str, Any]:
                 f"{one['images_per_second']:,.0f} images/s"
             )
     return found
+
+
+def _reads_strings(job: Job) -> bool:
+    """Whether the config's data are lines: the peers' network takes pictures of one digit."""
+    return job.config.data.name == data.STRINGS
 
 
 def _peer_network(config):
@@ -98,8 +103,10 @@ def _peer_network(config):
 def scaling(job: Job) -> dict[str, Any]:
     """Speed of training over batch size, width, seeds and examples."""
 
-    def timed(changed, data, value):
-        found = measure.training(changed, data, steps=max(1, 8_000 // (changed.batch_size * changed.seeds)), repeats=3)
+    def timed(changed, dataset, value):
+        found = measure.training(
+            changed, dataset, steps=max(1, 8_000 // (changed.batch_size * changed.seeds)), repeats=3
+        )
         job.say(f"  {value}: {found['images_per_second']:,.0f} images/s")
         return {"value": value, **found}
 
@@ -183,6 +190,9 @@ def against_peers(job: Job) -> dict[str, Any] | None:
 
 def against_pytorch(job: Job) -> dict[str, Any] | None:
     """Inference and convolutions of the peers' network, in turns with PyTorch's; None if that cannot be run."""
+    if _reads_strings(job):
+        job.say("skipped: the peers' network reads pictures of one digit, and this config lines")
+        return None
     if job.peers_dir is None:
         job.say("skipped: --peers_dir names no folder of peer programs")
         return None

@@ -17,7 +17,7 @@ import absl.logging
 import jax
 
 from hwr_jax import distributed, files
-from hwr_jax.errors import RunFolderError
+from hwr_jax.errors import NotFiniteError, RunFolderError, Stopped
 from hwr_jax.types import Tree
 
 SPACE_FACTOR, SPACE_BYTES = 1.2, 1_000_000  # what a save needs: the arrays, their index, and room for the small files
@@ -42,6 +42,7 @@ class Checkpoints:
             self._steps.mkdir(exist_ok=True)
             self._manifests.mkdir(exist_ok=True)
         self._pending: int | None = None
+        self._asked = 0  # calls of `settle` since the save
         options = ocp.CheckpointManagerOptions(
             create=False, cleanup_tmp_directories=not read_only, read_only=read_only, max_to_keep=None
         )
@@ -51,6 +52,8 @@ class Checkpoints:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_) -> None:
+        if distributed.many() and kind is not None and not issubclass(kind, Stopped | NotFiniteError):
+            return  # this process fails alone: the others will not come to what saving and closing wait for
         try:
             self.wait()
         except RunFolderError:
@@ -69,11 +72,15 @@ class Checkpoints:
                 raise RuntimeError("orbax refused the step")
         except Exception as error:
             raise _unwritten(self._steps, step, error) from error
-        self._pending = step
+        self._pending, self._asked = step, 0
 
     def settle(self) -> None:
-        """Writes the manifest of the last save if it has finished; never waits."""
-        if distributed.many():  # they would not all find it finished at the same dispatch
+        """Writes the manifest of the last save if it has finished; never waits. With many processes, which would not
+        all find it finished at the same call, the second call after the save waits for it."""
+        self._asked += 1
+        if distributed.many():
+            if self._asked == 2:
+                self.wait()
             return
         if self._pending is not None and not self._manager.is_saving_in_progress():
             self.wait()

@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import NoReturn
 from absl import flags
 
 from hwr_jax import distributed, errors
+
+LEAD_LAST_S = 1.0  # when the lead has gone, JAX aborts the others
 
 
 def run(main: Callable[[list[str]], int | None], flag_values: flags.FlagValues, *, usage: str) -> None:
@@ -51,6 +54,8 @@ def _leave_at_once(code: int) -> NoReturn:
     has raised an exception in the middle of a compilation. Whoever had something to save has saved it."""
     sys.stdout.flush()
     sys.stderr.flush()
+    if distributed.many() and distributed.is_lead():
+        time.sleep(LEAD_LAST_S)  # where all leave for the same reason, the others are to do so with their own code
     os._exit(code)
 
 
@@ -64,7 +69,7 @@ def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:
 def report(error: BaseException) -> int:
     """Prints an error as the user should see it, to standard error, and returns its exit code."""
     code, message = classify(error)
-    if code == errors.INTERNAL:
+    if code == errors.INTERNAL and not distributed.is_of_another(error):
         traceback.print_exception(error)
         message = f"internal error (this is a defect of hwr_jax): {message}"
     if message:
@@ -91,6 +96,8 @@ def classify(error: BaseException) -> tuple[int, str]:
             return errors.OUT_OF_MEMORY, _memory_hint()
         case OSError():
             return errors.INPUT_OUTPUT, _file_sentence(error)
+    if distributed.is_of_another(error):
+        return errors.INTERNAL, "another process of this job has ended: its output says why"
     if "RESOURCE_EXHAUSTED" in str(error):
         return errors.OUT_OF_MEMORY, _memory_hint()
     return errors.INTERNAL, f"{type(error).__name__}: {error}"

@@ -28,7 +28,9 @@ def loss(logits: jax.Array, label: jax.Array) -> jax.Array:
     """
     with jax.numpy_dtype_promotion("standard"):  # optax mixes dtypes
         paddings = jnp.zeros(logits.shape[:2], logits.dtype), (label < 0).astype(logits.dtype)
-        return optax.ctc_loss(logits, paddings[0], label, paddings[1], blank_id=logits.shape[-1] - 1)
+        never = -1e5 + 0 * logits[0, 0, 0]  # optax's value; of the logits, for its loop under shard_map
+        blank = logits.shape[-1] - 1
+        return optax.ctc_loss(logits, paddings[0], label, paddings[1], blank_id=blank, log_epsilon=never)
 
 
 def best_path(logits: jax.Array) -> jax.Array:

@@ -19,23 +19,30 @@ T = TypeVar("T")
 LOCAL = ("localhost", "127.0.0.1", "[::1]")
 HEARTBEAT_S = 30  # after so long without a sign of life a process counts as dead, and the others end
 SHUTDOWN_S = 60
+SIGN = ".shared-"  # a file that tells whether all see the same folder; a kill may leave one
+OF_ANOTHER = ("gloo", "nccl", "closed by peer", "coordination service", "connection reset by peer")
 
 _many = False
 
 
 def in_cluster(env: Mapping[str, str]) -> bool:
-    """Whether the environment is that of one process of many: Slurm, Open MPI or a TPU VM of a slice.
+    """Whether the environment is that of one process of many: a Slurm step, Open MPI, a TPU slice that names its hosts.
 
     What it says (addresses, numbers) is for JAX's own detection.
     """
-    sizes = (env.get("SLURM_NTASKS"), env.get("OMPI_COMM_WORLD_SIZE"))
-    return any(size and size.isdecimal() and int(size) > 1 for size in sizes) or "," in env.get(
-        "TPU_WORKER_HOSTNAMES", ""
-    )
+    sizes = (env.get("SLURM_STEP_NUM_TASKS"), env.get("OMPI_COMM_WORLD_SIZE"))
+    hosts = (env.get("TPU_WORKER_HOSTNAMES", ""), env.get("TPU_PROCESS_ADDRESSES", ""))
+    return any(size and size.isdecimal() and int(size) > 1 for size in sizes) or any("," in names for names in hosts)
 
 
 def start(
-    coordinator: str = "", processes: int = 0, process: int = -1, *, heartbeat_s: int = HEARTBEAT_S, start_s: int = 300
+    coordinator: str = "",
+    processes: int = 0,
+    process: int = -1,
+    *,
+    join: bool = False,
+    heartbeat_s: int = HEARTBEAT_S,
+    start_s: int = 300,
 ) -> None:
     """Joins the job, if there is one: that of the arguments, else that of the environment. Before any array is made.
 
@@ -43,6 +50,7 @@ def start(
       coordinator: HOST:PORT of process 0; "": as the environment says.
       processes: of the whole job.
       process: which of them this is, from 0.
+      join: ask JAX for the others also where the environment names none: on TPU VMs its metadata server does.
       heartbeat_s: after so long without a sign of life of a process the others end.
       start_s: how long the others are waited for at the start.
 
@@ -51,7 +59,7 @@ def start(
     """
     global _many
     given = (bool(coordinator), processes > 0, process >= 0)
-    if not any(given) and not in_cluster(os.environ):
+    if not (any(given) or join or in_cluster(os.environ)):
         return
     if any(given) and (not all(given) or process >= processes):
         raise ConfigError(
@@ -156,7 +164,7 @@ def check_shared(folder: Path) -> None:
 
     sign = np.frombuffer(uuid.uuid4().bytes, np.uint8)
     sign = np.asarray(multihost_utils.broadcast_one_to_all(sign))
-    path = folder / f".shared-{sign.tobytes().hex()}"
+    path = folder / f"{SIGN}{sign.tobytes().hex()}"
     if is_lead():
         path.touch()
     barrier("shared folder: written")
@@ -168,6 +176,11 @@ def check_shared(folder: Path) -> None:
         raise RunFolderError(
             f"process {int(np.argmin(seen))} does not see the folder {folder}: put it on a shared disk"
         )
+
+
+def is_of_another(error: BaseException) -> bool:
+    """Whether an error says no more than that another process has ended."""
+    return _many and any(words in str(error).lower() for words in OF_ANOTHER)
 
 
 def end() -> None:

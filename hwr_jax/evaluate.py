@@ -80,7 +80,8 @@ def _load(config, facts: dict, say):
     name = _DATASET.value or config.data.name
     own = name == config.data.name
     manual_dir = _MANUAL_DIR.value or (config.data.manual_dir if own else "")
-    if not _MANUAL_DIR.value and name != data.OWN and not Path(manual_dir).is_dir():
+    theirs = config.data.strings.glyphs if name == data.STRINGS else name
+    if not _MANUAL_DIR.value and theirs != data.OWN and not Path(manual_dir).is_dir():
         manual_dir = ""  # of the machine that trained: here it need not be
     dataset = command.load_data(config, _DATA_DIR.value, say, name=name, manual_dir=manual_dir)
     if own and dataset.sha256 != facts["sha256"]:

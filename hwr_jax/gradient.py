@@ -70,6 +70,8 @@ def if_finite(numbers: Tree, after: TrainState, before: TrainState) -> TrainStat
     finite = jnp.stack([jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(numbers)]).all()
     count = before.faults
     skipped = jnp.int32(~finite)
-    faults = count._replace(skipped=count.skipped + skipped, in_a_row=(count.in_a_row + skipped) * skipped)
+    in_a_row = (count.in_a_row + skipped) * skipped
+    longest = jnp.maximum(count.longest, in_a_row)
+    faults = count._replace(skipped=count.skipped + skipped, in_a_row=in_a_row, longest=longest)
     chosen = jax.tree.map(lambda new, old: jnp.where(finite, new, old), after, before)
     return chosen._replace(key=before.key, best=before.best, faults=faults)

@@ -11,11 +11,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-
-from hwr_jax import checkpoint, sharding
 from hwr_jax.data import cache, find, prepared
 from hwr_jax.data.sources import SOURCES, Source
 from hwr_jax.errors import DataError
@@ -59,7 +54,7 @@ def _safely(check: Callable[[], Finding]) -> Finding:
     try:
         return check()
     except Exception as error:
-        return Finding(BAD, f"{type(error).__name__}: {checkpoint.first_line(error)}", "see the error")
+        return Finding(BAD, f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}", "see the error")
 
 
 def python() -> Finding:
@@ -98,6 +93,8 @@ def packages() -> Finding:
 
 def devices() -> Finding:
     """What JAX computes on."""
+    import jax
+
     found = jax.devices()
     words = f"{len(found)} x {found[0].device_kind} ({jax.default_backend()})"
     if jax.default_backend() == "cpu" and Path("/proc/driver/nvidia/version").exists():
@@ -107,6 +104,10 @@ def devices() -> Finding:
 
 def computing() -> Finding:
     """A matrix product and its gradient against NumPy."""
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
     a, b = (np.random.default_rng(i).normal(size=(64, 64)).astype(np.float32) for i in (0, 1))
     value, gradient = jax.jit(jax.value_and_grad(lambda a: jnp.sum(jnp.square(jnp.dot(a, b, precision="highest")))))(a)
     exact = a.astype(np.float64) @ b.astype(np.float64)
@@ -118,6 +119,12 @@ def computing() -> Finding:
 
 def collectives() -> Finding:
     """A sum over all devices."""
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    from hwr_jax import sharding
+
     count = jax.device_count()
     if count == 1:
         return Finding(GOOD, "one device: nothing to exchange")
@@ -131,6 +138,8 @@ def collectives() -> Finding:
 
 def threads() -> Finding:
     """How many processors this process may use."""
+    import jax
+
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if count == 1 and jax.default_backend() == "cpu":
         return Finding(NOTE, "one", "the bits of a run are those of two threads or more: see README")
@@ -155,6 +164,12 @@ def cache_folder() -> Finding:
 
 def checkpoints() -> Finding:
     """A state is saved, verified and read back in the working folder's disk."""
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    from hwr_jax import checkpoint
+
     state = {"w": jnp.arange(1000.0), "key": jax.random.key(7)}
     like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), state)
     with (
@@ -186,10 +201,8 @@ def data(source: Source, data_dir: str | None) -> Finding:
         return Finding(GOOD, f"in the folder of tensorflow-datasets: {tfds}")
     variable = find.variable(source)
     named = os.environ.get(variable)
-    names = [source.archive] if source.archive else list(source.file_names().values())
-    missing = [name for name in names if named and not (Path(named).expanduser() / name).exists()]
-    if named and not missing:
-        return Finding(GOOD, f"original files in {named}")
+    if named and (missing := find.missing(source, Path(named).expanduser())):
+        return Finding(BAD, f"{variable}={named} has no {missing}", "put the original files there, or unset it")
     if named:
-        return Finding(BAD, f"{variable}={named} has no {missing[0]}", f"put {', '.join(names)} there")
+        return Finding(GOOD, f"original files in {named}")
     return Finding(NOTE, "not here yet: the next run downloads it", f"without network, name its folder in {variable}")

@@ -45,6 +45,9 @@ _COORDINATOR = flags.DEFINE_string(
 )  # fmt: skip
 _PROCESSES = flags.DEFINE_integer("processes", 0, "How many processes share the job.", flag_values=FLAGS)
 _PROCESS = flags.DEFINE_integer("process", -1, "Which of them this is, from 0.", flag_values=FLAGS)
+_JOIN = flags.DEFINE_bool(
+    "join", False, "Ask JAX for the other processes, where the environment names none (TPU VMs).", flag_values=FLAGS
+)
 _HEARTBEAT_S = flags.DEFINE_integer(
     "heartbeat_s", 30, "After so long without a sign of life of a process the others end.", lower_bound=1,
     flag_values=FLAGS,
@@ -68,13 +71,19 @@ def main(argv: list[str]) -> int:
     from hwr_jax import console, distributed, signals, watchdog
 
     distributed.start(
-        _COORDINATOR.value, _PROCESSES.value, _PROCESS.value, heartbeat_s=_HEARTBEAT_S.value, start_s=_START_S.value
+        _COORDINATOR.value,
+        _PROCESSES.value,
+        _PROCESS.value,
+        join=_JOIN.value,
+        heartbeat_s=_HEARTBEAT_S.value,
+        start_s=_START_S.value,
     )
     watchdog.arm(_WATCHDOG_S.value)
     _check_same()
     screen = console.make_console(quiet=not distributed.is_lead())
     with signals.of_this_job() as handlers:
         path, config, dataset = distributed.lead_first(lambda: _config_and_data(screen.print))
+        _check_same_data(config, dataset)
         if _SUMMARY.value:
             screen.print(_summary(config, dataset.classes))
             return errors.DONE
@@ -112,6 +121,15 @@ def _check_same() -> None:
         distributed.check_same(text | {"version of a library": versions, "--devices": devices})
 
 
+def _check_same_data(config, dataset) -> None:
+    """Compares what was loaded: one of the processes may have found no data, or other data."""
+    from hwr_jax import config as configs
+    from hwr_jax import distributed
+
+    if distributed.many():
+        distributed.check_same({"data set": dataset.sha256, "resolved config": configs.to_json(config)})
+
+
 def _summary(config, classes) -> str:
     """Returns the table of the network's layers."""
     from hwr_jax import models, predictor, recipe
@@ -136,7 +154,8 @@ def _config_and_data(say):
         if config.data.fallback == "none" or "data.name" in given:  # a data set that is named is meant
             raise
         other = str(Path(path.partition(":")[0]).with_name(f"{config.data.fallback}.py"))
-        say(_fallback_paragraph(config.data.name, missing, other))
+        name = config.data.strings.glyphs if config.data.name == "strings" else config.data.name
+        say(_fallback_paragraph(name, missing, other))
     variant = path.partition(":")[2]
     path = f"{other}:{variant}" if variant else other
     overrides = {k: v for k, v in given.items() if not k.startswith("data.")}
@@ -160,7 +179,7 @@ def _fallback_paragraph(name: str, missing: errors.DataMissing, other: str) -> s
 
 
 def _train(config, dataset, folder: Path, screen, signals) -> dict:
-    """Claims the run folder, trains what is left of the run, and returns its summary ({} but on the lead)."""
+    """Claims the run folder, trains what is left of the run, and returns its summary."""
     from hwr_jax import distributed, run_folder
 
     with contextlib.ExitStack() as held:

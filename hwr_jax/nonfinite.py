@@ -28,13 +28,21 @@ def check_loss(run: Run, loss: np.ndarray, step: int) -> None:
         )
 
 
-def check_skipped(run: Run, in_a_row: np.ndarray, step: int) -> None:
+def check_skipped(run: Run, longest: np.ndarray, step: int) -> None:
     """Raises NotFiniteError if a seed [S] has left out more updates in a row than config.nonfinite.limit."""
-    bad = in_a_row > run.config.nonfinite.limit
+    bad = longest > run.config.nonfinite.limit
     if bad.any():
         raise NotFiniteError(
-            f"the last {in_a_row.max()} updates of seed {run.seeds[int(bad.argmax())]} up to step {step} were not "
+            f"{longest.max()} updates in a row of seed {run.seeds[int(bad.argmax())]} before step {step} were not "
             f"finite and were left out, more than config.nonfinite.limit={run.config.nonfinite.limit}: lower "
             f"config.optim.learning_rate ({run.config.optim.learning_rate}); checkpoints before it are kept",
             bad,
         )
+
+
+def check_trained(run: Run, examples: np.ndarray, step: int) -> None:
+    """Raises NotFiniteError if a seed [S] has left out every update of an epoch."""
+    bad = examples == 0
+    if bad.any():
+        seed = run.seeds[int(bad.argmax())]
+        raise NotFiniteError(f"every update of seed {seed} in the epoch up to step {step} was not finite", bad)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +17,7 @@ from hwr_jax.run import Bound, bind
 from hwr_jax.types import Arrays, Outputs, Tree
 
 IMAGES_PER_CALL = 1000  # bounds the memory of a call, whatever the number of images
+_search = jax.jit(ctc.beam_search, static_argnames="width")
 BEAM = 8  # at least so many prefixes are kept to rank strings
 
 
@@ -68,12 +68,12 @@ class Predictor(NamedTuple):
         if not self.reads_strings:
             orders = ((prob, np.argsort(-prob, kind="stable")[:best]) for prob in self.predict(images))
             return [[(self.classes[k], float(prob[k])) for k in order] for prob, order in orders]
-        search = functools.partial(ctc.beam_search, width=max(BEAM, best, self.config.eval.beam))
+        width = max(BEAM, best, self.config.eval.beam)
         found: list[list[tuple[str, float]]] = []
         for outputs in self._in_parts(images):
             means: list[dict[str, float]] = [{} for _ in outputs[0].loss]
             for of_seed in outputs:
-                strings, log_prob = map(np.asarray, search(np.log(np.maximum(of_seed.prob, 1e-30))))
+                strings, log_prob = map(np.asarray, _search(np.log(np.maximum(of_seed.prob, 1e-30)), width))
                 for mean, rows, probs in zip(means, strings, np.exp(log_prob) / len(outputs), strict=True):
                     for row, prob in zip(rows, probs, strict=True):
                         text = metrics.text(row, self.classes)
@@ -105,14 +105,15 @@ def open_run(workdir: str | Path, *, beam: int | None = None) -> tuple[Bound, di
     """
     folder = Path(workdir)
     config = run_folder.read_config(folder)
-    if beam is not None:
-        if config.data.name != data.STRINGS:
-            raise ConfigError(f"--beam={beam} is for models of strings, and {folder} names one class a picture")
-        config.eval.beam = beam
     try:
         config_check.check(config)
     except ConfigError as error:
         raise ConfigError(f"{folder} is of another version of hwr_jax: {error}") from error
+    if beam is not None:
+        if config.data.name != data.STRINGS:
+            raise ConfigError(f"--beam={beam} is for models of strings, and {folder} names one class a picture")
+        config.eval.beam = beam
+        config_check.check(config)
     facts = run_folder.read_json(folder, "environment.json")["dataset"]
     bound = bind(
         config,
@@ -121,7 +122,7 @@ def open_run(workdir: str | Path, *, beam: int | None = None) -> tuple[Bound, di
         classes=len(facts["classes"]),
         mean=facts["mean"],
         std=facts["std"],
-        devices=1,
+        devices=None,
     )
     return bound, facts
 

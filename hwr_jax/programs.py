@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.extend
 from jax.sharding import Mesh
 
 from hwr_jax import reference_programs, sharding, steps
@@ -129,6 +131,28 @@ def step_cost(recipe: Recipe, state: TrainState, training: Arrays) -> StepCost:
     batch = recipe.batch_size
     rows = Arrays(*(jax.ShapeDtypeStruct((batch, *x.shape[1:]), x.dtype) for x in training))
     one = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), state)
-    analysis = jax.jit(step).lower(one, rows).cost_analysis() or {}
-    flops, moved = analysis.get("flops"), analysis.get("bytes accessed")
+    flops, moved = _cost(jax.make_jaxpr(step)(one, rows))
     return StepCost(flops and flops / batch, flops and moved and flops / moved)
+
+
+def _cost(closed: Any) -> tuple[float, float]:
+    """FLOPs and bytes of a closed jaxpr by XLA's analysis, which counts the body of a loop once: a scan's is counted
+    here as often as it runs."""
+    analysis = jax.jit(jax.extend.core.jaxpr_as_fun(closed)).lower(*closed.in_avals).cost_analysis() or {}
+    flops, moved = analysis.get("flops") or 0.0, analysis.get("bytes accessed") or 0.0
+    for body, more in _scans(closed.jaxpr):
+        of_body = _cost(body)
+        flops, moved = flops + more * of_body[0], moved + more * of_body[1]
+    return flops, moved
+
+
+def _scans(jaxpr: Any) -> Iterator[tuple[Any, int]]:
+    """Yields the body of each scan, at any depth but inside of another scan, and how often more than once it runs."""
+    for equation in jaxpr.eqns:
+        if equation.primitive.name == "scan":
+            yield equation.params["jaxpr"], equation.params["length"] - 1
+            continue
+        for value in equation.params.values():
+            for inner in value if isinstance(value, tuple | list) else (value,):
+                if hasattr(inner, "eqns") or hasattr(inner, "jaxpr"):
+                    yield from _scans(getattr(inner, "jaxpr", inner))

@@ -78,6 +78,16 @@ class Seen:
     __getitem__ = __getattr__
 
 
+def _check_lengths(config: Any, width_px: int) -> None:
+    """Raises ConfigError where the longest string does not fit into the time steps: no path could spell it."""
+    longest, steps = config.data.strings.lengths[1], width_px // config.model.column_px
+    if steps < 2 * longest - 1:  # a repeated character needs a blank between
+        raise ConfigError(
+            f"config.data.strings.lengths up to {longest} do not fit into {steps} time steps: have 2 * longest - 1 or "
+            "more by a larger config.data.strings.width_px or a smaller config.model.column_px"
+        )
+
+
 def _smoothing(config: Any) -> dict[str, float]:
     smoothing = config.loss.label_smoothing
     return {"smoothing": smoothing} if smoothing else {}
@@ -187,6 +197,8 @@ def make_recipe(config: Any, *, examples: int, classes: int, mean: float, std: f
     )
     shape, task = shape_px(config), _task(config)
     model = models.make(config.model, classes=classes, shape_px=shape)
+    if config.data.name == "strings":
+        _check_lengths(config, shape[1])
     optimizer = optim.make_optimizer(config.optim, schedule)
     trained = None
     if config.init_from:

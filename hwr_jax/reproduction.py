@@ -14,7 +14,6 @@ import numpy as np
 from hwr_jax import config as configs
 from hwr_jax import files, run_folder
 
-SAME_PLACE = ("versions", "platform", "cpu_count", "devices", "xla_flags", "over_seeds", "mesh_devices")
 STANDARD_ERRORS = 3.0  # between two accuracies that are called equal
 
 
@@ -30,12 +29,13 @@ class Verdict(NamedTuple):
 
 def surroundings(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """Lists what differs between two environments (see `run_folder.environment`): 'key: old -> new'."""
-    there, here = ({key: env.get(key) for key in SAME_PLACE} for env in (old, new))
+    there, here = ({key: env.get(key) for key in run_folder.SURROUNDINGS} for env in (old, new))
     there["code"], here["code"] = ({k: env["code"].get(k) for k in ("version", "sha256")} for env in (old, new))
     for key in ("config_sha256", "init_from"):
         if key in old:
             there[key], here[key] = old[key], new.get(key)
-    return configs.difference(there, here)
+    resumed = [f"resumed at step {e['step']}: {change}" for e in old.get("resumed", []) for change in e["changed"]]
+    return configs.difference(there, here) + resumed
 
 
 def last_epoch(folder: Path) -> int:
@@ -62,6 +62,9 @@ def compare(there: Path, here: Path, *, epochs: int, differences: list[str]) -> 
     largest: dict[str, float] = {}
     for key in both:
         for name, values in old[key]["per_seed"].items():
+            if name not in new[key]["per_seed"]:  # another version's
+                missing.append(key)
+                continue
             apart = np.max(np.abs(np.subtract(values, new[key]["per_seed"][name])))
             largest[name] = max(largest.get(name, 0.0), float(apart))
     state = _state(there, here)

@@ -58,15 +58,17 @@ def bind(
     classes: int,
     mean: float,
     std: float,
-    devices: int,
+    devices: int | None,
 ) -> Bound:
     """Makes the programs of a checked config; `examples`, `shape`, `mean` and `std` are those of the training set.
+
+    `devices`: how many share a batch, 0: all; None: one of this process, for itself.
 
     Raises:
       ConfigError: values that do not fit each other, the data or the devices.
     """
     recipe = make_recipe(config, examples=examples, classes=classes, mean=mean, std=std)
-    mesh = sharding.make_mesh(devices, batch_size=config.batch_size)
+    mesh = sharding.own_mesh() if devices is None else sharding.make_mesh(devices, batch_size=config.batch_size)
     how = compiled.seeds_mode(config.over_seeds)
     programs = compiled.make_programs(
         recipe, mesh, how=how, examples=examples, shape=tuple(shape), eval_batch=config.eval.batch_size

@@ -23,7 +23,7 @@ from ml_collections import ConfigDict
 
 import hwr_jax
 from hwr_jax import config as configs
-from hwr_jax import files
+from hwr_jax import distributed, files
 from hwr_jax.errors import ConfigError, RunFolderError
 from hwr_jax.types import Dataset
 
@@ -31,6 +31,7 @@ FILES = ("config.json", "environment.json", "metrics.jsonl", "timing.jsonl", "pr
 FOLDERS = ("manifests", "checkpoints", "quarantine", "tensorboard", "figures")
 NEEDED = {"environment.json": ("dataset", "code", "resumed"), "summary.json": ("dataset", "test")}
 SPLITS = ("train", "validation", "test")
+SURROUNDINGS = ("versions", "platform", "cpu_count", "devices", "xla_flags", "over_seeds", "mesh_devices")
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "ml-collections", "tensorflow-datasets", "numpy")
 
 
@@ -138,7 +139,8 @@ def claim(folder: Path, config: ConfigDict, dataset: Dataset, *, overwrite: bool
         return "new"
     if not is_run:
         known = {*FILES, *FOLDERS, ".lock"}
-        strangers = [p.name for p in folder.iterdir() if p.name not in known and ".tmp-" not in p.name]
+        ours = (".tmp-", distributed.SIGN)
+        strangers = [p.name for p in folder.iterdir() if p.name not in known and not any(o in p.name for o in ours)]
         if strangers:
             raise ConfigError(f"--workdir={folder} holds {strangers[0]!r}, no run: name a new or empty folder")
         clear(folder)
@@ -186,8 +188,7 @@ def begin(folder: Path, config: ConfigDict, env: dict[str, Any]) -> None:
 def note_resume(folder: Path, env: dict[str, Any], step: int) -> None:
     """Adds to environment.json that the run went on, from which step, and what of the environment differs."""
     old = read_json(folder, "environment.json")
-    same = ("versions", "platform", "cpu_count", "devices", "xla_flags")
-    changed = configs.difference({k: old[k] for k in same}, {k: env[k] for k in same})
+    changed = configs.difference({k: old.get(k) for k in SURROUNDINGS}, {k: env.get(k) for k in SURROUNDINGS})
     entry = {"step": step, "started": env["started"], "command": env["command"], "changed": changed}
     files.write_json(folder / "environment.json", {**old, "resumed": [*old["resumed"], entry]})
 
@@ -222,6 +223,8 @@ def _read_text(folder: Path, name: str) -> str:
 
 def clear(folder: Path) -> None:
     """Removes what a run writes, and nothing else."""
+    for sign in folder.glob(f"{distributed.SIGN}*"):
+        sign.unlink()
     for name in FILES:
         (folder / name).unlink(missing_ok=True)
         for torn in folder.glob(f"{name}.tmp-*"):

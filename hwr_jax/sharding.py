@@ -11,6 +11,11 @@ from hwr_jax.errors import ConfigError
 from hwr_jax.types import Tree
 
 
+def own_mesh() -> Mesh:
+    """Makes the mesh of one device of this process: for what each process computes for itself."""
+    return jax.make_mesh((1, 1), ("seed", "data"), axis_types=(AxisType.Auto,) * 2, devices=jax.local_devices()[:1])
+
+
 def make_mesh(devices: int, *, batch_size: int) -> Mesh:
     """Makes the mesh (1, devices): batches are split over all devices.
 
@@ -29,7 +34,11 @@ def make_mesh(devices: int, *, batch_size: int) -> Mesh:
         )
     if batch_size % used:
         raise ConfigError(
-            f"config.batch_size={batch_size} cannot be split over {used} devices: use a multiple of it or --devices=1"
+            f"config.batch_size={batch_size} cannot be split over {used} devices: use a multiple, or fewer --devices"
+        )
+    if len({device.process_index for device in jax.devices()[:used]}) < jax.process_count():
+        raise ConfigError(
+            f"--devices={devices} leaves one of the {jax.process_count()} processes without a device: use more, or 0"
         )
     return jax.make_mesh((1, used), ("seed", "data"), axis_types=(AxisType.Auto,) * 2, devices=jax.devices()[:used])
 

@@ -60,11 +60,21 @@ class Agreed(Signals):
     it saves, so that the agreed number lies many dispatches ahead.
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._agreed: int | None = None
+
     @property
     def pending(self) -> bool:
         """Whether all are to stop here. Every process must ask equally often: they compare at each question."""
-        self._received = distributed.highest(self._received or 0) or None
-        return self._received is not None
+        # What the handler writes is only read here: it may write while the others are waited for.
+        self._agreed = self._agreed or distributed.highest(self._received or 0) or None
+        return self._agreed is not None
+
+    def raise_pending(self, message: str) -> None:
+        """Raises Stopped with the exit code of the signal that all agreed on, or that came while nobody asked."""
+        if number := self._agreed or self._received:
+            raise Stopped(CODES[signal.Signals(number)], f"{signal.Signals(number).name}: {message}")
 
 
 def of_this_job() -> Signals:

@@ -39,7 +39,7 @@ def init_state(recipe: Recipe, seed: jax.Array, shape: tuple[int, int, int]) -> 
         totals=no_totals(),
         best=Best(jnp.float32(-1), jnp.int32(0), *jax.tree.map(jnp.zeros_like, (params, variables))),
         average={} if recipe.average is None else {"params": params, "model_state": variables},
-        faults=Faults(jnp.int32(0), jnp.int32(0), jnp.float32(1)),
+        faults=Faults(jnp.int32(0), jnp.int32(0), jnp.int32(0), jnp.float32(1)),
     )
 
 
@@ -61,7 +61,7 @@ def train_step(recipe: Recipe, state: TrainState, rows: Arrays, *, axis_name: st
     Args:
       recipe: the run's functions.
       state: before the step.
-      rows: image uint8 [B, H, W, 1], label int32 [B].
+      rows: image uint8 [B, H, W, 1], label int32 [B] (strings: [B, L]).
       axis_name: under `jax.pmap` or `jax.shard_map`, the axis over which the global batch is split in equal parts:
         gradients, batch statistics and totals are then those of the global batch.
     """
@@ -140,7 +140,7 @@ def train_steps(
     Args:
       recipe: the run's functions.
       state: before the steps.
-      arrays: the training set, uint8 [N, H, W, 1] and int32 [N].
+      arrays: the training set, uint8 [N, H, W, 1] and int32 [N] (strings: [N, L]).
       order: int32 [steps, B], the epoch's `epoch_order`; None: `arrays` are batches already, uint8 [W, B, H, W, 1] and
         int32 [W, B], that of each step at its number modulo W >= count.
       count: int32 [], at most the steps left in the epoch.
@@ -214,7 +214,7 @@ def predict(
     Args:
       recipe: the run's functions.
       params, model_state: of one seed.
-      arrays: uint8 [N, H, W, 1], int32 [N]; N >= 1.
+      arrays: uint8 [N, H, W, 1], int32 [N] (strings: [N, L]); N >= 1.
       batch_size: images per batch.
       place: puts a batch where it is computed.
 

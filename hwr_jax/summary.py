@@ -91,6 +91,7 @@ def _summary(run: Run, state: TrainState, scores: dict[str, dict], folder: Path)
         "checkpoint": run.config.eval.checkpoint,
         "state_sha256": digests.of_tree((state.params, state.model_state, state.average)),
         "skipped_updates": [int(n) for n in state.faults.skipped],
+        "learning_rate_scale": [float(x) for x in state.faults.scale],
         "best_step": [int(s) for s in state.best.step],
         **scores,
         **logs.total_times(folder / "timing.jsonl"),

@@ -192,7 +192,7 @@ def _one_epoch(
         total_seconds += seconds
         left, step = left - count, step + count
         nonfinite.check_loss(run, loss, step)
-        nonfinite.check_skipped(run, np.asarray(state.faults.in_a_row), step)
+        nonfinite.check_skipped(run, np.asarray(state.faults.longest), step)
         images = count * config.batch_size * len(run.seeds)
         tools.advance(images, images / seconds)
         tools.checkpoints.settle()
@@ -210,6 +210,7 @@ def _close_epoch(
 ) -> tuple[list[dict], TrainState]:
     """Evaluates on validation; returns the epoch's two metrics lines and the state with best and totals renewed."""
     totals = jax.tree.map(np.asarray, state.totals)
+    nonfinite.check_trained(run, totals.examples, int(state.step[0]))
     outputs = evaluation.on_host(programs.predict(*evaluated(state), validation))
     label = np.asarray(run.dataset.validation.label)
     accuracy = np.array([np.mean(metrics.right(o.pred, label)) for o in outputs])
@@ -223,7 +224,7 @@ def _close_epoch(
             run.seeds,
             loss=totals.loss / totals.examples,
             accuracy=totals.hits / totals.examples,
-            learning_rate=np.full(len(run.seeds), run.recipe.schedule(step - 1)),
+            learning_rate=np.full(len(run.seeds), run.recipe.schedule(step - 1)) * np.asarray(state.faults.scale),
         ),
         logs.metrics_line(epoch, step, "validation", run.seeds, loss=loss, accuracy=accuracy),
     ]

@@ -131,7 +131,7 @@ def begin(run: Run, state: TrainState, source: Predictor) -> TrainState:
     """Puts the source's weights into the state before step 0; seed i takes those of the source's i-th seed, over again
     where it has fewer. With transfer.head=new the output layer keeps its first, random, weights."""
     rows = np.arange(len(run.seeds)) % len(source.seeds)
-    params, model_state = jax.tree.map(lambda x: jnp.asarray(x)[rows], (source.params, source.model_state))
+    params, model_state = jax.tree.map(lambda x: np.asarray(x)[rows], (source.params, source.model_state))
     if run.config.transfer.head == "new":
         head = models.head_of(params)
         params = {**params, head: state.params[head]}
@@ -146,7 +146,7 @@ def compare(run: Run, source: Predictor, after: tuple[Tree, Tree], old: Dataset 
     Before: of the source's weights; None with a new head, which knew nothing.
     """
     rows = np.arange(len(run.seeds)) % len(source.seeds)
-    before = jax.tree.map(lambda x: jnp.asarray(x)[rows], (source.params, source.model_state))
+    before = jax.tree.map(lambda x: np.asarray(x)[rows], (source.params, source.model_state))
     before = jax.device_put(before, run.sharding)
     known = run.config.transfer.head == "keep"
 

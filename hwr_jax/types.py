@@ -66,6 +66,7 @@ class Faults(NamedTuple):
 
     skipped: jax.Array  # int32 [], updates left out so far
     in_a_row: jax.Array  # int32 [], of the last steps
+    longest: jax.Array  # int32 [], the most in a row so far
     scale: jax.Array  # float32 [], of the learning rate: halved by each rollback
 
 
@@ -86,7 +87,7 @@ class TrainState(NamedTuple):
 class Outputs(NamedTuple):
     """Evaluation, per example. Averages are taken on the host."""
 
-    loss: Array  # float32 [N], cross-entropy in nats
+    loss: Array  # float32 [N], cross-entropy (strings: CTC loss) in nats
     pred: Array  # int32 [N]; strings: [N, T], filled up with -1
     prob: Array  # float32 [N, K]; strings: [N, T, K + 1], of each time step, the blank last
     confidence: Array  # float32 [N], the probability of the prediction

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from absl import flags
@@ -57,7 +59,11 @@ def main(argv: list[str]) -> int:
         )
     epochs = 1 if _QUICK.value else recorded
     whole = not _QUICK.value and (folder / "summary.json").exists()
-    with Signals() as signals, tempfile.TemporaryDirectory(prefix="hwr_jax-verify-") as temporary:
+    with (
+        Signals() as signals,
+        _says_nothing_is_kept(),
+        tempfile.TemporaryDirectory(prefix="hwr_jax-verify-") as temporary,
+    ):
         again = Path(temporary)
         job.do(
             config,
@@ -80,6 +86,15 @@ def main(argv: list[str]) -> int:
     last = {"workdir": str(folder), "epochs": epochs, "differences": differences, **verdict._asdict()}
     print(json.dumps(last), flush=True)
     return errors.DONE if verdict.reproduced else errors.DIFFERENT
+
+
+@contextlib.contextmanager
+def _says_nothing_is_kept() -> Iterator[None]:
+    """A signal ends the rerun, whose folder goes with it."""
+    try:
+        yield
+    except errors.Stopped as stopped:
+        raise errors.Stopped(stopped.code, "stopped: nothing was verified, and the run is as it was") from None
 
 
 if __name__ == "__main__":

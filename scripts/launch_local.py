@@ -29,7 +29,8 @@ def start(arguments: list[str], *, processes: int, devices: int, verb: str = "ma
     flags = os.environ.get("XLA_FLAGS", "") + f" --xla_force_host_platform_device_count={devices}"
     env = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags.strip()}
     command = [sys.executable, "-m", f"hwr_jax.{verb}", coordinator, f"--processes={processes}", *arguments]
-    return [subprocess.Popen([*command, f"--process={i}"], env=env) for i in range(processes)]
+    # In sessions of their own: what the terminal signals to the whole group is handed on once, by `main`.
+    return [subprocess.Popen([*command, f"--process={i}"], env=env, start_new_session=True) for i in range(processes)]
 
 
 def wait(started: list[subprocess.Popen], *, grace_s: float) -> int:

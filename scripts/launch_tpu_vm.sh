@@ -15,4 +15,4 @@ name=$1 zone=$2
 shift 2
 quoted=$(printf ' %q' "$@")
 exec gcloud compute tpus tpu-vm ssh "$name" --zone="$zone" --worker=all \
-  --command="cd ~/hwr_jax && HWR_EXTRA=tpu python3 scripts/run.py -m hwr_jax.main --watchdog_s=1800 $quoted"
+  --command="cd ~/hwr_jax && HWR_EXTRA=tpu python3 scripts/run.py -m hwr_jax.main --join --watchdog_s=1800 $quoted"

@@ -13,7 +13,8 @@ import jax
 import numpy as np
 import pytest
 
-from hwr_jax import distributed, predictor
+from hwr_jax import distributed, predictor, signals
+from hwr_jax.errors import Stopped
 
 ROOT = Path(__file__).parent.parent
 SGD = ("--config=configs/digits.py:smoke", "--config.optim.name=sgd", "--config.optim.learning_rate=0.1")
@@ -115,9 +116,9 @@ def test_many_processes_train_what_one_does(job, alone, tmp_path, processes, dev
     )
 
 
-def test_a_signal_to_one_process_stops_all_after_saving_and_one_process_goes_on(job, command, alone, tmp_path):
+def test_a_signal_to_one_process_stops_all_after_saving_and_one_process_goes_on(job, command, tmp_path):
     run = tmp_path / "run"
-    flags = (*SGD, "--config.seeds=2", "--config.model.norm=batch")
+    flags = (*SGD, "--config.epochs=40")
     started = job(run, *flags)
     started.until(run / "metrics.jsonl")
     started.processes[1].send_signal(signal.SIGTERM)
@@ -125,12 +126,12 @@ def test_a_signal_to_one_process_stops_all_after_saving_and_one_process_goes_on(
     assert codes == [CODES["terminated"]] * 2, said
     assert "SIGTERM: saved step" in said[0][1]
     saved = max(int(path.stem) for path in (run / "manifests").iterdir())
-    assert 0 < saved < 170
+    assert 0 < saved < 40 * 34
     done = command("main", *flags, f"--workdir={run}")
     assert done.returncode == 0, done.stderr
     assert f"going on from step {saved}" in done.stdout
-    for key, metrics in records(alone).items():
-        np.testing.assert_allclose(records(run)[key]["loss"], metrics["loss"], rtol=2e-4)
+    lines = records(run)
+    assert [epoch for epoch, split in lines if split == "validation"] == list(range(1, 41))  # none twice, none missing
 
 
 @pytest.mark.parametrize(
@@ -162,7 +163,6 @@ def test_when_a_process_is_killed_or_frozen_the_others_end_and_the_same_command_
     assert time.monotonic() - start <= 5 + 5 + 1  # the heartbeat, five seconds, and this loop
     started.kill()
     started = job(run, *flags)
-    started.until(run / "checkpoints", timeout=60)
     deadline = time.monotonic() + 60
     while '"step"' not in (run / "environment.json").read_text() and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -183,9 +183,11 @@ def test_a_process_that_fails_takes_the_others_with_it(job, tmp_path, rank):
 
 
 def test_a_missing_process_is_not_waited_for_for_ever(job, tmp_path):
+    start = time.monotonic()
     started = job(tmp_path / "run", *SGD, "--start_s=4", processes=1, of_one=["--processes=2", "--process=0"])
-    codes, _ = started.wait(timeout=60)
-    assert codes != [0]
+    [code], said = started.wait(timeout=60)
+    assert code not in (0, CODES["refused"]), said
+    assert time.monotonic() - start >= 4
 
 
 @pytest.mark.parametrize(
@@ -206,8 +208,10 @@ def test_flags_that_do_not_fit_are_told(command, tmp_path, flags):
     ("env", "expected"),
     [
         ({}, False),
-        ({"SLURM_NTASKS": "1"}, False),
-        ({"SLURM_NTASKS": "4"}, True),
+        ({"SLURM_STEP_NUM_TASKS": "1"}, False),
+        ({"SLURM_NTASKS": "4"}, False),  # an allocation, but no step of many: salloc, or a batch script without srun
+        ({"SLURM_STEP_NUM_TASKS": "4"}, True),
+        ({"TPU_PROCESS_ADDRESSES": "one:1,two:1"}, True),
         ({"OMPI_COMM_WORLD_SIZE": "2"}, True),
         ({"TPU_WORKER_HOSTNAMES": "one"}, False),
         ({"TPU_WORKER_HOSTNAMES": "one,two"}, True),
@@ -215,6 +219,54 @@ def test_flags_that_do_not_fit_are_told(command, tmp_path, flags):
 )
 def test_a_job_of_many_is_seen_in_the_environment(env, expected):
     assert distributed.in_cluster(env) is expected
+
+
+def test_devices_that_leave_out_a_process_are_told(job, tmp_path):
+    codes, said = job(tmp_path / "run", *SGD, "--devices=1").wait(timeout=60)
+    assert codes == [64, 64], said
+    assert "--devices=1 leaves one of the 2 processes without a device" in said[0][1]
+
+
+@pytest.mark.slow
+def test_many_processes_begin_with_the_weights_of_another_run(job, command, tmp_path):
+    begin = ("--config=configs/transfer.py:smoke", f"--config.init_from={tmp_path / 'source'}", "--config.epochs=2")
+    done = command(
+        "main", "--config=configs/transfer.py:smoke", "--config.epochs=2", f"--workdir={tmp_path / 'source'}"
+    )
+    assert done.returncode == 0, done.stderr
+    codes, said = job(tmp_path / "run", *begin).wait(timeout=120)
+    assert codes == [0, 0], said
+    source, run = (json.loads((tmp_path / f / "summary.json").read_text()) for f in ("source", "run"))
+    before = run["transfer"]["digits"]["before"]
+    assert before == pytest.approx(source["test"]["accuracy"]["per_seed"], abs=0.0021)
+
+
+@pytest.fixture
+def agreed(monkeypatch):
+    """`signals.Agreed`, entered and deferred, of a job whose other processes have got what `others` returns."""
+    handlers = signals.Agreed()
+    handlers.deferred = True
+    with handlers:
+        yield handlers, lambda others: monkeypatch.setattr(distributed, "highest", lambda own: max(own, others()))
+
+
+def test_a_signal_that_comes_while_the_others_are_asked_is_not_lost(agreed):
+    handlers, others = agreed
+    others(lambda: os.kill(os.getpid(), signal.SIGTERM) or 0)
+    assert not handlers.pending  # it came too late for this question
+    others(lambda: 0)
+    assert handlers.pending
+    with pytest.raises(Stopped, match="SIGTERM: saved"):
+        handlers.raise_pending("saved")
+
+
+def test_a_first_signal_after_the_others_was_agreed_on_does_not_end_at_once(agreed):
+    handlers, others = agreed
+    others(lambda: int(signal.SIGTERM))
+    assert handlers.pending
+    os.kill(os.getpid(), signal.SIGTERM)  # Slurm signals every process: this one's own comes a little later
+    others(lambda: 0)
+    assert handlers.pending  # still agreed
 
 
 def test_one_process_waits_for_nobody():
@@ -229,11 +281,11 @@ def test_one_process_waits_for_nobody():
 
 def test_the_watchdog_ends_a_process_that_hangs_with_its_stacks():
     code = "import time, signal; from hwr_jax import watchdog; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-    code += "watchdog.arm(1.0); time.sleep(0.5); watchdog.alive(); time.sleep(0.7); print('alive', flush=True)\n"
+    code += "watchdog.arm(6); time.sleep(3); watchdog.alive(); time.sleep(4); print('alive', flush=True)\n"
     code += "time.sleep(60)"
     start = time.monotonic()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, cwd=ROOT)
-    assert time.monotonic() - start < 10
+    assert 9 <= time.monotonic() - start < 25
     assert (done.returncode, done.stdout) == (1, "alive\n")
     assert "Timeout" in done.stderr
     assert "most recent call first" in done.stderr

@@ -50,6 +50,7 @@ def test_exactly_the_bad_updates_are_skipped_and_counted(smoke, few):
     assert all(map(finite, states))
     assert [int(s.faults.skipped) for s in states] == [0, 0, 1, 1, 2, 3, 3]
     assert [int(s.faults.in_a_row) for s in states] == [0, 0, 1, 0, 1, 2, 0]
+    assert [int(s.faults.longest) for s in states] == [0, 0, 1, 1, 1, 2, 2]
     assert [int(s.step) for s in states] == list(range(7))  # time goes on
     assert [int(s.totals.examples) for s in states] == [0, 8, 8, 16, 16, 16, 24]
     for i in (1, 3, 4):

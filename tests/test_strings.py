@@ -14,6 +14,7 @@ from hwr_jax import config, config_check, data, models, predictor, preprocess, s
 from hwr_jax.data import strings
 from hwr_jax.errors import ConfigError, DataError
 from hwr_jax.models.layers import max_pool_rows
+from hwr_jax.programs import step_cost
 from hwr_jax.recipe import check_overrides, make_recipe
 from hwr_jax.types import Arrays, Dataset
 
@@ -45,6 +46,7 @@ def write(glyphs, seed=0, **settings):
 
 
 def test_glyphs_stand_side_by_side_in_their_order_and_as_far_apart_as_is_said():
+    seen = []
     for seed in range(30):
         image = write(bars(3, 7, 5), seed, overlap_px=-4, gap_px=9)
         assert image.shape == (32, 96)
@@ -52,8 +54,10 @@ def test_glyphs_stand_side_by_side_in_their_order_and_as_far_apart_as_is_said():
         assert [length for _, length in found] == [3, 7, 5]
         gaps = [b[0] - a[0] - a[1] for a, b in itertools.pairwise(found)]
         assert all(4 <= gap <= 9 for gap in gaps)
+        seen += gaps
         assert found[0][0] >= strings.MARGIN_PX
         assert sum(found[-1]) <= 96 - strings.MARGIN_PX
+    assert set(seen) == set(range(4, 10))
 
 
 def test_neighbours_overlap_by_as_much_as_is_said_and_no_ink_is_lost():
@@ -74,7 +78,7 @@ def test_without_any_change_a_glyph_is_itself():
 
 @pytest.mark.parametrize(
     ("settings", "low", "high"),
-    [({"size": 0.2}, 20 * 0.8 * 0.94 - 1, 20 * 1.2 * 1.06 + 1), ({"baseline_px": 0.0}, 20, 20)],
+    [({"size": 0.2}, 20 * 0.8 * 0.94 - 1, 20 * 1.2 * 1.06 + 1), ({}, 20, 20)],
 )
 def test_the_height_varies_within_what_is_said(settings, low, high):
     heights = []
@@ -83,6 +87,23 @@ def test_the_height_varies_within_what_is_said(settings, low, high):
         heights.append(rows[-1] - rows[0] + 1)
     assert low <= min(heights) <= max(heights) <= high
     assert (len(set(heights)) > 3) == bool(settings.get("size", 0))
+
+
+def test_glyphs_lie_above_and_below_the_base_line_by_as_much_as_is_said():
+    tops = []
+    for seed in range(40):
+        image = write(bars(6, 6), seed, baseline_px=3.0, gap_px=4.0, overlap_px=-3.0)
+        tops += [int(np.flatnonzero(image[:, left + 3] > 127)[0]) for left, _ in runs(image)]
+    assert len(tops) == 80
+    assert 3 <= min(tops) <= 4  # 6 without
+    assert 8 <= max(tops) <= 9
+
+
+@pytest.mark.parametrize(("height", "gap"), [(32, 100.0), (8, 20.0)])
+def test_gaps_as_wide_as_is_allowed_are_drawn(height, gap):
+    for seed in range(20):
+        image = write(bars(*[8] * 7), seed, gap_px=gap, height_px=height, width_px=900)
+        assert len(runs(image)) == 7 or height < 32
 
 
 def test_slant_leans_and_slope_climbs():
@@ -220,6 +241,7 @@ def test_the_network_has_the_parameters_and_time_steps_that_its_plan_has():
         ({"loss__label_smoothing": 0.1}, "config.loss.label_smoothing=0.1 is not for strings: use 0"),
         ({"augment__mixup": 0.1}, "config.augment.mixup=0.1 is not for strings"),
         ({"frame__side_px": 20}, "config.frame.side_px=20 is not for strings"),
+        ({"data__strings__lengths": (1, 9)}, "lengths up to 9 do not fit into 16 time steps"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_told(overrides, words):
@@ -283,6 +305,10 @@ def test_a_run_reads_strings_and_says_how_well(trained, command):
     assert json.loads(found.stdout)["accuracy"] == summary["test"]["accuracy"]
     greedy = json.loads(command("evaluate", f"--workdir={folder}", "--format=json", "--beam=1").stdout)
     assert abs(greedy["accuracy"]["mean"] - summary["test"]["accuracy"]["mean"]) < 0.05
+    assert greedy["ece"]["per_seed"] != summary["test"]["ece"]["per_seed"]  # some strings are read otherwise
+    wrong = command("evaluate", f"--workdir={folder}", "--beam=1000")
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (64, 1)
+    assert wrong.stderr.startswith("hwr_jax: config.eval.beam=1000 is out of range")
     other = command("evaluate", f"--workdir={folder}", "--dataset=digits")
     assert (other.returncode, other.stderr.count("\n")) == (64, 1)
     assert "--dataset=digits has pictures of 28x28 pixels, this model reads 32x64" in other.stderr
@@ -325,6 +351,8 @@ def test_a_line_is_put_into_its_frame_as_the_composed_ones_are():
     rows = np.flatnonzero(image.max(1) > 127)
     assert rows[-1] - rows[0] + 1 == pytest.approx(0.7 * 32, abs=1.5)
     assert abs((rows[0] + rows[-1]) / 2 - 15.5) <= 1
+    tight = preprocess.line_from_picture(png(sheet[50:130, 60:350]), 32, 128)  # cropped to its ink
+    assert np.abs(tight.astype(int) - image).mean() < 4
     narrow = preprocess.line_from_picture(png(sheet), 32, 64)
     assert len(runs(narrow)) == 4
     assert runs(narrow)[-1][0] <= 62
@@ -344,3 +372,29 @@ def test_a_model_of_classes_has_no_beam(command, tmp_path):
     done = command("evaluate", f"--workdir={folder}", "--beam=4")
     assert (done.returncode, done.stderr.count("\n")) == (64, 1)
     assert "--beam=4 is for models of strings" in done.stderr
+
+
+@pytest.mark.parametrize("mapping", ["pmap", "shard_map"])
+def test_a_step_of_a_reader_runs_under_pmap_and_shard_map(mapping):
+    from test_steps import over_devices
+
+    recipe = make_recipe(crnn(batch_size=16), examples=64, classes=10, mean=0.1, std=0.3)
+    state = jax.eval_shape(lambda: steps.init_state(recipe, jnp.int32(0), (32, 64, 1)))
+    rows = Arrays(jax.ShapeDtypeStruct((16, 32, 64, 1), jnp.uint8), jax.ShapeDtypeStruct((16, 3), jnp.int32))
+    after = jax.eval_shape(over_devices(recipe, mapping), state, rows)
+    assert jax.tree.map(jnp.shape, after.params) == jax.tree.map(jnp.shape, state.params)
+
+
+def test_the_cost_of_a_recurrent_network_counts_every_time_step():
+    costs = []
+    for width in (64, 128):
+        made = crnn(data__strings__width_px=width, model__features=(1,), model__kernels_px=(1,), model__column_px=2)
+        recipe = make_recipe(made, examples=1000, classes=10, mean=0.1, std=0.3)
+        state = jax.eval_shape(lambda r=recipe, w=width: steps.init_state(r, jnp.int32(0), (32, w, 1)))
+        state = jax.tree.map(lambda x: jax.ShapeDtypeStruct((1, *x.shape), x.dtype), state)
+        rows = Arrays(jax.ShapeDtypeStruct((9, 32, width, 1), jnp.uint8), jax.ShapeDtypeStruct((9, 3), jnp.int32))
+        costs.append(step_cost(recipe, state, rows).flops_per_image)
+    w, d, times = 16, 32, 64
+    products = 2 * 2 * times * (3 * w * d + 3 * w * w)  # of both directions, forward; twice as many backward
+    assert costs[1] > 3 * products
+    assert costs[1] / costs[0] == pytest.approx(2, rel=0.1)

@@ -61,6 +61,16 @@ def variable(source: Source) -> str:
     return f"HWR_{re.sub('[^A-Z0-9]', '_', source.family.upper())}_DIR"
 
 
+def missing(source: Source, folder: Path) -> str | None:
+    """Returns the name of the first original file that a folder of the user's lacks, None if it has all."""
+    if source.archive and (folder / source.archive).is_file():
+        return None
+    for name in source.file_names().values():
+        if not any((folder / each).is_file() for each in (name, name.removesuffix(".gz"))):
+            return source.archive or name
+    return None
+
+
 def _manual(source: Source, manual_dir: str | Path | None, say: Say) -> Content:
     """The original files in a folder of the user's. Only a folder that was given as an argument must be complete."""
     named = manual_dir or os.environ.get(variable(source))

@@ -135,7 +135,9 @@ def line(rng: np.random.Generator, glyphs: np.ndarray, settings: Mapping[str, An
             baseline_px: see configs/base.py.
 
     Returns:
-        uint8 [height_px, width_px]: a string that is too long is shrunk, one that is shorter lies anywhere.
+        uint8 [height_px, width_px]: a string that is too long is shrunk, one that is shorter lies anywhere. Ink that
+        size, slope and base line push over the upper or lower edge is cut off, as by a tight crop: with the settings
+        of configs/base.py every tenth string touches an edge.
     """
     from PIL import Image
 
@@ -146,7 +148,7 @@ def line(rng: np.random.Generator, glyphs: np.ndarray, settings: Mapping[str, An
     size = 1 + between(settings["size"])
     slant = math.tan(math.radians(between(settings["slant_deg"])))
     slope = math.tan(math.radians(between(settings["slope_deg"])))
-    wide = np.zeros((height, len(glyphs) * 2 * height), np.uint8)
+    wide = np.zeros((height, len(glyphs) * (2 * height + math.ceil(settings["gap_px"]))), np.uint8)
     edge = 0  # first column after the ink so far
     for glyph in glyphs:
         of_glyph = size * (1 + between(settings["size"], 0.3)) * height / 32

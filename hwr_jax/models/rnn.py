@@ -58,7 +58,8 @@ def recurrent(x: jax.Array, *, cell: str, width: int, bidirectional: bool, dtype
     def read(*, reverse):
         reader = CELLS[cell](width, dtype=dtype)
         zeros = reader.initialize_carry(jax.random.key(0), x[:, 0].shape)  # the default is float32 whatever the dtype
-        zeros = jax.tree.map(lambda c: c.astype(dtype), zeros)
+        # Of x, for under shard_map a constant is not what the loop makes of it: a value of this device's own.
+        zeros = jax.tree.map(lambda c: c.astype(dtype) + 0 * x[:, 0, :1].astype(dtype), zeros)
         return nn.RNN(reader, reverse=reverse, keep_order=True)(x, initial_carry=zeros)
 
     if not bidirectional:
