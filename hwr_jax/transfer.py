@@ -131,13 +131,14 @@ def begin(run: Run, state: TrainState, source: Predictor) -> TrainState:
     """Puts the source's weights into the state before step 0; seed i takes those of the source's i-th seed, over again
     where it has fewer. With transfer.head=new the output layer keeps its first, random, weights."""
     rows = np.arange(len(run.seeds)) % len(source.seeds)
-    params, model_state = jax.tree.map(lambda x: np.asarray(x)[rows], (source.params, source.model_state))
+    weights = jax.tree.map(lambda x: np.asarray(x)[rows], (source.params, source.model_state))
+    params, model_state = jax.device_put(weights, run.sharding)
     if run.config.transfer.head == "new":
         head = models.head_of(params)
         params = {**params, head: state.params[head]}
     average = {"params": params, "model_state": model_state} if state.average else {}
     begun = state._replace(params=params, model_state=model_state, average=average)
-    return jax.tree.map(jnp.copy, jax.device_put(begun, run.sharding))
+    return jax.tree.map(jnp.copy, begun)
 
 
 def compare(run: Run, source: Predictor, after: tuple[Tree, Tree], old: Dataset | None) -> dict[str, Any]:

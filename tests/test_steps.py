@@ -266,7 +266,7 @@ def test_the_step_has_none_of_the_operations_that_are_not_deterministic_on_gpu(s
 def test_a_batch_larger_than_the_data_or_not_divisible_over_the_devices_is_refused(smoke):
     with pytest.raises(ConfigError, match="config.batch_size=65 is more than the 64 training images"):
         recipe_of(smoke(batch_size=65))
-    with pytest.raises(ConfigError, match="over 8 devices: use a multiple of it"):
+    with pytest.raises(ConfigError, match="over 8 devices: use a multiple, or fewer"):
         sharding.make_mesh(8, batch_size=20)
     with pytest.raises(ConfigError, match="this machine has 8; use 1 to 8, or 0"):
         sharding.make_mesh(9, batch_size=72)
