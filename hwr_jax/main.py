@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import time
 
 STARTED = time.perf_counter()  # before the heavy imports: they are part of the run's time
@@ -22,6 +23,7 @@ interrupted run stopped. Any key of the config is set by --config.KEY=VALUE (see
     python -m hwr_jax.main --config=configs/cnn.py --config.seeds=5 --workdir=runs/cnn5
 """
 
+DETERMINISTIC = "--xla_gpu_exclude_nondeterministic_ops=true --xla_gpu_autotune_level=0"
 CLAIMS = ("new", "resume", "finished")  # of `run_folder.claim`
 
 FLAGS = flags.FlagValues()
@@ -59,6 +61,9 @@ _WATCHDOG_S = flags.DEFINE_integer(
     "watchdog_s", 0, "End, with the stacks of all threads, when nothing is done for so long; 0: never.", lower_bound=0,
     flag_values=FLAGS,
 )  # fmt: skip
+_DETERMINISTIC = flags.DEFINE_bool(
+    "deterministic", False, "On GPU: only kernels that give the same bits every time (slower).", flag_values=FLAGS
+)
 _SUMMARY = flags.DEFINE_bool(
     "summary", False, "Print the network, layer by layer, with parameters and FLOPs, and stop.", flag_values=FLAGS
 )
@@ -68,6 +73,8 @@ def main(argv: list[str]) -> int:
     """Runs the job; returns the exit code."""
     if argv:
         raise errors.ConfigError(f"{argv[0]!r} is no flag: a flag is --name=value")
+    if _DETERMINISTIC.value:  # before jax looks at them; they are recorded in environment.json
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {DETERMINISTIC}".strip()
     from hwr_jax import console, distributed, signals, watchdog
 
     distributed.start(

@@ -439,3 +439,11 @@ def test_the_fast_recipe_reaches_99_percent_on_the_real_mnist_in_one_epoch(comma
     assert summary["epochs"] == 1
     assert 0.990 <= summary["test"]["accuracy"]["mean"] <= 0.995
     assert summary["test"]["ensemble"]["mean_probability"] > summary["test"]["accuracy"]["mean"]
+
+
+def test_deterministic_kernels_are_asked_for_and_recorded(command, tmp_path):
+    folder = tmp_path / "run"
+    done = command("main", SMOKE, "--config.epochs=1", "--deterministic", f"--workdir={folder}")
+    assert done.returncode == 0, done.stderr
+    flags = json.loads((folder / "environment.json").read_text())["xla_flags"]
+    assert "--xla_gpu_exclude_nondeterministic_ops=true" in flags

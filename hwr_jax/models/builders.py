@@ -28,12 +28,7 @@ def _cnn(config: Any, classes: int, shape_px: tuple[int, int]) -> Callable:
         pools=tuple(config.pools),
         padding=config.padding,
         dense=config.dense,
-        dropout=config.dropout,
-        norm=config.norm,
-        activation=layers.ACTIVATIONS[config.activation],
-        convolution=convolution.by_name(config.convolution, train=train),
-        axis_name=axis_name,
-        **_shared(config, classes),
+        **_convolutional(config, classes, axis_name, train),
     )
 
 
@@ -71,6 +66,18 @@ def _shared(config: Any, classes: int) -> dict[str, Any]:
         "classes": classes,
         "kernel_init": layers.INITIALIZERS[config.initializer],
         "dtype": layers.PRECISIONS[config.precision],
+    }
+
+
+def _convolutional(config: Any, classes: int, axis_name: str | None, train: bool) -> dict[str, Any]:
+    """What the convolutional networks with norms and dropout take."""
+    return {
+        "dropout": config.dropout,
+        "norm": config.norm,
+        "activation": layers.ACTIVATIONS[config.activation],
+        "convolution": convolution.by_name(config.convolution, train=train),
+        "axis_name": axis_name,
+        **_shared(config, classes),
     }
 
 
@@ -117,12 +124,7 @@ def _resnet(config: Any, classes: int, shape_px: tuple[int, int]) -> Callable:
         features=tuple(config.features),
         blocks=config.blocks,
         stride=config.stride_px,
-        dropout=config.dropout,
-        norm=config.norm,
-        activation=layers.ACTIVATIONS[config.activation],
-        convolution=convolution.by_name(config.convolution, train=train),
-        axis_name=axis_name,
-        **_shared(config, classes),
+        **_convolutional(config, classes, axis_name, train),
     )
 
 
@@ -185,12 +187,7 @@ def _crnn(config: Any, classes: int, shape_px: tuple[int, int]) -> Callable:
         width=config.width,
         layers=config.layers,
         bidirectional=config.bidirectional,
-        dropout=config.dropout,
-        norm=config.norm,
-        activation=layers.ACTIVATIONS[config.activation],
-        convolution=convolution.by_name(config.convolution, train=train),
-        axis_name=axis_name,
-        **_shared(config, classes),
+        **_convolutional(config, classes, axis_name, train),
     )
 
 
