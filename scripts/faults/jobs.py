@@ -1,0 +1,106 @@
+"""R5, R6, R7, R15: jobs of several processes."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from faults import processes
+from faults.processes import SMALL
+
+HEARTBEAT_S = 5
+
+
+def peer_fails(trial: int, rng: np.random.Generator, folder: Path) -> str:
+    """R5: SIGKILL or SIGSTOP of a process: all are gone within the heartbeat and 5 s, and the same command goes on."""
+    fault, victim = (signal.SIGKILL, signal.SIGSTOP)[trial % 2], trial // 2 % 2
+    flags = (*SMALL, "--config.epochs=40")
+    started = processes.job(folder, *flags, heartbeat_s=HEARTBEAT_S)
+    processes.wait_for(folder / "metrics.jsonl", started)
+    time.sleep(rng.uniform(0, 2))
+    started[victim].send_signal(fault)
+    start = time.monotonic()
+    code = started[1 - victim].wait(timeout=60)
+    took = time.monotonic() - start
+    for process in started:
+        process.kill()
+        process.communicate()
+    assert code != 0, "the other ended as if all were well"
+    assert took <= HEARTBEAT_S + 5, f"it took {took:.1f} s"
+    code, _, error = processes.run("main", *flags, f"--workdir={folder}")
+    assert code == 0, error[-300:]
+    epochs = [line["epoch"] for line in processes.metrics(folder) if line["split"] == "validation"]
+    assert epochs == list(range(1, 41)), f"epochs {epochs}"
+    return f"{fault.name} of process {victim}, {took:.1f} s"
+
+
+def hangs(trial: int, rng: np.random.Generator, folder: Path) -> str:
+    """R6: a peer that does not come, a port that is taken, a folder that is not shared: it ends in time and says so."""
+    fault = ("missing peer", "port in use", "folder not shared")[trial % 3]
+    start = time.monotonic()
+    if fault == "missing peer":
+        started = processes.job(folder, *SMALL, "--start_s=6", processes=2)
+        started[1].kill()
+        started[1].communicate()
+        codes, errors = processes.ended(started[:1], 40)
+        limit = 6 + 15
+    elif fault == "port in use":
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            at = f"--coordinator=127.0.0.1:{taken.getsockname()[1]}"
+            more = (at, "--processes=2", "--process=0", "--start_s=6", f"--workdir={folder}")
+            codes, errors = processes.ended([processes.start("main", *SMALL, *more)], 40)
+        limit = 6 + 15
+    else:
+        codes, errors = processes.ended(
+            processes.job(folder, *SMALL, of_last=(f"--workdir={folder.with_name(folder.name + '-other')}",)), 60
+        )
+        limit = 40
+        assert any("does not see the folder" in e for e in errors), errors
+    took = time.monotonic() - start
+    assert 0 not in codes, f"{fault}: {codes}"
+    assert took <= limit, f"{fault}: it took {took:.1f} s"
+    return f"{fault}, {took:.1f} s, codes {codes}"
+
+
+LAYOUTS = [(1, 2), (1, 4), (1, 8), (2, 1), (2, 2)]  # processes, devices
+
+
+def layouts(trial: int, rng: np.random.Generator, folder: Path) -> str:
+    """R7: SGD on one device, on several, and in several processes: the same parameters to 1e-6 after 100 steps."""
+    from hwr_jax import predictor
+
+    layout = LAYOUTS[trial % len(LAYOUTS)]
+    flags = (*SMALL, "--config.batch_size=32", "--config.epochs=3", "--config.model.norm=batch")
+    one = folder.parent / "one"
+    code, _, error = processes.run("main", *flags, f"--workdir={one}")
+    assert code == 0, error
+    started = (
+        processes.job(folder, *flags, processes=layout[0], devices=layout[1])
+        if layout[0] > 1
+        else [processes.start("main", *flags, f"--workdir={folder}", devices=layout[1])]
+    )
+    codes, errors = processes.ended(started, 240)
+    assert not any(codes), f"{codes} {errors}"
+    params = [predictor.load(where, say=lambda line: None).params for where in (one, folder)]
+    apart = max(np.abs(a - b).max() for a, b in zip(*map(jax.tree.leaves, params), strict=True))
+    assert apart <= 1e-6, f"{layout}: {apart:.2g} apart"
+    return f"{layout}: {apart:.2g}"
+
+
+def different(trial: int, rng: np.random.Generator, folder: Path) -> str:
+    """R15: config, seed, learning rate or devices differ on one process: all refuse."""
+    flag = (
+        "--config.epochs=7", "--config.seed=3", "--config.optim.learning_rate=0.2", "--devices=2",
+    )[trial % 4]  # fmt: skip
+    codes, errors = processes.ended(processes.job(folder, *SMALL, of_last=(flag,)), 60)
+    assert codes == [64, 64], f"{flag}: {codes} {errors}"
+    assert any("process 1 of 2 has another" in e for e in errors), errors
+    assert not (folder / "metrics.jsonl").exists()
+    return flag

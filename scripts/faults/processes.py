@@ -1,0 +1,83 @@
+"""Starts commands of the package as processes, alone or as a job of several, and reads what they leave."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import launch_local
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = ("--config=configs/digits.py:smoke", "--config.optim.name=sgd", "--config.optim.learning_rate=0.1")
+SHARED = {"JAX_PLATFORMS": "cpu"}
+
+
+def start(verb: str, *flags: object, devices: int = 1, env: dict[str, str] | None = None) -> subprocess.Popen:
+    """Starts `python -m hwr_jax.VERB FLAGS` with so many virtual devices; its output is kept."""
+    line = [sys.executable, "-u", "-m", f"hwr_jax.{verb}", *map(str, flags)]
+    own = {**os.environ, **SHARED, "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}", **(env or {})}
+    return subprocess.Popen(line, cwd=ROOT, env=own, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def run(verb: str, *flags: object, timeout_s: float = 300, **options) -> tuple[int, str, str]:
+    """Runs a command to its end; returns exit code, standard output and standard error."""
+    process = start(verb, *flags, **options)
+    try:
+        out, err = process.communicate(timeout=timeout_s)
+    finally:
+        process.kill()
+    return process.returncode, out, err
+
+
+def job(folder: Path, *flags: str, processes: int = 2, devices: int = 1, heartbeat_s: int = 5, of_last=()) -> list:
+    """Starts a job of several processes on the loopback interface; `of_last`: further flags of the last one."""
+    port = launch_local.free_port()
+    common = [f"--coordinator=127.0.0.1:{port}", f"--processes={processes}", f"--heartbeat_s={heartbeat_s}"]
+    return [
+        start(
+            "main", *flags, *common, f"--process={i}", f"--workdir={folder}", *(of_last if i == processes - 1 else ()),
+            devices=devices,
+        )
+        for i in range(processes)
+    ]  # fmt: skip
+
+
+def ended(started: list[subprocess.Popen], timeout_s: float) -> tuple[list[int], list[str]]:
+    """Waits for all processes of a job, kills what is left, and returns exit codes and standard errors."""
+    deadline = time.monotonic() + timeout_s
+    errors = []
+    for process in started:
+        try:
+            errors.append(process.communicate(timeout=max(0.1, deadline - time.monotonic()))[1])
+        except subprocess.TimeoutExpired:
+            process.kill()
+            errors.append(f"(killed after {timeout_s} s) {process.communicate()[1]}")
+    return [p.returncode for p in started], errors
+
+
+def wait_for(path: Path, started: list[subprocess.Popen], timeout_s: float = 120) -> None:
+    """Waits for a file with something in it. Raises AssertionError if a process ends before, or it takes too long."""
+    deadline = time.monotonic() + timeout_s
+    while not (path.exists() and path.stat().st_size):
+        assert time.monotonic() < deadline, f"{path.name} did not come in {timeout_s} s"
+        assert all(p.poll() is None for p in started), f"a process ended before {path.name} came: {ended(started, 1)}"
+        time.sleep(0.02)
+
+
+def metrics(folder: Path) -> list[dict]:
+    """Reads metrics.jsonl."""
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def digest(folder: Path) -> str:
+    """Returns the digest of a finished run's state."""
+    return json.loads((folder / "summary.json").read_text())["state_sha256"]
+
+
+def saved_steps(folder: Path) -> list[int]:
+    """Returns the steps that have a manifest."""
+    return sorted(int(path.stem) for path in (folder / "manifests").glob("*.json"))
