@@ -18,6 +18,9 @@ from hwr_jax.errors import Stopped
 
 ROOT = Path(__file__).parent.parent
 SGD = ("--config=configs/digits.py:smoke", "--config.optim.name=sgd", "--config.optim.learning_rate=0.1")
+# Sums in another order differ in the last bit. With ReLU that puts a value on the other side of 0 now and then, and the
+# next step differs by a whole gradient (0.03 in a weight was seen); with a smooth activation it stays small.
+SMOOTH = (*SGD, "--config.model.activation=tanh", "--config.model.norm=batch", "--config.seeds=2")
 CODES = {"refused": 64, "terminated": 143}
 
 _spec = importlib.util.spec_from_file_location("launch_local", ROOT / "scripts" / "launch_local.py")
@@ -85,7 +88,7 @@ def records(folder):
 def alone(command, tmp_path_factory):
     """The run folder of one process with one device."""
     folder = tmp_path_factory.mktemp("alone") / "run"
-    done = command("main", *SGD, "--config.seeds=2", "--config.model.norm=batch", f"--workdir={folder}")
+    done = command("main", *SMOOTH, f"--workdir={folder}")
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -93,9 +96,7 @@ def alone(command, tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize(("processes", "devices"), [(2, 1), (2, 2), (4, 1)])
 def test_many_processes_train_what_one_does(job, alone, tmp_path, processes, devices, command):
-    started = job(
-        tmp_path / "run", *SGD, "--config.seeds=2", "--config.model.norm=batch", processes=processes, devices=devices
-    )
+    started = job(tmp_path / "run", *SMOOTH, processes=processes, devices=devices)
     codes, said = started.wait()
     assert codes == [0] * processes, said
     spoken = [line for out, _ in said[1:] for line in out.splitlines() if not line.startswith("[Gloo]")]
