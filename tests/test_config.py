@@ -47,6 +47,7 @@ def test_every_key_of_the_base_is_checked_or_free(smoke):
     free = {
         "data.manual_dir",
         "data.fallback",
+        "data.stream",
         "frame.deskew",
         "init_from",
         "transfer.frozen",

@@ -53,7 +53,7 @@ def test_every_convolution_is_timed_and_exact_in_both_gradients():
 def test_the_cost_of_a_step_grows_with_the_width_and_counts_images(smoke, digits):
     def flops(**overrides):
         run = make_run(smoke(**overrides), digits, devices=1)
-        return step_cost(run.recipe, run.state_shapes(), (28, 28, 1)).flops_per_image
+        return step_cost(run.recipe, run.state_shapes(), digits.train).flops_per_image
 
     narrow, wide = flops(model__features=(4, 8), model__dense=8), flops(model__features=(8, 16), model__dense=8)
     forward = 2 * (24 * 24 * 25 * 4 + 10 * 10 * 36 * 8 + 200 * 8 + 80)

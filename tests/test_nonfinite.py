@@ -90,6 +90,7 @@ def test_skipping_every_update_halts_after_the_limit(command, tmp_path):
     assert "more than config.nonfinite.limit=3" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_rollback_halves_the_rate_of_the_bad_seed_until_it_trains(command, tmp_path):
     """At a rate at which plain SGD overflows, and 2**-n of which it does not."""
     flags = ["--config.optim.name=sgd", "--config.optim.learning_rate=40.0", "--config.schedule.name=constant"]

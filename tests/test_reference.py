@@ -5,9 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hwr_jax import config_check, losses, models, optim, reference
+from hwr_jax import config_check, losses, optim, reference
 from hwr_jax.errors import ConfigError
 from hwr_jax.models import layers
+from hwr_jax.models.mlp import MLP
 from hwr_jax.programs import make_programs
 from hwr_jax.recipe import make_recipe
 from hwr_jax.sharding import make_mesh
@@ -34,7 +35,7 @@ def scratch(smoke, **values):
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 def test_the_gradients_are_those_of_jax_in_float64(smoke, activation, smoothing):
     with jax.enable_x64(True):
-        module = models.MLP(
+        module = MLP(
             classes=10, hidden=HIDDEN, dropout=0.0, norm="none", activation=layers.ACTIVATIONS[activation],
             kernel_init=layers.INITIALIZERS["he_normal"], dtype=jnp.float64,
         )  # fmt: skip

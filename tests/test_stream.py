@@ -92,6 +92,7 @@ def test_a_streamed_data_set_is_the_same_but_for_where_its_training_images_are(c
     np.testing.assert_array_equal(streamed.validation.image, memory.validation.image)
 
 
+@pytest.mark.slow
 def test_a_streamed_run_is_that_of_memory_to_the_bit(command, tmp_path):
     records = []
     for streamed in (False, True):

@@ -288,6 +288,7 @@ def trained(command, tmp_path_factory):
     return folder, command("main", "--config=configs/crnn.py:smoke", f"--workdir={folder}", *flags)
 
 
+@pytest.mark.slow
 def test_a_run_reads_strings_and_says_how_well(trained, command):
     folder, done = trained
     assert done.returncode == 0, done.stderr
@@ -314,6 +315,7 @@ def test_a_run_reads_strings_and_says_how_well(trained, command):
     assert "--dataset=digits has pictures of 28x28 pixels, this model reads 32x64" in other.stderr
 
 
+@pytest.mark.slow
 def test_pictures_of_lines_are_read(trained, command, tmp_path):
     folder, _ = trained
     model = predictor.load(folder)
@@ -366,6 +368,7 @@ def png(grey):
     return encoder.encode(grey[..., None])
 
 
+@pytest.mark.slow
 def test_a_model_of_classes_has_no_beam(command, tmp_path):
     folder = tmp_path / "run"
     assert command("main", "--config=configs/digits.py:smoke", f"--workdir={folder}").returncode == 0

@@ -53,6 +53,7 @@ def test_a_run_is_reproduced_to_the_bit_in_another_process(command, run):
     assert {p: p.read_bytes() for p in run.rglob("*") if p.is_file()} == before  # and it was only read
 
 
+@pytest.mark.slow
 def test_another_version_is_named_and_the_first_epoch_alone_is_quick(command, run):
     edit(run / "environment.json", versions__jax="0.0.1")
     done, found = verify(command, run, "--quick")
@@ -70,6 +71,7 @@ def test_a_changed_config_is_named_and_not_reproduced(command, run):
     assert "NOT reproduced: the mean accuracies" in done.stdout
 
 
+@pytest.mark.slow
 def test_another_device_layout_is_named_and_equal_within_chance(command, run):
     flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
     done, found = verify(command, run, "--devices=2", env=flags)
