@@ -18,9 +18,13 @@ from hwr_jax.errors import Stopped
 
 ROOT = Path(__file__).parent.parent
 SGD = ("--config=configs/digits.py:smoke", "--config.optim.name=sgd", "--config.optim.learning_rate=0.1")
-# Sums in another order differ in the last bit. With ReLU that puts a value on the other side of 0 now and then, and the
-# next step differs by a whole gradient (0.03 in a weight was seen); with a smooth activation it stays small.
-SMOOTH = (*SGD, "--config.model.activation=tanh", "--config.model.norm=batch", "--config.seeds=2")
+# Sums in another order differ in the last bit. With ReLU that puts a value on the other side of 0 now and then (with
+# max-pooling another one becomes the largest), and the next step differs by a whole gradient: 0.03 in a weight was
+# seen. In a smooth network it stays small.
+SMOOTH = (
+    *SGD, "--config.model.activation=tanh", "--config.model.pools=(False, False)", "--config.model.strides_px=(2, 2)",
+    "--config.model.norm=batch", "--config.seeds=2", "--config.epochs=3",
+)  # fmt: skip
 CODES = {"refused": 64, "terminated": 143}
 
 _spec = importlib.util.spec_from_file_location("launch_local", ROOT / "scripts" / "launch_local.py")
@@ -94,7 +98,7 @@ def alone(command, tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("processes", "devices"), [(2, 2), (4, 1)])
+@pytest.mark.parametrize(("processes", "devices"), [(2, 2)])
 def test_many_processes_train_what_one_does(job, alone, tmp_path, processes, devices, command):
     started = job(tmp_path / "run", *SMOOTH, processes=processes, devices=devices)
     codes, said = started.wait()
@@ -113,9 +117,8 @@ def test_many_processes_train_what_one_does(job, alone, tmp_path, processes, dev
     assert environment["mesh_devices"] == processes * devices
     assert not list((tmp_path / "run").glob(".shared-*"))
     done = command("evaluate", f"--workdir={tmp_path / 'run'}", "--format=json")  # one process reads what many wrote
-    assert json.loads(done.stdout)["accuracy"] == pytest.approx(
-        json.loads((tmp_path / "run" / "summary.json").read_text())["test"]["accuracy"], abs=1e-9
-    )
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert json.loads(done.stdout)["accuracy"]["per_seed"] == summary["test"]["accuracy"]["per_seed"]
 
 
 @pytest.mark.slow

@@ -77,8 +77,10 @@ def layouts(trial: int, rng: np.random.Generator, folder: Path) -> str:
     from hwr_jax import predictor
 
     layout = LAYOUTS[trial % len(LAYOUTS)]
-    # A smooth activation: with ReLU a value on the other side of 0 changes a step by a whole gradient.
+    # A smooth network: with ReLU a value on the other side of 0, or in max-pooling another largest one, changes a step
+    # by a whole gradient.
     flags = (*SMALL, "--config.epochs=3", "--config.model.norm=batch", "--config.model.activation=tanh")
+    flags += ("--config.model.pools=(False, False)", "--config.model.strides_px=(2, 2)")
     one = folder.parent / "one"
     code, _, error = processes.run("main", *flags, f"--workdir={one}")
     assert code == 0, error
