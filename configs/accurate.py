@@ -1,4 +1,4 @@
-"""The best single model for a quarter of an hour on two cores: 99.65 % on the test set of MNIST."""
+"""The best single model for a quarter of an hour on two cores: 99.69 % on the test set of MNIST."""
 
 from configs import base
 
@@ -7,18 +7,19 @@ def get_config(variant: str = ""):
     """Returns the config; variant 'smoke' has the size of a test."""
     config = base.get_config()
     config.epochs = 20
-    config.model.features = (32, 64, 64)
-    config.model.kernels_px = (5, 3, 3)
-    config.model.strides_px = (1, 1, 1)
-    config.model.pools = (True, False, True)
+    config.data.validation_examples = 1000
+    config.model.name = "resnet"
+    config.model.features = (32, 64, 128)
+    config.model.blocks = 1
+    config.model.stride_px = 2
     config.model.norm = "batch"
-    config.model.dropout = 0.4
-    config.loss.label_smoothing = 0.05
-    config.optim.learning_rate = 4e-3
+    config.model.dropout = 0.2
+    config.optim.learning_rate = 5e-3
     config.optim.weight_decay = 0.05
     config.schedule.name = "one_cycle"
     config.augment.shift_px = 2.0
     config.augment.rotate_deg = 12.0
     config.augment.scale = 0.12
     config.augment.shear_deg = 8.0
+    config.eval.shift_px = 1  # the first convolution leaves out every other pixel: the nine views differ
     return base.variant(config, variant)

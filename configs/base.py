@@ -138,15 +138,15 @@ def get_config() -> ml_collections.ConfigDict:
     config.augment.cutmix = 0.0  # the same
 
     config.nonfinite = ml_collections.ConfigDict()  # when the loss or a gradient is NaN or infinite
-    config.nonfinite.policy = (
-        "halt"  # halt, skip (leave the update out), rollback (to the last checkpoint; half the rate)
-        # (with rollback a run that was interrupted in an epoch may go back to another step than one that was not)
-    )
+    # halt, skip (leave the update out), rollback (to the last checkpoint, with half the rate; a run that was
+    # interrupted in an epoch may go back to another step than one that was not)
+    config.nonfinite.policy = "halt"
     config.nonfinite.limit = 5  # skip: so many updates in a row; rollback: so many times; then it halts all the same
 
     config.eval = ml_collections.ConfigDict()
     config.eval.batch_size = 100  # images per evaluation batch; the last one is padded, padding never counts
     config.eval.beam = 1  # strings: width of the beam search; 1: the most probable path
+    config.eval.shift_px = 0  # every image is read at all whole-pixel shifts up to this, averaged; 1: nine readings
     config.eval.patience_epochs = 0  # a seed stops when validation has not improved for so long; 0: never
     config.eval.checkpoint = "last"  # last, best (on validation): the state that reads the test set
 

@@ -55,7 +55,7 @@ def main(argv: list[str]) -> int:
         raise errors.ConfigError(f"{argv[0]!r} is no flag: a flag is --name=value")
     _check("parts", _PARTS.value, PARTS)
     _check("peers", _PEERS.value, PEERS)
-    from hwr_jax import benchmark_parts, config_check, console, files, plots, programs, run_folder
+    from hwr_jax import benchmark_parts, config_check, console, files, machine, plots, programs
     from hwr_jax.data import cache
 
     path, config = config_flags.get_config_filename(FLAGS["config"]), _CONFIG.value
@@ -77,7 +77,7 @@ def main(argv: list[str]) -> int:
         peers_python=_PEERS_PYTHON.value,
         say=screen.print,
     )
-    results = _earlier(folder / "benchmark.json", path, run_folder.machine())
+    results = _earlier(folder / "benchmark.json", path, machine.facts())
     for part in (p for p in PARTS if p in _PARTS.value):
         screen.print(f"\n{part}", style="bold")
         found = benchmark_parts.PARTS[part](job)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -39,21 +40,19 @@ def run(main: Callable[[list[str]], int | None], flag_values: flags.FlagValues, 
         sys.stdout.flush()
     except BrokenPipeError:  # the reader (head, less) has gone: nothing to tell, and nobody
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (errors.Stopped, KeyboardInterrupt) as error:
-        _leave_at_once(report(error))
     except BaseException as error:
-        code = report(error)
-        if distributed.many():  # the others wait for this process: its end must not wait for them
-            _leave_at_once(code)
+        _leave_at_once(report(error))
     distributed.end()
     sys.exit(code)
 
 
 def _leave_at_once(code: int) -> NoReturn:
-    """Ends the process without the interpreter's teardown, in which jaxlib crashes (segmentation fault) when a signal
-    has raised an exception in the middle of a compilation. Whoever had something to save has saved it."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    """Ends the process without the interpreter's teardown: in it jaxlib crashes (segmentation fault) when a signal has
+    raised an exception in the middle of a compilation, orbax waits without end for a save that has failed, and one of
+    many processes waits for the others, which wait for it. Whoever had something to save has saved it."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):  # nobody reads
+            stream.flush()
     if distributed.many() and distributed.is_lead():
         time.sleep(LEAD_LAST_S)  # where all leave for the same reason, the others are to do so with their own code
     os._exit(code)

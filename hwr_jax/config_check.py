@@ -116,6 +116,7 @@ RANGES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "nonfinite.limit": _COUNT,
     "eval.batch_size": _COUNT,
     "eval.beam": (lambda v: 1 <= v <= 256, "an integer from 1 to 256"),
+    "eval.shift_px": (lambda v: 0 <= v <= 3, "an integer from 0 to 3"),
     "eval.patience_epochs": (lambda v: v >= 0, "an integer >= 0"),
     "checkpoint.keep": _COUNT,
     "checkpoint.every_epochs": _COUNT,

@@ -29,6 +29,10 @@ _BEAM = flags.DEFINE_integer(
     "beam", None, "Of strings: width of the beam search; default: as the run's config says.", lower_bound=1,
     flag_values=FLAGS,
 )  # fmt: skip
+_SHIFT_PX = flags.DEFINE_integer(
+    "shift_px", None, "Read images at all whole-pixel shifts up to this, averaged; default: as the run's config says.",
+    lower_bound=0, flag_values=FLAGS,
+)  # fmt: skip
 _FORMAT = flags.DEFINE_enum("format", "table", ["table", "json"], "How the results are printed.", flag_values=FLAGS)
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder of tensorflow-datasets; default: TFDS_DATA_DIR or its own.", flag_values=FLAGS
@@ -49,7 +53,13 @@ def main(argv: list[str]) -> int:
     config = run_folder.read_config(folder)  # before the heavy work: a wrong folder is told at once
     programs.cache_compilations(cache.default_cache_dir())
     screen = console.make_console(stderr=_FORMAT.value == "json")
-    model = predictor.load(folder, which=_CHECKPOINT.value or "", seed=_SEED.value, beam=_BEAM.value, say=screen.print)
+    model = predictor.load(
+        folder,
+        which=_CHECKPOINT.value or "",
+        seed=_SEED.value,
+        reading={"beam": _BEAM.value, "shift_px": _SHIFT_PX.value},
+        say=screen.print,
+    )
     dataset = _load(config, model.facts, screen.print)
     arrays = getattr(dataset, _SPLIT.value)
     outputs = model.outputs(arrays)

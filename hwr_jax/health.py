@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
+from hwr_jax import machine
 from hwr_jax.data import cache, find, prepared
 from hwr_jax.data.sources import SOURCES, Source
 from hwr_jax.errors import DataError
@@ -140,7 +141,7 @@ def threads() -> Finding:
     """How many processors this process may use."""
     import jax
 
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = machine.threads()
     if count == 1 and jax.default_backend() == "cpu":
         return Finding(NOTE, "one", "the bits of a run are those of two threads or more: see README")
     return Finding(GOOD, str(count))

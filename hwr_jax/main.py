@@ -119,12 +119,12 @@ def main(argv: list[str]) -> int:
 def _check_same() -> None:
     """Compares what has to be the same in all processes."""
     from hwr_jax import config as configs
-    from hwr_jax import distributed, run_folder
+    from hwr_jax import distributed, machine
 
     if distributed.many():
-        versions = json.dumps(run_folder.machine()["versions"])
+        versions = json.dumps(machine.facts()["versions"])
         devices = f"{_DEVICES.value}"
-        text = {"config": configs.to_json(_CONFIG.value), "code": run_folder.code_digest()}
+        text = {"config": configs.to_json(_CONFIG.value), "code": machine.code_digest()}
         distributed.check_same(text | {"version of a library": versions, "--devices": devices})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -97,11 +97,11 @@ class Predictor(NamedTuple):
             yield self.outputs(Arrays(part, np.zeros(shape, np.int32)))  # the labels count for the loss alone
 
 
-def open_run(workdir: str | Path, *, beam: int | None = None) -> tuple[Bound, dict]:
+def open_run(workdir: str | Path, *, reading: Mapping[str, int | None] | None = None) -> tuple[Bound, dict]:
     """Reads a run folder, but no checkpoint: its programs on one device, and the facts of its training data.
 
     Raises:
-      ConfigError: it is no run folder, or `beam` (see `load`) is not for its model.
+      ConfigError: it is no run folder, or `reading` (see `load`) is not for its model.
     """
     folder = Path(workdir)
     config = run_folder.read_config(folder)
@@ -109,10 +109,11 @@ def open_run(workdir: str | Path, *, beam: int | None = None) -> tuple[Bound, di
         config_check.check(config)
     except ConfigError as error:
         raise ConfigError(f"{folder} is of another version of hwr_jax: {error}") from error
-    if beam is not None:
-        if config.data.name != data.STRINGS:
-            raise ConfigError(f"--beam={beam} is for models of strings, and {folder} names one class a picture")
-        config.eval.beam = beam
+    given = {key: value for key, value in (reading or {}).items() if value is not None}
+    if "beam" in given and config.data.name != data.STRINGS:
+        raise ConfigError(f"--beam={given['beam']} is for models of strings, and {folder} names one class a picture")
+    if given:
+        config.eval.update(given)
         config_check.check(config)
     facts = run_folder.read_json(folder, "environment.json")["dataset"]
     bound = bind(
@@ -128,7 +129,12 @@ def open_run(workdir: str | Path, *, beam: int | None = None) -> tuple[Bound, di
 
 
 def load(
-    workdir: str | Path, *, which: str = "", seed: int | None = None, beam: int | None = None, say=print
+    workdir: str | Path,
+    *,
+    which: str = "",
+    seed: int | None = None,
+    reading: Mapping[str, int | None] | None = None,
+    say=print,
 ) -> Predictor:
     """Loads a run's newest checkpoint that verifies.
 
@@ -136,14 +142,14 @@ def load(
       workdir: the run folder.
       which: 'last', 'best' (on validation) or '': what the run's config says.
       seed: one of the run's seeds; None: all.
-      beam: of strings: width of the beam search; None: what the run's config says.
+      reading: `beam` and `shift_px` in place of those of config.eval; None, or a value of None: what that says.
       say: hears of checkpoints that cannot be used.
 
     Raises:
       ConfigError: no run folder, or no such seed or state.
       RunFolderError: no checkpoint can be used.
     """
-    bound, facts = open_run(workdir, beam=beam)
+    bound, facts = open_run(workdir, reading=reading)
     seeds = bound.seeds
     if seed is not None and seed not in seeds:
         raise ConfigError(f"--seed={seed} was not trained in {workdir}: use one of {', '.join(map(str, seeds))}")

@@ -5,23 +5,41 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-from collections.abc import Iterator
+import re
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.extend
+from jax import lax
 from jax.sharding import Mesh
 
 from hwr_jax import reference_programs, sharding, steps
 from hwr_jax.recipe import Recipe
 from hwr_jax.types import Arrays, TrainState
 
+UNREADABLE = r"Error reading persistent compilation cache entry for '([\w.<>-]+)':"  # JAX's warning
+
 
 def cache_compilations(cache_dir: Path) -> None:
-    """Keeps compiled programs in `cache_dir`/xla/<kind of processor>, so that a second start does not compile."""
-    kind = hashlib.sha256(_processor().encode()).hexdigest()[:12]
-    jax.config.update("jax_compilation_cache_dir", str(cache_dir / "xla" / kind))
+    """Keeps compiled programs in `cache_dir`/xla/<kind of processor>, so that a second start does not compile.
+
+    An entry that a kill has cut short is removed when it is read, for JAX would keep it and warn at every start.
+    """
+    folder = cache_dir / "xla" / hashlib.sha256(_processor().encode()).hexdigest()[:12]
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    show: Callable[..., None] = warnings.showwarning
+
+    def remove_unreadable(message: Warning | str, *args: Any, **kwargs: Any) -> None:
+        if unreadable := re.match(UNREADABLE, str(message)):
+            for entry in folder.glob(f"{unreadable[1]}-*"):
+                entry.unlink(missing_ok=True)
+        else:
+            show(message, *args, **kwargs)
+
+    warnings.showwarning = remove_unreadable  # ty: ignore[invalid-assignment]
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
@@ -33,6 +51,18 @@ def _processor() -> str:
         return "\n".join(line for line in first if line.startswith(("model name", "flags", "Features", "CPU part")))
     except OSError:
         return f"{platform.machine()} {platform.processor()} {os.name}"
+
+
+def over_seeds(function: Callable, how: str) -> Callable:
+    """Gives `function` a leading seed axis on every argument and result.
+
+    Args:
+      function: of one seed's arrays.
+      how: 'map': one seed after the other in one program (equal to single runs to the bit), 'vmap': all at once.
+    """
+    if how == "vmap":
+        return jax.vmap(function, spmd_axis_name="seed")
+    return lambda *per_seed: lax.map(lambda args: function(*args), per_seed)
 
 
 def seeds_mode(over_seeds: str) -> str:
@@ -59,7 +89,7 @@ def make_programs(recipe: Recipe, mesh: Mesh, *, how: str, examples: int, shape:
     Args:
       recipe: the run's functions.
       mesh: see `sharding.make_mesh`.
-      how: 'map' or 'vmap' (see `steps.over_seeds`).
+      how: 'map' or 'vmap' (see `over_seeds`).
       examples: training images.
       shape: H, W, C.
       eval_batch: images per evaluation batch; rounded up to a multiple of the devices.
@@ -67,7 +97,7 @@ def make_programs(recipe: Recipe, mesh: Mesh, *, how: str, examples: int, shape:
     place = sharding.over_data(mesh)
 
     def seeds(function, *per_seed):
-        return steps.over_seeds(function, how)(*per_seed)
+        return over_seeds(function, how)(*per_seed)
 
     def init(seed):
         return seeds(lambda s: steps.init_state(recipe, s, shape), seed)

@@ -37,6 +37,7 @@ class Recipe(NamedTuple):
     trained: tuple[str, ...] | None  # the layers that are trained, the others being frozen; None: all
     nonfinite: str  # halt, skip, rollback
     patience_epochs: int  # 0: train to the end
+    eval_shift_px: int  # an image is read at all whole-pixel shifts up to it
 
 
 CHECKED = ("model", "optim", "schedule", "average", "transfer")  # the sections of which a choice makes some keys idle
@@ -164,6 +165,7 @@ def _task(config: Any) -> tasks.Task:
         ("augment.mixup", config.augment.mixup),
         ("augment.cutmix", config.augment.cutmix),
         ("frame.side_px", config.frame.side_px),
+        ("eval.shift_px", config.eval.shift_px),
     ):
         if value:
             raise ConfigError(f"config.{key}={value} is not for strings: use 0")
@@ -234,4 +236,5 @@ def make_recipe(config: Any, *, examples: int, classes: int, mean: float, std: f
         trained=trained,
         nonfinite=config.nonfinite.policy,
         patience_epochs=config.eval.patience_epochs,
+        eval_shift_px=config.eval.shift_px,
     )

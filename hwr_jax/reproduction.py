@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hwr_jax import config as configs
-from hwr_jax import files, run_folder
+from hwr_jax import files, machine, run_folder
 
 STANDARD_ERRORS = 3.0  # between two accuracies that are called equal
 
@@ -29,7 +29,8 @@ class Verdict(NamedTuple):
 
 def surroundings(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """Lists what differs between two environments (see `run_folder.environment`): 'key: old -> new'."""
-    there, here = ({key: env.get(key) for key in run_folder.SURROUNDINGS} for env in (old, new))
+    recorded = [key for key in machine.SURROUNDINGS if key in old]
+    there, here = ({key: env.get(key) for key in recorded} for env in (old, new))
     there["code"], here["code"] = ({k: env["code"].get(k) for k in ("version", "sha256")} for env in (old, new))
     for key in ("config_sha256", "init_from"):
         if key in old:

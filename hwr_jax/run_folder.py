@@ -9,13 +9,9 @@ import contextlib
 import datetime
 import hashlib
 import json
-import os
-import platform
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -23,30 +19,21 @@ from ml_collections import ConfigDict
 
 import hwr_jax
 from hwr_jax import config as configs
-from hwr_jax import distributed, files
+from hwr_jax import distributed, files, machine
 from hwr_jax.errors import ConfigError, RunFolderError
 from hwr_jax.types import Dataset
 
 FILES = ("config.json", "environment.json", "metrics.jsonl", "timing.jsonl", "predictions.npz", "summary.json")
 FOLDERS = ("manifests", "checkpoints", "quarantine", "tensorboard", "figures")
 NEEDED = {"environment.json": ("dataset", "code", "resumed"), "summary.json": ("dataset", "test")}
+ADDED = {"eval.shift_px": 0}  # keys that the first run folders lack, and the value that does what was done then
 SPLITS = ("train", "validation", "test")
-SURROUNDINGS = ("versions", "platform", "cpu_count", "devices", "xla_flags", "over_seeds", "mesh_devices")
-PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "ml-collections", "tensorflow-datasets", "numpy")
-
-
-def code_digest() -> str:
-    """Returns the SHA-256 of the package's own sources: the code version, with or without git."""
-    root = Path(hwr_jax.__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()
 
 
 def config_digest(config: ConfigDict) -> str:
     """Returns the SHA-256 of what a config says, but for the place of the data."""
-    return hashlib.sha256(json.dumps(_what(config), sort_keys=True).encode()).hexdigest()
+    what = {k: v for k, v in _what(config).items() if (k, v) not in ADDED.items()}
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
 
 def identity(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
@@ -54,7 +41,7 @@ def identity(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
     return {
         "config": _what(config),
         "dataset": {"name": dataset.name, "sha256": dataset.sha256},
-        "code": {"version": hwr_jax.__version__, "sha256": code_digest()},
+        "code": {"version": hwr_jax.__version__, "sha256": machine.code_digest()},
     }
 
 
@@ -72,35 +59,12 @@ def environment(config: ConfigDict, dataset: Dataset, **more: Any) -> dict[str, 
             "mean": dataset.mean,
             "std": dataset.std,
         },
-        "code": {"version": hwr_jax.__version__, "sha256": code_digest(), "git": _git_revision()},
+        "code": {"version": hwr_jax.__version__, "sha256": machine.code_digest(), "git": machine.git_revision()},
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        **machine(),
+        **machine.facts(),
         **more,
     }
-
-
-def machine() -> dict[str, Any]:
-    """Returns versions, platform, processor, devices and XLA flags."""
-    import jax
-
-    return {
-        "versions": {"python": platform.python_version(), **{p: metadata.version(p) for p in PACKAGES}},
-        "platform": platform.platform(),
-        "cpu_count": os.cpu_count(),
-        "devices": [d.device_kind for d in jax.devices()],
-        "xla_flags": os.environ.get("XLA_FLAGS", ""),
-    }
-
-
-def _git_revision() -> str | None:
-    where = Path(hwr_jax.__file__).parent
-    try:
-        command = ["git", "-C", str(where), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=5)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() or None
 
 
 @contextlib.contextmanager
@@ -188,7 +152,8 @@ def begin(folder: Path, config: ConfigDict, env: dict[str, Any]) -> None:
 def note_resume(folder: Path, env: dict[str, Any], step: int) -> None:
     """Adds to environment.json that the run went on, from which step, and what of the environment differs."""
     old = read_json(folder, "environment.json")
-    changed = configs.difference({k: old.get(k) for k in SURROUNDINGS}, {k: env.get(k) for k in SURROUNDINGS})
+    recorded = [key for key in machine.SURROUNDINGS if key in old]
+    changed = configs.difference({k: old[k] for k in recorded}, {k: env.get(k) for k in recorded})
     entry = {"step": step, "started": env["started"], "command": env["command"], "changed": changed}
     files.write_json(folder / "environment.json", {**old, "resumed": [*old["resumed"], entry]})
 
@@ -197,9 +162,15 @@ def read_config(folder: Path) -> ConfigDict:
     """Returns the resolved config of a run. Raises ConfigError where the folder is no run."""
     text = _read_text(folder, "config.json")
     try:
-        return configs.from_json(text)
+        config = configs.from_json(text)
     except (ValueError, TypeError) as error:
         raise RunFolderError(f"{folder / 'config.json'} is damaged: {error}") from None
+    with config.unlocked():
+        for key, value in ADDED.items():
+            group, _, name = key.rpartition(".")
+            if group in config and name not in config[group]:
+                config[group][name] = value
+    return config
 
 
 def read_json(folder: Path, name: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The steps: pure functions of a recipe and a state, for one seed. Owns the order of one batch, end to end.
 
-`over_seeds` gives any of them a leading seed axis. Nothing here reads a config, a file or a clock.
+`programs.over_seeds` gives any of them a leading seed axis. Nothing here reads a config, a file or a clock.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
-from hwr_jax import gradient, rng
+from hwr_jax import gradient, rng, views
 from hwr_jax.models.layers import batch_position
 from hwr_jax.recipe import Recipe
 from hwr_jax.types import Arrays, Batch, Best, Faults, Outputs, Totals, TrainState, Tree
@@ -228,23 +228,14 @@ def predict(
 
     def one_batch(rows):
         picked = place(Arrays(arrays.image[rows], arrays.label[rows]))
-        image = standardise(recipe, framed(recipe, picked.image))
-        logits, _ = recipe.model.apply(variables, image, train=False)
+        logits = views.mean_log_probability(
+            lambda image: recipe.model.apply(variables, standardise(recipe, image), train=False)[0],
+            framed(recipe, picked.image),
+            shift_px=recipe.eval_shift_px,
+        )
         pred = recipe.task.read(logits)
         loss, confidence = recipe.task.loss(logits, picked.label), recipe.task.confidence(logits, pred)
         return Outputs(loss, pred, jax.nn.softmax(logits), confidence)
 
     outputs = lax.map(one_batch, padded)
     return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[:examples], outputs)
-
-
-def over_seeds(function: Callable, how: str) -> Callable:
-    """Gives `function` a leading seed axis on every argument and result.
-
-    Args:
-      function: of one seed's arrays.
-      how: 'map': one seed after the other in one program (equal to single runs to the bit), 'vmap': all at once.
-    """
-    if how == "vmap":
-        return jax.vmap(function, spmd_axis_name="seed")
-    return lambda *per_seed: lax.map(lambda args: function(*args), per_seed)

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hwr_jax import digests, evaluation, files, logs, metrics, rng, run_folder
+from hwr_jax import digests, distributed, evaluation, files, logs, metrics, rng, run_folder
 from hwr_jax import programs as compiled
 from hwr_jax.programs import Programs
 from hwr_jax.run import Run, on_device
@@ -44,7 +44,8 @@ def finish(
     files.append_json_line(folder / "metrics.jsonl", line)
     board.write(line)
     further = more(params, model_state)
-    _draw(run, folder, outputs, jax.tree.map(lambda x: np.asarray(x[0]), params))
+    if distributed.is_lead():
+        _draw(run, folder, outputs, jax.tree.map(lambda x: np.asarray(x[0]), params))
     timing.write("evaluation")
     summary = _summary(run, state, both, folder) | further
     files.write_json(folder / "summary.json", summary)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,13 +37,17 @@ def main(argv: list[str]) -> int:
     if argv:
         raise errors.ConfigError(f"{argv[0]!r} is no flag: a flag is --name=value")
     folder = command.folder("workdir", _WORKDIR.value)
-    import jax
-
-    from hwr_jax import config_check, console, job, reproduction, run_folder
-    from hwr_jax.signals import Signals
+    from hwr_jax import machine, run_folder
 
     config = run_folder.read_config(folder)
     env = run_folder.read_json(folder, "environment.json")
+    if "threads" in env:  # heard by XLA at its start alone
+        os.environ.setdefault(machine.THREADS, str(env["threads"]))
+    import jax
+
+    from hwr_jax import config_check, console, job, reproduction
+    from hwr_jax.signals import Signals
+
     recorded = reproduction.last_epoch(folder)
     if not recorded:
         raise errors.ConfigError(f"{folder} has not finished an epoch yet: there is nothing to verify")

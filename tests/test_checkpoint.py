@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hwr_jax import checkpoint, steps
+from hwr_jax import checkpoint, programs, steps
 from hwr_jax.errors import RunFolderError
 from hwr_jax.recipe import make_recipe
 from hwr_jax.run import shapes
@@ -28,7 +28,7 @@ def state():
 
     made = config.load(Path(__file__).parent.parent / "configs" / "digits.py:smoke", {"model.norm": "batch"})
     recipe = make_recipe(made, examples=100, classes=10, mean=0.1, std=0.3)
-    init = jax.jit(steps.over_seeds(lambda seed: steps.init_state(recipe, seed, (28, 28, 1)), "map"))
+    init = jax.jit(programs.over_seeds(lambda seed: steps.init_state(recipe, seed, (28, 28, 1)), "map"))
     return init(jnp.array([0, 1]))
 
 

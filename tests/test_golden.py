@@ -31,3 +31,5 @@ def test_an_old_run_has_what_verify_needs(version):
     folder = GOLDEN / version
     assert reproduction.last_epoch(folder) == run_folder.read_config(folder).epochs
     assert len(run_folder.read_json(folder, "summary.json")["state_sha256"]) == 64
+    recorded = run_folder.read_json(folder, "environment.json")["config_sha256"]
+    assert run_folder.config_digest(run_folder.read_config(folder)) == recorded  # keys that came later change nothing

@@ -14,8 +14,8 @@ LAYERS = [
     {"digests", "distributed", "errors", "files", "rng", "stats", "types", "watchdog"},
     {
         "augment", "averages", "checkpoint", "config", "config_check", "console", "ctc", "data", "framing", "ink",
-        "logs", "losses", "marks", "metrics", "models", "optim", "peers", "picture", "plots", "preprocess", "reference",
-        "run_folder", "schedules", "sharding", "signals", "torch_speed",
+        "logs", "losses", "machine", "marks", "metrics", "models", "optim", "peers", "picture", "plots", "preprocess",
+        "reference", "run_folder", "schedules", "sharding", "signals", "torch_speed", "views",
     },
     {"gradient", "programs", "recipe", "reference_programs", "steps", "tasks"},
     {

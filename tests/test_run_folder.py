@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 
-from hwr_jax import files, logs, run_folder
+from hwr_jax import files, logs, machine, run_folder
 from hwr_jax.errors import ConfigError, RunFolderError
 
 
@@ -43,7 +43,7 @@ def test_other_data_is_refused_with_the_difference(begun, smoke, digits):
 
 
 def test_other_code_is_refused_with_the_difference(begun, smoke, digits, monkeypatch):
-    monkeypatch.setattr(run_folder, "code_digest", lambda: "1234")
+    monkeypatch.setattr(machine, "code_digest", lambda: "1234")
     with pytest.raises(ConfigError, match=r"code\.sha256: \w+ -> 1234"):
         claim(begun, smoke(), digits)
 
@@ -105,7 +105,7 @@ def test_the_environment_says_where_the_run_happened(begun, digits):
     env = run_folder.read_json(begun, "environment.json")
     assert env["dataset"]["sha256"] == digits.sha256
     assert env["dataset"]["examples"] == {"train": 1097, "validation": 200, "test": 500}
-    assert set(run_folder.PACKAGES) < set(env["versions"])
+    assert set(machine.PACKAGES) < set(env["versions"])
     assert {"devices", "xla_flags", "command", "code", "over_seeds", "platform", "cpu_count"} <= set(env)
 
 

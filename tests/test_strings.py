@@ -308,7 +308,7 @@ def test_a_run_reads_strings_and_says_how_well(trained, command):
     assert abs(greedy["accuracy"]["mean"] - summary["test"]["accuracy"]["mean"]) < 0.05
     scores = jnp.log(jnp.full((1, 2, 11), 1e-9).at[..., 10].set(0.6).at[..., 3].set(0.4))
     for beam, text in ((1, []), (8, [3])):  # "3" by three paths together, nothing by the one most probable path
-        read = np.asarray(predictor.open_run(folder, beam=beam)[0].recipe.task.read(scores)[0])
+        read = np.asarray(predictor.open_run(folder, reading={"beam": beam})[0].recipe.task.read(scores)[0])
         assert read[read >= 0].tolist() == text
     wrong = command("evaluate", f"--workdir={folder}", "--beam=1000")
     assert (wrong.returncode, wrong.stderr.count("\n")) == (64, 1)

@@ -14,9 +14,9 @@ SMOKE = "--config=configs/digits.py:smoke"
 
 @pytest.fixture(scope="module")
 def finished(command, tmp_path_factory):
-    """The folder of a finished run with two seeds."""
+    """The folder of a finished run with two seeds, made with three threads."""
     folder = tmp_path_factory.mktemp("verify") / "run"
-    done = command("main", SMOKE, "--config.seeds=2", "--config.epochs=3", f"--workdir={folder}")
+    done = command("main", SMOKE, "--config.seeds=2", "--config.epochs=3", f"--workdir={folder}", env={"NPROC": "3"})
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -43,7 +43,8 @@ def edit(path, **changes):
     files.write_json(path, value)
 
 
-def test_a_run_is_reproduced_to_the_bit_in_another_process(command, run):
+def test_a_run_is_reproduced_to_the_bit_in_another_process_with_its_number_of_threads(command, run):
+    assert json.loads((run / "environment.json").read_text())["threads"] == 3
     before = {p: p.read_bytes() for p in run.rglob("*") if p.is_file()}
     done, found = verify(command, run)
     assert done.returncode == 0, done.stderr

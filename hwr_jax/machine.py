@@ -1,0 +1,62 @@
+"""What a run happens on: versions, processor, devices, flags, and the code. Only reads."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import hwr_jax
+
+THREADS = "NPROC"  # the environment variable by which XLA is told
+SURROUNDINGS = (
+    "versions", "platform", "cpu_count", "threads", "devices", "xla_flags", "over_seeds", "mesh_devices",
+)  # fmt: skip
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "ml-collections", "tensorflow-datasets", "numpy")
+
+
+def code_digest() -> str:
+    """Returns the SHA-256 of the package's own sources: the code version, with or without git."""
+    root = Path(hwr_jax.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def facts() -> dict[str, Any]:
+    """Returns versions, platform, processor, devices and XLA flags."""
+    import jax
+
+    return {
+        "versions": {"python": platform.python_version(), **{p: metadata.version(p) for p in PACKAGES}},
+        "platform": platform.platform(),
+        "cpu_count": os.cpu_count(),
+        "threads": threads(),
+        "devices": [d.device_kind for d in jax.devices()],
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
+    }
+
+
+def threads() -> int:
+    """Returns how many threads XLA computes with on the CPU: another number sums in another order, so it gives other
+    last bits."""
+    given = os.environ.get(THREADS, "")
+    if given.isdecimal() and int(given):
+        return int(given)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def git_revision() -> str | None:
+    """Returns the commit of the package's sources, with -dirty where they have changed; None outside of git."""
+    where = Path(hwr_jax.__file__).parent
+    try:
+        command = ["git", "-C", str(where), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None
