@@ -20,6 +20,7 @@ from hwr_jax import distributed, files
 from hwr_jax.errors import NotFiniteError, RunFolderError, Stopped
 from hwr_jax.types import Tree
 
+READINGS = 10  # how often a reader looks again, in a folder where another process trains
 SPACE_FACTOR, SPACE_BYTES = 1.2, 1_000_000  # what a save needs: the arrays, their index, and room for the small files
 
 
@@ -46,7 +47,13 @@ class Checkpoints:
         options = ocp.CheckpointManagerOptions(
             create=False, cleanup_tmp_directories=not read_only, read_only=read_only, max_to_keep=None
         )
-        self._manager = ocp.CheckpointManager(self._steps.resolve(), options=options)
+        for attempt in range(READINGS):
+            try:
+                self._manager = ocp.CheckpointManager(self._steps.resolve(), options=options)
+                break
+            except FileNotFoundError:  # a step that the trainer has removed meanwhile
+                if not read_only or attempt == READINGS - 1:
+                    raise
 
     def __enter__(self) -> Checkpoints:
         return self
@@ -110,12 +117,20 @@ class Checkpoints:
     def _newest(self, say: Callable[[str], None]) -> int | None:
         if not distributed.is_lead():
             return None
-        for step in self._steps_on_disk():
-            problem = verify_manifest(self._steps / str(step), self._manifests / f"{step}.json")
-            if problem is None:
-                return step
-            say(f"checkpoint {step} of {self._steps.parent} is not used: {problem}")
-        return None
+        steps = self._steps_on_disk()
+        for _ in range(READINGS):
+            problems = {}
+            for step in steps:
+                problem = verify_manifest(self._steps / str(step), self._manifests / f"{step}.json")
+                if problem is None:
+                    break
+                problems[step] = problem
+            before, steps = steps, self._steps_on_disk()
+            if len(problems) < len(before) or steps == before:  # else all were removed while they were read
+                break
+        for bad, problem in problems.items():
+            say(f"checkpoint {bad} of {self._steps.parent} is not used: {problem}")
+        return next((step for step in before if step not in problems), None)
 
     def drop_after(self, step: int | None) -> None:
         """Puts aside (to quarantine/) every step newer than `step`: they did not verify, and will be written again."""
@@ -171,8 +186,11 @@ def verify_manifest(step_folder: Path, manifest: Path) -> str | None:
     if found != set(expected):
         return f"files are missing or were added: {', '.join(sorted(found ^ set(expected))[:3])}"
     for name, digest in expected.items():
-        if _digest(step_folder / name) != digest:
-            return f"file {name} has changed since it was written (SHA-256)"
+        try:
+            if _digest(step_folder / name) != digest:
+                return f"file {name} has changed since it was written (SHA-256)"
+        except FileNotFoundError:
+            return f"file {name} was removed while it was read"
     return None if expected else "its manifest is empty"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from hwr_jax import checkpoint, config_check, ctc, data, evaluation, metrics, ru
 from hwr_jax.errors import ConfigError, RunFolderError
 from hwr_jax.programs import Programs
 from hwr_jax.run import Bound, bind
-from hwr_jax.types import Arrays, Outputs, Tree
+from hwr_jax.types import Arrays, Outputs, TrainState, Tree
 
 IMAGES_PER_CALL = 1000  # bounds the memory of a call, whatever the number of images
 _search = jax.jit(ctc.beam_search, static_argnames="width")
@@ -154,15 +154,27 @@ def load(
     if seed is not None and seed not in seeds:
         raise ConfigError(f"--seed={seed} was not trained in {workdir}: use one of {', '.join(map(str, seeds))}")
     with checkpoint.Checkpoints(Path(workdir), read_only=True) as checkpoints:
-        step = checkpoints.newest(say)
-        if step is None:
+        state = _newest(checkpoints, bound, say)
+        if state is None:
             raise RunFolderError(
                 f"{workdir} has no checkpoint that can be used: train it with `python -m hwr_jax.main`"
             )
-        state = checkpoints.restore(step, bound.state_shapes())
     params, model_state = evaluation.chosen(state, which or bound.config.eval.checkpoint)
     if seed is not None:
         one = seeds.index(seed)
         params, model_state = jax.tree.map(lambda x: x[one : one + 1], (params, model_state))
         seeds = [seed]
     return Predictor(bound.config, facts, seeds, bound.programs, params, model_state)
+
+
+def _newest(checkpoints: checkpoint.Checkpoints, bound: Bound, say: Callable[[str], None]) -> TrainState | None:
+    """Reads the newest state; one that a trainer removes meanwhile has a newer one after it."""
+    step = checkpoints.newest(say)
+    while step is not None:
+        try:
+            return checkpoints.restore(step, bound.state_shapes())
+        except RunFolderError:
+            before, step = step, checkpoints.newest(say)
+            if step == before:
+                raise
+    return None

@@ -1,6 +1,6 @@
-"""Injects faults into real runs, again and again, and counts: the reliability goals R1 to R15.
+"""Injects faults into real runs, again and again, and counts: the reliability goals R1 to R15 and R19.
 
-    python scripts/torture.py --results=torture.jsonl [--rows=R1,R3] [--share=0.1]
+    python scripts/torture.py --results=torture.jsonl [--rows=R1,R3] [--share=0.1] [--soak_minutes=30]
 
 Appends one JSON line per trial; trials whose line is there are not done again, so it can be stopped at any time. Ends
 with a table, and with 1 if a trial failed. --share does that part of each row's trials (at least one).
@@ -25,7 +25,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import numpy as np
-from faults import jobs, runs, saves
+from faults import jobs, runs, saves, soak
 
 
 class Row(NamedTuple):
@@ -42,16 +42,17 @@ ROWS = {
     "R3": Row("exact resume", runs.killed, 30),
     "R4": Row("preemption", runs.terminated, 40),
     "R5": Row("failure of a peer", jobs.peer_fails, 30),
-    "R6": Row("no endless hang", jobs.hangs, 9),
+    "R6": Row("no endless hang", jobs.hangs, 12),
     "R7": Row("equal on all devices", jobs.layouts, 5),
     "R8": Row("repeatable", runs.repeated, 5),
     "R9": Row("elastic restore", saves.elastic, 14),
     "R10": Row("storage errors", saves.storage, 10),
-    "R11": Row("clean exit", saves.clean_exit, 4),
+    "R11": Row("clean exit", saves.clean_exit, 6),
     "R12": Row("not finite", runs.not_finite, 9),
-    "R13": Row("bad data", runs.bad_data, 27),
+    "R13": Row("bad data", runs.bad_data, 28),
     "R14": Row("at the same time", runs.at_the_same_time, 3),
-    "R15": Row("ranks agree", jobs.different, 4),
+    "R15": Row("ranks agree", jobs.different, 6),
+    "R19": Row("soak", soak.soak, 1),
 }
 
 
@@ -86,7 +87,9 @@ def main() -> int:
     parser.add_argument("--results", type=Path, required=True)
     parser.add_argument("--rows", default=",".join(ROWS))
     parser.add_argument("--share", type=float, default=1.0)
+    parser.add_argument("--soak_minutes", type=float, default=30.0)
     args = parser.parse_args()
+    soak.minutes = args.soak_minutes
     unknown = set(args.rows.split(",")) - ROWS.keys()
     if unknown:
         parser.error(f"--rows={','.join(sorted(unknown))} is not known: use some of {', '.join(ROWS)}")

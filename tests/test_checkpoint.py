@@ -178,3 +178,24 @@ def test_the_manifest_lists_every_file_with_its_sum(tmp_path, state):
     step = tmp_path / "checkpoints" / "1"
     assert set(listed) == {p.relative_to(step).as_posix() for p in step.rglob("*") if p.is_file()}
     assert all(len(digest) == 64 for digest in listed.values())
+
+
+def test_a_reader_finds_the_step_that_came_while_the_one_it_read_was_removed(tmp_path, state, monkeypatch):
+    save(tmp_path, state, [1, 2])
+    kept = tmp_path / "kept"
+    for name in ("checkpoints/2", "manifests/2.json"):
+        (kept / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(tmp_path / name, kept / name)
+    verify, said = checkpoint.verify_manifest, []
+
+    def as_the_trainer_goes_on(step_folder, manifest):
+        if step_folder.name == "1" and step_folder.exists():
+            shutil.rmtree(step_folder)
+            for name in ("checkpoints/2", "manifests/2.json"):
+                shutil.move(kept / name, tmp_path / name)
+        return verify(step_folder, manifest)
+
+    monkeypatch.setattr(checkpoint, "verify_manifest", as_the_trainer_goes_on)
+    with checkpoint.Checkpoints(tmp_path, read_only=True) as checkpoints:
+        assert checkpoints.newest(said.append) == 2
+    assert said == []

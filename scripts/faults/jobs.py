@@ -10,20 +10,27 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from faults import processes
+from faults import injected, processes
 from faults.processes import SMALL
 
-HEARTBEAT_S = 5
+HEARTBEAT_S, WATCHDOG_S = 5, 8
 
 
 def peer_fails(trial: int, rng: np.random.Generator, folder: Path) -> str:
-    """R5: SIGKILL or SIGSTOP of a process: all are gone within the heartbeat and 5 s, and the same command goes on."""
-    fault, victim = (signal.SIGKILL, signal.SIGSTOP)[trial % 2], trial // 2 % 2
+    """R5: SIGKILL or SIGSTOP of a process, or an exception in it: all are gone within the heartbeat and 5 s (exception:
+    2 s), and the same command goes on."""
+    fault, victim = ("SIGKILL", "SIGSTOP", "exception")[trial % 3], trial // 3 % 2
     flags = (*SMALL, "--config.epochs=40")
-    started = processes.job(folder, *flags, heartbeat_s=HEARTBEAT_S)
-    processes.wait_for(folder / "metrics.jsonl", started)
-    time.sleep(rng.uniform(0, 2))
-    started[victim].send_signal(fault)
+    before = injected.at_the_end_of_epoch(int(rng.integers(1, 9)), "raise RuntimeError('injected')")
+    started = processes.job(
+        folder, *flags, heartbeat_s=HEARTBEAT_S, before={victim: before} if fault == "exception" else {}
+    )
+    if fault == "exception":
+        assert started[victim].wait(timeout=120) == 70
+    else:
+        processes.wait_for(folder / "metrics.jsonl", started)
+        time.sleep(rng.uniform(0, 2))
+        started[victim].send_signal(signal.Signals[fault])
     start = time.monotonic()
     code = started[1 - victim].wait(timeout=60)
     took = time.monotonic() - start
@@ -31,18 +38,25 @@ def peer_fails(trial: int, rng: np.random.Generator, folder: Path) -> str:
         process.kill()
         process.communicate()
     assert code != 0, "the other ended as if all were well"
-    assert took <= HEARTBEAT_S + 5, f"it took {took:.1f} s"
+    assert took <= (2 if fault == "exception" else HEARTBEAT_S + 5), f"it took {took:.1f} s"
+    assert not (orphans := processes.left(folder)), orphans
     code, _, error = processes.run("main", *flags, f"--workdir={folder}")
     assert code == 0, error[-300:]
     epochs = [line["epoch"] for line in processes.metrics(folder) if line["split"] == "validation"]
     assert epochs == list(range(1, 41)), f"epochs {epochs}"
-    return f"{fault.name} of process {victim}, {took:.1f} s"
+    return f"{fault} of process {victim}, {took:.1f} s"
+
+
+HANGS = ("missing peer", "port in use", "folder not shared", "different programs", "uneven batches", "asleep")
 
 
 def hangs(trial: int, rng: np.random.Generator, folder: Path) -> str:
-    """R6: a peer that does not come, a port that is taken, a folder that is not shared: it ends in time and says so."""
-    fault = ("missing peer", "port in use", "folder not shared")[trial % 3]
+    """R6: what would wait for ever ends in time and says so: a peer that does not come, a port that is taken, a folder
+    that is not shared, other programs or batches in a process (with the checks of the start taken out), a process that
+    sleeps and ignores SIGTERM."""
+    fault = HANGS[trial % len(HANGS)]
     start = time.monotonic()
+    watched = (*SMALL, f"--watchdog_s={WATCHDOG_S}", "--config.epochs=200")
     if fault == "missing peer":
         started = processes.job(folder, *SMALL, "--start_s=6", processes=2)
         started[1].kill()
@@ -57,12 +71,26 @@ def hangs(trial: int, rng: np.random.Generator, folder: Path) -> str:
             more = (at, "--processes=2", "--process=0", "--start_s=6", f"--workdir={folder}")
             codes, errors = processes.ended([processes.start("main", *SMALL, *more)], 40)
         limit = 6 + 15
-    else:
+    elif fault == "folder not shared":
         codes, errors = processes.ended(
             processes.job(folder, *SMALL, of_last=(f"--workdir={folder.with_name(folder.name + '-other')}",)), 60
         )
         limit = 40
         assert any("does not see the folder" in e for e in errors), errors
+    elif fault == "asleep":
+        started = processes.job(folder, *watched, before={1: injected.at_the_end_of_epoch(2, injected.SLEEP)})
+        processes.wait_for(folder / "metrics.jsonl", started, lines=3)
+        start = time.monotonic()
+        codes, errors = processes.ended(started, 60)
+        limit = WATCHDOG_S + 5
+        assert any("Thread 0x" in e or "Current thread" in e for e in errors), errors
+    else:
+        of_last = "--config.model.dense=40" if fault == "different programs" else "--config.batch_size=32"
+        unchecked = dict.fromkeys((0, 1), injected.NOTHING_IS_CHECKED)
+        codes, errors = processes.ended(processes.job(folder, *watched, of_last=(of_last,), before=unchecked), 90)
+        limit = 60
+        said = ("Thread 0x", "Current thread", "hwr_jax:")
+        assert all(any(word in e for word in said) for e in errors), errors
     took = time.monotonic() - start
     assert 0 not in codes, f"{fault}: {codes}"
     assert took <= limit, f"{fault}: it took {took:.1f} s"
@@ -97,13 +125,22 @@ def layouts(trial: int, rng: np.random.Generator, folder: Path) -> str:
     return f"{layout}: {apart:.2g}"
 
 
+DIFFERENT = {
+    "config": ("--config.epochs=7", ""),
+    "seed": ("--config.seed=3", ""),
+    "learning rate": ("--config.optim.learning_rate=0.2", ""),
+    "devices": ("--devices=2", ""),
+    "code": ("--config.epochs=5", injected.OTHER_CODE),
+    "version of a library": ("--config.epochs=5", injected.OTHER_VERSION),
+}
+
+
 def different(trial: int, rng: np.random.Generator, folder: Path) -> str:
-    """R15: config, seed, learning rate or devices differ on one process: all refuse."""
-    flag = (
-        "--config.epochs=7", "--config.seed=3", "--config.optim.learning_rate=0.2", "--devices=2",
-    )[trial % 4]  # fmt: skip
-    codes, errors = processes.ended(processes.job(folder, *SMALL, of_last=(flag,)), 60)
-    assert codes == [64, 64], f"{flag}: {codes} {errors}"
-    assert any("process 1 of 2 has another" in e for e in errors), errors
+    """R15: config, seed, learning rate, devices, code or a version differ on one process: all refuse."""
+    what, (flag, before) = list(DIFFERENT.items())[trial % len(DIFFERENT)]
+    flags = (*SMALL, "--config.epochs=5")
+    codes, errors = processes.ended(processes.job(folder, *flags, of_last=(flag,), before={1: before}), 60)
+    assert codes == [64, 64], f"{what}: {codes} {errors}"
+    assert all("process 1 of 2 has another" in e for e in errors), errors
     assert not (folder / "metrics.jsonl").exists()
-    return flag
+    return what

@@ -1,11 +1,14 @@
-"""Saves states one after the other until it is killed, and says before and after each: `python saver.py FOLDER`."""
+"""Saves states one after the other until it is killed, and says before and after each:
+`python saver.py FOLDER PORT PROCESSES PROCESS`."""
 
 import sys
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
+import numpy as np
 
-from hwr_jax import checkpoint
+from hwr_jax import checkpoint, distributed, sharding
 
 WIDTH = 250_000  # a state of 1 MB
 
@@ -15,14 +18,27 @@ def state(step):
     return {"step": jnp.int32(step), "w": jnp.full(WIDTH, float(step)) + jnp.arange(float(WIDTH)) / WIDTH}
 
 
+def _on_all(state):
+    """The same, held by every process's devices."""
+    whole = sharding.replicated(sharding.make_mesh(0, batch_size=jax.device_count()))
+
+    def spread(x):
+        own = np.asarray(x)
+        return jax.make_array_from_callback(own.shape, whole, lambda index: own[index])
+
+    return jax.tree.map(spread, state)
+
+
 if __name__ == "__main__":
-    folder = Path(sys.argv[1])
+    folder, port, processes, process = Path(sys.argv[1]), *map(int, sys.argv[2:])
+    if processes > 1:
+        distributed.start(f"127.0.0.1:{port}", processes, process)
     with checkpoint.Checkpoints(folder, keep=3) as checkpoints:
         step = checkpoints.newest(print) or 0
         checkpoints.drop_after(step or None)
         while True:
             step += 1
             print("begin", step, flush=True)
-            checkpoints.save(step, state(step))
+            checkpoints.save(step, _on_all(state(step)))
             checkpoints.wait()
             print("done", step, flush=True)

@@ -12,9 +12,10 @@ import time
 from pathlib import Path
 
 import jax
+import launch_local
 import numpy as np
 
-from faults import processes
+from faults import injected, processes
 from faults.processes import SMALL
 from faults.saver import state
 from hwr_jax import checkpoint
@@ -31,26 +32,37 @@ def _is_that_of(step: int, found: dict | None) -> bool:
     return all(np.array_equal(a, b) for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(state(step)), strict=True))
 
 
+OF_ONE = 50  # trials with one process; the others have two
+
+
 def killed_while_saving(trial: int, rng: np.random.Generator, folder: Path) -> str:
     """R1: SIGKILL at a random moment of a process that saves without a pause; then again, from what is there."""
     inside = []
+    many = 2 if trial >= OF_ONE else 1
     for _ in range(2):
-        line = [sys.executable, "-u", str(Path(__file__).with_name("saver.py")), str(folder)]
-        env = {**os.environ, "PYTHONPATH": str(processes.ROOT), **processes.SHARED}
-        saver = subprocess.Popen(line, stdout=subprocess.PIPE, text=True, env=env, cwd=processes.ROOT)
-        out = saver.stdout
+        port = launch_local.free_port()
+        savers = []
+        for process in range(many):
+            script = str(Path(__file__).with_name("saver.py"))
+            line = [sys.executable, "-u", script, str(folder), str(port), str(many), str(process)]
+            env = {**os.environ, "PYTHONPATH": str(processes.ROOT), **processes.SHARED}
+            savers.append(subprocess.Popen(line, stdout=subprocess.PIPE, text=True, env=env, cwd=processes.ROOT))
+        out = savers[0].stdout
         assert out is not None
         said = [next(line for line in out if line.startswith("done"))]
         time.sleep(rng.uniform(0, 0.6))
-        saver.send_signal(signal.SIGKILL)
-        said += saver.communicate()[0].splitlines()
+        for saver in rng.permutation(many):
+            savers[saver].send_signal(signal.SIGKILL)
+        said += savers[0].communicate()[0].splitlines()
+        for saver in savers[1:]:
+            saver.communicate()
         acknowledged = max(int(line.split()[1]) for line in said if line.startswith("done"))
         inside.append(said[-1].startswith("begin"))
         step, found = _newest(folder, [])
         assert step is not None, "no checkpoint is left"
         assert step >= acknowledged, f"step {acknowledged} was acknowledged, and {step} is the newest"
         assert _is_that_of(step, found), f"step {step} came back changed"
-    return f"{sum(inside)} of 2 inside a save"
+    return f"{sum(inside)} of 2 inside a save, {many} processes"
 
 
 FAULTS = ("flip a bit", "truncate", "zero", "delete", "empty step folder", "half of the files", "damage the manifest")
@@ -129,15 +141,10 @@ def storage(trial: int, rng: np.random.Generator, folder: Path) -> str:
     """R10: the disk is full, or the checkpoints cannot be written or are gone: it ends with 74, and goes on later."""
     fault = ("file size limit", "checkpoints cannot be written", "checkpoints are gone")[trial % 3]
     flags = (*SMALL, "--config.epochs=12", f"--workdir={folder}")
-    limit = "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0})); "
     if fault == "file size limit":
-        code = limit.format(int(rng.integers(2_000, 20_000)))
-        code += (
-            f"sys.argv = ['main', *{list(map(str, flags))!r}]; runpy.run_module('hwr_jax.main', run_name='__main__')"
-        )
-        env = {**os.environ, **processes.SHARED}
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=processes.ROOT, env=env)
-        returncode, error = done.returncode, done.stderr
+        limit = int(rng.integers(2_000, 20_000))
+        before = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))"
+        returncode, _, error = processes.run("main", *flags, before=before)
     else:
         process = processes.start("main", *flags)
         processes.wait_for(folder / "metrics.jsonl", [process])
@@ -159,23 +166,33 @@ def storage(trial: int, rng: np.random.Generator, folder: Path) -> str:
     return fault
 
 
+ENDS = {
+    "end": (0, ""),
+    "SIGINT": (130, ""),
+    "SIGTERM": (143, ""),
+    "loss not finite": (65, ""),
+    "exception": (70, injected.at_the_end_of_epoch(4, "raise RuntimeError('injected')")),
+    "sys.exit": (74, injected.at_the_end_of_epoch(4, "import sys; sys.exit(0)")),
+}
+
+
 def clean_exit(trial: int, rng: np.random.Generator, folder: Path) -> str:
     """R11: however a run ends, its last step is committed, no temporary folder is left, and a failure is no 0."""
-    how = ("end", "SIGINT", "SIGTERM", "loss not finite")[trial % 4]
+    how, (expected, before) = list(ENDS.items())[trial % len(ENDS)]
     flags = [*SMALL, "--config.epochs=8", f"--workdir={folder}"]
     if how == "loss not finite":
         flags.append("--config.optim.learning_rate=1e30")
-    process = processes.start("main", *flags)
+    process = processes.start("main", *flags, before=before)
     if how.startswith("SIG"):
         processes.wait_for(folder / "metrics.jsonl", [process])
         process.send_signal(signal.Signals[how])
     [code], [error] = processes.ended([process], 120)
-    expected = {"end": 0, "SIGINT": 130, "SIGTERM": 143, "loss not finite": 65}[how]
     assert code == expected, f"{how}: exit code {code}: {error[-500:]}"
     steps = processes.saved_steps(folder)
     assert bool(steps) == (how != "loss not finite"), f"{how}: saved {steps}"
     left = [p.name for p in (folder / "checkpoints").iterdir() if not p.name.isdecimal()]
     assert not left, f"{how}: left {left}"
+    assert sorted(int(p.name) for p in (folder / "checkpoints").iterdir()) == steps, f"{how}: a step has no manifest"
     if how == "end":
         assert json.loads((folder / "summary.json").read_text())["steps"] == steps[-1]
     return how
