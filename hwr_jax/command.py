@@ -17,6 +17,7 @@ from absl import flags
 
 from hwr_jax import distributed, errors
 
+ECHOES = ("Event loop is closed", "Encountered error while reading array index")
 LEAD_LAST_S = 1.0  # when the lead has gone, JAX aborts the others
 
 
@@ -33,7 +34,7 @@ def run(main: Callable[[list[str]], int | None], flag_values: flags.FlagValues, 
         print(f"{usage.strip()}\n\nFlags:{flag_values.get_help(include_special_flags=False)}")
         sys.exit(errors.DONE)
     code = errors.DONE
-    sys.unraisablehook = _unraisable
+    sys.unraisablehook = leave_out_echoes
     try:
         arguments = _parse(argv, flag_values)
         code = main(arguments[1:]) or errors.DONE
@@ -58,10 +59,10 @@ def _leave_at_once(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:
+def leave_out_echoes(unraisable: sys.UnraisableHookArgs) -> None:
     """Leaves out the echoes of a failed save or restore: after the first error, which `report` tells, orbax closes its
-    event loop, and each of tensorstore's threads that is not done complains of that."""
-    if str(unraisable.exc_value) != "Event loop is closed":
+    event loop, each of tensorstore's threads that is not done complains of that, and each array tells what it is."""
+    if not str(unraisable.exc_value).startswith(ECHOES):
         sys.__unraisablehook__(unraisable)
 
 

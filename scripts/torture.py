@@ -27,6 +27,8 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 import numpy as np
 from faults import jobs, runs, saves, soak
 
+from hwr_jax import command
+
 
 class Row(NamedTuple):
     """A goal, and what tries it."""
@@ -90,6 +92,7 @@ def main() -> int:
     parser.add_argument("--soak_minutes", type=float, default=30.0)
     args = parser.parse_args()
     soak.minutes = args.soak_minutes
+    sys.unraisablehook = command.leave_out_echoes
     unknown = set(args.rows.split(",")) - ROWS.keys()
     if unknown:
         parser.error(f"--rows={','.join(sorted(unknown))} is not known: use some of {', '.join(ROWS)}")

@@ -1,5 +1,6 @@
 """Jobs of several processes, real ones on the loopback interface: against one process, and with faults."""
 
+import functools
 import importlib.util
 import json
 import os
@@ -13,8 +14,9 @@ import jax
 import numpy as np
 import pytest
 
-from hwr_jax import distributed, predictor, signals
+from hwr_jax import distributed, predictor, run_folder, signals, steps
 from hwr_jax.errors import Stopped
+from hwr_jax.run import make_run, on_device
 
 ROOT = Path(__file__).parent.parent
 SGD = ("--config=configs/digits.py:smoke", "--config.optim.name=sgd", "--config.optim.learning_rate=0.1")
@@ -23,7 +25,7 @@ SGD = ("--config=configs/digits.py:smoke", "--config.optim.name=sgd", "--config.
 # seen. In a smooth network it stays small.
 SMOOTH = (
     *SGD, "--config.model.activation=tanh", "--config.model.pools=(False, False)", "--config.model.strides_px=(2, 2)",
-    "--config.model.norm=batch", "--config.seeds=2", "--config.epochs=3",
+    "--config.model.norm=batch", "--config.epochs=3",
 )  # fmt: skip
 CODES = {"refused": 64, "terminated": 143}
 
@@ -97,28 +99,61 @@ def alone(command, tmp_path_factory):
     return folder
 
 
+def over_a_mesh(config, dataset, devices):
+    """The parameters [1, ...] after training on a mesh of so many devices of this process."""
+    run = make_run(config, dataset, devices=devices)
+    arrays, seeds = on_device(run, dataset.train), run.seed_array()
+    state = run.programs.init(seeds)
+    for epoch in range(config.epochs):
+        state = run.programs.steps(state, arrays, run.programs.order(seeds, epoch), run.recipe.steps_per_epoch)
+    return jax.device_get(state.params)
+
+
+def under_pmap(config, dataset):
+    """The same under `jax.pmap` on eight devices."""
+    recipe = make_run(config, dataset, devices=1).recipe
+    step = jax.pmap(functools.partial(steps.train_step, recipe, axis_name="data"), "data", in_axes=(None, 0))
+    state = jax.jit(lambda: steps.init_state(recipe, config.seed, dataset.train.image.shape[1:]))()
+    for epoch in range(config.epochs):
+        for rows in np.asarray(steps.epoch_order(recipe, config.seed, epoch, len(dataset.train.label))):
+            parts = jax.tree.map(lambda x, rows=rows: x[rows].reshape(8, -1, *x.shape[1:]), dataset.train)
+            state = jax.tree.map(lambda x: x[0], step(state, parts))
+    return jax.tree.map(lambda x: np.asarray(x)[None], state.params)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("processes", "devices"), [(2, 2)])
-def test_many_processes_train_what_one_does(job, alone, tmp_path, processes, devices, command):
-    started = job(tmp_path / "run", *SMOOTH, processes=processes, devices=devices)
-    codes, said = started.wait()
-    assert codes == [0] * processes, said
-    spoken = [line for out, _ in said[1:] for line in out.splitlines() if not line.startswith("[Gloo]")]
-    assert spoken == []  # only the lead speaks
-    expected, found = records(alone), records(tmp_path / "run")
-    assert expected.keys() == found.keys()
-    for key, metrics in expected.items():
-        np.testing.assert_allclose(found[key]["loss"], metrics["loss"], rtol=2e-4)
-        np.testing.assert_allclose(found[key]["accuracy"], metrics["accuracy"], atol=0.0021)  # one image of 500
-    one, many = (predictor.load(folder).params for folder in (alone, tmp_path / "run"))
-    apart = max(np.abs(a - b).max() for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(many), strict=True))
-    assert apart <= 1e-5
-    environment = json.loads((tmp_path / "run" / "environment.json").read_text())
-    assert environment["mesh_devices"] == processes * devices
-    assert not list((tmp_path / "run").glob(".shared-*"))
-    done = command("evaluate", f"--workdir={tmp_path / 'run'}", "--format=json")  # one process reads what many wrote
-    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+def test_every_layout_trains_the_same_parameters(job, alone, tmp_path, command, digits):
+    config = run_folder.read_config(alone)
+    assert config.epochs * (1097 // config.batch_size) >= 100  # steps
+    trained = {f"a mesh of {n}": over_a_mesh(config, digits, n) for n in (1, 2, 4, 8)}
+    trained["pmap"] = under_pmap(config, digits)
+    for processes, devices in ((2, 1), (2, 2)):
+        run = tmp_path / f"{processes}x{devices}"
+        codes, said = job(run, *SMOOTH, processes=processes, devices=devices).wait()
+        assert codes == [0] * processes, said
+        spoken = [line for out, _ in said[1:] for line in out.splitlines() if not line.startswith("[Gloo]")]
+        assert spoken == []  # only the lead speaks
+        trained[run.name] = predictor.load(run).params
+        assert json.loads((run / "environment.json").read_text())["mesh_devices"] == processes * devices
+        assert not list(run.glob(".shared-*"))
+    expected = jax.tree.leaves(predictor.load(alone).params)
+    apart = {
+        layout: max(np.abs(a - b).max() for a, b in zip(expected, jax.tree.leaves(params), strict=True))
+        for layout, params in trained.items()
+    }
+    assert max(apart.values()) <= 1e-6, apart
+    assert apart["a mesh of 1"] == 0
+    for key, metrics in records(alone).items():
+        found = records(run)[key]
+        np.testing.assert_allclose(found["loss"], metrics["loss"], rtol=2e-4)
+        np.testing.assert_allclose(found["accuracy"], metrics["accuracy"], atol=0.0021)  # one image of 500
+    done = command("evaluate", f"--workdir={run}", "--format=json")  # one process reads what many wrote
+    summary = json.loads((run / "summary.json").read_text())
     assert json.loads(done.stdout)["accuracy"]["per_seed"] == summary["test"]["accuracy"]["per_seed"]
+    (run / "summary.json").unlink()  # a job of which the evaluation alone is left
+    codes, said = job(run, *SMOOTH, processes=2, devices=2).wait()
+    assert codes == [0, 0], said
+    assert json.loads((run / "summary.json").read_text())["state_sha256"] == summary["state_sha256"]
 
 
 @pytest.mark.slow
