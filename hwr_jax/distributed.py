@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import socket
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -68,6 +69,8 @@ def start(
         )
     if processes == 1:
         return
+    if process == 0:
+        _check_free(coordinator)
     import jax
 
     jax.config.update("jax_enable_preemption_service", False)  # it would swallow SIGTERM: see `signals.Agreed`
@@ -85,6 +88,20 @@ def start(
     except (RuntimeError, ValueError) as error:
         raise ConfigError(f"the processes cannot be joined: {str(error).splitlines()[0]}") from error
     _many = jax.process_count() > 1
+
+
+def _check_free(address: str) -> None:
+    """Raises ConfigError where nothing can listen, of which jaxlib would make a segmentation fault now and then."""
+    host, _, port = address.rpartition(":")
+    try:
+        own = host.strip("[]") if host in LOCAL else "0.0.0.0"  # as JAX does
+        family, kind, protocol, _, place = socket.getaddrinfo(own, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind(place)
+            trial.listen()
+    except OSError as error:
+        raise ConfigError(f"--coordinator={address} cannot be listened at: {error.strerror or error}") from error
 
 
 def many() -> bool:

@@ -30,6 +30,7 @@ def do(
     signals: Signals,
     data_dir: str | None = None,
     devices: int = 0,
+    seed_groups: int = 1,
     last_epoch: int | None = None,
     started: float | None = None,
 ) -> dict[str, Any]:
@@ -43,7 +44,8 @@ def do(
       screen: for rows and tables.
       signals: entered.
       data_dir: of tensorflow-datasets, for what is rehearsed; None: the usual one.
-      devices: how many share a batch; 0: all.
+      devices: how many are used; 0: all.
+      seed_groups: of devices; each trains its part of the seeds, and shares each batch.
       last_epoch: stop after it, without reading the test set ({} is returned); None: train to the end.
       started: `time.perf_counter()` at the start of the process; None: now.
 
@@ -56,9 +58,11 @@ def do(
     if config.init_from:
         begun = transfer.prepare(config, dataset, folder if resume else None, data_dir, screen.print)
         dataset = begun.dataset
-    run = make_run(config, dataset, devices=devices)
+    run = make_run(config, dataset, devices=devices, seed_groups=seed_groups)
     used = int(run.sharding.mesh.devices.size)
-    env = run_folder.environment(config, dataset, over_seeds=run.how, mesh_devices=used)
+    env = run_folder.environment(
+        config, dataset, over_seeds=run.how, mesh_devices=used, seed_groups=run.sharding.mesh.shape["seed"]
+    )
     hooks: dict[str, Any] = {}
     if begun is not None:
         env["init_from"], hooks = begun.facts, begun.hooks(run)

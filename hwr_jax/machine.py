@@ -14,7 +14,7 @@ import hwr_jax
 
 THREADS = "NPROC"  # the environment variable by which XLA is told
 SURROUNDINGS = (
-    "versions", "platform", "cpu_count", "threads", "devices", "xla_flags", "over_seeds", "mesh_devices",
+    "versions", "platform", "cpu_count", "threads", "devices", "xla_flags", "over_seeds", "mesh_devices", "seed_groups",
 )  # fmt: skip
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "ml-collections", "tensorflow-datasets", "numpy")
 

@@ -37,9 +37,11 @@ _OVERWRITE = flags.DEFINE_bool(
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder of tensorflow-datasets; default: TFDS_DATA_DIR or its own.", flag_values=FLAGS
 )
-_DEVICES = flags.DEFINE_integer(
-    "devices", 0, "How many devices share a batch; 0: all.", lower_bound=0, flag_values=FLAGS
-)
+_DEVICES = flags.DEFINE_integer("devices", 0, "How many devices are used; 0: all.", lower_bound=0, flag_values=FLAGS)
+_SEED_GROUPS = flags.DEFINE_integer(
+    "seed_groups", 1, "Groups of devices: each trains its part of the seeds, and its devices share each batch.",
+    lower_bound=1, flag_values=FLAGS,
+)  # fmt: skip
 
 _COORDINATOR = flags.DEFINE_string(
     "coordinator", "", "Of many processes: HOST:PORT of process 0 (Slurm, Open MPI and TPU VMs need no such flags).",
@@ -123,9 +125,9 @@ def _check_same() -> None:
 
     if distributed.many():
         versions = json.dumps(machine.facts()["versions"])
-        devices = f"{_DEVICES.value}"
+        devices = f"{_DEVICES.value}, {_SEED_GROUPS.value}"
         text = {"config": configs.to_json(_CONFIG.value), "code": machine.code_digest()}
-        distributed.check_same(text | {"version of a library": versions, "--devices": devices})
+        distributed.check_same(text | {"version of a library": versions, "--devices or --seed_groups": devices})
 
 
 def _check_same_data(config, dataset) -> None:
@@ -206,6 +208,7 @@ def _train(config, dataset, folder: Path, screen, signals) -> dict:
             signals=signals,
             data_dir=_DATA_DIR.value,
             devices=_DEVICES.value,
+            seed_groups=_SEED_GROUPS.value,
             started=STARTED,
         )
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.extend
 from jax import lax
-from jax.sharding import Mesh
+from jax.sharding import Mesh, PartitionSpec
 
 from hwr_jax import reference_programs, sharding, steps
 from hwr_jax.recipe import Recipe
@@ -92,36 +92,53 @@ def make_programs(recipe: Recipe, mesh: Mesh, *, how: str, examples: int, shape:
       how: 'map' or 'vmap' (see `over_seeds`).
       examples: training images.
       shape: H, W, C.
-      eval_batch: images per evaluation batch; rounded up to a multiple of the devices.
+      eval_batch: images per evaluation batch; rounded up to a multiple of a group's devices.
     """
     place = sharding.over_data(mesh)
 
-    def seeds(function, *per_seed):
-        return over_seeds(function, how)(*per_seed)
+    def seeds(function, *per_seed, shared=()):
+        def every(shared, *per_seed):
+            return over_seeds(lambda *one: function(*one, *shared), how)(*per_seed)
+
+        if mesh.shape["seed"] == 1:
+            return every(shared, *per_seed)
+        # Each group of devices trains its own seeds, and hears nothing of the others' before the end of the dispatch.
+        of_group = PartitionSpec("seed")
+        specs = (PartitionSpec(), *[of_group for _ in per_seed])
+        split = jax.shard_map(
+            every, mesh=mesh, in_specs=specs, out_specs=of_group, axis_names={"seed"}, check_vma=False
+        )
+        return split(shared, *per_seed)
 
     def init(seed):
         return seeds(lambda s: steps.init_state(recipe, s, shape), seed)
 
     def order(seed, epoch):
-        return seeds(lambda s: steps.epoch_order(recipe, s, epoch, examples), seed)
+        return seeds(lambda s, e: steps.epoch_order(recipe, s, e, examples), seed, shared=(epoch,))
 
     def run(state, arrays, order, count):
-        return seeds(lambda s, o: steps.train_steps(recipe, s, arrays, o, count, place=place), state, order)
+        def one(state, order, arrays, count):
+            return steps.train_steps(recipe, state, arrays, order, count, place=place)
+
+        return seeds(one, state, order, shared=(arrays, count))
 
     def stream(state, batches, count):
-        return seeds(lambda s, b: steps.train_steps(recipe, s, b, None, count, place=place), state, batches)
+        def one(state, batches, count):
+            return steps.train_steps(recipe, state, batches, None, count, place=place)
+
+        return seeds(one, state, batches, shared=(count,))
 
     def end_epoch(state, accuracy):
         return seeds(lambda s, a: steps.end_epoch(recipe, s, a), state, accuracy)
 
     def predict(params, model_state, arrays):
         wanted = min(eval_batch, arrays.label.shape[0])  # a few images do not pay for a whole batch
-        batch_size = -(-wanted // mesh.devices.size) * mesh.devices.size
+        batch_size = -(-wanted // mesh.shape["data"]) * mesh.shape["data"]
 
-        def one(p, m):
-            return steps.predict(recipe, p, m, arrays, batch_size=batch_size, place=place)
+        def one(params, model_state, arrays):
+            return steps.predict(recipe, params, model_state, arrays, batch_size=batch_size, place=place)
 
-        return seeds(one, params, model_state)
+        return seeds(one, params, model_state, shared=(arrays,))
 
     whole = sharding.replicated(mesh)
     # Runs once, so it is compiled quickly rather than well: a quarter of all compilation otherwise (on CPU).

@@ -59,16 +59,19 @@ def bind(
     mean: float,
     std: float,
     devices: int | None,
+    seed_groups: int = 1,
 ) -> Bound:
     """Makes the programs of a checked config; `examples`, `shape`, `mean` and `std` are those of the training set.
 
-    `devices`: how many share a batch, 0: all; None: one of this process, for itself.
+    `devices`: how many are used, 0: all; None: one of this process, for itself. `seed_groups`: as for the mesh.
 
     Raises:
       ConfigError: values that do not fit each other, the data or the devices.
     """
     recipe = make_recipe(config, examples=examples, classes=classes, mean=mean, std=std)
-    mesh = sharding.own_mesh() if devices is None else sharding.make_mesh(devices, batch_size=config.batch_size)
+    mesh = sharding.own_mesh()
+    if devices is not None:
+        mesh = sharding.make_mesh(devices, batch_size=config.batch_size, groups=seed_groups, seeds=config.seeds)
     how = compiled.seeds_mode(config.over_seeds)
     programs = compiled.make_programs(
         recipe, mesh, how=how, examples=examples, shape=tuple(shape), eval_batch=config.eval.batch_size
@@ -77,7 +80,7 @@ def bind(
     return Bound(config, recipe, programs, how, sharding.replicated(mesh), seeds)
 
 
-def make_run(config: ConfigDict, dataset: Dataset, *, devices: int = 0) -> Run:
+def make_run(config: ConfigDict, dataset: Dataset, *, devices: int = 0, seed_groups: int = 1) -> Run:
     """Turns a checked config into a run. Raises ConfigError for values that do not fit each other, data or devices."""
     examples, *shape = dataset.train.image.shape
     bound = bind(
@@ -88,6 +91,7 @@ def make_run(config: ConfigDict, dataset: Dataset, *, devices: int = 0) -> Run:
         mean=dataset.mean,
         std=dataset.std,
         devices=devices,
+        seed_groups=seed_groups,
     )
     return Run(**vars(bound), dataset=dataset)
 

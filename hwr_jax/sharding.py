@@ -16,15 +16,17 @@ def own_mesh() -> Mesh:
     return jax.make_mesh((1, 1), ("seed", "data"), axis_types=(AxisType.Auto,) * 2, devices=jax.local_devices()[:1])
 
 
-def make_mesh(devices: int, *, batch_size: int) -> Mesh:
-    """Makes the mesh (1, devices): batches are split over all devices.
+def make_mesh(devices: int, *, batch_size: int, groups: int = 1, seeds: int = 1) -> Mesh:
+    """Makes the mesh (groups, devices / groups): seeds are split over the groups, a batch over the devices of a group.
 
     Args:
       devices: how many to use; 0: all.
-      batch_size: B, over all devices.
+      batch_size: B, over all devices of a group.
+      groups: of devices; each trains its part of the seeds.
+      seeds: S.
 
     Raises:
-      ConfigError: more devices than there are, or a batch that cannot be split over them.
+      ConfigError: more devices than there are, or seeds or a batch that cannot be split over them.
     """
     available = jax.device_count()
     used = devices or available
@@ -32,15 +34,22 @@ def make_mesh(devices: int, *, batch_size: int) -> Mesh:
         raise ConfigError(
             f"--devices={devices} is not possible: this machine has {available}; use 1 to {available}, or 0"
         )
-    if batch_size % used:
+    if used % groups or seeds % groups:
         raise ConfigError(
-            f"config.batch_size={batch_size} cannot be split over {used} devices: use a multiple, or fewer --devices"
+            f"--seed_groups={groups} must divide the {used} devices and config.seeds={seeds}: use a divisor of both"
+        )
+    if batch_size % (used // groups):
+        raise ConfigError(
+            f"config.batch_size={batch_size} cannot be split over {used // groups} devices: use a multiple, or fewer "
+            "--devices"
         )
     if len({device.process_index for device in jax.devices()[:used]}) < jax.process_count():
         raise ConfigError(
             f"--devices={devices} leaves one of the {jax.process_count()} processes without a device: use more, or 0"
         )
-    return jax.make_mesh((1, used), ("seed", "data"), axis_types=(AxisType.Auto,) * 2, devices=jax.devices()[:used])
+    return jax.make_mesh(
+        (groups, used // groups), ("seed", "data"), axis_types=(AxisType.Auto,) * 2, devices=jax.devices()[:used]
+    )
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
@@ -55,7 +64,8 @@ def batches_over_data(whole: NamedSharding) -> NamedSharding:
 
 def over_data(mesh: Mesh) -> Callable[[Tree], Tree]:
     """Returns the function that splits a batch's first axis over the devices (inside jit; the identity on one)."""
-    if mesh.devices.size == 1:
+    if mesh.shape["data"] == 1:
         return lambda rows: rows
-    sharding = NamedSharding(mesh, PartitionSpec("data"))
+    # Within a group (under shard_map over 'seed') the mesh is that of the context.
+    sharding = PartitionSpec("data") if mesh.shape["seed"] > 1 else NamedSharding(mesh, PartitionSpec("data"))
     return lambda rows: jax.lax.with_sharding_constraint(rows, sharding)

@@ -25,7 +25,7 @@ FLAGS = flags.FlagValues()
 _WORKDIR = flags.DEFINE_string("workdir", None, "The run folder (required).", flag_values=FLAGS)
 _QUICK = flags.DEFINE_bool("quick", False, "Check the first epoch alone.", flag_values=FLAGS)
 _DEVICES = flags.DEFINE_integer(
-    "devices", 0, "How many devices share a batch; 0: as in the run.", lower_bound=0, flag_values=FLAGS
+    "devices", 0, "How many devices are used; 0: as in the run.", lower_bound=0, flag_values=FLAGS
 )
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder of tensorflow-datasets; default: TFDS_DATA_DIR or its own.", flag_values=FLAGS
@@ -63,6 +63,7 @@ def main(argv: list[str]) -> int:
             f"{env['dataset']['sha256']}"
         )
     epochs = 1 if _QUICK.value else recorded
+    used, groups = _DEVICES.value or min(env["mesh_devices"], jax.device_count()), env.get("seed_groups", 1)
     whole = not _QUICK.value and (folder / "summary.json").exists()
     with (
         Signals() as signals,
@@ -78,7 +79,8 @@ def main(argv: list[str]) -> int:
             screen=screen,
             signals=signals,
             data_dir=_DATA_DIR.value,
-            devices=_DEVICES.value or min(env["mesh_devices"], jax.device_count()),
+            devices=used,
+            seed_groups=groups if used % groups == 0 else 1,
             last_epoch=None if whole else epochs,
         )
         differences = reproduction.surroundings(env, run_folder.read_json(again, "environment.json"))

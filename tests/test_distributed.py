@@ -5,6 +5,7 @@ import importlib.util
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 
 from hwr_jax import distributed, predictor, run_folder, signals, steps
-from hwr_jax.errors import Stopped
+from hwr_jax.errors import ConfigError, Stopped
 from hwr_jax.run import make_run, on_device
 
 ROOT = Path(__file__).parent.parent
@@ -242,6 +243,15 @@ def test_flags_that_do_not_fit_are_told(command, tmp_path, flags):
     done = command("main", *SGD, *flags, f"--workdir={tmp_path / 'run'}")
     assert (done.returncode, done.stderr.count("\n")) == (64, 1)
     assert "do not fit: give all three" in done.stderr
+
+
+def test_an_address_that_is_taken_is_told():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(ConfigError, match=f"--coordinator={address} cannot be listened at: Address already in use"):
+            distributed.start(address, 2, 0)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import numpy as np
 from faults import injected, processes
 from faults.processes import SMALL
 
-HEARTBEAT_S, WATCHDOG_S = 5, 8
+HEARTBEAT_S, WATCHDOG_S = 5, 20
 
 
 def peer_fails(trial: int, rng: np.random.Generator, folder: Path) -> str:
@@ -88,7 +88,7 @@ def hangs(trial: int, rng: np.random.Generator, folder: Path) -> str:
         of_last = "--config.model.dense=40" if fault == "different programs" else "--config.batch_size=32"
         unchecked = dict.fromkeys((0, 1), injected.NOTHING_IS_CHECKED)
         codes, errors = processes.ended(processes.job(folder, *watched, of_last=(of_last,), before=unchecked), 90)
-        limit = 60
+        limit = 30 + WATCHDOG_S + 5
         said = ("Thread 0x", "Current thread", "hwr_jax:")
         assert all(any(word in e for word in said) for e in errors), errors
     took = time.monotonic() - start
