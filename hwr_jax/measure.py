@@ -53,7 +53,9 @@ def machine_limits(*, repeats: int = 20) -> dict[str, float]:
     }
 
 
-def training(config: ConfigDict, dataset: Dataset, *, steps: int, repeats: int = 5, devices: int = 0) -> dict[str, Any]:
+def training(
+    config: ConfigDict, dataset: Dataset, *, steps: int, repeats: int = 5, devices: int = 0, seed_groups: int = 1
+) -> dict[str, Any]:
     """Times optimiser steps of a config, all of its seeds together.
 
     Args:
@@ -61,7 +63,7 @@ def training(config: ConfigDict, dataset: Dataset, *, steps: int, repeats: int =
       dataset: what it trains on.
       steps: per timed call, which is one dispatch.
       repeats: timed calls.
-      devices: as for `make_run`.
+      devices, seed_groups: as for `make_run`.
 
     Returns:
       compile_seconds; images_per_second (of all seeds) and its quartiles; by XLA's cost analysis of one step
@@ -70,7 +72,7 @@ def training(config: ConfigDict, dataset: Dataset, *, steps: int, repeats: int =
     """
     config = config.copy_and_resolve_references()
     config.eval.patience_epochs = 0  # nothing is validated here
-    run = make_run(config, dataset, devices=devices)
+    run = make_run(config, dataset, devices=devices, seed_groups=seed_groups)
     programs, compile_seconds = compile_training(run)
     state = programs.init(run.seed_array())
     order = programs.order(run.seed_array(), jnp.int32(0))

@@ -1,0 +1,159 @@
+"""Measures how training scales on this machine, and plans what chips would give: docs/scaling.md has its tables.
+
+    python scripts/scaling.py [--config=configs/cnn.py] [--out=experiments/benchmarks/scaling.json]
+
+Virtual devices and processes share the processors that there are, so on one machine they show what the exchange costs,
+and no gain. Prints the tables as Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import launch_local
+
+ROOT = Path(__file__).resolve().parent.parent
+LAYOUTS = [("devices", 1, n, 1, 1, "map") for n in (1, 2, 4, 8)]
+LAYOUTS += [("processes", n, 1, 1, 1, "map") for n in (2, 4)]
+LAYOUTS += [("seeds", 1, 1, 1, n, how) for how in ("map", "vmap") for n in (2, 4, 8)]
+LAYOUTS += [("seed groups", 1, n, n, 8, "map") for n in (2, 4, 8)]
+ELEMENTS = re.compile(r" = (.+?) all-reduce(?:-start)?\(")
+
+# A TPU v5e chip, as its vendor states it; the two latencies and the share of the peak are assumptions.
+CHIP = {"tflops": 197.0, "hbm_gbps": 819.0, "ici_gbps": 200.0, "hop_us": 1.0, "launch_us": 5.0, "share_of_peak": 0.2}
+
+
+def worker(args: argparse.Namespace) -> None:
+    """Measures one layout in this process (of those of the job), and prints a line of JSON on the first."""
+    from hwr_jax import config as configs
+    from hwr_jax import data, distributed, measure
+    from hwr_jax.run import compile_training, make_run
+
+    if args.processes > 1:
+        distributed.start(args.coordinator, args.processes, args.process)
+    config = configs.load(args.config, {"seeds": args.seeds, "over_seeds": args.how})
+    dataset = distributed.lead_first(lambda: data.load(config.data.name, say=lambda line: None))
+    found = measure.training(config, dataset, steps=args.steps, devices=0, seed_groups=args.groups)
+    run = make_run(config, dataset, seed_groups=args.groups)
+    text = compile_training(run)[0].steps.as_text()
+    reduced = [
+        sum(_size(shape) for shape in re.findall(r"f32\[([\d,]*)\]", match[1])) for match in ELEMENTS.finditer(text)
+    ]
+    if distributed.is_lead():
+        print(json.dumps({**found, "all_reduces": len(reduced), "all_reduced_bytes": 4 * sum(reduced)}), flush=True)
+    distributed.end()
+
+
+def _size(shape: str) -> int:
+    size = 1
+    for n in shape.split(",") if shape else ():
+        size *= int(n)
+    return size
+
+
+def layout(args: argparse.Namespace, processes: int, devices: int, groups: int, seeds: int, how: str) -> dict:
+    """Measures a layout in processes of its own."""
+    port = launch_local.free_port()
+    flags = os.environ.get("XLA_FLAGS", "") + f" --xla_force_host_platform_device_count={devices}"
+    env = {**os.environ, "XLA_FLAGS": flags.strip()}
+    common = [f"--{k}={v}" for k, v in (("config", args.config), ("steps", args.steps), ("how", how))]
+    common += [f"--processes={processes}", f"--seeds={seeds}", f"--groups={groups}"]
+    common += [f"--coordinator=127.0.0.1:{port}"] if processes > 1 else []
+    line = [sys.executable, __file__, "--worker", *common]
+    started = [
+        subprocess.Popen([*line, f"--process={i}"], env=env, stdout=subprocess.PIPE, text=True)
+        for i in range(processes)
+    ]
+    out = [process.communicate()[0] for process in started]
+    if any(process.returncode for process in started):
+        raise RuntimeError(f"{processes} processes of {devices} devices failed")
+    return json.loads(out[0].splitlines()[-1])
+
+
+def plan(one: dict, *, chips: int, per_chip: int) -> dict[str, float]:
+    """Predicts a data-parallel step by the formula of docs/scaling.md.
+
+    Args:
+      one: a measured line: flops_per_image, flops_per_byte, all_reduces, all_reduced_bytes.
+      chips: n.
+      per_chip: b, images of the batch on each chip.
+    """
+    flops = one["flops_per_image"] * per_chip
+    compute = flops / (CHIP["share_of_peak"] * CHIP["tflops"] * 1e12)
+    memory = flops / one["flops_per_byte"] / (CHIP["hbm_gbps"] * 1e9)
+    bandwidth = 2 * (chips - 1) / chips * one["all_reduced_bytes"] / (CHIP["ici_gbps"] * 1e9)
+    hops = 2 * 2 * (chips**0.5 - 1)  # of a ring each way along both sides of a square
+    latency = one["all_reduces"] * (hops * CHIP["hop_us"] + CHIP["launch_us"]) * 1e-6 if chips > 1 else 0.0
+    step = max(compute, memory) + bandwidth + latency
+    return {
+        "chips": chips,
+        "batch_size": chips * per_chip,
+        "compute_us": 1e6 * max(compute, memory),
+        "exchange_us": 1e6 * (bandwidth + latency),
+        "images_per_second": chips * per_chip / step,
+        "efficiency": max(compute, memory) / step,
+    }
+
+
+def tables(found: dict) -> str:
+    """Returns the measured and the planned table, as Markdown."""
+    base = found["layouts"][0]["images_per_second"]
+    lines = ["| axis | processes x devices | seeds | images/s | of one device |", "|---|---|---|---|---|"]
+    for line in found["layouts"]:
+        how = f" ({line['how']})" if line["seeds"] > 1 else ""
+        shape = f"{line['processes']} x {line['devices']}"
+        rate = line["images_per_second"]
+        lines.append(f"| {line['axis']} | {shape} | {line['seeds']}{how} | {rate:,.0f} | {rate / base:.2f} |")
+    lines += ["", "| chips | images a chip | batch | step | of it exchange | images/s | efficiency |"]
+    lines += ["|---|---|---|---|---|---|---|"]
+    for line in found["plan"]:
+        step = line["compute_us"] + line["exchange_us"]
+        lines.append(
+            f"| {line['chips']:,} | {line['batch_size'] // line['chips']} | {line['batch_size']:,} | {step:,.0f} us | "
+            f"{line['exchange_us']:,.0f} us | {line['images_per_second']:,.0f} | {100 * line['efficiency']:.0f} % |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Measures, plans, writes and prints; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--config", default=str(ROOT / "configs" / "cnn.py"))
+    parser.add_argument("--out", type=Path, default=ROOT / "experiments" / "benchmarks" / "scaling.json")
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--worker", action="store_true")
+    parser.add_argument("--coordinator", default="")
+    for name, default in (("processes", 0), ("process", -1), ("groups", 1), ("seeds", 1)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--how", default="map")
+    args = parser.parse_args()
+    if args.worker:
+        worker(args)
+        return 0
+    layouts = []
+    for axis, processes, devices, groups, seeds, how in LAYOUTS:
+        line = layout(args, processes, devices, groups, seeds, how)
+        layouts.append({"axis": axis, "processes": processes, "devices": devices, "groups": groups, "how": how, **line})
+        print(f"{axis}: {processes} x {devices}, {seeds} seeds: {line['images_per_second']:,.0f} images/s", flush=True)
+    shared = next(line for line in layouts if line["devices"] == 8)
+    planned = [plan(shared, chips=n, per_chip=b) for b in (128, 4096) for n in (1, 8, 64, 1024)]
+    found = {
+        "config": Path(args.config).name,
+        "cores": os.cpu_count(),
+        "layouts": layouts,
+        "chip": CHIP,
+        "plan": planned,
+    }
+    args.out.write_text(json.dumps(found, indent=1) + "\n")
+    print(tables(found))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
