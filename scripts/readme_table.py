@@ -1,4 +1,4 @@
-"""Puts a table between its two markers in README.md, or checks that it stands there. Used by the table scripts."""
+"""Puts a table between its two markers in README.md or another page, or checks that it stands there."""
 
 import re
 import sys
@@ -7,20 +7,20 @@ from pathlib import Path
 README = Path(__file__).parent.parent / "README.md"
 
 
-def put(name: str, script: str, lines: list[str], *, check: bool) -> int:
+def put(name: str, script: str, lines: list[str], *, check: bool, page: Path = README) -> int:
     """Writes the lines between `<!-- NAME: scripts/SCRIPT -->` and `<!-- /NAME -->`; with `check` changes nothing.
 
     Returns:
-      The exit code: 1 where the markers are missing or, with `check`, where README.md would change.
+      The exit code: 1 where the markers are missing or, with `check`, where the page would change.
     """
     begin, end = f"<!-- {name}: scripts/{script} -->", f"<!-- /{name} -->"
-    old = README.read_text()
+    old = page.read_text()
     if begin not in old or end not in old:
-        print(f"{README} has no {begin} ... {end}", file=sys.stderr)
+        print(f"{page} has no {begin} ... {end}", file=sys.stderr)
         return 1
     block = "\n".join([begin, *lines, end])
     new = re.sub(f"{re.escape(begin)}.*{re.escape(end)}", lambda _: block, old, flags=re.DOTALL)
     if check:
         return int(new != old)
-    README.write_text(new)
+    page.write_text(new)
     return 0

@@ -1,9 +1,10 @@
 """Measures how training scales on this machine, and plans what chips would give: docs/scaling.md has its tables.
 
-    python scripts/scaling.py [--config=configs/cnn.py] [--out=experiments/benchmarks/scaling.json]
+    python scripts/scaling.py [--config=configs/cnn.py]   # measures, and writes experiments/scaling.json and the tables
+    python scripts/scaling.py --tables [--check]          # the tables alone; --check: 1 if they would change
 
 Virtual devices and processes share the processors that there are, so on one machine they show what the exchange costs,
-and no gain. Prints the tables as Markdown.
+and no gain.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ import sys
 from pathlib import Path
 
 import launch_local
+import readme_table
 
 ROOT = Path(__file__).resolve().parent.parent
+RESULTS, PAGE = ROOT / "experiments" / "scaling.json", ROOT / "docs" / "scaling.md"
 LAYOUTS = [("devices", 1, n, 1, 1, "map") for n in (1, 2, 4, 8)]
 LAYOUTS += [("processes", n, 1, 1, 1, "map") for n in (2, 4)]
 LAYOUTS += [("seeds", 1, 1, 1, n, how) for how in ("map", "vmap") for n in (2, 4, 8)]
@@ -101,8 +104,8 @@ def plan(one: dict, *, chips: int, per_chip: int) -> dict[str, float]:
     }
 
 
-def tables(found: dict) -> str:
-    """Returns the measured and the planned table, as Markdown."""
+def measured(found: dict) -> list[str]:
+    """Returns the lines of the measured table."""
     base = found["layouts"][0]["images_per_second"]
     lines = ["| axis | processes x devices | seeds | images/s | of one device |", "|---|---|---|---|---|"]
     for line in found["layouts"]:
@@ -110,49 +113,58 @@ def tables(found: dict) -> str:
         shape = f"{line['processes']} x {line['devices']}"
         rate = line["images_per_second"]
         lines.append(f"| {line['axis']} | {shape} | {line['seeds']}{how} | {rate:,.0f} | {rate / base:.2f} |")
-    lines += ["", "| chips | images a chip | batch | step | of it exchange | images/s | efficiency |"]
+    return lines
+
+
+def planned(found: dict) -> list[str]:
+    """Returns the lines of the planned table."""
+    shared = next(line for line in found["layouts"] if line["devices"] == 8)
+    lines = ["| chips | images a chip | batch | step | of it exchange | images/s | efficiency |"]
     lines += ["|---|---|---|---|---|---|---|"]
-    for line in found["plan"]:
-        step = line["compute_us"] + line["exchange_us"]
-        lines.append(
-            f"| {line['chips']:,} | {line['batch_size'] // line['chips']} | {line['batch_size']:,} | {step:,.0f} us | "
-            f"{line['exchange_us']:,.0f} us | {line['images_per_second']:,.0f} | {100 * line['efficiency']:.0f} % |"
-        )
-    return "\n".join(lines)
+    for per_chip in (128, 4096):
+        for chips in (1, 8, 64, 1024):
+            line = plan(shared, chips=chips, per_chip=per_chip)
+            step = line["compute_us"] + line["exchange_us"]
+            lines.append(
+                f"| {chips:,} | {per_chip:,} | {line['batch_size']:,} | {step:,.0f} us | {line['exchange_us']:,.0f} us | "
+                f"{line['images_per_second']:,.0f} | {100 * line['efficiency']:.0f} % |"
+            )
+    return lines
 
 
 def main() -> int:
-    """Measures, plans, writes and prints; returns the exit code."""
+    """Measures, plans and writes; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--config", default=str(ROOT / "configs" / "cnn.py"))
-    parser.add_argument("--out", type=Path, default=ROOT / "experiments" / "benchmarks" / "scaling.json")
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--worker", action="store_true")
-    parser.add_argument("--coordinator", default="")
-    for name, default in (("processes", 0), ("process", -1), ("groups", 1), ("seeds", 1)):
-        parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--how", default="map")
+    parser.add_argument("--tables", action="store_true", help="measure nothing")
+    parser.add_argument("--check", action="store_true", help="with --tables: change nothing")
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--coordinator", default="", help=argparse.SUPPRESS)
+    for name, default in (("processes", 1), ("process", 0), ("groups", 1), ("seeds", 1)):
+        parser.add_argument(f"--{name}", type=int, default=default, help=argparse.SUPPRESS)
+    parser.add_argument("--how", default="map", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker:
         worker(args)
         return 0
-    layouts = []
-    for axis, processes, devices, groups, seeds, how in LAYOUTS:
-        line = layout(args, processes, devices, groups, seeds, how)
-        layouts.append({"axis": axis, "processes": processes, "devices": devices, "groups": groups, "how": how, **line})
-        print(f"{axis}: {processes} x {devices}, {seeds} seeds: {line['images_per_second']:,.0f} images/s", flush=True)
-    shared = next(line for line in layouts if line["devices"] == 8)
-    planned = [plan(shared, chips=n, per_chip=b) for b in (128, 4096) for n in (1, 8, 64, 1024)]
-    found = {
-        "config": Path(args.config).name,
-        "cores": os.cpu_count(),
-        "layouts": layouts,
-        "chip": CHIP,
-        "plan": planned,
-    }
-    args.out.write_text(json.dumps(found, indent=1) + "\n")
-    print(tables(found))
-    return 0
+    if not args.tables:
+        layouts = []
+        for axis, processes, devices, groups, seeds, how in LAYOUTS:
+            line = layout(args, processes, devices, groups, seeds, how)
+            own = {"axis": axis, "processes": processes, "devices": devices, "groups": groups, "how": how}
+            layouts.append({**own, **line})
+            print(
+                f"{axis}: {processes} x {devices}, {seeds} seeds: {line['images_per_second']:,.0f} images/s", flush=True
+            )
+        found = {"config": Path(args.config).name, "cores": os.cpu_count(), "layouts": layouts}
+        RESULTS.write_text(json.dumps(found, indent=1) + "\n")
+    found, script = json.loads(RESULTS.read_text()), Path(__file__).name
+    codes = [
+        readme_table.put(name, script, lines(found), check=args.check, page=PAGE)
+        for name, lines in (("measured", measured), ("planned", planned))
+    ]
+    return max(codes)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
     python scripts/torture.py --results=torture.jsonl [--rows=R1,R3] [--share=0.1] [--soak_minutes=30]
 
+    python scripts/torture.py --results=experiments/torture.jsonl --table [--check]   # that of docs/reliability.md
+
 Appends one JSON line per trial; trials whose line is there are not done again, so it can be stopped at any time. Ends
 with a table, and with 1 if a trial failed. --share does that part of each row's trials (at least one).
 """
@@ -25,6 +27,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import numpy as np
+import readme_table
 from faults import jobs, runs, saves, soak
 
 from hwr_jax import command
@@ -83,6 +86,16 @@ def table(lines: list[dict]) -> str:
     return "\n".join(text)
 
 
+def markdown(lines: list[dict]) -> list[str]:
+    """Returns the same as the lines of a Markdown table, with what the goal's trials do."""
+    text = ["| row | goal | what is done | trials | passed |", "|---|---|---|---|---|"]
+    for name, row in ROWS.items():
+        of_row = [line for line in lines if line["row"] == name]
+        what = " ".join((row.trial.__doc__ or "").split()).partition(": ")[2]
+        text.append(f"| {name} | {row.goal} | {what} | {len(of_row)} | {sum(line['ok'] for line in of_row)} |")
+    return text
+
+
 def main() -> int:
     """Does what is left; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -90,6 +103,10 @@ def main() -> int:
     parser.add_argument("--rows", default=",".join(ROWS))
     parser.add_argument("--share", type=float, default=1.0)
     parser.add_argument("--soak_minutes", type=float, default=30.0)
+    parser.add_argument(
+        "--table", action="store_true", help="do nothing but write the results into docs/reliability.md"
+    )
+    parser.add_argument("--check", action="store_true", help="with --table: change nothing; 1 if it would change")
     args = parser.parse_args()
     soak.minutes = args.soak_minutes
     sys.unraisablehook = command.leave_out_echoes
@@ -97,6 +114,9 @@ def main() -> int:
     if unknown:
         parser.error(f"--rows={','.join(sorted(unknown))} is not known: use some of {', '.join(ROWS)}")
     lines = [json.loads(line) for line in args.results.read_text().splitlines()] if args.results.exists() else []
+    if args.table:
+        page = ROOT / "docs" / "reliability.md"
+        return readme_table.put("torture", Path(__file__).name, markdown(lines), check=args.check, page=page)
     done = {(line["row"], line["trial"]) for line in lines}
     with tempfile.TemporaryDirectory(prefix="hwr_jax-torture-") as scratch:
         for name in args.rows.split(","):

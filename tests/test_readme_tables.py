@@ -26,3 +26,9 @@ def test_the_results_table_of_the_readme_is_up_to_date_and_has_every_config_that
     for path in results:
         assert (ROOT / "configs" / f"{path.parent.name}.py").is_file()
         assert len(json.loads(path.read_text())["seeds"]) >= 3
+
+
+def test_the_tables_of_the_docs_are_up_to_date():
+    assert up_to_date("scaling.py", "--tables"), "run scripts/scaling.py --tables"
+    results = f"--results={ROOT / 'experiments' / 'torture.jsonl'}"
+    assert up_to_date("torture.py", "--table", results), "run scripts/torture.py --table"

@@ -53,7 +53,7 @@ def soak(trial: int, rng: np.random.Generator, folder: Path) -> str:
 
 def _start(run: Path, number: int, before: str = "") -> list[subprocess.Popen]:
     if number > 1:
-        return processes.job(run, *FLAGS, processes=number, heartbeat_s=5)
+        return processes.job(run, *FLAGS, processes=number, heartbeat_s=15)
     return [processes.start("main", *FLAGS, f"--workdir={run}", before=before)]
 
 
