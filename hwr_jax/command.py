@@ -11,7 +11,7 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from absl import flags
 
@@ -188,6 +188,40 @@ def load_data(
         manual_dir=(config.data.manual_dir if manual_dir is None else manual_dir) or None,
         say=say,
     )
+
+
+def load_of_run(
+    config, facts: dict[str, Any], data_dir: str | None, say: Callable[[str], None], *, manual_dir: str = ""
+):
+    """Returns the data set of a run, wherever it was trained.
+
+    Args:
+      config, data_dir, say: see `load_data`.
+      facts: of the data, as environment.json has them.
+      manual_dir: folder of original files; "": the config's, where this machine has it.
+
+    Raises:
+      DataError: it has changed since.
+    """
+    from hwr_jax import data
+
+    place = manual_dir or config.data.manual_dir
+    if not manual_dir and whose_files(config) != data.OWN and not Path(place).is_dir():
+        place = ""
+    dataset = load_data(config, data_dir, say, manual_dir=place)
+    if dataset.sha256 != facts["sha256"]:
+        raise errors.DataError(
+            f"{config.data.name} has changed since this run was trained: SHA-256 {dataset.sha256}, then "
+            f"{facts['sha256']}"
+        )
+    return dataset
+
+
+def whose_files(config) -> str:
+    """Returns the data set whose original files a config needs: of strings, that of their glyphs."""
+    from hwr_jax import data
+
+    return config.data.strings.glyphs if config.data.name == data.STRINGS else config.data.name
 
 
 def folder(flag: str, value: str | None, default: str | None = None) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -145,3 +146,11 @@ def check(config: ConfigDict) -> None:
         raise ConfigError(
             f"config.seeds={config.seeds} from config.seed={config.seed} on exceed the last seed, 2**31 - 1"
         )
+
+
+def check_recorded(config: ConfigDict, folder: Path) -> None:
+    """Does the same with the config of a run folder."""
+    try:
+        check(config)
+    except ConfigError as error:
+        raise ConfigError(f"{folder} is of another version of hwr_jax: {error}") from error

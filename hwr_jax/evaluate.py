@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 from absl import flags
 
@@ -89,15 +88,10 @@ def _load(config, facts: dict, say):
 
     name = _DATASET.value or config.data.name
     own = name == config.data.name
-    manual_dir = _MANUAL_DIR.value or (config.data.manual_dir if own else "")
-    theirs = config.data.strings.glyphs if name == data.STRINGS else name
-    if not _MANUAL_DIR.value and theirs != data.OWN and not Path(manual_dir).is_dir():
-        manual_dir = ""  # of the machine that trained: here it need not be
-    dataset = command.load_data(config, _DATA_DIR.value, say, name=name, manual_dir=manual_dir)
-    if own and dataset.sha256 != facts["sha256"]:
-        raise errors.DataError(
-            f"{name} has changed since this run was trained: SHA-256 {dataset.sha256}, then {facts['sha256']}"
-        )
+    if own:
+        dataset = command.load_of_run(config, facts, _DATA_DIR.value, say, manual_dir=_MANUAL_DIR.value or "")
+    else:
+        dataset = command.load_data(config, _DATA_DIR.value, say, name=name, manual_dir=_MANUAL_DIR.value or "")
     there, here = list(dataset.train.image.shape[1:]), facts["shape"]
     if there != here:
         raise errors.ConfigError(

@@ -163,8 +163,7 @@ def _config_and_data(say):
         if config.data.fallback == "none" or "data.name" in given:  # a data set that is named is meant
             raise
         other = str(Path(path.partition(":")[0]).with_name(f"{config.data.fallback}.py"))
-        name = config.data.strings.glyphs if config.data.name == "strings" else config.data.name
-        say(_fallback_paragraph(name, missing, other))
+        say(_fallback_paragraph(command.whose_files(config), missing, other))
     variant = path.partition(":")[2]
     path = f"{other}:{variant}" if variant else other
     overrides = {k: v for k, v in given.items() if not k.startswith("data.")}

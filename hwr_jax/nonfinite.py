@@ -28,8 +28,11 @@ def check_loss(run: Run, loss: np.ndarray, step: int) -> None:
         )
 
 
-def check_skipped(run: Run, longest: np.ndarray, step: int) -> None:
-    """Raises NotFiniteError if a seed [S] has left out more updates in a row than config.nonfinite.limit."""
+def check_skipped(run: Run, state: TrainState, step: int) -> None:
+    """Raises NotFiniteError if a seed has left out more updates in a row than config.nonfinite.limit."""
+    if run.recipe.nonfinite != "skip":
+        return
+    longest = np.asarray(state.faults.longest)
     bad = longest > run.config.nonfinite.limit
     if bad.any():
         raise NotFiniteError(

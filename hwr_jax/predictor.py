@@ -105,10 +105,7 @@ def open_run(workdir: str | Path, *, reading: Mapping[str, int | None] | None = 
     """
     folder = Path(workdir)
     config = run_folder.read_config(folder)
-    try:
-        config_check.check(config)
-    except ConfigError as error:
-        raise ConfigError(f"{folder} is of another version of hwr_jax: {error}") from error
+    config_check.check_recorded(config, folder)
     given = {key: value for key, value in (reading or {}).items() if value is not None}
     if "beam" in given and config.data.name != data.STRINGS:
         raise ConfigError(f"--beam={given['beam']} is for models of strings, and {folder} names one class a picture")

@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 
 from hwr_jax import augment, averages, framing, models, optim, reference, schedules, tasks
 from hwr_jax.augment import Mixed
+from hwr_jax.data import STRINGS
 from hwr_jax.errors import ConfigError
 
 
@@ -51,7 +52,7 @@ def check_overrides(config: Any, given: Mapping[str, Any]) -> None:
     seen = {"transfer.head"} if config.init_from else set()  # read where the weights are put in
     make_recipe(Seen(config, seen), examples=1000 * config.batch_size, classes=2, mean=0.0, std=1.0)
     for key, value in given.items():
-        if (key.startswith("data.strings.") and config.data.name != "strings") or (
+        if (key.startswith("data.strings.") and config.data.name != STRINGS) or (
             key == "eval.beam" and key not in seen
         ):
             raise ConfigError(f"config.{key}={value} has no effect here: it is of config.data.name=strings")
@@ -137,7 +138,7 @@ def _not_here(updates: Any, state: Any, params: Any = None, **more: Any) -> Any:
 def whole_px(config: Any) -> tuple[int, int]:
     """Returns height and width of the data set's pictures."""
     strings = config.data.strings
-    return (strings.height_px, strings.width_px) if config.data.name == "strings" else (28, 28)
+    return (strings.height_px, strings.width_px) if config.data.name == STRINGS else (28, 28)
 
 
 def shape_px(config: Any) -> tuple[int, int]:
@@ -151,7 +152,7 @@ def shape_px(config: Any) -> tuple[int, int]:
 
 def _task(config: Any) -> tasks.Task:
     """Returns what the scores mean. Raises ConfigError where network, data and options do not fit."""
-    strings = config.data.name == "strings"
+    strings = config.data.name == STRINGS
     if strings != (config.model.name in models.READERS):
         readers = " or ".join(models.READERS)
         raise ConfigError(
@@ -199,7 +200,7 @@ def make_recipe(config: Any, *, examples: int, classes: int, mean: float, std: f
     )
     shape, task = shape_px(config), _task(config)
     model = models.make(config.model, classes=classes, shape_px=shape)
-    if config.data.name == "strings":
+    if config.data.name == STRINGS:
         _check_lengths(config, shape[1])
     optimizer = optim.make_optimizer(config.optim, schedule)
     trained = None

@@ -192,7 +192,7 @@ def _one_epoch(
         total_seconds += seconds
         left, step = left - count, step + count
         nonfinite.check_loss(run, loss, step)
-        nonfinite.check_skipped(run, np.asarray(state.faults.longest), step)
+        nonfinite.check_skipped(run, state, step)
         images = count * config.batch_size * len(run.seeds)
         tools.advance(images, images / seconds)
         tools.checkpoints.settle()

@@ -51,17 +51,9 @@ def main(argv: list[str]) -> int:
     recorded = reproduction.last_epoch(folder)
     if not recorded:
         raise errors.ConfigError(f"{folder} has not finished an epoch yet: there is nothing to verify")
-    try:
-        config_check.check(config)
-    except errors.ConfigError as error:
-        raise errors.ConfigError(f"{folder} is of another version of hwr_jax: {error}") from error
+    config_check.check_recorded(config, folder)
     screen = console.make_console()
-    dataset = command.load_data(config, _DATA_DIR.value, screen.print)
-    if dataset.sha256 != env["dataset"]["sha256"]:
-        raise errors.DataError(
-            f"{dataset.name} has changed since this run was trained: SHA-256 {dataset.sha256}, then "
-            f"{env['dataset']['sha256']}"
-        )
+    dataset = command.load_of_run(config, env["dataset"], _DATA_DIR.value, screen.print)
     epochs = 1 if _QUICK.value else recorded
     used, groups = _DEVICES.value or min(env["mesh_devices"], jax.device_count()), env.get("seed_groups", 1)
     whole = not _QUICK.value and (folder / "summary.json").exists()

@@ -124,10 +124,10 @@ def planned(found: dict) -> list[str]:
     for per_chip in (128, 4096):
         for chips in (1, 8, 64, 1024):
             line = plan(shared, chips=chips, per_chip=per_chip)
-            step = line["compute_us"] + line["exchange_us"]
+            exchange, rate = line["exchange_us"], line["images_per_second"]
             lines.append(
-                f"| {chips:,} | {per_chip:,} | {line['batch_size']:,} | {step:,.0f} us | {line['exchange_us']:,.0f} us | "
-                f"{line['images_per_second']:,.0f} | {100 * line['efficiency']:.0f} % |"
+                f"| {chips:,} | {per_chip:,} | {line['batch_size']:,} | {line['compute_us'] + exchange:,.0f} us | "
+                f"{exchange:,.0f} us | {rate:,.0f} | {100 * line['efficiency']:.0f} % |"
             )
     return lines
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from hwr_jax.data import cache, content, find, rows, splits, strings, subset
 from hwr_jax.data import folder as own
-from hwr_jax.data.sources import SOURCES, Source
-from hwr_jax.errors import ConfigError, DataError, DataMissing
+from hwr_jax.data.sources import SOURCES
+from hwr_jax.errors import ConfigError, DataMissing
 from hwr_jax.types import Arrays, Dataset
 
 __all__ = ["DATASETS", "GLYPHS", "OWN", "SOURCES", "STRINGS", "DataMissing", "load", "with_classes"]
@@ -100,15 +100,13 @@ def load(
     asked = source.validation_examples if validation_examples is None else validation_examples
     splits.check(asked, source.train_examples)
     folder = cache.folder(cache_dir, source)
-    cached = _cached(source, folder, say)
-    if cached is None:
+
+    def make() -> content.Content:
         if found is not None:
-            whole = own.make(source, found, say=say)
-        else:
-            whole = find.find(source, folder, data_dir=data_dir, manual_dir=manual_dir, cache_dir=cache_dir, say=say)
-        cache.write(folder, source, whole)
-        cached = cache.read(folder, source)
-    data, sha256 = cached
+            return own.make(source, found, say=say)
+        return find.find(source, folder, data_dir=data_dir, manual_dir=manual_dir, cache_dir=cache_dir, say=say)
+
+    data, sha256 = cache.read_or_make(folder, source, make, say=say)
     whole_train = (
         data.train._replace(image=rows.Rows(data.train.image, np.arange(len(data.train.label))))
         if stream
@@ -141,15 +139,3 @@ def with_classes(dataset: Dataset, classes: tuple[str, ...]) -> Dataset:
         for arrays in (dataset.train, dataset.validation, dataset.test)
     )
     return dataset._replace(train=train, validation=validation, test=test, classes=classes)
-
-
-def _cached(source: Source, folder: Path, say: Callable[[str], object]) -> tuple[content.Content, str] | None:
-    """What the cache holds, or None. A damaged cache is said, removed, and counts as none."""
-    if not folder.exists():
-        return None
-    try:
-        return cache.read(folder, source)
-    except DataError as damage:
-        say(f"The cache is damaged and is built again: {damage}")
-    cache.remove(folder)
-    return None

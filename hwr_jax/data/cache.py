@@ -1,7 +1,6 @@
 """The decoded cache: a data set as four .npy files that are mapped into memory. Owns its folders and their layout.
 
-Knows nothing of where the data came from. It is verified on every read, and nothing here decides what to do about
-damage.
+Knows nothing of where the data came from. It is verified on every read; what is damaged is removed and made again.
 
     <cache_dir>/datasets/mnist-3.0.1/{train,test}_{image,label}.npy
                                      content.json    digest, SHA-256 of each array, classes, version
@@ -14,6 +13,7 @@ import os
 import shutil
 import sys
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +70,25 @@ def read(folder: Path, source: Source) -> tuple[Content, str]:
     if sha256 != description["sha256"]:
         raise DataError(f"{folder}: SHA-256 {sha256}, expected {description['sha256']}{_culprit(description, content)}")
     return content, sha256
+
+
+def read_or_make(
+    folder: Path, source: Source, make: Callable[[], Content], *, say: Callable[[str], object]
+) -> tuple[Content, str]:
+    """Map the arrays, after making and writing them where they are missing or damaged (which is said).
+
+    Raises:
+        DataError: what was made is not what is registered.
+        OSError: the folder cannot be written; the sentence names it.
+    """
+    if folder.exists():
+        try:
+            return read(folder, source)
+        except DataError as damage:
+            say(f"The cache is damaged and is built again: {damage}")
+        remove(folder)
+    write(folder, source, make())
+    return read(folder, source)
 
 
 def write(folder: Path, source: Source, content: Content) -> None:

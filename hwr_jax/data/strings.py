@@ -17,7 +17,7 @@ import numpy as np
 from hwr_jax.data import cache, content
 from hwr_jax.data.progress import track
 from hwr_jax.data.sources import Source
-from hwr_jax.errors import ConfigError, DataError
+from hwr_jax.errors import ConfigError
 from hwr_jax.types import Arrays, Dataset
 
 VERSION = "1.0.0"  # of the layout below
@@ -67,15 +67,7 @@ def compose(
         label_length=longest,
     )
     folder = cache.folder(cache_dir, source)
-    if not folder.exists():
-        cache.write(folder, source, _content(glyphs, settings, source, say))
-    try:
-        data, sha256 = cache.read(folder, source)
-    except DataError as damage:
-        say(f"The cache is damaged and is built again: {damage}")
-        cache.remove(folder)
-        cache.write(folder, source, _content(glyphs, settings, source, say))
-        data, sha256 = cache.read(folder, source)
+    data, sha256 = cache.read_or_make(folder, source, lambda: _content(glyphs, settings, source, say), say=say)
     train, validation = (Arrays(*(x[part] for x in data.train)) for part in _parts(settings["train"]))
     mean, std = content.moments(train.image)
     return Dataset(source.name, source.version, sha256, train, validation, data.test, source.classes, mean, std)

@@ -44,6 +44,7 @@ def soak(trial: int, rng: np.random.Generator, folder: Path) -> str:
         shutil.rmtree(run)
         done["runs"] += 1
     assert not (orphans := processes.left(folder)), orphans
+    assert used, "no process was seen at work"
     third = max(1, len(used) // 3)
     first, last = (np.median(part, axis=0) for part in (used[:third], used[-third:]))
     assert (last <= 1.2 * first + 20).all(), f"memory, files, disk: {first} at first, {last} at last"
