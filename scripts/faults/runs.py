@@ -80,9 +80,9 @@ def terminated(trial: int, rng: np.random.Generator, folder: Path) -> str:
         started = [processes.start("main", *flags, f"--workdir={folder}")]
     else:
         started = processes.job(folder, *flags, processes=ranks)
-    processes.wait_for(folder / "config.json", started)
+    processes.wait_for(folder / ("metrics.jsonl" if trial % 2 else "config.json"), started)
     begun = time.monotonic() - start
-    time.sleep(rng.uniform(0, 6))
+    time.sleep(rng.uniform(0, 0.5 if trial % 2 else 6))
     started[int(rng.integers(ranks))].send_signal(signal.SIGTERM)
     sent = time.monotonic()
     if twice := ranks == 1 and trial % 4 == 3:
