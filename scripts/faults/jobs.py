@@ -85,7 +85,7 @@ def hangs(trial: int, rng: np.random.Generator, folder: Path) -> str:
         limit = WATCHDOG_S + 5
         assert any("Thread 0x" in e or "Current thread" in e for e in errors), errors
     elif fault == "uneven batches":
-        codes, errors = processes.ended(processes.job(folder, *watched, of_last=("--config.batch_size=32",)), 60)
+        codes, errors = processes.ended(processes.job(folder, *watched, of_last=("--config.batch_size=16",)), 60)
         limit = 40
         assert codes == [64, 64], f"{codes} {errors}"
     else:
