@@ -33,6 +33,7 @@ def test_it_measures_the_parts_and_keeps_those_of_an_earlier_call(command, tmp_p
 def test_it_runs_in_turns_with_the_peers_that_are_there(command, tmp_path):
     (tmp_path / "flax_peer.py").write_text('print(\'{"train_seconds": 10.0, "accuracy": 0.99}\')')
     flags = ("--parts=peers,scaling", "--pairs=2", "--peers=flax-example,pytorch-fast", f"--peers_dir={tmp_path}")
+    flags += ("--config.model.name=mlp", "--config.model.hidden=(32,)")  # of which the 15 programs are compiled quickly
     done = command("benchmark", SMOKE, *flags, f"--out={tmp_path / 'out'}", timeout=600)
     assert done.returncode == 0, done.stderr
     assert "pytorch-fast skipped:" in done.stdout
