@@ -117,20 +117,20 @@ class Checkpoints:
     def _newest(self, say: Callable[[str], None]) -> int | None:
         if not distributed.is_lead():
             return None
-        steps = self._steps_on_disk()
+        steps = self._on_disk()
         for _ in range(READINGS):
             problems = {}
-            for step in steps:
+            for step in steps[0]:
                 problem = verify_manifest(self._steps / str(step), self._manifests / f"{step}.json")
                 if problem is None:
                     break
                 problems[step] = problem
-            before, steps = steps, self._steps_on_disk()
-            if len(problems) < len(before) or steps == before:  # else all were removed while they were read
+            before, steps = steps, self._on_disk()
+            if len(problems) < len(before[0]) or steps == before:  # else all were removed while they were read
                 break
         for bad, problem in problems.items():
             say(f"checkpoint {bad} of {self._steps.parent} is not used: {problem}")
-        return next((step for step in before if step not in problems), None)
+        return next((step for step in before[0] if step not in problems), None)
 
     def drop_after(self, step: int | None) -> None:
         """Puts aside (to quarantine/) every step newer than `step`: they did not verify, and will be written again."""
@@ -155,6 +155,10 @@ class Checkpoints:
             raise RunFolderError(
                 f"checkpoint {step} in {self._steps} cannot be read by this version: {first_line(error)}"
             ) from error
+
+    def _on_disk(self) -> tuple[list[int], list[str]]:
+        """The steps, newest first, and the manifests."""
+        return self._steps_on_disk(), sorted(path.name for path in self._manifests.glob("*.json"))
 
     def _steps_on_disk(self) -> list[int]:
         if not self._steps.is_dir():
@@ -182,7 +186,10 @@ def verify_manifest(step_folder: Path, manifest: Path) -> str | None:
         expected = files.read_json(manifest)["files"]
     except (ValueError, KeyError, TypeError, OSError):
         return f"its manifest {manifest.name} cannot be read"
-    found = {p.relative_to(step_folder).as_posix() for p in step_folder.rglob("*") if p.is_file()}
+    try:
+        found = {p.relative_to(step_folder).as_posix() for p in step_folder.rglob("*") if p.is_file()}
+    except FileNotFoundError:
+        return "it was removed while it was read"
     if found != set(expected):
         return f"files are missing or were added: {', '.join(sorted(found ^ set(expected))[:3])}"
     for name, digest in expected.items():

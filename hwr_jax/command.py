@@ -69,11 +69,12 @@ def leave_out_echoes(unraisable: sys.UnraisableHookArgs) -> None:
 def report(error: BaseException) -> int:
     """Prints an error as the user should see it, to standard error, and returns its exit code."""
     code, message = classify(error)
-    if code == errors.INTERNAL and not distributed.is_of_another(error):
-        traceback.print_exception(error)
-        message = f"internal error (this is a defect of hwr_jax): {message}"
-    if message:
-        print(f"hwr_jax: {message}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # nobody reads
+        if code == errors.INTERNAL and not distributed.is_of_another(error):
+            traceback.print_exception(error)
+            message = f"internal error (this is a defect of hwr_jax): {message}"
+        if message:
+            print(f"hwr_jax: {message}", file=sys.stderr)
     return code
 
 

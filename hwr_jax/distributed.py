@@ -6,6 +6,7 @@ could differ between processes is compared at the start; one that fails ends at 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import socket
@@ -69,7 +70,7 @@ def start(
         )
     if processes == 1:
         return
-    if process == 0:
+    if process == 0 and "JAX_COORDINATOR_BIND_ADDRESS" not in os.environ:
         _check_free(coordinator)
     import jax
 
@@ -93,15 +94,17 @@ def start(
 def _check_free(address: str) -> None:
     """Raises ConfigError where nothing can listen, of which jaxlib would make a segmentation fault now and then."""
     host, _, port = address.rpartition(":")
-    try:
-        own = host.strip("[]") if host in LOCAL else "0.0.0.0"  # as JAX does
-        family, kind, protocol, _, place = socket.getaddrinfo(own, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as trial:
-            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            trial.bind(place)
-            trial.listen()
-    except OSError as error:
-        raise ConfigError(f"--coordinator={address} cannot be listened at: {error.strerror or error}") from error
+    for own in (host.strip("[]"),) if host in LOCAL else ("0.0.0.0", "::"):  # as JAX does
+        try:
+            family, kind, protocol, _, place = socket.getaddrinfo(own, port, type=socket.SOCK_STREAM)[0]
+            with socket.socket(family, kind, protocol) as trial:
+                trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                trial.bind(place)
+                trial.listen()
+        except OSError as error:
+            if error.errno in (errno.EADDRINUSE, errno.EACCES) or isinstance(error, socket.gaierror):
+                words = error.strerror or error
+                raise ConfigError(f"--coordinator={address} cannot be listened at: {words}") from error
 
 
 def many() -> bool:

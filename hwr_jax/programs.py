@@ -53,15 +53,16 @@ def _processor() -> str:
         return f"{platform.machine()} {platform.processor()} {os.name}"
 
 
-def over_seeds(function: Callable, how: str) -> Callable:
+def over_seeds(function: Callable, how: str, *, axis: str | None = "seed") -> Callable:
     """Gives `function` a leading seed axis on every argument and result.
 
     Args:
       function: of one seed's arrays.
       how: 'map': one seed after the other in one program (equal to single runs to the bit), 'vmap': all at once.
+      axis: of the mesh, over which the seeds of 'vmap' may lie; None within a group of devices, where it is taken.
     """
     if how == "vmap":
-        return jax.vmap(function, spmd_axis_name="seed")
+        return jax.vmap(function, spmd_axis_name=axis)
     return lambda *per_seed: lax.map(lambda args: function(*args), per_seed)
 
 
@@ -97,10 +98,13 @@ def make_programs(recipe: Recipe, mesh: Mesh, *, how: str, examples: int, shape:
     place = sharding.over_data(mesh)
 
     def seeds(function, *per_seed, shared=()):
-        def every(shared, *per_seed):
-            return over_seeds(lambda *one: function(*one, *shared), how)(*per_seed)
+        grouped = mesh.shape["seed"] > 1
 
-        if mesh.shape["seed"] == 1:
+        def every(shared, *per_seed):
+            one_seed = over_seeds(lambda *one: function(*one, *shared), how, axis=None if grouped else "seed")
+            return one_seed(*per_seed)
+
+        if not grouped:
             return every(shared, *per_seed)
         # Each group of devices trains its own seeds, and hears nothing of the others' before the end of the dispatch.
         of_group = PartitionSpec("seed")

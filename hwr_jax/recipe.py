@@ -106,6 +106,7 @@ def _from_scratch(config: Any) -> reference.Settings:
         ("optim.accumulate", optim.accumulate, (1,)),
         ("average.name", config.average.name, ("none",)),
         ("eval.patience_epochs", config.eval.patience_epochs, (0,)),
+        ("eval.shift_px", config.eval.shift_px, (0,)),
         ("nonfinite.policy", config.nonfinite.policy, ("halt",)),
         ("data.stream", config.data.stream, (False,)),
         ("init_from", config.init_from, ("",)),

@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 
 from hwr_jax import programs as compiled
 from hwr_jax import sharding
+from hwr_jax.errors import ConfigError
 from hwr_jax.programs import Programs
 from hwr_jax.recipe import Recipe, make_recipe
 from hwr_jax.types import Arrays, Dataset, TrainState, Tree
@@ -69,6 +70,8 @@ def bind(
       ConfigError: values that do not fit each other, the data or the devices.
     """
     recipe = make_recipe(config, examples=examples, classes=classes, mean=mean, std=std)
+    if recipe.reference is not None and seed_groups > 1:
+        raise ConfigError(f"--seed_groups={seed_groups} is not in the network from scratch: use 1")
     mesh = sharding.own_mesh()
     if devices is not None:
         mesh = sharding.make_mesh(devices, batch_size=config.batch_size, groups=seed_groups, seeds=config.seeds)

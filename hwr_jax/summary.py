@@ -45,7 +45,7 @@ def finish(
     board.write(line)
     further = more(params, model_state)
     if distributed.is_lead():
-        _draw(run, folder, outputs, jax.tree.map(lambda x: np.asarray(x[0]), params))
+        _draw(run, folder, outputs, jax.tree.map(lambda x: np.asarray(x)[0], params))
     timing.write("evaluation")
     summary = _summary(run, state, both, folder) | further
     files.write_json(folder / "summary.json", summary)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -93,21 +94,18 @@ def train(
             run_folder.note_resume(folder, env, step)
         timing = logs.Timing(folder / "timing.jsonl", started)
         timing.write("start", step=step, compile_seconds=round(compile_seconds, 4))
-        board = logs.TensorBoard(
-            folder / "tensorboard", run.seeds, (folder / "config.json").read_text(), step if resume else None
-        )
-        per_step = len(run.seeds) * run.config.batch_size
-        with console.progress_bar(screen, images=per_step * run.total_steps, done=step * per_step) as advance:
-            tools = Tools(folder, screen, signals, checkpoints, timing, board, advance)
-            state = _through_faults(run, programs, state, tools, begin, last_epoch or run.config.epochs)
-        signals.deferred = False
-        if last_epoch is not None:
-            board.close()
-            return {}
-        signals.raise_pending(f"all steps are done and saved in {folder}; the same command evaluates them")
-        summary = finish(run, programs, state, folder, board, timing, more=more)
-        board.close()
-    return summary
+        config_text = (folder / "config.json").read_text()
+        writer = logs.TensorBoard(folder / "tensorboard", run.seeds, config_text, step if resume else None)
+        with contextlib.closing(writer) as board:  # however it ends: what is not flushed yet would be lost
+            per_step = len(run.seeds) * run.config.batch_size
+            with console.progress_bar(screen, images=per_step * run.total_steps, done=step * per_step) as advance:
+                tools = Tools(folder, screen, signals, checkpoints, timing, board, advance)
+                state = _through_faults(run, programs, state, tools, begin, last_epoch or run.config.epochs)
+            signals.deferred = False
+            if last_epoch is not None:
+                return {}
+            signals.raise_pending(f"all steps are done and saved in {folder}; the same command evaluates them")
+            return finish(run, programs, state, folder, board, timing, more=more)
 
 
 def _through_faults(

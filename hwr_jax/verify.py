@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import tempfile
 from collections.abc import Iterator
@@ -72,7 +73,7 @@ def main(argv: list[str]) -> int:
             signals=signals,
             data_dir=_DATA_DIR.value,
             devices=used,
-            seed_groups=groups if used % groups == 0 else 1,
+            seed_groups=math.gcd(groups, used),
             last_epoch=None if whole else epochs,
         )
         differences = reproduction.surroundings(env, run_folder.read_json(again, "environment.json"))

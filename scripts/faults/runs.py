@@ -83,6 +83,7 @@ def terminated(trial: int, rng: np.random.Generator, folder: Path) -> str:
     processes.wait_for(folder / ("metrics.jsonl" if trial % 2 else "config.json"), started)
     begun = time.monotonic() - start
     time.sleep(rng.uniform(0, 0.5 if trial % 2 else 6))
+    alive = all(process.poll() is None for process in started) and not (folder / "summary.json").exists()
     started[int(rng.integers(ranks))].send_signal(signal.SIGTERM)
     sent = time.monotonic()
     if twice := ranks == 1 and trial % 4 == 3:
@@ -90,7 +91,7 @@ def terminated(trial: int, rng: np.random.Generator, folder: Path) -> str:
         started[0].send_signal(signal.SIGTERM)
     codes, errors = processes.ended(started, 60)
     took = time.monotonic() - sent
-    if codes == [0] * ranks:
+    if codes == [0] * ranks and (not alive or took < 1):  # in its last moments
         return f"ended before the signal ({ranks} processes)"
     where = "twice" if twice else "training" if any("saved step" in e for e in errors) else "elsewhere"
     if ranks == 1 or where == "training":
@@ -237,12 +238,13 @@ def at_the_same_time(trial: int, rng: np.random.Generator, folder: Path) -> str:
     first = processes.start("main", *flags)
     processes.wait_for(folder / "metrics.jsonl", [first])
     second = processes.start("main", *flags)
-    readings, refused = 0, 0
+    readings, refused, before = 0, 0, 0
     while first.poll() is None or readings < 200:
         try:
             predictor.load(folder, say=lambda line: None)
-        except RunFolderError:  # it was removed while it was read
+        except RunFolderError:
             refused += 1
+            before += readings == refused - 1  # there is no checkpoint yet
         readings += 1
     [code], [error] = processes.ended([second], 60)
     assert code == 74, f"{code} {error[-300:]}"
@@ -250,6 +252,7 @@ def at_the_same_time(trial: int, rng: np.random.Generator, folder: Path) -> str:
     [code], [error] = processes.ended([first], 240)
     assert code == 0, error[-300:]
     assert files.read_json(folder / "summary.json")["epochs"] == 80
+    assert refused == before, f"{refused - before} of {readings} readings found no checkpoint"
     again = (*flags, "--overwrite")
     second = processes.start("main", *again)
     processes.wait_for(folder / "metrics.jsonl", [second])
@@ -257,4 +260,4 @@ def at_the_same_time(trial: int, rng: np.random.Generator, folder: Path) -> str:
     processes.ended([second], 10)
     code, _, error = processes.run("main", *flags)
     assert code == 0, error[-300:]
-    return f"{readings} readings, {refused} refused"
+    return f"{readings} readings, {refused} of them before the first checkpoint"

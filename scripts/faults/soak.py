@@ -80,9 +80,12 @@ def _once(run: Path, number: int, fault: str, rng: np.random.Generator, used: li
         for process in started:
             process.wait(timeout=60)
     codes, errors = processes.ended(started, 240)
+    assert not any("(killed after" in e for e in errors), f"{fault}: a process did not end: {codes} {errors}"
     allowed = {0, 143} if fault == "SIGTERM" else {0, 74} if fault == "file size limit" else {0}
     if fault in ("SIGTERM", "file size limit", "damage", "nothing"):
         assert set(codes) <= allowed, f"{fault}: {codes} {errors}"
+    if not (run / "summary.json").exists():
+        assert 0 not in codes, f"{fault}: {codes}, and the run is not finished"
     if fault == "damage":
         _damage(run, rng)
 
