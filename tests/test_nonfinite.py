@@ -88,6 +88,9 @@ def test_skipping_every_update_halts_after_the_limit(command, tmp_path):
     done = command("main", SMOKE, *flags, "--config.nonfinite.limit=3", f"--workdir={tmp_path / 'r'}")
     assert (done.returncode, done.stderr.count("\n")) == (65, 1)
     assert "more than config.nonfinite.limit=3" in done.stderr
+    events = list((tmp_path / "r" / "tensorboard").rglob("events*"))
+    assert events
+    assert all(path.stat().st_size > 1000 for path in events)  # flushed, though the process left at once
 
 
 @pytest.mark.slow
