@@ -1,6 +1,7 @@
 """Measures how training scales on this machine, and plans what chips would give: docs/scaling.md has its tables.
 
     python scripts/scaling.py [--config=configs/cnn.py]   # measures, and writes experiments/scaling.json and the tables
+    python scripts/scaling.py --again                     # keeps the faster of each: other work slows a machine down
     python scripts/scaling.py --tables [--check]          # the tables alone; --check: 1 if they would change
 
 Virtual devices and processes share the processors that there are, so on one machine they show what the exchange costs,
@@ -137,6 +138,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--config", default=str(ROOT / "configs" / "cnn.py"))
     parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--again", action="store_true", help="keep the faster of this measurement and the one before")
     parser.add_argument("--tables", action="store_true", help="measure nothing")
     parser.add_argument("--check", action="store_true", help="with --tables: change nothing")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
@@ -149,11 +151,12 @@ def main() -> int:
         worker(args)
         return 0
     if not args.tables:
-        layouts = []
+        layouts, before = [], json.loads(RESULTS.read_text())["layouts"] if args.again else None
         for axis, processes, devices, groups, seeds, how in LAYOUTS:
             line = layout(args, processes, devices, groups, seeds, how)
             own = {"axis": axis, "processes": processes, "devices": devices, "groups": groups, "how": how}
-            layouts.append({**own, **line})
+            earlier = before[len(layouts)] if before else line
+            layouts.append({**own, **max(line, earlier, key=lambda x: x["images_per_second"])})
             print(
                 f"{axis}: {processes} x {devices}, {seeds} seeds: {line['images_per_second']:,.0f} images/s", flush=True
             )
