@@ -19,6 +19,7 @@ import sys
 from pathlib import Path
 
 import launch_local
+import numpy as np
 import readme_table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -80,13 +81,16 @@ def layout(args: argparse.Namespace, processes: int, devices: int, groups: int, 
     return json.loads(out[0].splitlines()[-1])
 
 
-def plan(one: dict, *, chips: int, per_chip: int) -> dict[str, float]:
+def plan(one: dict, *, chips: int, per_chip: int) -> dict[str, tuple[float, float]]:
     """Predicts a data-parallel step by the formula of docs/scaling.md.
 
     Args:
       one: a measured line: flops_per_image, flops_per_byte, all_reduces, all_reduced_bytes.
       chips: n.
       per_chip: b, images of the batch on each chip.
+
+    Returns:
+      Lower and upper bound of each: seconds of work and of exchange, images per second, efficiency.
     """
     flops = one["flops_per_image"] * per_chip
     compute = flops / (CHIP["share_of_peak"] * CHIP["tflops"] * 1e12)
@@ -94,15 +98,10 @@ def plan(one: dict, *, chips: int, per_chip: int) -> dict[str, float]:
     bandwidth = 2 * (chips - 1) / chips * one["all_reduced_bytes"] / (CHIP["ici_gbps"] * 1e9)
     hops = 2 * 2 * (chips**0.5 - 1)  # of a ring each way along both sides of a square
     latency = one["all_reduces"] * (hops * CHIP["hop_us"] + CHIP["launch_us"]) * 1e-6 if chips > 1 else 0.0
-    step = max(compute, memory) + bandwidth + latency
-    return {
-        "chips": chips,
-        "batch_size": chips * per_chip,
-        "compute_us": 1e6 * max(compute, memory),
-        "exchange_us": 1e6 * (bandwidth + latency),
-        "images_per_second": chips * per_chip / step,
-        "efficiency": max(compute, memory) / step,
-    }
+    exchange, work = bandwidth + latency, (compute, max(compute, memory))
+    slow, fast = (chips * per_chip / (seconds + exchange) for seconds in reversed(work))
+    worst, best = (seconds / (seconds + exchange) for seconds in work)
+    return {"work": work, "exchange": (exchange, exchange), "rate": (slow, fast), "efficiency": (worst, best)}
 
 
 def measured(found: dict) -> list[str]:
@@ -120,15 +119,17 @@ def measured(found: dict) -> list[str]:
 def planned(found: dict) -> list[str]:
     """Returns the lines of the planned table."""
     shared = next(line for line in found["layouts"] if line["devices"] == 8)
-    lines = ["| chips | images a chip | batch | step | of it exchange | images/s | efficiency |"]
+    lines = ["| chips | images a chip | batch | work, us | exchange, us | million images/s | efficiency |"]
     lines += ["|---|---|---|---|---|---|---|"]
     for per_chip in (128, 4096):
         for chips in (1, 8, 64, 1024):
             line = plan(shared, chips=chips, per_chip=per_chip)
-            exchange, rate = line["exchange_us"], line["images_per_second"]
+            work = "{:,.0f} to {:,.0f}".format(*np.multiply(line["work"], 1e6))
+            rate = "{:.2f} to {:,.1f}".format(*np.divide(line["rate"], 1e6))
+            share = "{:.0f} to {:.0f} %".format(*np.multiply(line["efficiency"], 100))
+            exchange = f"{1e6 * line['exchange'][0]:,.0f}"
             lines.append(
-                f"| {chips:,} | {per_chip:,} | {line['batch_size']:,} | {line['compute_us'] + exchange:,.0f} us | "
-                f"{exchange:,.0f} us | {rate:,.0f} | {100 * line['efficiency']:.0f} % |"
+                f"| {chips:,} | {per_chip:,} | {chips * per_chip:,} | {work} | {exchange} | {rate} | {share} |"
             )
     return lines
 
