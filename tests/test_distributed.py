@@ -26,7 +26,7 @@ SGD = ("--config=configs/digits.py:smoke", "--config.optim.name=sgd", "--config.
 # seen. In a smooth network it stays small.
 SMOOTH = (
     *SGD, "--config.model.activation=tanh", "--config.model.pools=(False, False)", "--config.model.strides_px=(2, 2)",
-    "--config.model.norm=batch", "--config.epochs=3",
+    "--config.model.norm=batch", "--config.epochs=3", "--config.optim.learning_rate=0.03",
 )  # fmt: skip
 CODES = {"refused": 64, "terminated": 143}
 
@@ -143,7 +143,6 @@ def test_every_layout_trains_the_same_parameters(job, alone, tmp_path, command, 
         for layout, params in trained.items()
     }
     assert max(apart.values()) <= 1e-6, apart
-    assert apart["a mesh of 1"] == 0
     for key, metrics in records(alone).items():
         found = records(run)[key]
         np.testing.assert_allclose(found["loss"], metrics["loss"], rtol=2e-4)
