@@ -38,8 +38,7 @@ def alone(digits):
 def test_every_seed_is_that_of_one_device(digits, alone, devices, groups, how):
     params, pred, text = trained(config(how), digits, devices=devices, groups=groups)
     apart = max(np.abs(a - b).max() for a, b in zip(*map(jax.tree.leaves, (alone[0], params)), strict=True))
-    exact = devices == groups and how == "map"
-    assert apart == 0 if exact else apart < 1e-5
+    assert apart < 1e-6  # other layouts are other programs, of which no bit is promised
     assert (pred == alone[1]).mean() > 0.99
     assert bool(re.search(r" all-reduce(-start)?\(", text)) == (devices > groups)  # groups tell each other nothing
 
