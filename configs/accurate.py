@@ -1,4 +1,4 @@
-"""The best single model for a quarter of an hour on two cores: 99.69 % on the test set of MNIST."""
+"""The best single model for a quarter of an hour on two cores: 99.70 % on the test set of MNIST."""
 
 from configs import base
 

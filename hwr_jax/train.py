@@ -237,6 +237,5 @@ def _record(tools: Tools, lines: list[dict]) -> None:
 
 def _stop(state: TrainState, tools: Tools) -> None:
     tools.checkpoints.wait()
-    tools.board.close()
     step = int(state.step[0])
     tools.signals.raise_pending(f"saved step {step} in {tools.checkpoints.folder}; the same command goes on from there")

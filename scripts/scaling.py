@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import re
 import subprocess
@@ -48,18 +49,12 @@ def worker(args: argparse.Namespace) -> None:
     run = make_run(config, dataset, seed_groups=args.groups)
     text = compile_training(run)[0].steps.as_text()
     reduced = [
-        sum(_size(shape) for shape in re.findall(r"f32\[([\d,]*)\]", match[1])) for match in ELEMENTS.finditer(text)
+        sum(math.prod(map(int, re.findall(r"\d+", shape))) for shape in re.findall(r"f32\[([\d,]*)\]", match[1]))
+        for match in ELEMENTS.finditer(text)
     ]
     if distributed.is_lead():
         print(json.dumps({**found, "all_reduces": len(reduced), "all_reduced_bytes": 4 * sum(reduced)}), flush=True)
     distributed.end()
-
-
-def _size(shape: str) -> int:
-    size = 1
-    for n in shape.split(",") if shape else ():
-        size *= int(n)
-    return size
 
 
 def layout(args: argparse.Namespace, processes: int, devices: int, groups: int, seeds: int, how: str) -> dict:

@@ -28,7 +28,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import numpy as np
 import readme_table
-from faults import jobs, runs, saves, soak
+from faults import jobs, originals, runs, saves, soak
 
 from hwr_jax import command
 
@@ -54,7 +54,7 @@ ROWS = {
     "R10": Row("storage errors", saves.storage, 10),
     "R11": Row("clean exit", saves.clean_exit, 6),
     "R12": Row("not finite", runs.not_finite, 9),
-    "R13": Row("bad data", runs.bad_data, 28),
+    "R13": Row("bad data", originals.bad_data, 28),
     "R14": Row("at the same time", runs.at_the_same_time, 3),
     "R15": Row("ranks agree", jobs.different, 6),
     "R19": Row("soak", soak.soak, 1),

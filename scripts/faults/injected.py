@@ -20,6 +20,11 @@ def at_the_end_of_epoch(epoch: int, what: str) -> str:
     return AT_THE_END_OF_EPOCH.format(epoch=epoch, what=what)
 
 
+def file_size_limit(limit: int) -> str:
+    """Lets no file grow beyond so many bytes, which is how a full disk looks."""
+    return f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))"
+
+
 def not_finite(place: str, step: int) -> str:
     """Makes the images ('data'), the loss or the gradient ('grads') of one step NaN."""
     return f"""

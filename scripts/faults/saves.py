@@ -142,8 +142,7 @@ def storage(trial: int, rng: np.random.Generator, folder: Path) -> str:
     fault = ("file size limit", "checkpoints cannot be written", "checkpoints are gone")[trial % 3]
     flags = (*SMALL, "--config.epochs=12", f"--workdir={folder}")
     if fault == "file size limit":
-        limit = int(rng.integers(2_000, 20_000))
-        before = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))"
+        before = injected.file_size_limit(int(rng.integers(2_000, 20_000)))
         returncode, _, error = processes.run("main", *flags, before=before)
     else:
         process = processes.start("main", *flags)

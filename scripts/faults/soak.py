@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from faults import processes
+from faults import injected, processes
 from faults.processes import SMALL
 
 minutes = 30.0
@@ -60,8 +60,7 @@ def _start(run: Path, number: int, before: str = "") -> list[subprocess.Popen]:
 
 def _once(run: Path, number: int, fault: str, rng: np.random.Generator, used: list) -> None:
     """Starts the command once, with a fault at a random moment, and waits for its end."""
-    limit = int(rng.integers(2_000, 20_000))
-    before = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))"
+    before = injected.file_size_limit(int(rng.integers(2_000, 20_000)))
     started = _start(run, number, before if fault == "file size limit" else "")
     victim = started[int(rng.integers(number))]
     deadline = time.monotonic() + rng.uniform(3, 18)
