@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from hwr_jax.models.layers import Dropout, Norm, as_logits, max_pool_2x2
+from hwr_jax.models.layers import Dense, Dropout, Norm, as_logits, max_pool_2x2
 
 
 class CNN(nn.Module):
@@ -66,7 +66,7 @@ class CNN(nn.Module):
         x = x.reshape(x.shape[0], -1)
         if self.dense:
             x = Dropout(self.dropout, self.axis_name)(x, train)
-            x = nn.Dense(self.dense, kernel_init=self.kernel_init, dtype=self.dtype)(x)
+            x = Dense(self.dense, kernel_init=self.kernel_init, dtype=self.dtype)(x)
             x = self.activation(Norm(self.norm, self.axis_name)(x, train))
         x = Dropout(self.dropout, self.axis_name)(x, train)
-        return as_logits(nn.Dense(self.classes, kernel_init=self.kernel_init, dtype=self.dtype)(x))
+        return as_logits(Dense(self.classes, kernel_init=self.kernel_init, dtype=self.dtype)(x))

@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from hwr_jax.models import product
+
 NHWC = ("NHWC", "HWIO", "NHWC")
 
 
@@ -61,7 +63,7 @@ def conv_as_matmul(
         lhs = jnp.pad(lhs, ((0, 0), *padding, (0, 0)))
     rows = patches(lhs, (rhs.shape[0], rhs.shape[1]), tuple(window_strides))
     kernel = rhs.reshape(-1, rhs.shape[-1])
-    out = jnp.dot(rows.reshape(-1, rows.shape[-1]), kernel, precision=precision)
+    out = product.matmul(rows.reshape(-1, rows.shape[-1]), kernel, precision)
     return out.reshape(*rows.shape[:3], rhs.shape[-1])
 
 

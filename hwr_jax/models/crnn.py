@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from hwr_jax.models.layers import Dropout, Norm, as_logits, max_pool_2x2, max_pool_rows
+from hwr_jax.models.layers import Dense, Dropout, Norm, as_logits, max_pool_2x2, max_pool_rows
 from hwr_jax.models.rnn import recurrent
 
 
@@ -64,10 +64,10 @@ class CRNN(nn.Module):
         x = x.swapaxes(1, 2)
         x = x.reshape(*x.shape[:2], -1)
         if self.dense:
-            x = nn.Dense(self.dense, kernel_init=self.kernel_init, dtype=self.dtype)(x)
+            x = Dense(self.dense, kernel_init=self.kernel_init, dtype=self.dtype)(x)
             x = self.activation(Norm(self.norm, self.axis_name)(x, train))
         x = Dropout(self.dropout, self.axis_name)(x, train)
         for _ in range(self.layers):
             x = recurrent(x, cell=self.cell, width=self.width, bidirectional=self.bidirectional, dtype=self.dtype)
             x = Dropout(self.dropout, self.axis_name)(x, train)
-        return as_logits(nn.Dense(self.classes + 1, kernel_init=self.kernel_init, dtype=self.dtype)(x))
+        return as_logits(Dense(self.classes + 1, kernel_init=self.kernel_init, dtype=self.dtype)(x))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -10,6 +12,7 @@ from jax.nn import initializers
 
 from hwr_jax import rng
 from hwr_jax.errors import ConfigError
+from hwr_jax.models import product
 
 ACTIVATIONS = {
     "relu": nn.relu,
@@ -37,6 +40,8 @@ INITIALIZERS = {
     "zeros": initializers.zeros,
 }
 
+
+Dense = partial(nn.Dense, dot_general=product.dot_general)
 
 PRECISIONS = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 

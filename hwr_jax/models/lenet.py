@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from hwr_jax.models.layers import as_logits, avg_pool_2x2
+from hwr_jax.models.layers import Dense, as_logits, avg_pool_2x2
 
 
 class LeNet(nn.Module):
@@ -46,5 +46,5 @@ class LeNet(nn.Module):
             x = avg_pool_2x2(self.activation(x))
         x = x.reshape(x.shape[0], -1)
         for width in (120, 84):
-            x = self.activation(nn.Dense(width, kernel_init=self.kernel_init, dtype=self.dtype)(x))
-        return as_logits(nn.Dense(self.classes, kernel_init=self.kernel_init, dtype=self.dtype)(x))
+            x = self.activation(Dense(width, kernel_init=self.kernel_init, dtype=self.dtype)(x))
+        return as_logits(Dense(self.classes, kernel_init=self.kernel_init, dtype=self.dtype)(x))

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from hwr_jax.models.layers import Dropout, Norm, as_logits
+from hwr_jax.models.layers import Dense, Dropout, Norm, as_logits
 
 
 class MLP(nn.Module):
@@ -39,7 +39,7 @@ class MLP(nn.Module):
         """Maps images [B, H, W, 1] to logits [B, K]."""
         x = image.reshape(image.shape[0], -1).astype(self.dtype)
         for width in self.hidden:
-            x = nn.Dense(width, kernel_init=self.kernel_init, dtype=self.dtype)(x)
+            x = Dense(width, kernel_init=self.kernel_init, dtype=self.dtype)(x)
             x = self.activation(Norm(self.norm, self.axis_name)(x, train))
             x = Dropout(self.dropout, self.axis_name)(x, train)
-        return as_logits(nn.Dense(self.classes, kernel_init=self.kernel_init, dtype=self.dtype)(x))
+        return as_logits(Dense(self.classes, kernel_init=self.kernel_init, dtype=self.dtype)(x))

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from hwr_jax.models.layers import Dropout, Norm, as_logits
+from hwr_jax.models.layers import Dense, Dropout, Norm, as_logits
 
 
 class ResNet(nn.Module):
@@ -63,4 +63,4 @@ class ResNet(nn.Module):
                 x = x + conv(features, (3, 3))(y)
         x = self.activation(Norm(self.norm, self.axis_name)(x, train))
         x = Dropout(self.dropout, self.axis_name)(jnp.mean(x, axis=(1, 2)), train)
-        return as_logits(nn.Dense(self.classes, kernel_init=self.kernel_init, dtype=self.dtype)(x))
+        return as_logits(Dense(self.classes, kernel_init=self.kernel_init, dtype=self.dtype)(x))

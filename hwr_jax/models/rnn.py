@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from hwr_jax.models.layers import Dropout, as_logits
+from hwr_jax.models.layers import Dense, Dropout, as_logits
 
 CELLS = {"lstm": nn.OptimizedLSTMCell, "gru": nn.GRUCell, "simple": nn.SimpleCell}
 
@@ -49,7 +49,7 @@ class RNN(nn.Module):
         last = x[:, -1]
         if self.bidirectional:  # the upward reading ends at the first row
             last = jnp.concatenate([x[:, -1, : self.width], x[:, 0, self.width :]], axis=-1)
-        return as_logits(nn.Dense(self.classes, kernel_init=self.kernel_init, dtype=self.dtype)(last))
+        return as_logits(Dense(self.classes, kernel_init=self.kernel_init, dtype=self.dtype)(last))
 
 
 def recurrent(x: jax.Array, *, cell: str, width: int, bidirectional: bool, dtype: DTypeLike) -> jax.Array:

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from hwr_jax.models.layers import Dropout, as_logits
+from hwr_jax.models.layers import Dense, Dropout, as_logits
 
 
 class ViT(nn.Module):
@@ -45,15 +45,15 @@ class ViT(nn.Module):
         side = self.patch_px
         x = image.astype(self.dtype).reshape(b, h // side, side, w // side, side, c)
         x = x.transpose(0, 1, 3, 2, 4, 5).reshape(b, (h // side) * (w // side), side * side * c)
-        x = nn.Dense(self.width, kernel_init=self.kernel_init, dtype=self.dtype)(x)
+        x = Dense(self.width, kernel_init=self.kernel_init, dtype=self.dtype)(x)
         x = x + self.param("position", nn.initializers.normal(0.02), (1, *x.shape[1:])).astype(self.dtype)
         for _ in range(self.layers):
             y = nn.LayerNorm(dtype=self.dtype)(x)
             y = nn.MultiHeadDotProductAttention(self.heads, kernel_init=self.kernel_init, dtype=self.dtype)(y)
             x = x + Dropout(self.dropout, self.axis_name)(y, train)
             y = nn.LayerNorm(dtype=self.dtype)(x)
-            y = self.activation(nn.Dense(4 * self.width, kernel_init=self.kernel_init, dtype=self.dtype)(y))
-            y = nn.Dense(self.width, kernel_init=self.kernel_init, dtype=self.dtype)(y)
+            y = self.activation(Dense(4 * self.width, kernel_init=self.kernel_init, dtype=self.dtype)(y))
+            y = Dense(self.width, kernel_init=self.kernel_init, dtype=self.dtype)(y)
             x = x + Dropout(self.dropout, self.axis_name)(y, train)
         x = jnp.mean(nn.LayerNorm(dtype=self.dtype)(x), axis=1)
-        return as_logits(nn.Dense(self.classes, kernel_init=self.kernel_init, dtype=self.dtype)(x))
+        return as_logits(Dense(self.classes, kernel_init=self.kernel_init, dtype=self.dtype)(x))
