@@ -157,6 +157,21 @@ def test_every_layout_trains_the_same_parameters(job, alone, tmp_path, command, 
 
 
 @pytest.mark.slow
+def test_two_processes_that_share_the_seeds_train_those_of_one_process(job, command, tmp_path):
+    flags = (*SMOOTH, "--config.seeds=2", "--config.epochs=1")
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert command("main", *flags, f"--workdir={one}").returncode == 0
+    codes, said = job(two, *flags, "--seed_groups=2").wait()
+    assert codes == [0, 0], said
+    env = json.loads((two / "environment.json").read_text())
+    assert (env["mesh_devices"], env["seed_groups"]) == (2, 2)
+    params = [jax.tree.leaves(predictor.load(folder).params) for folder in (one, two)]
+    assert max(np.abs(a - b).max() for a, b in zip(*params, strict=True)) <= 1e-6
+    for key, metrics in records(one).items():
+        assert records(two)[key]["accuracy"] == metrics["accuracy"]
+
+
+@pytest.mark.slow
 def test_a_signal_to_one_process_stops_all_after_saving_and_one_process_goes_on(job, command, tmp_path):
     run = tmp_path / "run"
     flags = (*SGD, "--config.epochs=30")
