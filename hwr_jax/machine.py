@@ -43,8 +43,8 @@ def facts() -> dict[str, Any]:
 
 
 def threads() -> int:
-    """Returns how many threads XLA computes with on the CPU: another number sums in another order, so it gives other
-    last bits."""
+    """Returns how many threads XLA computes with on the CPU: one, or more than eight, may sum in another order, and
+    give other last bits (see `models.product`)."""
     given = os.environ.get(THREADS, "")
     if given.isdecimal() and int(given):
         return int(given)

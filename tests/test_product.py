@@ -1,8 +1,10 @@
-"""Matrix product whose gradient hangs on no number of threads."""
+"""Matrix product whose gradient does not depend on the number of threads."""
 
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import flax.linen as nn
 import jax
@@ -13,19 +15,26 @@ from jax import lax
 
 from hwr_jax.models import layers, product
 
-SHAPES = [(6400, 72, 32), (9216, 25, 8), (12800, 144, 48), (256, 512, 10), (2304, 9, 256), (25088, 288, 32)]
+ROOT = Path(__file__).parent.parent
+CUT = [(6400, 72, 32), (9216, 25, 8), (12800, 144, 48), (256, 512, 10), (2304, 9, 256), (6272, 288, 64)]
+UNEVEN = [(10_000, 144, 48), (6401, 72, 32), (257, 800, 10)]  # 80 to 400 pieces; primes
+WHOLE = [(128, 1200, 128), (64, 128, 10), (10, 3, 2)]  # wide, small, small
 DIGESTS = f"""
 import hashlib
 import jax
 import numpy as np
+from jax import lax
 from hwr_jax.models import product
 
-for rows, inputs, outputs in {SHAPES}:
+def digest(x):
+    return hashlib.sha256(np.asarray(x).tobytes()).hexdigest()[:16]
+
+for rows, inputs, outputs in {[*CUT, *UNEVEN, *WHOLE, (64, 1200, 128), (500, 784, 128)]}:
     draw = np.random.default_rng(0).standard_normal
-    a, b = (draw((rows, n), dtype=np.float32) for n in (inputs, outputs))
-    kernel = np.zeros((inputs, outputs), np.float32)
-    gradient = jax.jit(lambda a, b, kernel: jax.vjp(product.matmul, a, kernel)[1](b)[1])(a, b, kernel)
-    print(hashlib.sha256(np.asarray(gradient).tobytes()).hexdigest())
+    a, kernel, b = (draw(s, dtype=np.float32) for s in ((rows, inputs), (inputs, outputs), (rows, outputs)))
+    out, pull = jax.vjp(jax.jit(product.matmul), a, kernel)
+    print("ours", rows, inputs, outputs, *map(digest, (out, *pull(b))))
+    print("whole", rows, inputs, outputs, digest(jax.jit(lambda a, b: a.T @ b)(a, b)))
 """
 
 
@@ -33,69 +42,82 @@ def draw(shape, seed, dtype=jnp.float32):
     return jnp.asarray(np.random.default_rng(seed).standard_normal(shape), dtype)
 
 
-def gradients(multiply, rows, kernel, upstream):
-    out, pull = jax.vjp(multiply, rows, kernel)
-    return out, *pull(upstream)
+def drawn(rows, inputs, outputs, dtype=jnp.float32):
+    return (draw(s, i, dtype) for i, s in enumerate([(rows, inputs), (inputs, outputs), (rows, outputs)]))
 
 
-@pytest.mark.parametrize(("rows", "inputs", "outputs"), [*SHAPES, (6401, 72, 32), (10, 3, 2), (512, 800, 128)])
+@pytest.mark.parametrize(("rows", "inputs", "outputs"), [*CUT, *UNEVEN, *WHOLE])
 def test_it_is_the_matrix_product_forward_and_backward(rows, inputs, outputs):
-    a, kernel, upstream = draw((rows, inputs), 0), draw((inputs, outputs), 1), draw((rows, outputs), 2)
-    exact = [np.asarray(x, np.float64) for x in (a, kernel, upstream)]
-    expected = exact[0] @ exact[1], exact[2] @ exact[1].T, exact[0].T @ exact[2]
-    for ours, reference in zip(gradients(product.matmul, a, kernel, upstream), expected, strict=True):
+    a, kernel, upstream = drawn(rows, inputs, outputs)
+    x, w, g = (np.asarray(v, np.float64) for v in (a, kernel, upstream))
+    out, pull = jax.vjp(product.matmul, a, kernel)
+    for ours, reference in zip((out, *pull(upstream)), (x @ w, g @ w.T, x.T @ g), strict=True):
         assert ours.dtype == jnp.float32
         assert np.abs(ours - reference).max() <= 1e-6 * np.abs(reference).max()
 
 
-@pytest.mark.parametrize(("rows", "inputs", "outputs"), SHAPES)
-def test_the_pieces_are_equal_small_and_whole_for_each_of_eight_devices(rows, inputs, outputs):
-    count = product.pieces(rows, inputs, outputs)
-    assert count > 1
-    assert count % 8 == 0
-    assert rows % count == 0
-    assert rows // count * inputs * outputs <= product.PIECE
+@pytest.mark.parametrize("batch", range(1, 513))
+def test_pieces_are_below_the_limit_and_whole_for_each_of_eight_devices(batch):
+    for places, inputs, outputs in ((100, 144, 48), (576, 25, 16), (49, 288, 64), (1, 800, 10), (144, 25, 8)):
+        rows, count = batch * places, product.pieces(batch * places, inputs, outputs)
+        limit = product.PIECE if outputs >= product.NARROW else product.PIECE // 2
+        assert -(-rows // count) * inputs * outputs <= limit
+        if count > 1:
+            assert batch % 8 or count % 8 == 0
 
 
-@pytest.mark.parametrize(
-    ("rows", "inputs", "outputs"),
-    [(128, 1200, 128), (64, 128, 10), (10, 3, 2), (100_003, 72, 32)],  # wide; small; small; a prime number of rows
-)
-def test_other_products_are_not_cut(rows, inputs, outputs):
+@pytest.mark.parametrize(("rows", "inputs", "outputs"), WHOLE)
+def test_wide_and_small_products_are_not_cut(rows, inputs, outputs):
     assert product.pieces(rows, inputs, outputs) == 1
 
 
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="threads of the CPU")
-def test_the_bits_of_the_gradient_hang_on_no_number_of_threads():
+def test_no_bit_depends_on_the_number_of_threads(caches):
     def digests(threads):
-        env = {**os.environ, "NPROC": str(threads), "XLA_FLAGS": ""}  # eight virtual devices have eight threads
-        done = subprocess.run([sys.executable, "-c", DIGESTS], capture_output=True, text=True, env=env, timeout=300)
+        env = {**os.environ, **caches, "NPROC": str(threads), "XLA_FLAGS": ""}  # eight devices have eight threads
+        line = [sys.executable, "-c", DIGESTS]
+        done = subprocess.run(line, capture_output=True, text=True, env=env, cwd=ROOT, timeout=300)
         assert done.returncode == 0, done.stderr
-        return done.stdout.split()
+        return [[one for one in done.stdout.splitlines() if one.startswith(kind)] for kind in ("ours", "whole")]
 
-    of_two = digests(2)
-    assert len(set(of_two)) == len(SHAPES)
-    assert digests(4) == of_two
-    assert digests(8) == of_two
+    ours, whole = digests(2)
+    assert len(set(ours)) == len(CUT) + len(UNEVEN) + len(WHOLE) + 2
+    others = {threads: digests(threads) for threads in (3, 4, 6, 8)}
+    for found, _ in others.values():
+        assert found == ours
+    assert any(found != whole for _, found in others.values()), "XLA's own does not depend on it: why do we cut?"
 
 
 def test_sums_of_bfloat16_are_float32():
-    rows, inputs, outputs = 6400, 72, 32
-    a, kernel = draw((rows, inputs), 0, jnp.bfloat16), draw((inputs, outputs), 1, jnp.bfloat16)
-    upstream = draw((rows, outputs), 2, jnp.bfloat16)
-    ours = gradients(product.matmul, a, kernel, upstream)[2]
-    reference = np.asarray(a.astype(jnp.float32), np.float64).T @ np.asarray(upstream.astype(jnp.float32), np.float64)
-    assert ours.dtype == jnp.bfloat16
-    assert np.abs(np.asarray(ours.astype(jnp.float32)) - reference).max() <= 2**-8 * np.abs(reference).max()
+    a, kernel, upstream = drawn(6400, 72, 32, jnp.bfloat16)
+
+    def of_kernel(a, kernel, upstream):
+        return jax.vjp(product.matmul, a, kernel)[1](upstream)[1]
+
+    assert of_kernel(a, kernel, upstream).dtype == jnp.bfloat16
+    sums = str(jax.make_jaxpr(of_kernel)(a, kernel, upstream)).split("dot_general[")[1:]
+    assert any("preferred_element_type=float32" in line and "(([1], [1]), ([0], [0]))" in line for line in sums)
 
 
 @pytest.mark.parametrize("shape", [(5, 12), (2, 3, 12)])
 def test_a_dense_layer_is_that_of_flax(shape):
     x, ours, flax = draw(shape, 0), layers.Dense(7), nn.Dense(7)
     params = ours.init(jax.random.key(1), x)
-    theirs = flax.init(jax.random.key(1), x)
-    assert jax.tree.all(jax.tree.map(lambda a, b: bool((a == b).all()), params, theirs))
+    assert jax.tree.all(jax.tree.map(lambda a, b: bool((a == b).all()), params, flax.init(jax.random.key(1), x)))
     np.testing.assert_allclose(ours.apply(params, x), flax.apply(params, x), atol=1e-6)
+
+
+def test_attention_is_that_of_flax():
+    x, ours, flax = draw((2, 9, 12), 0), layers.Attention(3), nn.MultiHeadDotProductAttention(3)
+    params = ours.init(jax.random.key(1), x)
+    assert jax.tree.all(jax.tree.map(lambda a, b: bool((a == b).all()), params, flax.init(jax.random.key(1), x)))
+    np.testing.assert_allclose(ours.apply(params, x), flax.apply(params, x), atol=1e-5)
+
+
+def test_no_network_has_a_layer_that_goes_round_it():
+    for path in (ROOT / "hwr_jax" / "models").glob("*.py"):
+        if path.name != "layers.py":
+            assert not re.search(r"nn\.(Dense|DenseGeneral|\w*Attention)\(", path.read_text()), path
 
 
 def test_another_contraction_is_that_of_lax():

@@ -41,7 +41,11 @@ INITIALIZERS = {
 }
 
 
+# Not Flax's own: those sum in an order that depends on the number of threads (see `product`).
 Dense = partial(nn.Dense, dot_general=product.dot_general)
+Attention = partial(
+    nn.MultiHeadDotProductAttention, qkv_dot_general=product.dot_general, out_dot_general=product.dot_general
+)
 
 PRECISIONS = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 

@@ -5,33 +5,39 @@ threads (but for one thread). The gradient of its kernel is a sum over thousands
 parts as there are threads where it deems the product large enough (`shardByInnerDim` of its tensor contraction). Here
 it is cut before, into pieces too small for that, and their sums are added in one order.
 
-Kernels of `WIDE` numbers and more are left to Eigen: their pieces would be short and slow, and it shares out the
-kernel instead of the rows (but for some of 16,384 to 20,000 numbers at eight threads).
+Where Eigen cuts was measured, in float32 with jaxlib 0.10.2: experiments/LOG.md. Two limits: forward-mode derivatives
+(`jax.jvp`) of the product are not defined on CPU, and with a number of devices that does not divide 8 XLA moves rows
+between them.
 """
 
 from __future__ import annotations
 
 from functools import partial
-from math import gcd
+from math import gcd, prod
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-PIECE = 800_000  # multiply-adds of a piece; Eigen cuts from about 900,000 on (measured over 1,800 shapes)
-NARROW = 16  # inputs or outputs; a product with fewer costs twice as much in the model by which Eigen decides
-WIDE = 16_384  # numbers of a kernel
+PIECE = 800_000  # multiply-adds; Eigen cuts from about 900,000 on
+NARROW = 16  # inputs or outputs; with fewer it cuts from half as many on
+WIDE = (
+    20_480  # numbers of a kernel from which on, for up to eight threads, it shares out the kernel instead of the rows
+)
 DEVICES = 8  # that may share the rows: each has whole pieces
 
 
 def pieces(rows: int, inputs: int, outputs: int) -> int:
-    """Returns into how many equal pieces the rows of a kernel's gradient are cut; 1 where no number is fit."""
-    size, most = inputs * outputs, PIECE if min(inputs, outputs) >= NARROW else PIECE // 2
-    if size >= WIDE or rows * size <= most:
+    """Returns into how many pieces the sum over the rows of a kernel's gradient is cut.
+
+    A divisor of `rows` if there is one not far above the least number that keeps each piece below the limit.
+    """
+    size, limit = inputs * outputs, PIECE if min(inputs, outputs) >= NARROW else PIECE // 2
+    if size >= WIDE or rows * size <= limit:
         return 1
-    least = -(-rows * size // most)
     step = gcd(rows, DEVICES)
-    return next((n for n in range(-(-least // step) * step, 2 * least + step, step) if rows % n == 0), 1)
+    least = -(-rows // (limit // size * step)) * step
+    return next((count for count in range(least, 4 * least, step) if rows % count == 0), least)
 
 
 def matmul(rows: jax.Array, kernel: jax.Array, precision=None) -> jax.Array:
@@ -42,15 +48,15 @@ def matmul(rows: jax.Array, kernel: jax.Array, precision=None) -> jax.Array:
 
 
 def dot_general(lhs, rhs, dimension_numbers, precision=None, preferred_element_type=None) -> jax.Array:
-    """`lax.dot_general` for `flax.linen.Dense`: [..., m] times [m, n] to [..., n] by `matmul`; the rest as it is."""
-    last_by_first = (((lhs.ndim - 1,), (0,)), ((), ()))
-    if rhs.ndim != 2 or preferred_element_type is not None or _as_tuples(dimension_numbers) != last_by_first:
+    """`jax.lax.dot_general` for the layers of Flax: the last axes of lhs with the first of rhs by `matmul`."""
+    (of_lhs, of_rhs), batch = (tuple(map(tuple, pair)) for pair in dimension_numbers)
+    count = len(of_rhs)
+    layer = of_lhs == tuple(range(lhs.ndim - count, lhs.ndim)) and of_rhs == tuple(range(count)) and batch == ((), ())
+    if not layer or preferred_element_type is not None:
         return lax.dot_general(lhs, rhs, dimension_numbers, precision, preferred_element_type)
-    return matmul(lhs.reshape(-1, lhs.shape[-1]), rhs, precision).reshape(*lhs.shape[:-1], rhs.shape[-1])
-
-
-def _as_tuples(numbers) -> tuple:
-    return tuple(tuple(tuple(axes) for axes in pair) for pair in numbers)
+    inputs, free, features = prod(rhs.shape[:count]), lhs.shape[: lhs.ndim - count], rhs.shape[count:]
+    out = matmul(lhs.reshape(prod(free), inputs), rhs.reshape(inputs, prod(features)), precision)
+    return out.reshape(*free, *features)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -59,7 +65,7 @@ def _matmul(rows: jax.Array, kernel: jax.Array, precision) -> jax.Array:
 
 
 def _forward(rows: jax.Array, kernel: jax.Array, precision):
-    return _matmul(rows, kernel, precision), (rows, kernel)
+    return jnp.dot(rows, kernel, precision=precision), (rows, kernel)
 
 
 def _backward(precision, kept, gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -68,10 +74,17 @@ def _backward(precision, kept, gradient: jax.Array) -> tuple[jax.Array, jax.Arra
     count = pieces(len(rows), *kernel.shape)
     if count == 1:
         return of_rows, jnp.dot(rows.T, gradient, precision=precision)
-    a, b = (x.reshape(count, -1, x.shape[-1]) for x in (rows, gradient))
-    exact = jnp.float64 if kernel.dtype == jnp.float64 else jnp.float32  # not bfloat16
-    sums = jnp.einsum("prm,prn->pnm", a, b, precision=precision, preferred_element_type=exact)  # nm: faster than mn
+    a, b = (_cut(x, count) for x in (rows, gradient))
+    sum_dtype = jnp.float64 if kernel.dtype == jnp.float64 else jnp.float32  # of bfloat16 too
+    # Outputs before inputs: the other way round is slower.
+    sums = jnp.einsum("prm,prn->pnm", a, b, precision=precision, preferred_element_type=sum_dtype)
     return of_rows, sums.sum(0).T.astype(kernel.dtype)
+
+
+def _cut(x: jax.Array, count: int) -> jax.Array:
+    """[R, n] -> [count, rows of a piece, n]; rows of zeros at the end, which add nothing, where it does not divide."""
+    missing = -len(x) % count
+    return jnp.pad(x, ((0, missing), (0, 0))).reshape(count, -1, x.shape[-1])
 
 
 _matmul.defvjp(_forward, _backward)

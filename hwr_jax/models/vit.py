@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from hwr_jax.models.layers import Dense, Dropout, as_logits
+from hwr_jax.models.layers import Attention, Dense, Dropout, as_logits
 
 
 class ViT(nn.Module):
@@ -49,7 +49,7 @@ class ViT(nn.Module):
         x = x + self.param("position", nn.initializers.normal(0.02), (1, *x.shape[1:])).astype(self.dtype)
         for _ in range(self.layers):
             y = nn.LayerNorm(dtype=self.dtype)(x)
-            y = nn.MultiHeadDotProductAttention(self.heads, kernel_init=self.kernel_init, dtype=self.dtype)(y)
+            y = Attention(self.heads, kernel_init=self.kernel_init, dtype=self.dtype)(y)
             x = x + Dropout(self.dropout, self.axis_name)(y, train)
             y = nn.LayerNorm(dtype=self.dtype)(x)
             y = self.activation(Dense(4 * self.width, kernel_init=self.kernel_init, dtype=self.dtype)(y))
