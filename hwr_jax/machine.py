@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import re
 import subprocess
 from importlib import metadata
 from pathlib import Path
@@ -49,6 +50,17 @@ def threads() -> int:
     if given.isdecimal() and int(given):
         return int(given)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def spare_threads() -> None:
+    """Gives XLA twice as many threads as virtual CPU devices, unless `NPROC` says how many; call it before JAX starts.
+
+    It would take as many as devices: when all but one wait in an all-reduce, the last one's matrix product finds no
+    thread to compute with, and none goes on. (Seen with eight devices beside other work; XLA aborts after 40 s.)
+    """
+    virtual = re.findall(r"--xla_force_host_platform_device_count=(\d+)", os.environ.get("XLA_FLAGS", ""))
+    if virtual and int(virtual[-1]) > 1 and THREADS not in os.environ:
+        os.environ[THREADS] = str(max(threads(), 2 * int(virtual[-1])))
 
 
 def git_revision() -> str | None:

@@ -77,8 +77,9 @@ def main(argv: list[str]) -> int:
         raise errors.ConfigError(f"{argv[0]!r} is no flag: a flag is --name=value")
     if _DETERMINISTIC.value:  # before jax looks at them; they are recorded in environment.json
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {DETERMINISTIC}".strip()
-    from hwr_jax import console, distributed, signals, watchdog
+    from hwr_jax import console, distributed, machine, signals, watchdog
 
+    machine.spare_threads()
     distributed.start(
         _COORDINATOR.value,
         _PROCESSES.value,

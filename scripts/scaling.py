@@ -38,9 +38,10 @@ CHIP = {"tflops": 197.0, "hbm_gbps": 819.0, "ici_gbps": 200.0, "hop_us": 1.0, "l
 def worker(args: argparse.Namespace) -> None:
     """Measures one layout in this process (of those of the job), and prints a line of JSON on the first."""
     from hwr_jax import config as configs
-    from hwr_jax import data, distributed, measure
+    from hwr_jax import data, distributed, machine, measure
     from hwr_jax.run import compile_training, make_run
 
+    machine.spare_threads()
     if args.processes > 1:
         distributed.start(args.coordinator, args.processes, args.process)
     config = configs.load(args.config, {"seeds": args.seeds, "over_seeds": args.how})

@@ -8,6 +8,7 @@ from pathlib import Path
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 if os.environ["JAX_PLATFORMS"] == "cpu":
     os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
+    os.environ.setdefault("NPROC", "16")  # see hwr_jax.machine.spare_threads
 
 import jax
 import pytest
@@ -35,7 +36,7 @@ def pytest_terminal_summary(terminalreporter):
 def caches(tmp_path_factory):
     """The environment of the suite's processes: caches and data folders of its own, one device, plain promotion."""
     folder = tmp_path_factory.mktemp("caches")
-    keep = {k: v for k, v in os.environ.items() if not k.startswith(("HWR_", "TFDS_", "XLA_", "JAX_"))}
+    keep = {k: v for k, v in os.environ.items() if not k.startswith(("HWR_", "TFDS_", "XLA_", "JAX_", "NPROC"))}
     own = {"HWR_CACHE_DIR": str(folder / "hwr"), "TFDS_DATA_DIR": str(folder / "tfds"), "JAX_PLATFORMS": "cpu"}
     return {**keep, **own, "PYTHONPATH": str(ROOT)}
 
