@@ -8,14 +8,16 @@ from pathlib import Path
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 if os.environ["JAX_PLATFORMS"] == "cpu":
     os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
-    os.environ.setdefault("NPROC", "16")  # see hwr_jax.machine.spare_threads
+sys.path.insert(0, str(Path(__file__).parent.parent))  # for `configs`
 
 import jax
 import pytest
 
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))  # for `configs`
+from hwr_jax import machine
 
+ROOT = Path(__file__).parent.parent
+
+machine.spare_threads()  # before JAX looks for its devices
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

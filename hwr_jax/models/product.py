@@ -21,9 +21,7 @@ from jax import lax
 
 PIECE = 800_000  # multiply-adds; Eigen cuts from about 900,000 on
 NARROW = 16  # inputs or outputs; with fewer it cuts from half as many on
-WIDE = (
-    20_480  # numbers of a kernel from which on, for up to eight threads, it shares out the kernel instead of the rows
-)
+WIDE = 20_480  # numbers of a kernel; from there on, for up to eight threads, it shares out the kernel, not the rows
 DEVICES = 8  # that may share the rows: each has whole pieces
 
 
