@@ -1,10 +1,21 @@
-"""Statistics over seeds. Owns intervals; reads no file."""
+"""Statistics over seeds and examples. Owns intervals, tests and their corrections; reads no file.
+
+A study trains every variant with the same seeds, so what counts is the difference of a variant to the baseline, seed by
+seed: d [S]. Two kinds of chance are kept apart: that of training (over the seeds), and that of the test set (over its
+examples). Axis letters: S seeds, N examples.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
+
+EXACT_SEEDS = 13  # up to so many all 2**S signs are tried
+RESAMPLES = 9_999
+MOST_SEEDS = 100_000  # that `seeds_needed` considers
 
 
 def summarise(values: Sequence[float], *, within: tuple[float, float] = (-math.inf, math.inf)) -> dict[str, Any]:
@@ -27,3 +38,120 @@ def summarise(values: Sequence[float], *, within: tuple[float, float] = (-math.i
         "ci95": [max(mean - half, within[0]), min(mean + half, within[1])],
         "per_seed": values,
     }
+
+
+def bootstrap_interval(
+    values: np.ndarray, *, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
+) -> np.ndarray:
+    """Returns the bootstrap interval of the mean over the last axis: values [..., S] -> [..., 2], S >= 2.
+
+    Bias-corrected and accelerated (Efron 1987). Where all values are equal both ends are that
+    value. With ten seeds it is too narrow: see tests/test_stats.py for how often it covers the truth.
+    """
+    from scipy.stats import bootstrap
+
+    values = np.asarray(values, np.float64)
+    rows = values.reshape(-1, values.shape[-1])
+    ends = np.repeat(rows.mean(-1, keepdims=True), 2, axis=-1)
+    spread = np.ptp(rows, axis=-1) > 0
+    if spread.any():
+        found = bootstrap(
+            (rows[spread],), np.mean, axis=-1, n_resamples=resamples, batch=256, confidence_level=level, rng=seed
+        )
+        ends[spread] = np.stack(found.confidence_interval, axis=-1)
+    return ends.reshape(*values.shape[:-1], 2)
+
+
+def sign_flip_p(differences: np.ndarray, *, seed: int = 0) -> np.ndarray:
+    """Returns the two-sided p of the sign-flip permutation test over the last axis: [..., S] -> [...] in (0, 1].
+
+    Under the hypothesis that variant and baseline are the same, each difference is as likely as its negative (Fisher
+    1935). All 2**S signs are tried for S <= 13, 9,999 random ones beyond. The smallest p of S seeds is 2 / 2**S.
+    """
+    from scipy.stats import permutation_test
+
+    differences = np.asarray(differences, np.float64)
+    resamples = 2 ** differences.shape[-1] if differences.shape[-1] <= EXACT_SEEDS else RESAMPLES
+    return permutation_test(
+        (differences,), np.mean, permutation_type="samples", axis=-1, n_resamples=resamples, batch=256, rng=seed
+    ).pvalue
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Returns the p values corrected for how many there are (Holm 1979): rejecting those <= a keeps the chance of any
+    false rejection <= a."""
+    order = np.argsort(p, kind="stable")
+    corrected, largest = [0.0] * len(p), 0.0
+    for rank, i in enumerate(order):
+        largest = max(largest, min(1.0, (len(p) - rank) * float(p[i])))
+        corrected[i] = largest
+    return corrected
+
+
+def mcnemar_p(only_first: int, only_second: int) -> float:
+    """Returns the exact two-sided p of McNemar's test (1947): of the examples that one of two classifiers alone gets
+    right, as many should fall to each if they are equally good."""
+    from scipy.stats import binomtest
+
+    both = only_first + only_second
+    return float(binomtest(only_first, both, 0.5).pvalue) if both else 1.0
+
+
+def test_set_error(hits: np.ndarray) -> float:
+    """Returns the standard error, from the choice of the test examples, of the mean difference in accuracy.
+
+    Args:
+      hits: per example [N], the difference of how many (or which share) of the seeds get it right, N >= 2.
+    """
+    return float(np.std(hits, ddof=1) / math.sqrt(len(hits)))
+
+
+def effect_size(differences: np.ndarray) -> float | None:
+    """Returns Cohen's d of paired differences [S]: their mean over their standard deviation; None where that is 0."""
+    std = float(np.std(differences, ddof=1))
+    return float(np.mean(differences)) / std if std else None
+
+
+def seeds_needed(difference: float, std: float, *, power: float = 0.8, level: float = 0.95) -> int | None:
+    """Returns how many seeds a paired t test needs to see a true `difference` with probability `power`.
+
+    Args:
+      difference: true mean of the paired differences.
+      std: their standard deviation.
+      level: 1 - the chance to see one where there is none.
+
+    Returns:
+      None where 100,000 seeds are not enough.
+    """
+    if not difference:
+        return None
+    if not std:
+        return 2
+    low, high = 1, 2
+    while _power(high, difference, std, level) < power:
+        low, high = high, 2 * high
+        if high > MOST_SEEDS:
+            return None
+    while high - low > 1:  # fewer than `high`, more than `low`
+        middle = (low + high) // 2
+        low, high = (low, middle) if _power(middle, difference, std, level) >= power else (middle, high)
+    return high
+
+
+def smallest_visible(std: float, seeds: int, *, power: float = 0.8, level: float = 0.95) -> float:
+    """Returns the smallest true difference that so many seeds (>= 2) see with probability `power`."""
+    from scipy.optimize import brentq
+
+    if not std:
+        return 0.0
+    return float(brentq(lambda d: _power(seeds, d, std, level) - power, 0.0, 1e3 * std, xtol=1e-6 * std))
+
+
+def _power(seeds: int, difference: float, std: float, level: float) -> float:
+    """The probability that a paired t test of so many seeds rejects (non-central t distribution)."""
+    from scipy.stats import nct, t
+
+    bound = t.ppf((1 + level) / 2, seeds - 1)
+    shift = abs(difference) / std * math.sqrt(seeds)
+    above, below = nct.sf(bound, seeds - 1, shift), nct.cdf(-bound, seeds - 1, shift)
+    return float(np.nan_to_num(above, nan=1.0) + np.nan_to_num(below, nan=0.0))  # NaN: too far out to compute

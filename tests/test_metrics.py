@@ -1,14 +1,13 @@
-"""Metrics against scikit-learn, and statistics against scipy."""
+"""Metrics against scikit-learn."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats as scipy_stats
 from sklearn import metrics as sk
 from sklearn.calibration import calibration_curve
 
-from hwr_jax import metrics, stats
+from hwr_jax import metrics
 from hwr_jax.types import Outputs
 
 
@@ -65,20 +64,6 @@ def test_no_metric_is_ever_nan(pairs):
     found = metrics.evaluate(label, Outputs(ones, pred, np.eye(4, dtype=np.float32)[pred], ones))
     assert all(np.isfinite(found[name]) for name in metrics.SCALARS if name != "cer")
     assert sum(map(sum, found["confusion"])) == len(label)
-
-
-def test_the_interval_over_seeds_is_students():
-    values = [0.991, 0.993, 0.9925, 0.994]
-    found = stats.summarise(values)
-    expected = scipy_stats.t.interval(0.95, 3, np.mean(values), scipy_stats.sem(values))
-    np.testing.assert_allclose(found["ci95"], expected, rtol=1e-12)
-    np.testing.assert_allclose([found["mean"], found["std"]], [np.mean(values), np.std(values, ddof=1)], rtol=1e-12)
-    assert found["per_seed"] == values
-
-
-def test_one_seed_has_no_interval():
-    assert stats.summarise([0.99, 0.90], within=(0.0, 1.0))["ci95"] == [pytest.approx(0.945 - 12.7062 * 0.045), 1.0]
-    assert stats.summarise([0.5]) == {"mean": 0.5, "std": None, "ci95": None, "per_seed": [0.5]}
 
 
 def levenshtein(a, b):
