@@ -5,19 +5,57 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 from rich.console import Console
 
 from hwr_jax import distributed, programs, run_folder, transfer
 from hwr_jax.data import cache
-from hwr_jax.run import make_run
+from hwr_jax.run import Run, make_run
 from hwr_jax.signals import Signals
 from hwr_jax.train import train
 from hwr_jax.types import Dataset
+
+
+class Job(NamedTuple):
+    """What is trained, and what is noted of it."""
+
+    run: Run
+    env: dict[str, Any]  # of environment.json
+    hooks: dict[str, Any]  # `train.train`'s `begin` and `more`, where it begins with other weights
+
+
+def bind(
+    config: ConfigDict,
+    dataset: Dataset,
+    *,
+    resumed: Path | None = None,
+    data_dir: str | None = None,
+    devices: int | None = 0,
+    seed_groups: int = 1,
+    say: Callable[[str], Any],
+) -> Job:
+    """Binds a resolved and checked config to its data, to the weights it begins with, and to devices (see `do`).
+
+    Args:
+      resumed: the folder of a run that goes on.
+      say: takes one line of text for the user at a time.
+    """
+    programs.cache_compilations(cache.default_cache_dir())
+    begun = transfer.prepare(config, dataset, resumed, data_dir, say) if config.init_from else None
+    if begun is not None:
+        dataset = begun.dataset
+    run = make_run(config, dataset, devices=devices, seed_groups=seed_groups)
+    mesh = run.sharding.mesh
+    env = run_folder.environment(
+        config, dataset, over_seeds=run.how, mesh_devices=int(mesh.devices.size), seed_groups=mesh.shape["seed"]
+    )
+    if begun is None:
+        return Job(run, env, {})
+    return Job(run, {**env, "init_from": begun.facts}, begun.hooks(run))
 
 
 def do(
@@ -53,19 +91,17 @@ def do(
       ConfigError, DataError, Stopped, NotFiniteError, RunFolderError, OSError.
     """
     distributed.check_shared(folder)
-    programs.cache_compilations(cache.default_cache_dir())
-    begun = None
-    if config.init_from:
-        begun = transfer.prepare(config, dataset, folder if resume else None, data_dir, screen.print)
-        dataset = begun.dataset
-    run = make_run(config, dataset, devices=devices, seed_groups=seed_groups)
-    used = int(run.sharding.mesh.devices.size)
-    env = run_folder.environment(
-        config, dataset, over_seeds=run.how, mesh_devices=used, seed_groups=run.sharding.mesh.shape["seed"]
+    bound = bind(
+        config,
+        dataset,
+        resumed=folder if resume else None,
+        data_dir=data_dir,
+        devices=devices,
+        seed_groups=seed_groups,
+        say=screen.print,
     )
-    hooks: dict[str, Any] = {}
-    if begun is not None:
-        env["init_from"], hooks = begun.facts, begun.hooks(run)
+    run, env = bound.run, bound.env
+    dataset, used = run.dataset, int(run.sharding.mesh.devices.size)
     seeds = f"seeds {run.seeds[0]} to {run.seeds[-1]}" if len(run.seeds) > 1 else f"seed {run.seeds[0]}"
     screen.print(
         f"{config.model.name} on {dataset.name} {dataset.version} ({len(dataset.train.label):,} training images), "
@@ -84,7 +120,7 @@ def do(
             signals=signals,
             started=time.perf_counter() if started is None else started,
             last_epoch=last_epoch,
-            **hooks,
+            **bound.hooks,
         )
 
 

@@ -83,7 +83,7 @@ def bind(
     return Bound(config, recipe, programs, how, sharding.replicated(mesh), seeds)
 
 
-def make_run(config: ConfigDict, dataset: Dataset, *, devices: int = 0, seed_groups: int = 1) -> Run:
+def make_run(config: ConfigDict, dataset: Dataset, *, devices: int | None = 0, seed_groups: int = 1) -> Run:
     """Turns a checked config into a run. Raises ConfigError for values that do not fit each other, data or devices."""
     examples, *shape = dataset.train.image.shape
     bound = bind(

@@ -29,27 +29,39 @@ def finish(
 ) -> dict[str, Any]:
     """Reads the test set, once, with the state that config.eval.checkpoint names; writes predictions and summary.
 
-    `programs` are those of training: the validation set is evaluated by the same compiled one. `more` gives further
-    entries of the summary.
+    `programs`: see `read`. `more` gives further entries of the summary.
     """
-    params, model_state = evaluation.chosen(state, run.config.eval.checkpoint)
+    outputs = read(run, programs, run.programs.predict, state)
     both: dict[str, Any] = {}
-    for split, predict in (("validation", programs.predict), ("test", run.programs.predict)):
+    for split, each in outputs.items():
         arrays = getattr(run.dataset, split)
-        outputs = evaluation.on_host(predict(params, model_state, on_device(run, arrays)))
-        both[split] = evaluation.scores(arrays, outputs) | {"ensemble": evaluation.ensemble(arrays, outputs)}
-    evaluation.save_predictions(folder / "predictions.npz", run.dataset.test, outputs, run.seeds)
+        both[split] = evaluation.scores(arrays, each) | {"ensemble": evaluation.ensemble(arrays, each)}
+    evaluation.save_predictions(folder / "predictions.npz", run.dataset.test, outputs["test"], run.seeds)
     values = {name: np.array(both["test"][name]["per_seed"]) for name in ("loss", "accuracy")}
     line = logs.metrics_line(_epochs(run, state), int(state.step[0]), "test", run.seeds, **values)
     files.append_json_line(folder / "metrics.jsonl", line)
     board.write(line)
+    params, model_state = evaluation.chosen(state, run.config.eval.checkpoint)
     further = more(params, model_state)
     if distributed.is_lead():
-        _draw(run, folder, outputs, jax.tree.map(lambda x: np.asarray(x)[0], params))
+        _draw(run, folder, outputs["test"], jax.tree.map(lambda x: np.asarray(x)[0], params))
     timing.write("evaluation")
     summary = _summary(run, state, both, folder) | further
     files.write_json(folder / "summary.json", summary)
     return summary
+
+
+def read(run: Run, programs: Programs, predict_test: Any, state: TrainState) -> dict[str, list[Outputs]]:
+    """Returns the outcomes of each seed on validation and, once, on the test set.
+
+    `programs` are those of training: the validation set is evaluated by the same compiled one. `predict_test` takes the
+    shapes of the test set.
+    """
+    weights = evaluation.chosen(state, run.config.eval.checkpoint)
+    return {
+        split: evaluation.on_host(predict(*weights, on_device(run, getattr(run.dataset, split))))
+        for split, predict in (("validation", programs.predict), ("test", predict_test))
+    }
 
 
 def _epochs(run: Run, state: TrainState) -> int:

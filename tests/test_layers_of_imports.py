@@ -19,8 +19,8 @@ LAYERS = [
     },
     {"gradient", "programs", "recipe", "reference_programs", "steps", "tasks"},
     {
-        "beginning", "benchmark_parts", "evaluation", "feeding", "health", "job", "measure", "nonfinite", "predictor",
-        "reproduction", "run", "summary", "train", "transfer",
+        "beginning", "benchmark_parts", "evaluation", "feeding", "health", "job", "loop", "measure", "nonfinite",
+        "predictor", "reproduction", "run", "summary", "train", "transfer",
     },
     {"benchmark", "command", "doctor", "evaluate", "main", "predict", "verify"},
 ]  # fmt: skip
