@@ -174,3 +174,24 @@ def variant(config: ml_collections.ConfigDict, name: str, *, smoke_epochs: int =
     config.model.dropout = 0.1
     config.steps_per_dispatch = 10
     return config
+
+
+def override(config: ml_collections.ConfigDict, variants: dict[str, dict], name: str) -> ml_collections.ConfigDict:
+    """Returns what a study's FILE.py:NAME asks for: the config with the flat overrides ("optim.name") of a variant."""
+    if name not in variants:
+        raise ValueError(f"there is no variant {name!r}: use one of {', '.join(variants)}")
+    config.update_from_flattened_dict(variants[name])
+    return config
+
+
+def grid(**axes: dict[str, dict]) -> dict[str, dict]:
+    """Returns the variants of a grid, every combination: grid(width={"narrow": {...}, "wide": {...}}, depth={...}) has
+    "narrow-shallow" and so on, with the overrides of both."""
+    variants = {"": {}}
+    for axis in axes.values():
+        variants = {
+            "-".join(filter(None, (name, value))): {**overrides, **more}
+            for name, overrides in variants.items()
+            for value, more in axis.items()
+        }
+    return variants

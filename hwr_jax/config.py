@@ -9,6 +9,7 @@ import inspect
 import json
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -27,15 +28,8 @@ def load(path: str | Path, overrides: dict[str, Any] | None = None) -> ConfigDic
       ConfigError: no such file or variant, the file does not run, or an override does not fit.
     """
     name, _, variant = str(path).partition(":")
-    if not Path(name).is_file():
-        raise ConfigError(f"--config={name} is not a file: name one, such as configs/cnn.py")
-    allow_imports(name)
-    spec = importlib.util.spec_from_file_location("hwr_jax_config", name)
-    if spec is None or spec.loader is None:
-        raise ConfigError(f"--config={name} is not a Python file (.py): name one, such as configs/cnn.py")
-    module = importlib.util.module_from_spec(spec)
+    module = load_module(name)
     try:
-        spec.loader.exec_module(module)
         if variant and not inspect.signature(module.get_config).parameters:
             raise ValueError(f"there is no variant {variant!r}: its get_config takes no argument")
         config = module.get_config(variant) if variant else module.get_config()
@@ -53,6 +47,25 @@ def load(path: str | Path, overrides: dict[str, Any] | None = None) -> ConfigDic
         except (TypeError, ValueError) as error:
             raise ConfigError(f"config.{key}={value!r} does not fit {path}: {error}") from error
     return config
+
+
+def load_module(path: str | Path, *, flag: str = "config") -> ModuleType:
+    """Runs a Python file that describes an experiment; `flag` names it in errors, all ConfigError."""
+    example = "configs/cnn.py" if flag == "config" else "experiments/optimizers/study.py"
+    if not Path(path).is_file():
+        raise ConfigError(f"--{flag}={path} is not a file: name one, such as {example}")
+    allow_imports(path)
+    spec = importlib.util.spec_from_file_location(f"hwr_jax_{flag}", path)
+    if spec is None or spec.loader is None:
+        raise ConfigError(f"--{flag}={path} is not a Python file (.py): name one, such as {example}")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except ValueError as error:
+        raise ConfigError(f"--{flag}={path} cannot be loaded: {error}") from error
+    except Exception as error:
+        raise ConfigError(f"--{flag}={path} cannot be loaded: {type(error).__name__}: {error}") from error
+    return module
 
 
 def require_key(config: ConfigDict, key: str) -> None:

@@ -155,3 +155,37 @@ def _power(seeds: int, difference: float, std: float, level: float) -> float:
     shift = abs(difference) / std * math.sqrt(seeds)
     above, below = nct.sf(bound, seeds - 1, shift), nct.cdf(-bound, seeds - 1, shift)
     return float(np.nan_to_num(above, nan=1.0) + np.nan_to_num(below, nan=0.0))  # NaN: too far out to compute
+
+
+def power_law(x: np.ndarray, error: np.ndarray, *, resamples: int = 2_000, seed: int = 0) -> dict[str, Any]:
+    """Fits error = factor * x ** -exponent to the means over the seeds, by least squares of the logarithms.
+
+    Hestness et al. 2017, "Deep Learning Scaling is Predictable, Empirically". The intervals are percentiles of the
+    bootstrap over the seeds, which are drawn for all x together.
+
+    Args:
+      x: [X], > 0, two or more.
+      error: [X, S], means > 0.
+
+    Returns:
+      factor, exponent, `exponent_ci95` (None for one seed), and `misfit`: the largest |log(mean error) - log(fit)|.
+    """
+    logs = np.log(np.asarray(x, np.float64))
+
+    def fit(mean: np.ndarray) -> np.ndarray:  # [..., X] -> [2, ...]
+        return np.polynomial.polynomial.polyfit(logs, np.log(mean).T, 1)
+
+    mean = error.mean(1)
+    offset, slope = fit(mean)
+    interval = None
+    if error.shape[1] > 1:
+        rows = np.random.default_rng(seed).integers(0, error.shape[1], (resamples, error.shape[1]))
+        drawn = error[:, rows].mean(-1).T  # [resamples, X]
+        slopes = fit(drawn[(drawn > 0).all(1)])[1]
+        interval = [float(q) for q in np.quantile(-slopes, (0.025, 0.975))]
+    return {
+        "factor": float(np.exp(offset)),
+        "exponent": float(-slope),
+        "exponent_ci95": interval,
+        "misfit": float(np.abs(np.log(mean) - offset - slope * logs).max()),
+    }

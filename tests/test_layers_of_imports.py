@@ -13,16 +13,17 @@ PACKAGE = Path(hwr_jax.__file__).parent
 LAYERS = [
     {"digests", "distributed", "errors", "files", "rng", "stats", "types", "watchdog"},
     {
-        "augment", "averages", "checkpoint", "config", "config_check", "console", "ctc", "data", "framing", "ink",
-        "logs", "losses", "machine", "marks", "metrics", "models", "optim", "peers", "picture", "plots", "preprocess",
-        "reference", "run_folder", "schedules", "sharding", "signals", "torch_speed", "views",
+        "augment", "averages", "checkpoint", "comparison", "config", "config_check", "console", "ctc", "data",
+        "framing", "ink", "live", "logs", "losses", "machine", "marks", "metrics", "models", "optim", "peers",
+        "picture", "plots", "preprocess", "reference", "report", "results", "run_folder", "schedules", "sharding",
+        "signals", "study_file", "torch_speed", "views",
     },
     {"gradient", "programs", "recipe", "reference_programs", "steps", "tasks"},
     {
-        "beginning", "benchmark_parts", "evaluation", "feeding", "health", "job", "loop", "measure", "nonfinite",
-        "predictor", "reproduction", "run", "summary", "train", "transfer",
+        "beginning", "benchmark_parts", "engine", "evaluation", "feeding", "health", "job", "loop", "measure",
+        "nonfinite", "predictor", "reproduction", "run", "summary", "train", "transfer", "trial",
     },
-    {"benchmark", "command", "doctor", "evaluate", "main", "predict", "verify"},
+    {"benchmark", "command", "doctor", "evaluate", "main", "predict", "study", "verify"},
 ]  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -77,7 +78,7 @@ def test_a_file_has_one_idea(path):
 def test_a_command_imports_no_heavy_library_before_it_knows_its_flags():
     code = (
         "import sys\n"
-        "from hwr_jax import benchmark, doctor, evaluate, main, predict, verify\n"
+        "from hwr_jax import benchmark, doctor, evaluate, main, predict, study, verify\n"
         "print([m for m in ('jax', 'numpy', 'matplotlib', 'orbax', 'tensorflow_datasets') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PACKAGE.parent, timeout=60)

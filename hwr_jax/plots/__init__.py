@@ -10,11 +10,11 @@ import jax
 import numpy as np
 
 from hwr_jax import files, metrics
+from hwr_jax.plots import canvas
 from hwr_jax.types import Arrays, Dataset, Outputs, Tree
 
 SAMPLE = 64  # training images shown
 WORST = 36  # mistakes shown
-DPI = 110
 
 
 def draw_all(
@@ -48,18 +48,9 @@ def draw_all(
     first_filters(figures / "first_filters.png", params)
 
 
-def _figure(width: float, height: float, **options: Any):
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained", **options)
-    FigureCanvasAgg(figure)
-    return figure
-
-
 def learning_curves(path: Path, lines: list[dict[str, Any]], title: str) -> None:
     """Draws loss and error rate over the epochs: mean over the seeds, and their range as a band."""
-    figure = _figure(9, 3.6)
+    figure = canvas.figure(9, 3.6)
     loss, error = figure.subplots(1, 2)
     for split, colour in (("train", "tab:blue"), ("validation", "tab:orange")):
         rows = [line for line in lines if line["split"] == split]
@@ -82,7 +73,7 @@ def learning_curves(path: Path, lines: list[dict[str, Any]], title: str) -> None
 def confusion_matrix(path: Path, confusion: np.ndarray, classes: tuple[str, ...], title: str) -> None:
     """Draws the counts int [K, K] (row = label); the colour shows the mistakes only, for one looks for them."""
     side = max(4.5, 0.45 * len(classes))
-    figure = _figure(side, side)
+    figure = canvas.figure(side, side)
     axes = figure.subplots()
     mistakes = confusion * (1 - np.eye(len(classes), dtype=int))
     axes.imshow(mistakes, cmap="Reds", vmin=0, vmax=max(1, mistakes.max()))
@@ -140,7 +131,7 @@ def speed(folder: Path, parts: dict[str, Any], *, title: str) -> None:
 
 
 def _scaling(path: Path, scaling: dict[str, list[dict]], title: str) -> None:
-    figure = _figure(11, 3.2)
+    figure = canvas.figure(11, 3.2)
     for axes, (name, runs) in zip(figure.subplots(1, len(scaling)), scaling.items(), strict=True):
         values = [run["value"] for run in runs]
         middle = [run["images_per_second"] for run in runs]
@@ -159,7 +150,7 @@ def _roofline(path: Path, parts: dict[str, Any], title: str) -> None:
     limits = parts["limits"]
     intensity = np.geomspace(0.1, 1000, 200)
     roof = np.minimum(limits["matmul_gflops"], intensity * limits["copy_gbps"])
-    figure = _figure(6, 4)
+    figure = canvas.figure(6, 4)
     axes = figure.subplots()
     axes.plot(intensity, roof, color="black", label="measured copy and matrix product")
     runs = {"the config": [parts["training"]], "other widths": parts.get("scaling", {}).get("width", [])}
@@ -178,7 +169,9 @@ def _montage(path: Path, images: np.ndarray, captions: list[str] | None, title: 
     rows = max(1, -(-len(images) // columns))
     wide = captions is not None and any(len(c) > 4 for c in captions)
     side = 1.75 if wide else 1.2
-    figure = _figure(columns * (3.0 if is_line else 1.75 if wide else 1.0), 0.6 + rows * (1.0 if is_line else side))
+    figure = canvas.figure(
+        columns * (3.0 if is_line else 1.75 if wide else 1.0), 0.6 + rows * (1.0 if is_line else side)
+    )
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     look = look or {"cmap": "gray_r"}
     for i, axes in enumerate(grid):

@@ -1,0 +1,23 @@
+"""Batch sizes, with the learning rate as it is, or scaled with the batch."""
+
+from configs import base, fast
+
+QUESTION = "How does accuracy depend on the batch size, with and without scaling the learning rate?"
+NOTES = """
+The fast recipe: one pass, so that a larger batch means fewer steps. Scaled: the rate is proportional to the batch
+(Goyal et al. 2017), or to its square root (Krizhevsky 2014), which is what Adam's theory asks for.
+"""
+SIZES = (16, 32, 64, 128, 256, 512)
+SCALED = {"fixed": 0.0, "root": 0.5, "linear": 1.0}
+VARIANTS = {
+    f"{size}-{name}": {"batch_size": size, "optim.learning_rate": round(8e-3 * (size / 64) ** power, 6)}
+    for size in SIZES
+    for name, power in SCALED.items()
+    if size != 64 or name == "fixed"
+}
+BASELINE = "64-fixed"
+
+
+def get_config(variant: str = BASELINE):
+    """Returns the config of a variant."""
+    return base.override(fast.get_config(), VARIANTS, variant)

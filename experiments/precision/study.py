@@ -1,0 +1,15 @@
+"""The layers in float32 or bfloat16."""
+
+from configs import base, fast
+
+QUESTION = "Does training in bfloat16 cost accuracy?"
+NOTES = """
+The fast recipe; bfloat16: the layers, while weights, norms' sums and scores stay float32. On CPU it is not faster.
+"""
+VARIANTS = {name: {"model.precision": name} for name in ("float32", "bfloat16")}
+BASELINE = "float32"
+
+
+def get_config(variant: str = BASELINE):
+    """Returns the config of a variant."""
+    return base.override(fast.get_config(), VARIANTS, variant)

@@ -1,0 +1,76 @@
+"""The records of a study: results.jsonl, a line for each (variant, seed). Owns the file, and who may write in it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hwr_jax import files, run_folder
+from hwr_jax.errors import ConfigError, RunFolderError
+from hwr_jax.study_file import Study
+
+FILE = "results.jsonl"
+NEEDED = ("variant", "seed", "config_sha256", "dataset", "code")
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Holds a folder of results alone. Raises RunFolderError where another process writes in it."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(run_folder.locked(folder))
+        except RunFolderError:
+            raise RunFolderError(f"another process writes the results of {folder}: wait for it") from None
+        yield
+
+
+def read(study: Study, folder: Path) -> list[dict[str, Any]]:
+    """Returns the records of the study's variants, in the order of the variants and the seeds.
+
+    Raises:
+      RunFolderError: the file is damaged, or has a pair twice.
+      ConfigError: a record is of another config than the variant's, of another data set than the others, or of no
+        variant.
+    """
+    path = folder / FILE
+    records: dict[tuple[str, int], dict[str, Any]] = {}
+    for number, record in enumerate(files.read_json_lines(path), 1):
+        missing = [key for key in NEEDED if key not in record]
+        if missing:
+            raise RunFolderError(f"{path}, line {number}, is no record of a study: it has no {missing[0]!r}")
+        pair = (record["variant"], record["seed"])
+        if pair in records:
+            raise RunFolderError(f"{path}, line {number}: {pair[0]} with seed {pair[1]} is there twice, remove one")
+        records[pair] = record
+    for variant in study.variants:
+        _check_same(study, path, variant, [r for (name, _), r in records.items() if name == variant])
+    strangers = sorted({name for name, _ in records} - set(study.variants))
+    if strangers:
+        raise ConfigError(f"{path} has records of {strangers[0]}, which {study.path} does not have: remove them, or it")
+    order = {name: i for i, name in enumerate(study.variants)}
+    return [records[pair] for pair in sorted(records, key=lambda pair: (order[pair[0]], pair[1]))]
+
+
+def _check_same(study: Study, path: Path, variant: str, records: list[dict[str, Any]]) -> None:
+    wanted = run_folder.config_digest(study.configs[variant])
+    others = [r["seed"] for r in records if r["config_sha256"] != wanted]
+    if others:
+        raise ConfigError(
+            f"{path} has {len(others)} records of {variant} (seed {others[0]} the first) of another config than "
+            f"{study.path} has now: remove those lines to train them again, or give the variant another name"
+        )
+    data = {r["dataset"]["sha256"] for r in records}
+    if len(data) > 1:
+        raise ConfigError(f"{path} has records of {variant} of {len(data)} different contents of its data set")
+
+
+def append(folder: Path, variant: str, record: dict[str, Any]) -> None:
+    """Adds a record, on the disk when it returns; a last line that a crash cut short is removed before."""
+    path = folder / FILE
+    if path.exists():
+        content = path.read_bytes()
+        if content and not content.endswith(b"\n"):
+            files.write_atomic(path, content[: content.rfind(b"\n") + 1])
+    files.append_json_line(path, {"variant": variant, **record})

@@ -1,0 +1,143 @@
+"""Runs a study: `python -m hwr_jax.study --study=experiments/optimizers/study.py [--dry_run]`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from hwr_jax import command, errors
+
+USAGE = """\
+Trains every variant of a study with the same seeds, a line of results.jsonl for each, and writes report.md and figures.
+The same command again trains what is missing, and nothing twice. How a study is written: hwr_jax/study_file.py.
+
+    python -m hwr_jax.study --study=experiments/optimizers/study.py [--only=adam,sgd] [--seeds=20] [--dry_run]
+"""
+
+FLAGS = flags.FlagValues()
+_STUDY = flags.DEFINE_string("study", None, "The study (required): its study.py, or the folder.", flag_values=FLAGS)
+_ONLY = flags.DEFINE_list("only", [], "Train these variants alone.", flag_values=FLAGS)
+_SEEDS = flags.DEFINE_integer(
+    "seeds", 0, "How many seeds of each variant; 0: as the study says.", lower_bound=0, flag_values=FLAGS
+)
+_DRY_RUN = flags.DEFINE_bool(
+    "dry_run", False, "Say what is missing, and what it would cost, and stop.", flag_values=FLAGS
+)
+_REPORT = flags.DEFINE_bool("report", False, "Write the report of what is there, and train nothing.", flag_values=FLAGS)
+_OUT = flags.DEFINE_string("out", None, "Folder of results and report; default: the study's own.", flag_values=FLAGS)
+_BLOCK = flags.DEFINE_integer(
+    "block", 0, "Seeds trained at once; 0: one on CPU, all on accelerators.", lower_bound=0, flag_values=FLAGS
+)
+_DEVICES = flags.DEFINE_integer("devices", 0, "How many devices are used; 0: all.", lower_bound=0, flag_values=FLAGS)
+_DATA_DIR = flags.DEFINE_string(
+    "data_dir", None, "Folder of tensorflow-datasets; default: TFDS_DATA_DIR or its own.", flag_values=FLAGS
+)
+
+
+def main(argv: list[str]) -> int:
+    """Runs the study; returns the exit code."""
+    if argv:
+        raise errors.ConfigError(f"{argv[0]!r} is no flag: a flag is --name=value")
+    if not _STUDY.value:
+        raise errors.ConfigError("--study is missing: name a study, such as --study=experiments/optimizers/study.py")
+    from hwr_jax import study_file
+
+    study = study_file.load(_STUDY.value)
+    for name in _ONLY.value:
+        if name not in study.variants:
+            raise errors.ConfigError(f"--only={name} is no variant: use some of {', '.join(study.variants)}")
+    folder = command.folder("out", _OUT.value, str(study.folder))
+    study_file.checked(_STUDY.value)  # slower
+    from hwr_jax import comparison, console, live, report, results
+
+    screen = console.make_console()
+    if _REPORT.value:
+        report.write(study, results.read(study, folder), folder)
+        screen.print(f"Report: {folder / 'report.md'}")
+        return errors.DONE
+    with contextlib.nullcontext() if _DRY_RUN.value else results.locked(folder):
+        records = results.read(study, folder)
+        works = _missing(study, records)
+        if _DRY_RUN.value:
+            _say_costs(study, works, records, screen)
+            return errors.DONE
+        if any(work.seeds for work in works):
+            records = _train(study, works, records, folder, screen)
+        else:
+            screen.print(f"{folder / results.FILE} has all that was asked for: nothing was trained")
+        report.write(study, records, folder)
+    rows = comparison.compare(study, records)
+    screen.print(live.results_table(study, rows))
+    screen.print(report.verdict(study, rows))
+    screen.print(f"Report: {folder / 'report.md'}")
+    return errors.DONE
+
+
+def _missing(study, records: list[dict[str, Any]]) -> list:
+    """The pairs without a record, variant by variant."""
+    from hwr_jax import engine
+
+    there = {(r["variant"], r["seed"]) for r in records}
+    first = study.configs[study.baseline].seed
+    seeds = range(first, first + (_SEEDS.value or study.seeds))
+    return [
+        engine.Work(name, study.configs[name], [seed for seed in seeds if (name, seed) not in there])
+        for name in _ONLY.value or study.variants
+    ]
+
+
+def _train(study, works: list, records: list[dict[str, Any]], folder: Path, screen) -> list[dict[str, Any]]:
+    """Trains the works, appends their records, and returns all records."""
+    from hwr_jax import engine, live, machine, results
+    from hwr_jax.signals import Signals
+
+    machine.spare_threads()
+    others = {r["code"]["sha256"] for r in records} - {machine.code_digest()}
+    if others:
+        screen.print("Note: the records that are there were made by another version of the code; the report says so.")
+    try:
+        with Signals() as signals, live.board(study, works, records, screen) as heard:
+            for variant, record in engine.run(
+                works,
+                _load(screen.print),
+                signals,
+                block=_BLOCK.value,
+                devices=_DEVICES.value,
+                data_dir=_DATA_DIR.value,
+                say=screen.print,
+            ):
+                results.append(folder, variant, record)
+                heard(variant, record)
+    except errors.Stopped as stopped:
+        raise errors.Stopped(
+            stopped.code,
+            f"stopped: what is done is in {folder / results.FILE}, and the same command goes on from there",
+        ) from None
+    return results.read(study, folder)
+
+
+def _load(say):
+    return lambda config: command.load_data(config, _DATA_DIR.value, say)
+
+
+def _say_costs(study, works: list, records: list[dict[str, Any]], screen) -> None:
+    """Prints what is missing, and what it would cost: by the records of a variant, else by timing a few steps."""
+    from hwr_jax import engine, live
+
+    known = live.mean_seconds(records)
+    unknown = [work for work in works if work.seeds and work.variant not in known]
+    timed = engine.expected(unknown, _load(screen.print)) if unknown else {}
+    costs = {name: (cost.seconds, cost.compile_seconds) for name, cost in timed.items()}
+    costs |= {name: (seconds, 0.0) for name, seconds in known.items()}
+    screen.print(live.costs_table(works, costs))
+    total = sum(len(w.seeds) * costs[w.variant][0] + costs[w.variant][1] for w in works if w.seeds)
+    pairs = sum(len(work.seeds) for work in works)
+    screen.print(f"{pairs} to train, about {live.duration(total)} on {os.cpu_count()} cores; nothing was trained.")
+
+
+if __name__ == "__main__":
+    command.run(main, FLAGS, usage=USAGE)

@@ -1,0 +1,216 @@
+"""Trials: a config trained with one seed after the other, in memory. Owns what the record of each holds.
+
+The loop is that of every run (`loop.epochs`), without checkpoints and figures: a trial is short, and is done again
+where it was cut off. On CPU a trial has the bits of the main job with the same seed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from hwr_jax import data, digests, job, loop, metrics, run_folder, summary
+from hwr_jax.errors import ConfigError, NotFiniteError
+from hwr_jax.programs import Programs
+from hwr_jax.run import Run, compile_training, shapes
+from hwr_jax.signals import Signals
+from hwr_jax.types import Array, Dataset, Outputs, TrainState
+
+MEMBERS_APART = 1_000_000  # seeds between two members of an ensemble, so that no two trials share one
+
+STOPPED = "stopped, and nothing of the trials that had begun is kept"
+
+Watch = Callable[[dict[str, Any]], None]  # hears each line of metrics; may raise to end the trial
+
+
+class Compiled(NamedTuple):
+    """A config, compiled once for any seeds."""
+
+    run: Run
+    programs: Programs
+    predict_test: Any
+    begin: Callable[[TrainState], TrainState]
+    facts: dict[str, Any]  # of every record
+    seconds: float  # of compiling
+    block: int  # trials at once
+    members: int  # seeds of a trial: config.seeds, of more than one the ensemble is scored
+
+
+class Unsaved:
+    """Checkpoints that are not written."""
+
+    def save(self, step: int, state: TrainState) -> None:
+        """Does nothing."""
+
+    def settle(self) -> None:
+        """Does nothing."""
+
+    def wait(self) -> None:
+        """Does nothing."""
+
+
+class Times:
+    """The seconds inside the steps of each epoch."""
+
+    def __init__(self) -> None:
+        self.epochs: list[float] = []
+
+    def trained(self, event: str, *, step: int, train_seconds: float, images: int, **values: Any) -> None:
+        """Notes an epoch."""
+        self.epochs.append(train_seconds)
+
+
+def compiled(
+    config: ConfigDict,
+    dataset: Dataset,
+    *,
+    block: int,
+    devices: int = 0,
+    data_dir: str | None = None,
+    say: Callable[[str], Any],
+) -> Compiled:
+    """Compiles all that the trials of a checked config call.
+
+    Args:
+      config: with config.seeds > 1 a trial is an ensemble of so many.
+      dataset: that of the config.
+      block: trials trained by one call; more than one pays on accelerators. Groups of devices share the seeds as far
+        as they can be dealt out evenly.
+      devices: how many are used; 0: all.
+      data_dir: of tensorflow-datasets, for what is rehearsed; None: the usual one.
+      say: takes one line of text for the user at a time.
+
+    Raises:
+      ConfigError, DataError, RunFolderError.
+    """
+    if config.seeds > 1 and config.data.name == data.STRINGS:
+        raise ConfigError(f"config.seeds={config.seeds} would be an ensemble, which strings do not have: use 1")
+    own = config.copy_and_resolve_references()
+    own.seed, own.seeds = 0, block * config.seeds
+    groups = math.gcd(devices or jax.device_count(), own.seeds)
+    bound = job.bind(own, dataset, devices=devices, seed_groups=groups, data_dir=data_dir, say=say)
+    run, start = bound.run, time.perf_counter()
+    programs, _ = compile_training(run)
+    state = run.state_shapes()
+    test = shapes(run.dataset.test, run.sharding)
+    predict_test = run.programs.predict.lower(state.params, state.model_state, test).compile()
+    facts = {
+        "config_sha256": run_folder.config_digest(config),
+        "dataset": {key: bound.env["dataset"][key] for key in ("name", "sha256", "examples")},
+        "test_sha256": digests.of_tree(run.dataset.test),
+        "code": bound.env["code"],
+        "versions": {name: bound.env["versions"][name] for name in ("jax", "jaxlib", "flax", "optax")},
+        "devices": bound.env["devices"],
+        "over_seeds": run.how,
+        "parameters": sum(int(np.prod(p.shape[1:])) for p in jax.tree.leaves(state.params)),
+    }
+    begin = bound.hooks.get("begin", lambda state: state)
+    return Compiled(run, programs, predict_test, begin, facts, time.perf_counter() - start, block, members=config.seeds)
+
+
+def train(one: Compiled, seeds: list[int], signals: Signals, *, watch: Watch = lambda line: None) -> list[dict]:
+    """Trains one trial for each of the seeds (at most a block), and returns their records in the same order.
+
+    A trial whose loss is not finite has a record that says so, and no scores.
+
+    Raises:
+      Stopped: nothing of this block is kept. And what `watch` raises.
+    """
+    try:
+        return _train(one, seeds, signals, watch)
+    except NotFiniteError as error:
+        signals.deferred = False
+        bad = {int(row) // one.members for row in np.flatnonzero(error.bad)}
+        left = [seed for i, seed in enumerate(seeds) if i not in bad]
+        if len(left) == len(seeds):
+            raise
+        records = {r["seed"]: r for r in (train(one, left, signals, watch=watch) if left else [])}
+        words = "the loss, or too many updates, were not finite"
+        lost = {seed: {"seed": seed, "diverged": words, **one.facts} for seed in seeds if seed not in records}
+        return [{**records, **lost}[seed] for seed in seeds]
+
+
+def _train(one: Compiled, seeds: list[int], signals: Signals, watch: Watch) -> list[dict]:
+    start = time.perf_counter()
+    padded = [*seeds, *[seeds[-1]] * (one.block - len(seeds))]  # no other number is compiled
+    run = dataclasses.replace(one.run, seeds=[s + MEMBERS_APART * m for s in padded for m in range(one.members)])
+    lines: list[dict[str, Any]] = []
+    times = Times()
+
+    def record(line):
+        lines.append(line)
+        watch(line)
+
+    def roll_back(scale):
+        raise AssertionError("studies and searches refuse config.nonfinite.policy=rollback")
+
+    tools = loop.Tools(
+        lambda words: None,
+        signals,
+        Unsaved(),
+        times,
+        record,
+        roll_back,
+        stopped=lambda step: STOPPED,
+    )
+    state = loop.epochs(run, one.programs, one.begin(one.programs.init(run.seed_array())), tools)
+    signals.deferred = False
+    signals.raise_pending(STOPPED)
+    outputs = summary.read(run, one.programs, one.predict_test, state)
+    seconds = (time.perf_counter() - start) / len(padded)
+    return [
+        {
+            "seed": seed,
+            **one.facts,
+            "curve": _curve(lines, rows),
+            **_scores(run, outputs, rows),
+            "steps": int(state.step[rows.start]),
+            "train_seconds": round(sum(times.epochs) / len(padded), 4),
+            "seconds": round(seconds, 4),
+        }
+        for seed, rows in zip(seeds, _rows(one.members), strict=False)
+    ]
+
+
+def _rows(members: int):
+    """The rows of each trial, one after the other, in arrays with a seed axis."""
+    first = 0
+    while True:
+        yield slice(first, first + members)
+        first += members
+
+
+def _curve(lines: list[dict[str, Any]], rows: slice) -> dict[str, list[float]]:
+    """The metrics of each epoch: means over a trial's members."""
+    found: dict[str, list[float]] = {}
+    for line in lines:
+        for name in ("loss", "accuracy"):
+            found.setdefault(f"{line['split']}_{name}", []).append(float(np.mean(line["per_seed"][name][rows])))
+    return {"epoch": [line["epoch"] for line in lines if line["split"] == "train"], **found}
+
+
+def _scores(run: Run, outputs: dict[str, list[Outputs]], rows: slice) -> dict[str, Any]:
+    """The metrics of a trial, and what of the test set it gets wrong: the rows, and what it reads there."""
+    found: dict[str, Any] = {}
+    for split, each in outputs.items():
+        label = np.asarray(getattr(run.dataset, split).label)
+        one = each[rows][0] if rows.stop - rows.start == 1 else ensemble(each[rows], label)
+        values = metrics.evaluate(label, one)
+        found[split] = {name: values[name] for name in metrics.SCALARS if name in values}
+    wrong = np.flatnonzero(~metrics.right(np.asarray(one.pred), label))  # of the last one: test
+    return {**found, "test_errors": wrong.tolist(), "test_errors_read": np.asarray(one.pred)[wrong].tolist()}
+
+
+def ensemble(outputs: list[Outputs], label: Array) -> Outputs:
+    """Returns the outcomes of several networks as one: the class of the highest mean probability (not of strings)."""
+    prob = np.stack([np.asarray(o.prob, np.float64) for o in outputs]).mean(axis=0)
+    pred, rows = prob.argmax(-1), np.arange(len(label))
+    loss = -np.log(np.maximum(prob[rows, label], np.finfo(np.float32).tiny))
+    return Outputs(loss, pred, prob, prob[rows, pred])
