@@ -11,7 +11,7 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from absl import flags
 
@@ -189,6 +189,17 @@ def load_data(
         manual_dir=(config.data.manual_dir if manual_dir is None else manual_dir) or None,
         say=say,
     )
+
+
+class Loader(NamedTuple):
+    """`load_data` of a config alone, which other processes can be given."""
+
+    data_dir: str | None
+    quiet: bool = True
+
+    def __call__(self, config):
+        """Returns the config's data set."""
+        return load_data(config, self.data_dir, (lambda line: None) if self.quiet else print)
 
 
 def load_of_run(

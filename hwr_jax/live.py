@@ -51,19 +51,17 @@ def costs_table(works: list, costs: dict[str, tuple[float, float]]) -> Table:
 def board(study: Study, works: list, records: list[dict[str, Any]], console: Console) -> Iterator[Heard]:
     """Yields heard(variant, record), to be called with each new record."""
     here, left = list(records), {work.variant: len(work.seeds) for work in works}
-    taken: list[float] = []
-    last = time.monotonic()
+    began, done = time.monotonic(), 0.0
 
     def eta() -> str:
         known = mean_seconds(here)
-        usual = float(np.mean(taken)) if taken else 0.0
-        return duration(sum(n * known.get(variant, usual) for variant, n in left.items()))
+        usual = float(np.mean(list(known.values()))) if known else 0.0
+        apart = (time.monotonic() - began) / done if done else 1.0  # compiling adds to it, several workers divide it
+        return duration(apart * sum(n * known.get(variant, usual) for variant, n in left.items()))
 
     def hear(variant: str, record: dict[str, Any]) -> None:
-        nonlocal last
-        now = time.monotonic()
-        taken.append(now - last)
-        last = now
+        nonlocal done
+        done += record.get("seconds", 0.0)
         here.append({"variant": variant, **record})
         left[variant] -= 1
 

@@ -30,8 +30,21 @@ _DRY_RUN = flags.DEFINE_bool(
 _REPORT = flags.DEFINE_bool("report", False, "Write the report of what is there, and train nothing.", flag_values=FLAGS)
 _OUT = flags.DEFINE_string("out", None, "Folder of results and report; default: the study's own.", flag_values=FLAGS)
 _BLOCK = flags.DEFINE_integer(
-    "block", 0, "Seeds trained at once; 0: one on CPU, all on accelerators.", lower_bound=0, flag_values=FLAGS
-)
+    "block", 0, "Seeds trained at once; 0: one on CPU, all on accelerators; of a task of Ray: 5.", lower_bound=0,
+    flag_values=FLAGS,
+)  # fmt: skip
+_ENGINE = flags.DEFINE_enum(
+    "engine", "local", ["local", "ray"], "Where the trials run: in this process, or on the workers of Ray.",
+    flag_values=FLAGS,
+)  # fmt: skip
+_RAY_ADDRESS = flags.DEFINE_string(
+    "ray_address", "", "Of a Ray cluster that runs (auto: the one of this machine); default: one is started here.",
+    flag_values=FLAGS,
+)  # fmt: skip
+_WORKERS = flags.DEFINE_integer(
+    "workers", 0, "Processes of the Ray that is started here; 0: as many as processors.", lower_bound=0,
+    flag_values=FLAGS,
+)  # fmt: skip
 _DEVICES = flags.DEFINE_integer("devices", 0, "How many devices are used; 0: all.", lower_bound=0, flag_values=FLAGS)
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder of tensorflow-datasets; default: TFDS_DATA_DIR or its own.", flag_values=FLAGS
@@ -92,7 +105,7 @@ def _missing(study, records: list[dict[str, Any]]) -> list:
 
 def _train(study, works: list, records: list[dict[str, Any]], folder: Path, screen) -> list[dict[str, Any]]:
     """Trains the works, appends their records, and returns all records."""
-    from hwr_jax import engine, live, machine, results
+    from hwr_jax import live, machine, results
     from hwr_jax.signals import Signals
 
     machine.spare_threads()
@@ -101,15 +114,7 @@ def _train(study, works: list, records: list[dict[str, Any]], folder: Path, scre
         screen.print("Note: the records that are there were made by another version of the code; the report says so.")
     try:
         with Signals() as signals, live.board(study, works, records, screen) as heard:
-            for variant, record in engine.run(
-                works,
-                _load(screen.print),
-                signals,
-                block=_BLOCK.value,
-                devices=_DEVICES.value,
-                data_dir=_DATA_DIR.value,
-                say=screen.print,
-            ):
+            for variant, record in _trained(works, signals, screen):
                 results.append(folder, variant, record)
                 heard(variant, record)
     except errors.Stopped as stopped:
@@ -120,8 +125,16 @@ def _train(study, works: list, records: list[dict[str, Any]], folder: Path, scre
     return results.read(study, folder)
 
 
-def _load(say):
-    return lambda config: command.load_data(config, _DATA_DIR.value, say)
+def _trained(works: list, signals, screen):
+    """The records, as the engine gives them."""
+    from hwr_jax import cluster, engine
+
+    load = command.Loader(_DATA_DIR.value, quiet=False)
+    where = {"block": _BLOCK.value, "data_dir": _DATA_DIR.value, "say": screen.print}
+    if _ENGINE.value == "ray":
+        load = load._replace(quiet=True)
+        return cluster.run(works, load, address=_RAY_ADDRESS.value, workers=_WORKERS.value, **where)
+    return engine.run(works, load, signals, devices=_DEVICES.value, **where)
 
 
 def _say_costs(study, works: list, records: list[dict[str, Any]], screen) -> None:
@@ -130,7 +143,7 @@ def _say_costs(study, works: list, records: list[dict[str, Any]], screen) -> Non
 
     known = live.mean_seconds(records)
     unknown = [work for work in works if work.seeds and work.variant not in known]
-    timed = engine.expected(unknown, _load(screen.print)) if unknown else {}
+    timed = engine.expected(unknown, command.Loader(_DATA_DIR.value, quiet=False)) if unknown else {}
     costs = {name: (cost.seconds, cost.compile_seconds) for name, cost in timed.items()}
     costs |= {name: (seconds, 0.0) for name, seconds in known.items()}
     screen.print(live.costs_table(works, costs))

@@ -20,8 +20,8 @@ LAYERS = [
     },
     {"gradient", "programs", "recipe", "reference_programs", "steps", "tasks"},
     {
-        "beginning", "benchmark_parts", "engine", "evaluation", "feeding", "health", "job", "loop", "measure",
-        "nonfinite", "predictor", "reproduction", "run", "summary", "train", "transfer", "trial",
+        "beginning", "benchmark_parts", "cluster", "engine", "evaluation", "feeding", "health", "job", "loop",
+        "measure", "nonfinite", "predictor", "reproduction", "run", "summary", "train", "transfer", "trial",
     },
     {"benchmark", "command", "doctor", "evaluate", "main", "predict", "study", "verify"},
 ]  # fmt: skip
