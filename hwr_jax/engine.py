@@ -58,7 +58,7 @@ def run(
       devices, data_dir: see `trial.compiled`.
       say: takes one line of text for the user at a time.
     """
-    keep = _keeping(load)
+    keep = keeping(load)
     for work in works:
         if not work.seeds:
             continue
@@ -73,7 +73,7 @@ def run(
 
 def expected(works: list[Work], load: Callable[[ConfigDict], Dataset], *, steps: int = 30) -> dict[str, Cost]:
     """Times a few steps of each variant, and returns what its trials would take; evaluation is left out."""
-    keep, found = _keeping(load), {}
+    keep, found = keeping(load), {}
     for work in works:
         dataset = keep(work.config)
         timed = measure.training(work.config, dataset, steps=steps, repeats=2)
@@ -82,8 +82,8 @@ def expected(works: list[Work], load: Callable[[ConfigDict], Dataset], *, steps:
     return found
 
 
-def _keeping(load: Callable[[ConfigDict], Dataset]) -> Callable[[ConfigDict], Dataset]:
-    """`load`, which keeps the last data set: variants that share one, one after the other, load it once."""
+def keeping(load: Callable[[ConfigDict], Dataset]) -> Callable[[ConfigDict], Dataset]:
+    """Returns `load`, which keeps the last data set: variants that share one, one after the other, load it once."""
 
     @functools.lru_cache(maxsize=1)
     def of(key: str) -> Dataset:

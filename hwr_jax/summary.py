@@ -51,16 +51,17 @@ def finish(
     return summary
 
 
-def read(run: Run, programs: Programs, predict_test: Any, state: TrainState) -> dict[str, list[Outputs]]:
+def read(run: Run, programs: Programs, predict_test: Any | None, state: TrainState) -> dict[str, list[Outputs]]:
     """Returns the outcomes of each seed on validation and, once, on the test set.
 
     `programs` are those of training: the validation set is evaluated by the same compiled one. `predict_test` takes the
-    shapes of the test set.
+    shapes of the test set; None leaves it alone.
     """
     weights = evaluation.chosen(state, run.config.eval.checkpoint)
     return {
         split: evaluation.on_host(predict(*weights, on_device(run, getattr(run.dataset, split))))
         for split, predict in (("validation", programs.predict), ("test", predict_test))
+        if predict is not None
     }
 
 

@@ -35,7 +35,7 @@ class Compiled(NamedTuple):
 
     run: Run
     programs: Programs
-    predict_test: Any
+    predict_test: Any | None  # None: the test set is not read
     begin: Callable[[TrainState], TrainState]
     facts: dict[str, Any]  # of every record
     seconds: float  # of compiling
@@ -73,6 +73,7 @@ def compiled(
     *,
     block: int,
     devices: int = 0,
+    test: bool = True,
     data_dir: str | None = None,
     say: Callable[[str], Any],
 ) -> Compiled:
@@ -84,6 +85,7 @@ def compiled(
       block: trials trained by one call; more than one pays on accelerators. Groups of devices share the seeds as far
         as they can be dealt out evenly.
       devices: how many are used; 0: all.
+      test: whether the test set is read, once, at the end of a trial.
       data_dir: of tensorflow-datasets, for what is rehearsed; None: the usual one.
       say: takes one line of text for the user at a time.
 
@@ -99,8 +101,10 @@ def compiled(
     run, start = bound.run, time.perf_counter()
     programs, _ = compile_training(run)
     state = run.state_shapes()
-    test = shapes(run.dataset.test, run.sharding)
-    predict_test = run.programs.predict.lower(state.params, state.model_state, test).compile()
+    predict_test = None
+    if test:
+        arrays = shapes(run.dataset.test, run.sharding)
+        predict_test = run.programs.predict.lower(state.params, state.model_state, arrays).compile()
     facts = {
         "config_sha256": run_folder.config_digest(config),
         "dataset": {key: bound.env["dataset"][key] for key in ("name", "sha256", "examples")},
@@ -126,7 +130,6 @@ def train(one: Compiled, seeds: list[int], signals: Signals, *, watch: Watch = l
     try:
         return _train(one, seeds, signals, watch)
     except NotFiniteError as error:
-        signals.deferred = False
         bad = {int(row) // one.members for row in np.flatnonzero(error.bad)}
         left = [seed for i, seed in enumerate(seeds) if i not in bad]
         if len(left) == len(seeds):
@@ -160,8 +163,10 @@ def _train(one: Compiled, seeds: list[int], signals: Signals, watch: Watch) -> l
         roll_back,
         stopped=lambda step: STOPPED,
     )
-    state = loop.epochs(run, one.programs, one.begin(one.programs.init(run.seed_array())), tools)
-    signals.deferred = False
+    try:
+        state = loop.epochs(run, one.programs, one.begin(one.programs.init(run.seed_array())), tools)
+    finally:
+        signals.deferred = False
     signals.raise_pending(STOPPED)
     outputs = summary.read(run, one.programs, one.predict_test, state)
     seconds = (time.perf_counter() - start) / len(padded)
@@ -204,8 +209,11 @@ def _scores(run: Run, outputs: dict[str, list[Outputs]], rows: slice) -> dict[st
         one = each[rows][0] if rows.stop - rows.start == 1 else ensemble(each[rows], label)
         values = metrics.evaluate(label, one)
         found[split] = {name: values[name] for name in metrics.SCALARS if name in values}
-    wrong = np.flatnonzero(~metrics.right(np.asarray(one.pred), label))  # of the last one: test
-    return {**found, "test_errors": wrong.tolist(), "test_errors_read": np.asarray(one.pred)[wrong].tolist()}
+        if split == "test":
+            wrong = np.flatnonzero(~metrics.right(np.asarray(one.pred), label))
+            found["test_errors"] = wrong.tolist()
+            found["test_errors_read"] = np.asarray(one.pred)[wrong].tolist()
+    return found
 
 
 def ensemble(outputs: list[Outputs], label: Array) -> Outputs:

@@ -16,14 +16,15 @@ LAYERS = [
         "augment", "averages", "checkpoint", "comparison", "config", "config_check", "console", "ctc", "data",
         "framing", "ink", "live", "logs", "losses", "machine", "marks", "metrics", "models", "optim", "peers",
         "picture", "plots", "preprocess", "reference", "report", "results", "run_folder", "schedules", "sharding",
-        "signals", "study_file", "torch_speed", "views",
+        "search_file", "search_report", "signals", "study_file", "torch_speed", "views",
     },
     {"gradient", "programs", "recipe", "reference_programs", "steps", "tasks"},
     {
         "beginning", "benchmark_parts", "cluster", "engine", "evaluation", "feeding", "health", "job", "loop",
-        "measure", "nonfinite", "predictor", "reproduction", "run", "summary", "train", "transfer", "trial",
+        "measure", "nonfinite", "predictor", "reproduction", "run", "searching", "summary", "train", "transfer",
+        "trial",
     },
-    {"benchmark", "command", "doctor", "evaluate", "main", "predict", "study", "verify"},
+    {"benchmark", "command", "doctor", "evaluate", "main", "predict", "search", "study", "verify"},
 ]  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -78,7 +79,7 @@ def test_a_file_has_one_idea(path):
 def test_a_command_imports_no_heavy_library_before_it_knows_its_flags():
     code = (
         "import sys\n"
-        "from hwr_jax import benchmark, doctor, evaluate, main, predict, study, verify\n"
+        "from hwr_jax import benchmark, doctor, evaluate, main, predict, search, study, verify\n"
         "print([m for m in ('jax', 'numpy', 'matplotlib', 'orbax', 'tensorflow_datasets') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PACKAGE.parent, timeout=60)

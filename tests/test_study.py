@@ -537,7 +537,7 @@ def test_the_data_of_a_study_are_loaded_once_for_neighbours_that_share_them(digi
         asked.append(config.data.train_examples)
         return digits
 
-    kept = engine._keeping(load)
+    kept = engine.keeping(load)
     for examples in (0, 0, 100, 100, 0):
         kept(smoke(data__train_examples=examples))
     assert asked == [0, 100, 0]

@@ -1,0 +1,277 @@
+"""Searches: good values are found, the test set is left alone, and several processes share one study."""
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+
+from hwr_jax import search_file, search_report, searching, signals, summary
+from hwr_jax.errors import ConfigError
+from hwr_jax.types import Arrays, Dataset
+
+SEARCH = """
+from configs import digits
+
+QUESTION = "Which learning rate reads the digits best?"
+SPACE = {
+    "optim.learning_rate": ("log", 1e-5, 1.0),
+    "model.hidden": ("choice", (16,), (32,)),
+    "batch_size": ("int", 32, 64, 32),
+}
+SEEDS = 2
+
+
+def get_config(variant: str = ""):
+    config = digits.get_config("smoke")
+    config.epochs = 2
+    return config
+"""
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Returns make(text): the path of a search file beside a copy of configs/."""
+    shutil.copytree("configs", tmp_path / "configs")
+    folder = tmp_path / "experiments" / "rates"
+    folder.mkdir(parents=True)
+
+    def write(text=SEARCH):
+        (folder / "search.py").write_text(text)
+        return folder / "search.py"
+
+    return write
+
+
+@pytest.fixture
+def here(caches, monkeypatch):
+    """What a command has: the suite's caches, and the promotion that optax needs."""
+    for key, value in caches.items():
+        monkeypatch.setenv(key, value)
+    with jax.numpy_dtype_promotion("standard"):
+        yield
+
+
+def opened(search, folder, seed=0):
+    return searching.open_study(search, folder, "", sampler_seed=seed)
+
+
+def of_states(study, *names):
+    return [one for one in study.get_trials() if one.state.name in names]
+
+
+def peak(search, one, load, handlers, say):
+    """In place of training: best at a rate of 0.01; reported as three epochs."""
+    rate = searching._overrides(search, one)["optim.learning_rate"]
+    value = 1 - abs(np.log10(rate) + 2) / 10
+    for step in (1, 2, 3):
+        searching._pruning(one)(step, value * step / 3)
+    return value
+
+
+def test_the_best_values_are_found_and_bad_trials_are_ended_early(make, monkeypatch):
+    search = search_file.load(make())
+    study = opened(search, search.folder)
+    monkeypatch.setattr(searching, "_score", peak)
+    heard = []
+    searching.run(search, study, None, None, trials=60, minutes=1, heard=heard.append, say=print)
+    assert len(heard) == 60 == len(of_states(study, "COMPLETE", "PRUNED"))
+    assert len(of_states(study, "PRUNED")) > 20
+    assert abs(np.log10(study.best_params["optim.learning_rate"]) + 2) < 0.2
+    lines = [search_report.line(study, one) for one in study.get_trials()]
+    assert any("pruned at step 1 with" in line for line in lines)
+    assert any(line.startswith("trial 0: validation accuracy") for line in lines)
+
+
+def test_the_same_sampler_seed_proposes_the_same(make, monkeypatch, tmp_path):
+    search = search_file.load(make())
+    monkeypatch.setattr(searching, "_score", peak)
+    found = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        study = opened(search, tmp_path / name, seed=3)
+        searching.run(search, study, None, None, trials=15, minutes=1, heard=lambda one: None, say=print)
+        found.append([(one.params, one.value) for one in study.get_trials()])
+    assert found[0] == found[1]
+
+
+def test_a_search_goes_on_where_it_stopped_and_stops_at_the_asked_number_or_time(make, monkeypatch):
+    search = search_file.load(make())
+    monkeypatch.setattr(searching, "_score", peak)
+    for trials, expected in ((5, 5), (8, 8), (8, 8)):
+        study = opened(search, search.folder)
+        searching.run(search, study, None, None, trials=trials, minutes=1, heard=lambda one: None, say=print)
+        assert len(study.get_trials()) == expected
+    searching.run(search, study, None, None, trials=99, minutes=0, heard=lambda one: None, say=print)
+    assert len(study.get_trials()) == 8
+
+
+def test_a_choice_of_the_config_comes_back_as_it_was(make):
+    search = search_file.load(make())
+    found = searching.as_overrides(search, {"model.hidden": "(16,)", "batch_size": 32, "optim.learning_rate": 0.1})
+    assert found == {"model.hidden": (16,), "batch_size": 32, "optim.learning_rate": 0.1}
+    assert search_file.with_overrides(search, found).model.hidden == (16,)
+
+
+def test_a_trial_is_the_mean_of_its_seeds_on_validation_and_the_test_set_is_left_alone(make, digits, here, monkeypatch):
+    search = search_file.load(make())
+    study = opened(search, search.folder)
+    read = []
+    original = summary.read
+
+    def spy(run, programs, predict_test, state):
+        assert predict_test is None
+        found = original(run, programs, predict_test, state)
+        read.append(list(found))
+        return found
+
+    monkeypatch.setattr(summary, "read", spy)
+    fixed = {"optim.learning_rate": 0.02, "model.hidden": "(32,)", "batch_size": 32}
+    study.enqueue_trial(fixed)
+    study.enqueue_trial({**fixed, "optim.learning_rate": 1.0})
+    with signals.Signals() as handlers:
+        searching.run(
+            search, study, lambda config: digits, handlers, trials=2, minutes=5, heard=lambda one: None, say=print
+        )
+        result = searching.confirm(search, study, lambda config: digits, handlers, seeds=2, say=print)
+    first = study.get_trials()[0]
+    assert read
+    assert all(splits == ["validation"] for splits in read)
+    assert first.value == pytest.approx(np.mean(first.user_attrs["validation"]))
+    assert len(first.user_attrs["validation"]) == 2
+    assert list(first.intermediate_values) == [1, 2, 3, 4]  # two seeds of two epochs
+    assert result["trial"] == study.best_trial.number
+    assert result["found"]["per_seed"] != first.user_attrs["validation"]  # new seeds
+    np.testing.assert_allclose(
+        result["difference"]["per_seed"], np.subtract(result["found"]["per_seed"], result["own"]["per_seed"])
+    )
+    assert not search_report.needs_confirming(study)
+    assert "With 2 new seeds it has" in search_report.verdict(search, study)
+
+
+def test_values_that_do_not_fit_each_other_are_passed_over(make, here):
+    text = SEARCH.replace('"batch_size": ("int", 32, 64, 32),', '"optim.name": ("choice", "adam", "adamw"),')
+    search = search_file.load(make(text))
+    study = opened(search, search.folder)
+    study.enqueue_trial({"optim.name": "adam", "optim.learning_rate": 0.01, "model.hidden": "(16,)"})
+    with signals.Signals() as handlers:
+        searching.run(search, study, lambda config: fake(), handlers, trials=1, minutes=1, heard=print, say=print)
+    assert "called adamw" in study.get_trials()[0].user_attrs["refused"]
+    assert not search_report.has_finished(study)
+
+
+def fake():
+    arrays = Arrays(np.zeros((200, 28, 28, 1), np.uint8), np.zeros(200, np.int32))
+    return Dataset("digits", "0", "0", arrays, arrays, arrays, tuple("0123456789"), 0.1, 0.3)
+
+
+def test_a_killed_search_goes_on_and_what_it_was_at_counts_as_interrupted(make, caches, command):
+    path = make(SEARCH.replace("config.epochs = 2", "config.epochs = 40"))
+    line = [sys.executable, "-m", "hwr_jax.search", f"--search={path}", "--confirm=0"]
+    process = subprocess.Popen(line, env=caches, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("trial 0: ")
+    time.sleep(0.5)
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=60)
+    study = opened(search_file.load(path), path.parent)
+    there = len(study.get_trials())
+    assert of_states(study, "RUNNING") == []  # marked as failed when it was opened
+    path.write_text(SEARCH)
+    done = command("search", f"--search={path}", f"--trials={there + 1}", "--confirm=0")
+    assert done.returncode == 0, done.stderr
+    assert "It was not compared with the config as it is on new seeds." in done.stdout
+    text = (path.parent / "report.md").read_text()
+    assert "1 interrupted" in text or len(of_states(study, "FAIL")) == 0
+    assert (path.parent / "history.png").stat().st_size > 5_000
+
+
+@pytest.mark.slow
+def test_two_processes_share_one_study(make, caches):
+    path = make()
+    line = [sys.executable, "-m", "hwr_jax.search", f"--search={path}", "--trials=8", "--confirm=2"]
+    both = [subprocess.Popen(line, env=caches, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in "ab"]
+    outputs = [process.communicate(timeout=300) for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    study = opened(search_file.load(path), path.parent)
+    ended = of_states(study, "COMPLETE", "PRUNED")
+    assert 8 <= len(ended) <= 9  # one may have begun while the other ended the eighth
+    assert all("trial " in out for out, _ in outputs)
+    owners = {one.user_attrs[searching.OWNER] for one in ended}
+    assert len(owners) == 2
+    rates = [one.params["optim.learning_rate"] for one in ended]
+    assert len(set(rates)) == len(rates)
+    assert "With 2 new seeds it has" in (path.parent / "report.md").read_text()
+
+
+def test_a_database_will_do_too(make, monkeypatch, tmp_path):
+    search = search_file.load(make())
+    monkeypatch.setattr(searching, "_score", peak)
+    study = searching.open_study(search, tmp_path, f"sqlite:///{tmp_path}/trials.db", sampler_seed=0)
+    searching.run(search, study, None, None, trials=3, minutes=1, heard=lambda one: None, say=print)
+    again = searching.open_study(search, tmp_path, f"sqlite:///{tmp_path}/trials.db", sampler_seed=0)
+    assert len(again.get_trials()) == 3
+
+
+def test_a_study_of_another_space_is_refused(make):
+    search = search_file.load(make())
+    opened(search, search.folder)
+    other = search_file.load(make(SEARCH.replace("1e-5", "1e-4")))
+    with pytest.raises(ConfigError, match="is of a search in another space: choose another --out"):
+        opened(other, other.folder)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("SPACE = {", "SPACES = {", "has no SPACE: see hwr_jax/search_file.py"),
+        ("SEEDS = 2", "SEEDS = 0", "SEEDS=0 must be 1 or more"),
+        ('("log", 1e-5, 1.0)', '("log", 0, 1.0)', "a logarithmic axis begins above 0"),
+        ('("log", 1e-5, 1.0)', '("log", 1.0, 0.1)', "give the lowest and then the highest number"),
+        ('("log", 1e-5, 1.0)', '("lag", 1.0, 2.0)', "begin a tuple with log, linear, int, choice"),
+        ('("log", 1e-5, 1.0)', '("choice", 1.0)', "leaves no choice: give two values or more"),
+        ('("int", 32, 64, 32)', '("int", 32.5, 64)', "give integers"),
+        ('("int", 32, 64, 32)', '("choice", "a", "b")', "config.batch_size='a' does not fit"),
+        ('"batch_size":', '"batchsize":', "there is no config.batchsize: did you mean config.batch_size?"),
+        ("config.epochs = 2", 'config.nonfinite.policy = "rollback"', "rollback needs checkpoints"),
+    ],
+)
+def test_a_wrong_search_is_told_in_a_sentence(make, old, new, words):
+    assert old in SEARCH
+    with pytest.raises(ConfigError) as caught:
+        search_file.load(make(SEARCH.replace(old, new)))
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "words"),
+    [
+        ((), 64, "--search is missing: name one"),
+        (("--search=none.py",), 64, "--search=none.py is not a file"),
+        (("--search={}", "--trials=0"), 64, "--trials=0 is not possible: use"),
+        (("--search={}", "--storage=nodb://x/y"), 74, "--storage=nodb://x/y cannot be opened: "),
+        (("--search={}", "--storage=/nowhere/x.log"), 74, "--storage=/nowhere/x.log cannot be opened: "),
+    ],
+)
+def test_a_wrong_flag_is_told_in_a_sentence(make, command, flags, code, words):
+    done = command("search", *(f.format(make()) for f in flags))
+    assert done.returncode == code, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_optuna_the_way_to_install_it_is_told(make, command, tmp_path, caches):
+    (tmp_path / "optuna.py").write_text("raise ImportError('not here')")
+    done = command("search", f"--search={make()}", env={"PYTHONPATH": f"{tmp_path}:{caches['PYTHONPATH']}"})
+    assert done.returncode == 64
+    assert "the search needs Optuna: pip install 'hwr_jax[search]'" in done.stderr
+
+
+def test_nothing_to_report_is_said(make, command):
+    done = command("search", f"--search={make()}", "--minutes=0")
+    assert done.returncode == 0, done.stderr
+    assert "No trial has been finished yet" in done.stdout
