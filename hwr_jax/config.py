@@ -16,6 +16,12 @@ from ml_collections import ConfigDict
 
 from hwr_jax.errors import ConfigError
 
+EXAMPLES = {
+    "config": "configs/cnn.py",
+    "study": "experiments/initialisation/study.py",
+    "search": "experiments/fast_search/search.py",
+}
+
 
 def load(path: str | Path, overrides: dict[str, Any] | None = None) -> ConfigDict:
     """Loads a config file: `path` may end in `:variant`, which `get_config(variant)` is given.
@@ -51,7 +57,7 @@ def load(path: str | Path, overrides: dict[str, Any] | None = None) -> ConfigDic
 
 def load_module(path: str | Path, *, flag: str = "config") -> ModuleType:
     """Runs a Python file that describes an experiment; `flag` names it in errors, all ConfigError."""
-    example = "configs/cnn.py" if flag == "config" else "experiments/optimizers/study.py"
+    example = EXAMPLES[flag]
     if not Path(path).is_file():
         raise ConfigError(f"--{flag}={path} is not a file: name one, such as {example}")
     allow_imports(path)

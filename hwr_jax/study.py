@@ -1,4 +1,4 @@
-"""Runs a study: `python -m hwr_jax.study --study=experiments/optimizers/study.py [--dry_run]`."""
+"""Runs a study: `python -m hwr_jax.study --study=experiments/initialisation/study.py [--dry_run]`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ USAGE = """\
 Trains every variant of a study with the same seeds, a line of results.jsonl for each, and writes report.md and figures.
 The same command again trains what is missing, and nothing twice. How a study is written: hwr_jax/study_file.py.
 
-    python -m hwr_jax.study --study=experiments/optimizers/study.py [--only=adam,sgd] [--seeds=20] [--dry_run]
+    python -m hwr_jax.study --study=experiments/initialisation/study.py [--only=zeros] [--seeds=20] [--dry_run]
 """
 
 FLAGS = flags.FlagValues()
@@ -56,7 +56,7 @@ def main(argv: list[str]) -> int:
     if argv:
         raise errors.ConfigError(f"{argv[0]!r} is no flag: a flag is --name=value")
     if not _STUDY.value:
-        raise errors.ConfigError("--study is missing: name a study, such as --study=experiments/optimizers/study.py")
+        raise errors.ConfigError("--study is missing: name one, such as --study=experiments/initialisation/study.py")
     from hwr_jax import study_file
 
     study = study_file.load(_STUDY.value)

@@ -41,7 +41,7 @@ def test_the_t_interval_covers_a_known_effect_in_93_to_97_percent_of_2000_studie
     with capsys.disabled():
         print(f"\nof 95 % intervals of {SEEDS} seeds cover the truth: t {student:.1%}, bootstrap {bootstrap:.1%}")
     assert 0.93 <= student <= 0.97
-    assert 0.85 <= bootstrap <= 0.95  # too narrow, as it is known to be for so few values; docs/statistics.md says so
+    assert 0.85 <= bootstrap <= 0.95  # too narrow, as it is known to be for so few values
 
 
 def test_the_corrected_test_rejects_in_at_most_6_percent_of_2000_studies_without_effect():

@@ -310,7 +310,7 @@ def test_a_wrong_study_is_told_in_a_sentence(make, old, new, words):
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ((), "--study is missing: name a study"),
+        ((), "--study is missing: name one"),
         (("--study=none.py",), "--study=none.py is not a file: name one, such as experiments/"),
         (("--study={}", "--only=adam"), "--only=adam is no variant: use some of slow, fast, huge, three"),
         (("--study={}", "more"), "'more' is no flag: a flag is --name=value"),
