@@ -170,12 +170,12 @@ def fake():
 
 
 def test_a_killed_search_goes_on_and_what_it_was_at_counts_as_interrupted(make, caches, command):
-    path = make(SEARCH.replace("config.epochs = 2", "config.epochs = 40"))
+    path = make(SEARCH.replace("config.epochs = 2", "config.epochs = 15"))
     line = [sys.executable, "-m", "hwr_jax.search", f"--search={path}", "--confirm=0"]
     process = subprocess.Popen(line, env=caches, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline().startswith("trial 0: ")
-    time.sleep(0.5)
+    time.sleep(0.2)
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=60)
     study = opened(search_file.load(path), path.parent)

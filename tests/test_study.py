@@ -163,12 +163,15 @@ def test_the_mean_probability_decides(digits):
 
 def test_several_trials_at_once_are_those_of_one_by_one(finished, digits, here):
     study = study_file.load(finished[0] / "study.py")
-    works = [engine.Work(name, study.configs[name], [0, 1, 2]) for name in study.variants]
+    names = ("fast", "huge", "three")
+    works = [engine.Work(name, study.configs[name], [0, 1, 2]) for name in names]
     with signals.Signals() as handlers:
         found = list(engine.run(works, lambda config: digits, handlers, block=2, devices=1, say=print))
     records = [{"variant": variant, **record} for variant, record in found]
     assert [{k: v for k, v in r.items() if k not in (*TIMES, "devices", "code")} for r in records] == [
-        {k: v for k, v in r.items() if k not in ("devices", "code")} for r in untimed(finished[0])
+        {k: v for k, v in r.items() if k not in ("devices", "code")}
+        for r in untimed(finished[0])
+        if r["variant"] in names
     ]
 
 
@@ -260,7 +263,7 @@ def test_a_killed_study_goes_on_and_no_pair_is_twice_or_missing(finished, make, 
 
 
 def test_a_signal_ends_a_study_with_its_code_and_keeps_what_is_done(make, caches):
-    path = make(STUDY.replace("config.epochs = 2", "config.epochs = 200"))
+    path = make(STUDY.replace("config.epochs = 2", "config.epochs = 60"))
     line = [sys.executable, "-m", "hwr_jax.study", f"--study={path}"]
     process = subprocess.Popen(line, env=caches, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
