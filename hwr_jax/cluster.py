@@ -30,6 +30,7 @@ CONNECT_S = 10.0
 def run(
     works: list[Work],
     load: Callable[[ConfigDict], Dataset],
+    signals: Signals,
     *,
     address: str = "",
     workers: int = 0,
@@ -42,6 +43,7 @@ def run(
     Args:
       works: what is missing.
       load: config -> its data set; of an importable module, for every worker calls it.
+      signals: entered; a signal ends all tasks.
       address: of a Ray cluster that runs; "": one is started here, and ended.
       workers: processes of the one that is started here; 0: one for each processor.
       block: seeds of a task; 0: five.
@@ -59,6 +61,7 @@ def run(
         for config in {configs.to_json(w.config.data): w.config for w in works if w.seeds}.values():
             load(config)  # prepared once, before every worker looks for it
     _start(ray, address, workers)
+    signals.install_again()  # Ray has taken SIGTERM
     try:
         yield from _tasks(ray, works, load, block or BLOCK, data_dir, say)
     finally:
@@ -97,7 +100,11 @@ def _tasks(
     while waiting:
         (done,), _ = ray.wait(list(waiting), num_returns=1)
         variant = waiting.pop(done)
-        for record in ray.get(done):
+        try:
+            records = ray.get(done)
+        except ray.exceptions.RayTaskError as error:  # as if it had been raised here
+            raise error.cause from None
+        for record in records:
             yield variant, record
 
 

@@ -26,7 +26,7 @@ class Paired(NamedTuple):
     effect: float | None  # Cohen's d of the pairs
     std: float | None  # of the differences
     needed: int | None  # seeds to see a difference of this size four times of five, corrected for all variants
-    visible: float | None  # the smallest difference that these seeds see four times of five, likewise
+    visible: float | None  # the smallest difference that these seeds see four times of five, likewise; None: none
     mcnemar: tuple[int, int]  # seeds whose outcomes differ (p < 0.05), of how many
     examples_error: float | None  # standard error of the mean difference from the choice of the test examples
 
@@ -34,6 +34,11 @@ class Paired(NamedTuple):
     def significant(self) -> bool:
         """Whether chance in training does not explain it."""
         return self.p_holm is not None and self.p_holm <= LEVEL
+
+    @property
+    def decidable(self) -> bool:
+        """Whether the test could see any difference with so few seeds, among so many variants."""
+        return self.p is not None and self.visible is not None
 
     @property
     def beyond_examples(self) -> bool:
@@ -102,7 +107,7 @@ def _row(study: Study, name: str, records: list[dict[str, Any]], paired: Paired 
 def _pair(
     study: Study, baseline: list[dict[str, Any]], records: list[dict[str, Any]], base: dict[int, float]
 ) -> Paired | None:
-    level = 1 - LEVEL / (len(study.variants) - 1)
+    level = LEVEL / (len(study.variants) - 1)  # what Holm asks of the smallest p
     own = _scores(study, records)
     seeds = sorted(own.keys() & base.keys())
     if not seeds:

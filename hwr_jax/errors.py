@@ -28,8 +28,11 @@ class DataMissing(DataError):
     """A data set is nowhere to be found. `tried` has one line for each place: where, and why it is not there."""
 
     def __init__(self, name, tried):
-        self.tried = tuple(tried)
+        self.name, self.tried = name, tuple(tried)
         super().__init__(f"the data set {name} is nowhere to be found; tried: {'; '.join(self.tried)}")
+
+    def __reduce__(self):
+        return type(self), (self.name, self.tried)  # for other processes
 
 
 class RunFolderError(OSError):

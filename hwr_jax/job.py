@@ -25,7 +25,7 @@ class Job(NamedTuple):
 
     run: Run
     env: dict[str, Any]  # of environment.json
-    hooks: dict[str, Any]  # `train.train`'s `begin` and `more`, where it begins with other weights
+    begun: transfer.Begun | None  # the weights it begins with, where they are not random
 
 
 def bind(
@@ -53,9 +53,7 @@ def bind(
     env = run_folder.environment(
         config, dataset, over_seeds=run.how, mesh_devices=int(mesh.devices.size), seed_groups=mesh.shape["seed"]
     )
-    if begun is None:
-        return Job(run, env, {})
-    return Job(run, {**env, "init_from": begun.facts}, begun.hooks(run))
+    return Job(run, env if begun is None else {**env, "init_from": begun.facts}, begun)
 
 
 def do(
@@ -120,7 +118,7 @@ def do(
             signals=signals,
             started=time.perf_counter() if started is None else started,
             last_epoch=last_epoch,
-            **bound.hooks,
+            **({} if bound.begun is None else bound.begun.hooks(run)),
         )
 
 

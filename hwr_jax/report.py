@@ -53,29 +53,45 @@ def text(study: Study, records: list[dict[str, Any]], rows: list[Row], figures: 
 
 
 def verdict(study: Study, rows: list[Row]) -> str:
-    """Returns what the statistics support, in a sentence or two."""
+    """Returns what the statistics support, in a few sentences."""
     words, higher, _, _ = METRICS[study.metric]
-    pairs = [(row.variant, row.paired) for row in rows if row.paired is not None]
-    found = [(name, p) for name, p in pairs if p.significant]
-    if not any(p.p is not None for _, p in pairs):
+    pairs = [(row.variant, row.paired) for row in rows if row.paired is not None and row.paired.p is not None]
+    if not pairs:
         return "Nothing can be said yet: there are fewer than two seeds of the baseline and another variant."
+    found = [(n, p) for n, p in pairs if p.significant]
     better = [(n, p) for n, p in found if (p.mean > 0) == higher]
     worse = [(n, p) for n, p in found if (p.mean > 0) != higher]
+    rest = [(n, p) for n, p in pairs if not p.significant and p.decidable]
     sentences = []
     if better:
         sentences.append(f"In {words}, {_named(study, better)} {_be(better)} better than `{study.baseline}`")
     if worse:
-        sentences.append(
-            f"{_named(study, worse)} {_be(worse)} worse" + ("" if better else f" than `{study.baseline}` in {words}")
-        )
-    rest = [(n, p) for n, p in pairs if not p.significant and p.p is not None]
-    if not found:
-        visible = [p.visible for _, p in rest if p.visible is not None and not _few_seeds(rows)]
-        seen = f" (one of {difference(study, max(visible), sign=False)} would have been seen)" if visible else ""
-        sentences.append(f"No difference to `{study.baseline}` in {words} is larger than chance{seen}")
-    elif rest:
+        than = "" if better else f" than `{study.baseline}` in {words}"
+        sentences.append(f"{_named(study, worse)} {_be(worse)} worse{than}")
+    if rest and found:
         sentences.append(f"{_code([n for n, _ in rest])} cannot be told apart from `{study.baseline}`")
+    elif rest:
+        seen = difference(study, max(p.visible or 0.0 for _, p in rest), sign=False)
+        sentences.append(
+            f"No difference to `{study.baseline}` in {words} is larger than chance (one of {seen} would have been seen "
+            "four times of five)"
+        )
+    if few := [(n, p) for n, p in pairs if not p.significant and not p.decidable]:
+        count = len(study.variants) - 1
+        sentences.append(
+            f"Of {_code([n for n, _ in few])} nothing can be said: with {min(p.seeds for _, p in few)} seeds no "
+            f"difference can be significant among {count} comparisons, it takes {stats.fewest_seeds(LEVEL / count)}"
+        )
+    if lost := [row.variant for row in rows if row.test is None]:
+        sentences.append(f"{_code(lost)} always diverged")
+    chosen = _by_validation(study, rows)
+    sentences.append(f"By validation one would choose `{chosen}`")
     return ". ".join(s[0].upper() + s[1:] for s in sentences) + "."
+
+
+def _by_validation(study: Study, rows: list[Row]) -> str:
+    sign = -1 if METRICS[study.metric][1] else 1
+    return min((sign * row.validation, row.variant) for row in rows if row.validation is not None)[1]
 
 
 def _be(pairs: list[tuple[str, Paired]]) -> str:
@@ -89,7 +105,6 @@ def _named(study: Study, pairs: list[tuple[str, Paired]]) -> str:
 def warnings(study: Study, records: list[dict[str, Any]], rows: list[Row]) -> list[str]:
     """Returns what must be known before a number is quoted; [] where there is nothing."""
     found = []
-    found += _few_seeds(rows)
     small = [r.variant for r in rows if r.paired and r.paired.significant and not r.paired.beyond_examples]
     if small:
         found.append(
@@ -110,15 +125,6 @@ def warnings(study: Study, records: list[dict[str, Any]], rows: list[Row]) -> li
     if len({tuple(r["devices"]) for r in records}) > 1:
         found.append("The records were made on several kinds of devices.")
     return [f"> **Note.** {words}" for words in found]
-
-
-def _few_seeds(rows: list[Row]) -> list[str]:
-    pairs = [row.paired for row in rows if row.paired is not None and row.paired.p is not None]
-    fewest = min((p.seeds for p in pairs), default=0)
-    if not fewest or 2 ** (1 - fewest) * len(pairs) <= LEVEL:
-        return []
-    needed = next(n for n in range(2, 99) if 2 ** (1 - n) * len(pairs) <= LEVEL)
-    return [f"With {fewest} seeds no difference can be significant among {len(pairs)} comparisons: it takes {needed}."]
 
 
 def _count(records: list[dict[str, Any]], variant: str) -> int:

@@ -18,6 +18,8 @@ NEEDED = ("variant", "seed", "config_sha256", "dataset", "code")
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Holds a folder of results alone. Raises RunFolderError where another process writes in it."""
+    if folder.exists() and not folder.is_dir():
+        raise RunFolderError(f"--out={folder} is a file: name a folder")
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(run_folder.locked(folder))
@@ -61,9 +63,12 @@ def _check_same(study: Study, path: Path, variant: str, records: list[dict[str, 
             f"{path} has {len(others)} records of {variant} (seed {others[0]} the first) of another config than "
             f"{study.path} has now: remove those lines to train them again, or give the variant another name"
         )
-    data = {r["dataset"]["sha256"] for r in records}
-    if len(data) > 1:
-        raise ConfigError(f"{path} has records of {variant} of {len(data)} different contents of its data set")
+    for what, found in (
+        ("contents of its data set", {r["dataset"]["sha256"] for r in records}),
+        ("weights to begin with", {r.get("init_from", {}).get("sha256") for r in records}),
+    ):
+        if len(found) > 1:
+            raise ConfigError(f"{path} has records of {variant} of {len(found)} different {what}: remove some")
 
 
 def append(folder: Path, variant: str, record: dict[str, Any]) -> None:

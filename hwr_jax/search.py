@@ -54,12 +54,14 @@ def main(argv: list[str]) -> int:
     search = search_file.load(_SEARCH.value)
     folder = command.folder("out", _OUT.value, str(search.folder))
     folder.mkdir(parents=True, exist_ok=True)
-    from hwr_jax import config_check, console, search_report, searching
+    from hwr_jax import config_check, console, search_report, search_storage
 
-    for end in search_file.ends(search):
-        config_check.check(end)
+    for made in search_file.extremes(search):
+        config_check.check(made)
     screen = console.make_console()
-    study = searching.open_study(search, folder, _STORAGE.value, sampler_seed=None if _SEED.value < 0 else _SEED.value)
+    study = search_storage.open_study(
+        search, folder, _STORAGE.value, sampler_seed=None if _SEED.value < 0 else _SEED.value
+    )
     _search(search, study, folder, screen)
     if not search_report.has_finished(study):
         screen.print("No trial has been finished yet: there is nothing to report.")
@@ -89,7 +91,7 @@ def _search(search, study: Any, folder: Path, screen) -> None:
                 heard=lambda one: screen.print(search_report.line(study, one)),
                 say=screen.print,
             )
-            if _CONFIRM.value and _MINUTES.value and search_report.needs_confirming(study):
+            if _CONFIRM.value and _MINUTES.value and search_report.needs_confirming(study, _CONFIRM.value):
                 screen.print(f"Training the best and the config as it is with {_CONFIRM.value} new seeds each")
                 searching.confirm(search, study, load, signals, seeds=_CONFIRM.value, say=screen.print)
     except errors.Stopped as stopped:

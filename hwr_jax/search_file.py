@@ -65,7 +65,7 @@ def load(path: str | Path) -> Search:
         configs.require_key(config, key)
         _check_axis(f"--search={path}: SPACE[{key!r}]", choices)
     search = Search(path=path, config=config, **{key.lower(): value for key, value in values.items()})
-    ends(search)
+    extremes(search)
     if config.nonfinite.policy == "rollback":
         raise ConfigError(f"--search={path}: config.nonfinite.policy=rollback needs checkpoints: use halt or skip")
     return search
@@ -90,13 +90,15 @@ def _check_axis(where: str, choices: Any) -> None:
         raise ConfigError(f"{where}={choices!r} is not possible: a logarithmic axis begins above 0")
     if kind == "int" and not all(isinstance(n, int) for n in numbers):
         raise ConfigError(f"{where}={choices!r} is not possible: give integers")
+    if kind == "int" and min(numbers[2:], default=1) < 1:
+        raise ConfigError(f"{where}={choices!r} is not possible: the step is 1 or more")
 
 
-def ends(search: Search) -> tuple[ConfigDict, ConfigDict]:
-    """Returns the configs of the lowest and of the highest values. Raises ConfigError where one does not fit."""
-    lowest = {key: axis[1] for key, axis in search.space.items()}
-    highest = {key: axis[-1] if axis[0] == "choice" else axis[2] for key, axis in search.space.items()}
-    return with_overrides(search, lowest), with_overrides(search, highest)
+def extremes(search: Search) -> list[ConfigDict]:
+    """Returns the configs with one key at its lowest and highest value, or at each choice, and the others as they are.
+    Raises ConfigError where one does not fit."""
+    values = {key: axis[1:] if axis[0] == "choice" else axis[1:3] for key, axis in search.space.items()}
+    return [with_overrides(search, {key: value}) for key, each in values.items() for value in each]
 
 
 def with_overrides(search: Search, overrides: dict[str, Any]) -> ConfigDict:

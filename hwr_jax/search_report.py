@@ -46,10 +46,12 @@ def line(study: Any, one: Any) -> str:
     return f"trial {one.number}: pruned at step {step} with {100 * value:.2f} %{so_far}"
 
 
-def needs_confirming(study: Any) -> bool:
-    """Whether there is a best trial that was not compared with the config as it is."""
-    leaders = _finished(study)
-    return bool(leaders) and study.user_attrs.get("confirmed", {}).get("trial") != leaders[0].number
+def needs_confirming(study: Any, seeds: int) -> bool:
+    """Whether there is a best trial that was not compared with the config as it is on so many seeds."""
+    leaders, there = _finished(study), study.user_attrs.get("confirmed")
+    if not leaders or there is None:
+        return bool(leaders)
+    return (there["trial"], len(there["own"]["per_seed"])) != (leaders[0].number, seeds)
 
 
 def has_finished(study: Any) -> bool:

@@ -1,90 +1,31 @@
-"""Hyperparameter search with Optuna: TPE, bad trials pruned by successive halving. Only this and its plots
-import it.
+"""Hyperparameter search with Optuna: TPE, bad trials pruned by successive halving. Only this, its
+storage and its plots import it.
 
 The test set is never read: a trial is scored by its mean validation accuracy over the search's seeds.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ml_collections import ConfigDict
 
 from hwr_jax import config_check, engine, stats, trial
-from hwr_jax.errors import ConfigError, RunFolderError
+from hwr_jax.errors import ConfigError
 from hwr_jax.search_file import Search, with_overrides
+from hwr_jax.search_storage import OWNER
 from hwr_jax.signals import Signals
 from hwr_jax.types import Dataset
 
-JOURNAL = "journal.log"
-OWNER = "owner"  # attribute of a trial: the machine and process that run it
 CONFIRM_FROM = 1_000  # first seed of what is trained to confirm
 
 Load = Callable[[ConfigDict], Dataset]
-
-
-def open_study(search: Search, folder: Path, storage: str, *, sampler_seed: int | None) -> Any:
-    """Opens, or makes, the Optuna study that all processes of a search share.
-
-    Args:
-      search: names the study.
-      folder: of the journal file.
-      storage: URL of a database (sqlite:///x.db, postgresql://...), or the path of a journal file; "": in `folder`.
-      sampler_seed: of the proposals; None: another one each time, as several processes need.
-
-    Raises:
-      ConfigError: Optuna is not installed, or the storage cannot be opened.
-    """
-    try:
-        import optuna
-    except ImportError:
-        raise ConfigError("the search needs Optuna: pip install 'hwr_jax[search]'") from None
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
-
-    where: Any = storage
-    try:
-        if "://" not in storage:
-            path = str(Path(storage).expanduser() if storage else folder / JOURNAL)
-            where = JournalStorage(JournalFileBackend(path, lock_obj=JournalFileOpenLock(path)))
-        study = optuna.create_study(
-            storage=where,
-            sampler=optuna.samplers.TPESampler(seed=sampler_seed),
-            pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=3),
-            study_name=search.name,
-            direction="maximize",
-            load_if_exists=True,
-        )
-    except Exception as error:
-        raise RunFolderError(f"--storage={storage or folder / JOURNAL} cannot be opened: {_line(error)}") from error
-    space = {key: list(map(str, choices)) for key, choices in search.space.items()}
-    before = study.user_attrs.get("space", space)
-    if before != space:
-        raise ConfigError(f"{storage or folder / JOURNAL} is of a search in another space: choose another --out")
-    study.set_user_attr("space", space)
-    _end_orphans(study)
-    return study
-
-
-def _line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
-
-
-def _end_orphans(study: Any) -> None:
-    """Fails the trials that a process of this machine left running when it was killed."""
-    import optuna
-
-    for frozen in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
-        machine, _, process = frozen.user_attrs.get(OWNER, "").rpartition(":")
-        if machine == platform.node() and not Path(f"/proc/{process}").exists() and os.name == "posix":
-            study.tell(frozen.number, state=optuna.trial.TrialState.FAIL)
 
 
 def run(
@@ -101,7 +42,7 @@ def run(
     """Tries configs until there are so many trials in the study, or the time is over.
 
     Args:
-      search, study: from `load` and `open_study`.
+      search, study: from `search_file.load` and `search_storage.open_study`.
       load: config -> its data set.
       signals: entered; a signal ends it, and the trial that was running is marked as failed.
       trials: finished or pruned, of all processes together.
@@ -112,6 +53,7 @@ def run(
     import optuna
 
     began, kept = time.monotonic(), engine.keeping(load)
+    _check_data(study, load, search)
     states = optuna.trial.TrialState
     while time.monotonic() - began < 60 * minutes:
         if len(study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED))) >= trials:
@@ -124,9 +66,17 @@ def run(
         except optuna.TrialPruned:
             study.tell(one, state=states.PRUNED)
         except BaseException:
-            study.tell(one, state=states.FAIL)
+            with contextlib.suppress(Exception):  # it may have been told already
+                study.tell(one, state=states.FAIL)
             raise
         heard(study.get_trials(deepcopy=False)[one.number])
+
+
+def _check_data(study: Any, load: Load, search: Search) -> None:
+    found = load(search.config).sha256 if load is not None else ""
+    if study.user_attrs.get("data", found) != found:
+        raise ConfigError(f"the data set of {search.path} has changed since the first trial: choose another --out")
+    study.set_user_attr("data", found)
 
 
 def _overrides(search: Search, one: Any) -> dict[str, Any]:

@@ -30,6 +30,11 @@ class Signals:
             self._old = {}
         return self
 
+    def install_again(self) -> None:
+        """Takes the signals back from a library that has installed handlers of its own meanwhile."""
+        for number in self._old:
+            signal.signal(number, self._handle)
+
     def __exit__(self, *_) -> None:
         for number, handler in self._old.items():
             signal.signal(number, handler)

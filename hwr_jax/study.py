@@ -64,12 +64,17 @@ def main(argv: list[str]) -> int:
         if name not in study.variants:
             raise errors.ConfigError(f"--only={name} is no variant: use some of {', '.join(study.variants)}")
     folder = command.folder("out", _OUT.value, str(study.folder))
+    if _ENGINE.value == "ray" and _DEVICES.value:
+        raise errors.ConfigError(f"--devices={_DEVICES.value} is of --engine=local: Ray gives each task one device")
     study_file.checked(_STUDY.value)  # slower
     from hwr_jax import comparison, console, live, report, results
 
     screen = console.make_console()
     if _REPORT.value:
-        report.write(study, results.read(study, folder), folder)
+        records = results.read(study, folder)
+        if not records:
+            raise errors.ConfigError(f"{folder} has no {results.FILE}: train the study first, without --report")
+        report.write(study, records, folder)
         screen.print(f"Report: {folder / 'report.md'}")
         return errors.DONE
     with contextlib.nullcontext() if _DRY_RUN.value else results.locked(folder):
@@ -99,7 +104,7 @@ def _missing(study, records: list[dict[str, Any]]) -> list:
     seeds = range(first, first + (_SEEDS.value or study.seeds))
     return [
         engine.Work(name, study.configs[name], [seed for seed in seeds if (name, seed) not in there])
-        for name in _ONLY.value or study.variants
+        for name in dict.fromkeys(_ONLY.value) or study.variants
     ]
 
 
@@ -133,7 +138,7 @@ def _trained(works: list, signals, screen):
     where = {"block": _BLOCK.value, "data_dir": _DATA_DIR.value, "say": screen.print}
     if _ENGINE.value == "ray":
         load = load._replace(quiet=True)
-        return cluster.run(works, load, address=_RAY_ADDRESS.value, workers=_WORKERS.value, **where)
+        return cluster.run(works, load, signals, address=_RAY_ADDRESS.value, workers=_WORKERS.value, **where)
     return engine.run(works, load, signals, devices=_DEVICES.value, **where)
 
 
@@ -149,7 +154,9 @@ def _say_costs(study, works: list, records: list[dict[str, Any]], screen) -> Non
     screen.print(live.costs_table(works, costs))
     total = sum(len(w.seeds) * costs[w.variant][0] + costs[w.variant][1] for w in works if w.seeds)
     pairs = sum(len(work.seeds) for work in works)
-    screen.print(f"{pairs} to train, about {live.duration(total)} on {os.cpu_count()} cores; nothing was trained.")
+    steps = " (of those not tried yet the steps alone)" if timed else ""
+    cost = f"about {live.duration(total)} on {os.cpu_count()} cores{steps}"
+    screen.print(f"{pairs} to train, {cost}; nothing was trained.")
 
 
 if __name__ == "__main__":

@@ -127,10 +127,16 @@ def rehearse(dataset: Dataset, old: Dataset) -> Dataset:
     return dataset._replace(train=Arrays(*(np.concatenate([np.asarray(a), np.asarray(b)]) for a, b in pairs)))
 
 
+def _rows(run: Run, source: Predictor) -> np.ndarray:
+    """Which of the source's seeds each seed begins with."""
+    return (np.asarray(run.seeds) - run.config.seed) % len(source.seeds)
+
+
 def begin(run: Run, state: TrainState, source: Predictor) -> TrainState:
-    """Puts the source's weights into the state before step 0; seed i takes those of the source's i-th seed, over again
-    where it has fewer. With transfer.head=new the output layer keeps its first, random, weights."""
-    rows = np.arange(len(run.seeds)) % len(source.seeds)
+    """Puts the source's weights into the state before step 0; the i-th seed from config.seed on takes those of the
+    source's i-th seed, over again where it has fewer. With transfer.head=new the output layer keeps its first weights,
+    which are random."""
+    rows = _rows(run, source)
     weights = jax.tree.map(lambda x: np.asarray(x)[rows], (source.params, source.model_state))
     params, model_state = jax.device_put(weights, run.sharding)
     if run.config.transfer.head == "new":
@@ -146,7 +152,7 @@ def compare(run: Run, source: Predictor, after: tuple[Tree, Tree], old: Dataset 
 
     Before: of the source's weights; None with a new head, which knew nothing.
     """
-    rows = np.arange(len(run.seeds)) % len(source.seeds)
+    rows = _rows(run, source)
     before = jax.tree.map(lambda x: np.asarray(x)[rows], (source.params, source.model_state))
     before = jax.device_put(before, run.sharding)
     known = run.config.transfer.head == "keep"

@@ -16,7 +16,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from hwr_jax import data, digests, job, loop, metrics, run_folder, summary
+from hwr_jax import data, digests, job, loop, metrics, run_folder, summary, transfer
 from hwr_jax.errors import ConfigError, NotFiniteError
 from hwr_jax.programs import Programs
 from hwr_jax.run import Run, compile_training, shapes
@@ -36,7 +36,7 @@ class Compiled(NamedTuple):
     run: Run
     programs: Programs
     predict_test: Any | None  # None: the test set is not read
-    begin: Callable[[TrainState], TrainState]
+    begun: transfer.Begun | None  # the weights that trials begin with, where they are not random
     facts: dict[str, Any]  # of every record
     seconds: float  # of compiling
     block: int  # trials at once
@@ -95,7 +95,7 @@ def compiled(
     if config.seeds > 1 and config.data.name == data.STRINGS:
         raise ConfigError(f"config.seeds={config.seeds} would be an ensemble, which strings do not have: use 1")
     own = config.copy_and_resolve_references()
-    own.seed, own.seeds = 0, block * config.seeds
+    own.seeds = block * config.seeds
     groups = math.gcd(devices or jax.device_count(), own.seeds)
     bound = job.bind(own, dataset, devices=devices, seed_groups=groups, data_dir=data_dir, say=say)
     run, start = bound.run, time.perf_counter()
@@ -115,8 +115,10 @@ def compiled(
         "over_seeds": run.how,
         "parameters": sum(int(np.prod(p.shape[1:])) for p in jax.tree.leaves(state.params)),
     }
-    begin = bound.hooks.get("begin", lambda state: state)
-    return Compiled(run, programs, predict_test, begin, facts, time.perf_counter() - start, block, members=config.seeds)
+    if "init_from" in bound.env:
+        facts["init_from"] = bound.env["init_from"]
+    seconds = time.perf_counter() - start
+    return Compiled(run, programs, predict_test, bound.begun, facts, seconds, block, members=config.seeds)
 
 
 def train(one: Compiled, seeds: list[int], signals: Signals, *, watch: Watch = lambda line: None) -> list[dict]:
@@ -163,8 +165,11 @@ def _train(one: Compiled, seeds: list[int], signals: Signals, watch: Watch) -> l
         roll_back,
         stopped=lambda step: STOPPED,
     )
+    state = one.programs.init(run.seed_array())
+    if one.begun is not None:
+        state = transfer.begin(run, state, one.begun.source)
     try:
-        state = loop.epochs(run, one.programs, one.begin(one.programs.init(run.seed_array())), tools)
+        state = loop.epochs(run, one.programs, state, tools)
     finally:
         signals.deferred = False
     signals.raise_pending(STOPPED)

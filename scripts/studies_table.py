@@ -28,7 +28,9 @@ def study_row(path: Path) -> str:
     rows = comparison.compare(study, records)
     cost = live.duration(sum(r.get("seconds", 0.0) + r.get("compile_seconds", 0.0) for r in records))
     link = f"[{study.name}]({study.name}/report.md)"
-    return f"| {link} | {study.question} | {size} | {cost} | {report.verdict(study, rows)} |"
+    notes = " ".join(words.removeprefix("> **Note.** ") for words in report.warnings(study, records, rows))
+    said = f"{report.verdict(study, rows)} {f'*{notes}*' if notes else ''}".strip()
+    return f"| {link} | {study.question} | {size} | {cost} | {said} |"
 
 
 def search_row(path: Path) -> str:

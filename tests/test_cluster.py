@@ -1,6 +1,7 @@
 """A study on Ray: complete and the same when a worker dies, and errors are sentences."""
 
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from hwr_jax import files, results
+from hwr_jax.errors import DataMissing
 
 STUDY = """
 from configs import base, digits
@@ -80,12 +82,36 @@ def test_two_workers_one_of_them_killed_give_the_records_of_one_process(study, c
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the workers in /proc")
+def test_a_signal_ends_all_tasks_with_its_code(study, caches, tmp_path):
+    mark = f"HWR_TEST_MARK={tmp_path}"
+    line = [sys.executable, "-m", "hwr_jax.study", f"--study={study}", "--engine=ray", "--workers=2"]
+    process = subprocess.Popen(
+        line, env={**caches, "HWR_TEST_MARK": str(tmp_path)}, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 180
+    while not workers(mark) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 143, err
+    assert "SIGTERM: stopped: what is done is in " in err
+    assert "Traceback" not in err
+    deadline = time.monotonic() + 30
+    while workers(mark) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert workers(mark) == []
+
+
+@pytest.mark.slow
 def test_what_a_worker_finds_wrong_is_told_in_a_sentence(study, command):
     study.write_text(STUDY.replace("config.epochs = 20", 'config.init_from = "nowhere"'))
     done = command("study", f"--study={study}", "--engine=ray", "--workers=1")
     assert done.returncode == 64
-    assert "config.init_from=nowhere is no run folder: name one that the main job has left" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith(
+        "hwr_jax: config.init_from=nowhere is no run folder: name one that the main job has left"
+    )
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_a_cluster_that_is_not_there_is_told_in_a_sentence(study, command):
@@ -101,3 +127,9 @@ def test_without_ray_the_way_to_install_it_is_told(study, command, tmp_path, cac
     done = command("study", f"--study={study}", "--engine=ray", env=env)
     assert done.returncode == 64
     assert "--engine=ray needs Ray: pip install 'hwr_jax[ray]'" in done.stderr
+
+
+def test_data_that_are_missing_are_told_by_a_worker_as_here():
+    error = DataMissing("mnist", ["here: nothing"])
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), again.tried) == (str(error), error.tried)

@@ -16,7 +16,8 @@ LAYERS = [
         "augment", "averages", "checkpoint", "comparison", "config", "config_check", "console", "ctc", "data",
         "framing", "ink", "live", "logs", "losses", "machine", "marks", "metrics", "models", "optim", "peers",
         "picture", "plots", "preprocess", "reference", "report", "results", "run_folder", "schedules", "sharding",
-        "search_file", "search_report", "signals", "study_file", "torch_speed", "views",
+        "search_file", "search_report", "search_storage",
+        "signals", "study_file", "torch_speed", "views",
     },
     {"gradient", "programs", "recipe", "reference_programs", "steps", "tasks"},
     {

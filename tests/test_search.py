@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-from hwr_jax import search_file, search_report, searching, signals, summary
+from hwr_jax import search_file, search_report, search_storage, searching, signals, summary
 from hwr_jax.errors import ConfigError
 from hwr_jax.types import Arrays, Dataset
 
@@ -57,7 +57,7 @@ def here(caches, monkeypatch):
 
 
 def opened(search, folder, seed=0):
-    return searching.open_study(search, folder, "", sampler_seed=seed)
+    return search_storage.open_study(search, folder, "", sampler_seed=seed)
 
 
 def of_states(study, *names):
@@ -149,7 +149,8 @@ def test_a_trial_is_the_mean_of_its_seeds_on_validation_and_the_test_set_is_left
     np.testing.assert_allclose(
         result["difference"]["per_seed"], np.subtract(result["found"]["per_seed"], result["own"]["per_seed"])
     )
-    assert not search_report.needs_confirming(study)
+    assert not search_report.needs_confirming(study, 2)
+    assert search_report.needs_confirming(study, 3)
     assert "With 2 new seeds it has" in search_report.verdict(search, study)
 
 
@@ -170,24 +171,51 @@ def fake():
 
 
 def test_a_killed_search_goes_on_and_what_it_was_at_counts_as_interrupted(make, caches, command):
-    path = make(SEARCH.replace("config.epochs = 2", "config.epochs = 15"))
+    path = make(SEARCH.replace("config.epochs = 2", "config.epochs = 8"))
     line = [sys.executable, "-m", "hwr_jax.search", f"--search={path}", "--confirm=0"]
     process = subprocess.Popen(line, env=caches, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline().startswith("trial 0: ")
-    time.sleep(0.2)
+    time.sleep(0.2)  # the next one compiles
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=60)
     study = opened(search_file.load(path), path.parent)
     there = len(study.get_trials())
     assert of_states(study, "RUNNING") == []  # marked as failed when it was opened
-    path.write_text(SEARCH)
-    done = command("search", f"--search={path}", f"--trials={there + 1}", "--confirm=0")
+    assert len(of_states(study, "FAIL")) == 1
+    ended = len(of_states(study, "COMPLETE", "PRUNED"))
+    done = command("search", f"--search={path}", f"--trials={ended + 1}", "--confirm=0")
     assert done.returncode == 0, done.stderr
+    assert len(opened(search_file.load(path), path.parent).get_trials()) == there + 1
     assert "It was not compared with the config as it is on new seeds." in done.stdout
-    text = (path.parent / "report.md").read_text()
-    assert "1 interrupted" in text or len(of_states(study, "FAIL")) == 0
+    assert "1 interrupted" in (path.parent / "report.md").read_text()
     assert (path.parent / "history.png").stat().st_size > 5_000
+
+
+def test_a_signal_ends_a_search_with_its_code(make, caches):
+    path = make(SEARCH.replace("config.epochs = 2", "config.epochs = 8"))
+    line = [sys.executable, "-m", "hwr_jax.search", f"--search={path}"]
+    process = subprocess.Popen(line, env=caches, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("trial 0: ")
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 143, err
+    assert "SIGTERM: stopped: the trials that ended are kept, and the same command goes on" in err
+    assert "Traceback" not in err
+
+
+def test_a_line_of_the_journal_that_a_crash_cut_short_is_removed(make, monkeypatch):
+    search = search_file.load(make())
+    monkeypatch.setattr(searching, "_score", peak)
+    study = opened(search, search.folder)
+    searching.run(search, study, None, None, trials=3, minutes=1, heard=lambda one: None, say=print)
+    journal = search.folder / search_storage.JOURNAL
+    journal.write_bytes(journal.read_bytes()[:-7])
+    study = opened(search, search.folder)
+    searching.run(search, study, None, None, trials=4, minutes=1, heard=lambda one: None, say=print)
+    again = opened(search, search.folder)
+    assert len(of_states(again, "COMPLETE", "PRUNED")) == 4
 
 
 @pytest.mark.slow
@@ -201,7 +229,7 @@ def test_two_processes_share_one_study(make, caches):
     ended = of_states(study, "COMPLETE", "PRUNED")
     assert 8 <= len(ended) <= 9  # one may have begun while the other ended the eighth
     assert all("trial " in out for out, _ in outputs)
-    owners = {one.user_attrs[searching.OWNER] for one in ended}
+    owners = {one.user_attrs[search_storage.OWNER] for one in ended}
     assert len(owners) == 2
     rates = [one.params["optim.learning_rate"] for one in ended]
     assert len(set(rates)) == len(rates)
@@ -211,18 +239,34 @@ def test_two_processes_share_one_study(make, caches):
 def test_a_database_will_do_too(make, monkeypatch, tmp_path):
     search = search_file.load(make())
     monkeypatch.setattr(searching, "_score", peak)
-    study = searching.open_study(search, tmp_path, f"sqlite:///{tmp_path}/trials.db", sampler_seed=0)
+    study = search_storage.open_study(search, tmp_path, f"sqlite:///{tmp_path}/trials.db", sampler_seed=0)
     searching.run(search, study, None, None, trials=3, minutes=1, heard=lambda one: None, say=print)
-    again = searching.open_study(search, tmp_path, f"sqlite:///{tmp_path}/trials.db", sampler_seed=0)
+    again = search_storage.open_study(search, tmp_path, f"sqlite:///{tmp_path}/trials.db", sampler_seed=0)
     assert len(again.get_trials()) == 3
 
 
-def test_a_study_of_another_space_is_refused(make):
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        ("1e-5", "1e-4", "SPACE"),
+        ("SEEDS = 2", "SEEDS = 7", "SEEDS"),
+        ("config.epochs = 2", "config.epochs = 9", "config"),
+    ],
+)
+def test_trials_of_another_search_are_not_mixed_in(make, old, new, what):
     search = search_file.load(make())
     opened(search, search.folder)
-    other = search_file.load(make(SEARCH.replace("1e-5", "1e-4")))
-    with pytest.raises(ConfigError, match="is of a search in another space: choose another --out"):
+    other = search_file.load(make(SEARCH.replace(old, new)))
+    with pytest.raises(ConfigError, match=f"has trials of this search with another {what}: choose another --out"):
         opened(other, other.folder)
+
+
+def test_other_data_than_in_the_first_trial_are_refused(make):
+    search = search_file.load(make())
+    study = opened(search, search.folder)
+    study.set_user_attr("data", "others")
+    with pytest.raises(ConfigError, match="has changed since the first trial: choose another --out"):
+        searching.run(search, study, lambda config: fake(), None, trials=1, minutes=1, heard=print, say=print)
 
 
 @pytest.mark.parametrize(
@@ -235,6 +279,7 @@ def test_a_study_of_another_space_is_refused(make):
         ('("log", 1e-5, 1.0)', '("lag", 1.0, 2.0)', "begin a tuple with log, linear, int, choice"),
         ('("log", 1e-5, 1.0)', '("choice", 1.0)', "leaves no choice: give two values or more"),
         ('("int", 32, 64, 32)', '("int", 32.5, 64)', "give integers"),
+        ('("int", 32, 64, 32)', '("int", 32, 64, 0)', "the step is 1 or more"),
         ('("int", 32, 64, 32)', '("choice", "a", "b")', "config.batch_size='a' does not fit"),
         ('"batch_size":', '"batchsize":', "there is no config.batchsize: did you mean config.batch_size?"),
         ("config.epochs = 2", 'config.nonfinite.policy = "rollback"', "rollback needs checkpoints"),
@@ -245,6 +290,13 @@ def test_a_wrong_search_is_told_in_a_sentence(make, old, new, words):
     with pytest.raises(ConfigError) as caught:
         search_file.load(make(SEARCH.replace(old, new)))
     assert words in str(caught.value)
+
+
+def test_a_choice_that_the_config_does_not_know_is_told_before_anything_is_trained(make, command):
+    path = make(SEARCH.replace('"batch_size": ("int", 32, 64, 32)', '"optim.name": ("choice", "adam", "adm", "adamw")'))
+    done = command("search", f"--search={path}")
+    assert done.returncode == 64
+    assert "config.optim.name='adm' is not known: use one of" in done.stderr
 
 
 @pytest.mark.parametrize(

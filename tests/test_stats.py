@@ -98,34 +98,56 @@ def test_mcnemar_is_that_of_statsmodels(counts):
     assert stats.mcnemar_p(*counts) == pytest.approx(min(expected, 1.0))
 
 
-@pytest.mark.parametrize("effect", [0.2, 0.5, 1.0, 3.0, 60.0])
-def test_the_number_of_seeds_is_that_of_statsmodels(effect):
-    found = stats.seeds_needed(effect * 0.04, 0.04)
-    power = TTestPower()
+def seen(effect, seeds, level=0.05):
+    """How often the sign-flip test sees an effect, of 1,000 simulated studies."""
+    d = np.random.default_rng(7).normal(effect, 1.0, (1_000, seeds))
+    return float(np.mean(stats.sign_flip_p(d) <= level))
+
+
+@pytest.mark.parametrize("level", [0.05, 0.05 / 8])
+@pytest.mark.parametrize("effect", [0.9, 1.5])
+def test_so_many_seeds_see_the_difference_four_times_of_five_and_fewer_do_not(effect, level):
+    found = stats.seeds_needed(effect * 0.04, 0.04, level=level)
     assert found is not None
-    assert power.power(effect, found, 0.05) >= 0.8 or effect > 10  # statsmodels has NaN there
-    assert found == 2 or power.power(effect, found - 1, 0.05) < 0.8
-    assert stats.seeds_needed(-effect * 0.04, 0.04) == found
+    assert seen(effect, found, level) >= 0.76
+    assert found == stats.fewest_seeds(level) or seen(effect, found - 1, level) <= 0.84
+    assert stats.seeds_needed(-effect * 0.04, 0.04, level=level) == found
+
+
+@pytest.mark.parametrize("effect", [0.2, 0.5])
+def test_many_seeds_are_those_of_the_t_test_of_statsmodels(effect):
+    found = stats.seeds_needed(effect, 1.0)
+    assert found is not None
+    assert TTestPower().power(effect, found, 0.05) >= 0.8 > TTestPower().power(effect, found - 1, 0.05)
+
+
+@pytest.mark.parametrize(("seeds", "comparisons"), [(6, 1), (8, 5), (10, 9), (10, 16)])
+def test_the_smallest_visible_difference_is_seen_four_times_of_five(seeds, comparisons):
+    level = 0.05 / comparisons
+    found = stats.smallest_visible(1.0, seeds, level=level)
+    assert found is not None
+    assert seen(found, seeds, level) == pytest.approx(0.8, abs=0.04)
+    assert stats.smallest_visible(0.04, seeds, level=level) == pytest.approx(0.04 * found)
+    assert stats.smallest_visible(0.0, seeds, level=level) == 0.0
+
+
+def test_of_many_seeds_it_is_that_of_the_t_test():
+    assert TTestPower().power(stats.smallest_visible(1.0, 30), 30, 0.05) == pytest.approx(0.8, abs=1e-4)
+
+
+@pytest.mark.parametrize(("comparisons", "fewest"), [(1, 6), (2, 7), (5, 8), (6, 8), (8, 9), (16, 10)])
+def test_too_few_seeds_cannot_see_anything(comparisons, fewest):
+    level = 0.05 / comparisons
+    assert stats.fewest_seeds(level) == fewest
+    assert stats.sign_flip_p(np.full(fewest, 1.0)) <= level < stats.sign_flip_p(np.full(fewest - 1, 1.0))
+    assert stats.smallest_visible(1.0, fewest - 1, level=level) is None
+    assert stats.seeds_needed(100.0, 1.0, level=level) == fewest
 
 
 def test_the_number_of_seeds_at_the_edges():
     assert stats.seeds_needed(0.0, 0.1) is None
     assert stats.seeds_needed(1e-6, 1.0) is None  # more than 100,000
-    assert stats.seeds_needed(0.1, 0.0) == 2
-
-
-@pytest.mark.parametrize("seeds", [2, 5, 10, 30])
-def test_the_smallest_visible_difference_is_seen_with_the_asked_probability(seeds):
-    found = stats.smallest_visible(0.04, seeds)
-    assert TTestPower().power(found / 0.04, seeds, 0.05) == pytest.approx(0.8, abs=1e-4)
-    assert stats.seeds_needed(found * 1.001, 0.04) == seeds
-    assert stats.smallest_visible(0.0, seeds) == 0.0
-
-
-def test_the_number_of_seeds_sees_the_difference_in_simulated_studies():
-    needed = stats.seeds_needed(0.7, 1.0)
-    seen = scipy_stats.ttest_1samp(np.random.default_rng(4).normal(0.7, 1.0, (TRIALS, needed)), 0, axis=1).pvalue < 0.05
-    assert 0.77 <= seen.mean() <= 0.87
+    assert stats.seeds_needed(0.1, 0.0) == 6
 
 
 def test_the_error_of_the_test_set_is_what_other_test_sets_show():

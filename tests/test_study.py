@@ -90,7 +90,11 @@ def test_a_study_trains_every_variant_with_the_same_seeds_and_reports(finished):
     text = (folder / "report.md").read_text()
     for words in ("**Which learning rate is best?**", "`huge` 3 of 3", "| `slow` (baseline) |", "differences.png"):
         assert words in text
-    assert "With 3 seeds no difference can be significant among 2 comparisons: it takes 7." in text
+    few = (
+        "Of `three`, `fast` nothing can be said: with 3 seeds no difference can be significant among 3 comparisons, it"
+    )
+    assert few in text or few.replace("`three`, `fast`", "`fast`, `three`") in text
+    assert "takes 7. `huge` always diverged. By validation one would choose `" in text
     for name in ("differences.png", "curves.png", "time.png"):
         assert (folder / name).stat().st_size > 5_000
     assert "fast, seed 2: test accuracy" in output
@@ -216,7 +220,7 @@ def test_only_some_variants_and_more_seeds_are_added_to_what_is_there(finished, 
     out = tmp_path / "out"
     out.mkdir()
     shutil.copy(folder / results.FILE, out)
-    flags = (f"--study={folder}/study.py", f"--out={out}", "--only=fast,slow", "--seeds=4")
+    flags = (f"--study={folder}/study.py", f"--out={out}", "--only=fast,slow,fast", "--seeds=4")
     done = command("study", *flags, "--dry_run")
     assert done.returncode == 0, done.stderr
     assert "2 to train, about" in done.stdout
@@ -276,6 +280,13 @@ def test_a_signal_ends_a_study_with_its_code_and_keeps_what_is_done(make, caches
     assert len(untimed(path.parent)) >= 1
 
 
+def test_a_file_is_no_folder_for_results(make, command, tmp_path):
+    (tmp_path / "out").write_text("x")
+    done = command("study", f"--study={make()}", f"--out={tmp_path / 'out'}")
+    assert done.returncode == 74
+    assert f"--out={tmp_path / 'out'} is a file: name a folder" in done.stderr
+
+
 def test_two_processes_do_not_write_the_same_results(finished, command):
     with results.locked(finished[0]):
         done = command("study", f"--study={finished[0]}", "--seeds=9")
@@ -318,6 +329,8 @@ def test_a_wrong_study_is_told_in_a_sentence(make, old, new, words):
         (("--study={}", "--only=adam"), "--only=adam is no variant: use some of slow, fast, huge, three"),
         (("--study={}", "more"), "'more' is no flag: a flag is --name=value"),
         (("--study={}", "--seeds=-1"), "--seeds=-1 is not possible: use"),
+        (("--study={}", "--report"), "has no results.jsonl: train the study first, without --report"),
+        (("--study={}", "--engine=ray", "--devices=2"), "--devices=2 is of --engine=local"),
     ],
 )
 def test_a_wrong_flag_is_told_in_a_sentence(make, command, flags, words):
@@ -340,6 +353,7 @@ def spoil(folder, change):
         (lambda lines: [{**lines[0], "variant": "other"}, *lines[1:]], ConfigError, "records of other, which"),
         (lambda lines: [{"variant": "slow"}, *lines[1:]], RunFolderError, "line 1, is no record of a study: it has"),
         (lambda lines: [{**lines[0], "dataset": {"sha256": "0"}}, *lines[1:]], ConfigError, "of 2 different contents"),
+        (lambda lines: [{**lines[0], "init_from": {"sha256": "0"}}, *lines[1:]], ConfigError, "2 different weights to"),
     ],
 )  # fmt: skip
 def test_records_that_do_not_fit_are_refused(finished, tmp_path, change, kind, words):
@@ -434,7 +448,8 @@ def test_a_difference_that_is_there_is_found_and_one_that_is_not_is_not(make):
     assert rows["base"].paired is None
     assert report.verdict(study, list(rows.values())) == (
         f"In test accuracy, `good` ({100 * rows['good'].paired.mean:+.3f} points) is better than `base`. "
-        f"`bad` ({100 * rows['bad'].paired.mean:+.3f} points) is worse. `same` cannot be told apart from `base`."
+        f"`bad` ({100 * rows['bad'].paired.mean:+.3f} points) is worse. "
+        "`same` cannot be told apart from `base`. By validation one would choose `good`."
     )
 
 
@@ -451,7 +466,7 @@ def test_without_a_difference_the_report_says_what_would_have_been_seen(make):
     rows = comparison.compare(study, records)
     words = report.verdict(study, rows)
     assert words.startswith("No difference to `base` in test accuracy is larger than chance (one of 0.")
-    assert words.endswith("points would have been seen).")
+    assert "points would have been seen four times of five). By validation one would choose" in words
 
 
 def test_a_difference_smaller_than_the_choice_of_test_images_is_warned_of(make):
@@ -509,6 +524,23 @@ def test_one_seed_says_nothing(make):
     rows = comparison.compare(study, [r for r in records if r["seed"] == 0])
     assert report.verdict(study, rows).startswith("Nothing can be said yet")
     assert report.text(study, records[:1], comparison.compare(study, records[:1]), [])
+
+
+def test_too_few_seeds_give_no_verdict_however_large_the_difference(make):
+    study, records = synthetic(make, {"a": 0.05, "b": -0.05, "c": 0.0}, seeds=6)
+    rows = comparison.compare(study, records)
+    words = report.verdict(study, rows)
+    assert "larger than chance" not in words
+    assert "nothing can be said: with 6 seeds no difference can be significant among 3 comparisons, it takes 7" in words
+    assert all(row.paired.visible is None for row in rows if row.paired)
+
+
+def test_one_variant_with_fewer_seeds_does_not_take_the_verdict_from_the_others(make):
+    study, records = synthetic(make, {"a": 0.05, "b": 0.05}, seeds=10)
+    records = [r for r in records if not (r["variant"] == "b" and r["seed"] > 3)]
+    words = report.verdict(study, comparison.compare(study, records))
+    assert words.startswith("In test accuracy, `a` (+5.")
+    assert "Of `b` nothing can be said: with 4 seeds no difference can be significant among 2 comparisons" in words
 
 
 def test_records_of_several_versions_or_devices_are_told(make):

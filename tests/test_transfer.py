@@ -10,7 +10,7 @@ import optax
 import pytest
 from PIL import Image
 
-from hwr_jax import config, files, models, optim, predictor
+from hwr_jax import config, files, models, optim, predictor, signals, trial
 from hwr_jax.recipe import make_recipe
 
 SMALL = ["--config.batch_size=32", "--config.epochs=2", "--config.augment.shift_px=0", "--config.augment.rotate_deg=0"]
@@ -190,3 +190,19 @@ def test_factors_multiply_updates():
     updates, _ = transformation.update({"a": jnp.ones(2), "b": jnp.ones(3)}, transformation.init({}), {})
     assert updates["a"].tolist() == [0, 0]
     assert updates["b"].tolist() == [2, 2, 2]
+
+
+@pytest.mark.parametrize("block", [1, 2])
+def test_trials_begin_with_the_weights_of_their_own_seed_whatever_the_block(source, digits, caches, monkeypatch, block):
+    for key, value in caches.items():
+        monkeypatch.setenv(key, value)
+    overrides = {"init_from": str(source), "optim.learning_rate": 1e-9, "optim.weight_decay": 0.0, "epochs": 1}
+    own = config.load("configs/digits.py:smoke", overrides)
+    with jax.numpy_dtype_promotion("standard"), signals.Signals() as handlers:
+        one = trial.compiled(own, digits, block=block, devices=1, say=print)
+        found = [r for seed in range(0, 2, block) for r in trial.train(one, list(range(seed, seed + block)), handlers)]
+    before = per_seed(source)
+    assert before[0] != before[1]
+    assert [r["test"]["accuracy"] for r in found] == before
+    assert {r["init_from"]["folder"] for r in found} == {str(source)}
+    assert len({r["init_from"]["sha256"] for r in found}) == 1
