@@ -56,3 +56,7 @@ class Stopped(BaseException):
     def __init__(self, code, message):
         super().__init__(message)
         self.code = code
+
+    def said(self, words):
+        """Returns the same stop in other words, after the name of its signal."""
+        return Stopped(self.code, f"{str(self).partition(':')[0]}: {words}")

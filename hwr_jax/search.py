@@ -95,9 +95,7 @@ def _search(search, study: Any, folder: Path, screen) -> None:
                 screen.print(f"Training the best and the config as it is with {_CONFIRM.value} new seeds each")
                 searching.confirm(search, study, load, signals, seeds=_CONFIRM.value, say=screen.print)
     except errors.Stopped as stopped:
-        raise errors.Stopped(
-            stopped.code, "stopped: the trials that ended are kept, and the same command goes on"
-        ) from None
+        raise stopped.said("stopped: the trials that ended are kept, and the same command goes on") from None
 
 
 if __name__ == "__main__":

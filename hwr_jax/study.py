@@ -123,10 +123,8 @@ def _train(study, works: list, records: list[dict[str, Any]], folder: Path, scre
                 results.append(folder, variant, record)
                 heard(variant, record)
     except errors.Stopped as stopped:
-        raise errors.Stopped(
-            stopped.code,
-            f"stopped: what is done is in {folder / results.FILE}, and the same command goes on from there",
-        ) from None
+        words = f"stopped: what is done is in {folder / results.FILE}, and the same command goes on from there"
+        raise stopped.said(words) from None
     return results.read(study, folder)
 
 
