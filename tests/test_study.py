@@ -183,7 +183,7 @@ def test_a_trial_that_diverges_leaves_those_beside_it(digits, smoke, here):
     one = trial.compiled(smoke(epochs=1), digits, block=3, devices=1, say=print)
     with signals.Signals() as handlers:
         expected = trial.train(one, [4, 6], handlers)
-        bad = one._replace(begin=lambda state: poisoned(state, one.begin(state)))
+        bad = one._replace(programs=one.programs._replace(init=lambda seeds: poisoned(one.programs.init(seeds))))
         found = trial.train(bad, [4, 5, 6], handlers)
     assert "diverged" in found[1]
     assert found[1]["seed"] == 5
@@ -191,7 +191,7 @@ def test_a_trial_that_diverges_leaves_those_beside_it(digits, smoke, here):
         assert record["test"] == same["test"]
 
 
-def poisoned(state, begun):
+def poisoned(state):
     """The state with weights that are not finite in the row of seed 5, wherever it is."""
     keys = jax.random.key_data(state.key)
     bad = (keys == jax.random.key_data(rng.root(5))[None]).all(-1)
@@ -199,7 +199,7 @@ def poisoned(state, begun):
     def poison(x):
         return jnp.where(bad.reshape(-1, *[1] * (x.ndim - 1)), jnp.nan, x)
 
-    return begun._replace(params=jax.tree.map(poison, begun.params))
+    return state._replace(params=jax.tree.map(poison, state.params))
 
 
 def test_the_same_command_again_trains_nothing_and_the_report_is_the_same_to_the_byte(finished, command, tmp_path):
