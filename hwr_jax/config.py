@@ -8,6 +8,7 @@ import importlib.util
 import inspect
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -72,6 +73,27 @@ def load_module(path: str | Path, *, flag: str = "config") -> ModuleType:
     except Exception as error:
         raise ConfigError(f"--{flag}={path} cannot be loaded: {type(error).__name__}: {error}") from error
     return module
+
+
+def constants(
+    path: str | Path, flag: str, kinds: Mapping[str, type], defaults: Mapping[str, Any]
+) -> tuple[Path, dict[str, Any]]:
+    """Returns the file (FLAG.py, where `path` is a folder) and the constants that it defines, each of its kind.
+
+    Raises:
+      ConfigError: the file is not there or does not run, or a constant is missing or of another kind.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / f"{flag}.py"
+    module = load_module(path, flag=flag)
+    values = {key: getattr(module, key, defaults.get(key)) for key in kinds}
+    for key, value in values.items():
+        if value is None:
+            raise ConfigError(f"--{flag}={path} has no {key}: see hwr_jax/{flag}_file.py")
+        if not isinstance(value, kinds[key]):
+            raise ConfigError(f"--{flag}={path}: {key}={value!r} must be of type {kinds[key].__name__}")
+    return path, values
 
 
 def require_key(config: ConfigDict, key: str) -> None:

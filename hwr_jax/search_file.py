@@ -46,16 +46,7 @@ class Search(NamedTuple):
 
 def load(path: str | Path) -> Search:
     """Loads and checks a search. Raises ConfigError: what is wrong, and what is allowed."""
-    path = Path(path)
-    if path.is_dir():
-        path = path / "search.py"
-    module = configs.load_module(path, flag="search")
-    values: dict[str, Any] = {key: getattr(module, key, DEFAULTS.get(key)) for key in KNOWN}
-    for key, value in values.items():
-        if value is None:
-            raise ConfigError(f"--search={path} has no {key}: see hwr_jax/search_file.py")
-        if not isinstance(value, KNOWN[key]):
-            raise ConfigError(f"--search={path}: {key}={value!r} must be of type {KNOWN[key].__name__}")
+    path, values = configs.constants(path, "search", KNOWN, DEFAULTS)
     if values["SEEDS"] < 1:
         raise ConfigError(f"--search={path}: SEEDS={values['SEEDS']} must be 1 or more")
     if not values["SPACE"]:

@@ -76,16 +76,7 @@ def load(path: str | Path) -> Study:
     Raises:
       ConfigError: no such file, it does not run, something is missing, or a variant's config cannot be made.
     """
-    path = Path(path)
-    if path.is_dir():
-        path = path / "study.py"
-    module = configs.load_module(path, flag="study")
-    values: dict[str, Any] = {key: getattr(module, key, DEFAULTS.get(key)) for key in KNOWN}
-    for key, value in values.items():
-        if value is None:
-            raise ConfigError(f"--study={path} has no {key}: see hwr_jax/study_file.py")
-        if not isinstance(value, KNOWN[key]):
-            raise ConfigError(f"--study={path}: {key}={value!r} must be of type {KNOWN[key].__name__}")
+    path, values = configs.constants(path, "study", KNOWN, DEFAULTS)
     _check(path, values)
     made = {name: configs.load(f"{path}:{name}") for name in values["VARIANTS"]}
     for name, overrides in values["VARIANTS"].items():

@@ -1,6 +1,7 @@
 """What every test shares: eight virtual CPU devices, strict promotion, and caches that are not the user's."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -70,6 +71,29 @@ def command(caches):
         )
 
     return run
+
+
+@pytest.fixture
+def here(caches, monkeypatch):
+    """What a command has, for what is trained in this process: the suite's caches, and the promotion of optax."""
+    for key, value in caches.items():
+        monkeypatch.setenv(key, value)
+    with jax.numpy_dtype_promotion("standard"):
+        yield
+
+
+@pytest.fixture
+def experiment(tmp_path):
+    """Returns write(name, text): the path of a new experiments/rates/NAME.py, beside a copy of configs/."""
+    shutil.copytree(ROOT / "configs", tmp_path / "configs")
+    folder = tmp_path / "experiments" / "rates"
+    folder.mkdir(parents=True)
+
+    def write(name, text):
+        (folder / name).write_text(text)
+        return folder / name
+
+    return write
 
 
 @pytest.fixture

@@ -31,12 +31,8 @@ NOT_SAME = ("train_seconds", "compile_seconds", "seconds")
 
 
 @pytest.fixture
-def study(tmp_path):
-    (tmp_path / "configs").symlink_to(Path("configs").resolve())
-    folder = tmp_path / "experiments" / "rates"
-    folder.mkdir(parents=True)
-    (folder / "study.py").write_text(STUDY)
-    return folder / "study.py"
+def study(experiment):
+    return experiment("study.py", STUDY)
 
 
 def workers(mark):

@@ -1,12 +1,10 @@
 """Searches: good values are found, the test set is left alone, and several processes share one study."""
 
-import shutil
 import signal
 import subprocess
 import sys
 import time
 
-import jax
 import numpy as np
 import pytest
 
@@ -34,26 +32,9 @@ def get_config(variant: str = ""):
 
 
 @pytest.fixture
-def make(tmp_path):
-    """Returns make(text): the path of a search file beside a copy of configs/."""
-    shutil.copytree("configs", tmp_path / "configs")
-    folder = tmp_path / "experiments" / "rates"
-    folder.mkdir(parents=True)
-
-    def write(text=SEARCH):
-        (folder / "search.py").write_text(text)
-        return folder / "search.py"
-
-    return write
-
-
-@pytest.fixture
-def here(caches, monkeypatch):
-    """What a command has: the suite's caches, and the promotion that optax needs."""
-    for key, value in caches.items():
-        monkeypatch.setenv(key, value)
-    with jax.numpy_dtype_promotion("standard"):
-        yield
+def make(experiment):
+    """Returns make(text): the path of search.py with it."""
+    return lambda text=SEARCH: experiment("search.py", text)
 
 
 def opened(search, folder, seed=0):

@@ -41,26 +41,9 @@ TIMES = ("train_seconds", "compile_seconds", "seconds")
 
 
 @pytest.fixture
-def make(tmp_path):
-    """Returns make(text): the path of a study file in experiments/rates of a copy of configs/."""
-    shutil.copytree("configs", tmp_path / "configs")
-    folder = tmp_path / "experiments" / "rates"
-    folder.mkdir(parents=True)
-
-    def write(text=STUDY):
-        (folder / "study.py").write_text(text)
-        return folder / "study.py"
-
-    return write
-
-
-@pytest.fixture
-def here(caches, monkeypatch):
-    """What a command has: the suite's caches, and the promotion that optax needs."""
-    for key, value in caches.items():
-        monkeypatch.setenv(key, value)
-    with jax.numpy_dtype_promotion("standard"):
-        yield
+def make(experiment):
+    """Returns make(text): the path of study.py with it."""
+    return lambda text=STUDY: experiment("study.py", text)
 
 
 def untimed(folder):

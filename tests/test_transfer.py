@@ -193,12 +193,10 @@ def test_factors_multiply_updates():
 
 
 @pytest.mark.parametrize("block", [1, 2])
-def test_trials_begin_with_the_weights_of_their_own_seed_whatever_the_block(source, digits, caches, monkeypatch, block):
-    for key, value in caches.items():
-        monkeypatch.setenv(key, value)
+def test_trials_begin_with_the_weights_of_their_own_seed_whatever_the_block(source, digits, here, block):
     overrides = {"init_from": str(source), "optim.learning_rate": 1e-9, "optim.weight_decay": 0.0, "epochs": 1}
     own = config.load("configs/digits.py:smoke", overrides)
-    with jax.numpy_dtype_promotion("standard"), signals.Signals() as handlers:
+    with signals.Signals() as handlers:
         one = trial.compiled(own, digits, block=block, devices=1, say=print)
         found = [r for seed in range(0, 2, block) for r in trial.train(one, list(range(seed, seed + block)), handlers)]
     before = per_seed(source)
