@@ -163,3 +163,9 @@ def along_axis(study: Study, records: list[dict[str, Any]]) -> tuple[np.ndarray,
     names = sorted(scores, key=lambda name: at[name])
     values = np.array([[scores[name][seed] for seed in seeds] for name in names]).reshape(len(names), len(seeds))
     return np.array([at[name] for name in names]), 1 - values if METRICS[study.metric][1] else values
+
+
+def fitted(study: Study, records: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Returns `stats.power_law` of the error (1 - accuracy, or the metric where lower is better) over the axis."""
+    x, error = along_axis(study, records)
+    return stats.power_law(x, error) if len(x) > 1 and (error.mean(1) > 0).all() else None

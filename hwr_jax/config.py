@@ -4,7 +4,6 @@ configs/base.py. Imports no jax, so that a misspelt key is told at once."""
 from __future__ import annotations
 
 import difflib
-import importlib.util
 import inspect
 import json
 import sys
@@ -62,12 +61,12 @@ def load_module(path: str | Path, *, flag: str = "config") -> ModuleType:
     if not Path(path).is_file():
         raise ConfigError(f"--{flag}={path} is not a file: name one, such as {example}")
     allow_imports(path)
-    spec = importlib.util.spec_from_file_location(f"hwr_jax_{flag}", path)
-    if spec is None or spec.loader is None:
+    if Path(path).suffix != ".py":
         raise ConfigError(f"--{flag}={path} is not a Python file (.py): name one, such as {example}")
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
+    module = ModuleType(f"hwr_jax_{flag}")
+    module.__file__ = str(path)
+    try:  # without the cache of byte code, which does not notice two edits within a second
+        exec(compile(Path(path).read_bytes(), str(path), "exec", dont_inherit=True), module.__dict__)
     except ValueError as error:
         raise ConfigError(f"--{flag}={path} cannot be loaded: {error}") from error
     except Exception as error:

@@ -28,7 +28,7 @@ def write(study: Study, records: list[dict[str, Any]], folder: Path) -> None:
     if not records:
         return
     rows = comparison.compare(study, records)
-    fit = fitted(study, records) if study.fit else None
+    fit = comparison.fitted(study, records) if study.fit else None
     figures = study_plots.draw_all(study, records, rows, folder, fit)
     files.write_atomic(folder / "report.md", text(study, records, rows, figures))
 
@@ -234,7 +234,7 @@ def _plain(value: Any) -> str:
 
 def _fit(study: Study, records: list[dict[str, Any]]) -> str:
     """Returns the sentence of the power law of the error over the axis."""
-    fit = fitted(study, records)
+    fit = comparison.fitted(study, records)
     if fit is None:
         return "A power law needs two or more variants with the same seeds."
     low, high = fit["exponent_ci95"] or (float("nan"), float("nan"))
@@ -243,9 +243,3 @@ def _fit(study: Study, records: list[dict[str, Any]]) -> str:
         f"{high:.3f}, 95 % bootstrap over the seeds); no mean lies further than a factor of "
         f"{np.exp(fit['misfit']):.2f} from it."
     )
-
-
-def fitted(study: Study, records: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """Returns `stats.power_law` of the error (1 - accuracy, or the metric where lower is better) over the axis."""
-    x, error = comparison.along_axis(study, records)
-    return stats.power_law(x, error) if len(x) > 1 and (error.mean(1) > 0).all() else None

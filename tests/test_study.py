@@ -541,7 +541,7 @@ def test_a_power_law_along_the_axis_is_found_again(make):
     for r in records:
         x = 0.1 * (1 + ["base", "a", "b"].index(r["variant"]))
         r["test"]["accuracy"] = 1 - 0.05 * x**-0.7 * (1 + 0.01 * np.sin(r["seed"]))
-    fit = report.fitted(study, records)
+    fit = comparison.fitted(study, records)
     assert fit["exponent"] == pytest.approx(0.7, abs=1e-3)
     assert fit["factor"] == pytest.approx(0.05, rel=0.02)
     assert fit["misfit"] < 1e-6
