@@ -25,6 +25,7 @@ from hwr_jax.types import Dataset
 BLOCK = 5  # seeds of a task: what is lost when a worker dies, and what is compiled for
 RETRIES = 10
 CONNECT_S = 10.0
+POLL_S = 0.5  # between two looks for a signal
 
 
 def run(
@@ -62,9 +63,11 @@ def run(
             load(config)  # prepared once, before every worker looks for it
     _start(ray, address, workers)
     signals.install_again()  # Ray has taken SIGTERM
+    signals.deferred = True  # what is raised inside of Ray comes out as an error of Ray's
     try:
-        yield from _tasks(ray, works, load, block or BLOCK, data_dir, say)
+        yield from _tasks(ray, works, load, signals, block or BLOCK, data_dir, say)
     finally:
+        signals.deferred = False
         ray.shutdown()
 
 
@@ -86,7 +89,13 @@ def _start(ray: Any, address: str, workers: int) -> None:
 
 
 def _tasks(
-    ray: Any, works: list[Work], load: Callable, block: int, data_dir: str | None, say: Callable[[str], Any]
+    ray: Any,
+    works: list[Work],
+    load: Callable,
+    signals: Signals,
+    block: int,
+    data_dir: str | None,
+    say: Callable[[str], Any],
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     gpus = 1 if ray.cluster_resources().get("GPU") else 0
     task = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=RETRIES)(train_block)
@@ -98,14 +107,16 @@ def _tasks(
     resources = ray.cluster_resources()
     say(f"{len(waiting)} tasks on {resources.get('CPU', 0):.0f} workers of {len(ray.nodes())} machines")
     while waiting:
-        (done,), _ = ray.wait(list(waiting), num_returns=1)
-        variant = waiting.pop(done)
-        try:
-            records = ray.get(done)
-        except ray.exceptions.RayTaskError as error:  # as if it had been raised here
-            raise error.cause from None
-        for record in records:
-            yield variant, record
+        done, _ = ray.wait(list(waiting), num_returns=1, timeout=POLL_S)
+        for one in done:
+            variant = waiting.pop(one)
+            try:
+                records = ray.get(one)
+            except ray.exceptions.RayTaskError as error:  # as if it had been raised here
+                raise error.cause from None
+            for record in records:
+                yield variant, record
+        signals.raise_pending("stopped")
 
 
 def train_block(
