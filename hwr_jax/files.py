@@ -55,6 +55,15 @@ def append_json_line(path: Path, value: dict[str, Any]) -> None:
         os.fsync(file.fileno())
 
 
+def cut_torn_line(path: Path) -> None:
+    """Removes what a crash or a full disk left of a file's last line; whoever calls it holds the file alone."""
+    if not path.exists():
+        return
+    content = path.read_bytes()
+    if content and not content.endswith(b"\n"):
+        os.truncate(path, content.rfind(b"\n") + 1)
+
+
 def read_json_lines(path: Path) -> list[dict[str, Any]]:
     """Reads the whole lines of a file; a torn last line (a crash while it was written) is left out.
 

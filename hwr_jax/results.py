@@ -17,7 +17,8 @@ NEEDED = ("variant", "seed", "config_sha256", "dataset", "code")
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Holds a folder of results alone. Raises RunFolderError where another process writes in it."""
+    """Holds a folder of results alone, without what a crash left of a last line. Raises RunFolderError where another
+    process writes in it."""
     if folder.exists() and not folder.is_dir():
         raise RunFolderError(f"--out={folder} is a file: name a folder")
     with contextlib.ExitStack() as stack:
@@ -25,6 +26,7 @@ def locked(folder: Path) -> Iterator[None]:
             stack.enter_context(run_folder.locked(folder))
         except RunFolderError:
             raise RunFolderError(f"another process writes the results of {folder}: wait for it") from None
+        files.cut_torn_line(folder / FILE)
         yield
 
 
@@ -72,10 +74,5 @@ def _check_same(study: Study, path: Path, variant: str, records: list[dict[str, 
 
 
 def append(folder: Path, variant: str, record: dict[str, Any]) -> None:
-    """Adds a record, on the disk when it returns; a last line that a crash cut short is removed before."""
-    path = folder / FILE
-    if path.exists():
-        content = path.read_bytes()
-        if content and not content.endswith(b"\n"):
-            files.write_atomic(path, content[: content.rfind(b"\n") + 1])
-    files.append_json_line(path, {"variant": variant, **record})
+    """Adds a record to a folder that is `locked`, on the disk when it returns."""
+    files.append_json_line(folder / FILE, {"variant": variant, **record})

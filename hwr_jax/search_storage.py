@@ -7,7 +7,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
-from hwr_jax import run_folder
+from hwr_jax import files, run_folder
 from hwr_jax.errors import ConfigError, RunFolderError
 from hwr_jax.search_file import Search
 
@@ -40,7 +40,11 @@ def open_study(search: Search, folder: Path, storage: str, *, sampler_seed: int 
         if "://" not in storage:
             path = str(Path(storage).expanduser() if storage else folder / JOURNAL)
             lock = JournalFileOpenLock(path)
-            _cut_torn_line(Path(path), lock)
+            lock.acquire()
+            try:
+                files.cut_torn_line(Path(path))  # Optuna would append to it, and read neither
+            finally:
+                lock.release()
             where = JournalStorage(JournalFileBackend(path, lock_obj=lock))
         study = optuna.create_study(
             storage=where,
@@ -66,20 +70,6 @@ def open_study(search: Search, folder: Path, storage: str, *, sampler_seed: int 
         study.set_user_attr(key, value)
     _end_orphans(study)
     return study
-
-
-def _cut_torn_line(path: Path, lock: Any) -> None:
-    """Removes what a crash or a full disk left of a journal's last line: Optuna would append to it, and read
-    neither."""
-    if not path.exists():
-        return
-    lock.acquire()
-    try:
-        content = path.read_bytes()
-        if content and not content.endswith(b"\n"):
-            os.truncate(path, content.rfind(b"\n") + 1)
-    finally:
-        lock.release()
 
 
 def _line(error: Exception) -> str:

@@ -53,7 +53,7 @@ def run(
     import optuna
 
     began, kept = time.monotonic(), engine.keeping(load)
-    _check_data(study, load, search)
+    _check_data(study, kept, search)
     states = optuna.trial.TrialState
     while time.monotonic() - began < 60 * minutes:
         if len(study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED))) >= trials:
@@ -73,7 +73,7 @@ def run(
 
 
 def _check_data(study: Any, load: Load, search: Search) -> None:
-    found = load(search.config).sha256 if load is not None else ""
+    found = load(search.config).sha256
     if study.user_attrs.get("data", found) != found:
         raise ConfigError(f"the data set of {search.path} has changed since the first trial: choose another --out")
     study.set_user_attr("data", found)

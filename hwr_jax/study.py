@@ -66,7 +66,7 @@ def main(argv: list[str]) -> int:
     folder = command.folder("out", _OUT.value, str(study.folder))
     if _ENGINE.value == "ray" and _DEVICES.value:
         raise errors.ConfigError(f"--devices={_DEVICES.value} is of --engine=local: Ray gives each task one device")
-    study_file.checked(_STUDY.value)  # slower
+    study_file.check_values(study)
     from hwr_jax import comparison, console, live, report, results
 
     screen = console.make_console()

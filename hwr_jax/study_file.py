@@ -91,16 +91,21 @@ def load(path: str | Path) -> Study:
 
 
 def checked(path: str | Path) -> Study:
-    """Loads a study, and checks every value of its configs too, for which jax is imported. Raises ConfigError."""
+    """Loads a study, and checks every value of its configs too. Raises ConfigError."""
+    study = load(path)
+    check_values(study)
+    return study
+
+
+def check_values(study: Study) -> None:
+    """Checks every value of a study's configs, for which jax is imported. Raises ConfigError."""
     from hwr_jax import config_check
 
-    study = load(path)
     for name, config in study.configs.items():
         try:
             config_check.check(config)
         except ConfigError as error:
             raise ConfigError(f"{study.path}:{name}: {error}") from None
-    return study
 
 
 def _check(path: Path, values: dict[str, Any]) -> None:

@@ -59,7 +59,7 @@ def test_the_best_values_are_found_and_bad_trials_are_ended_early(make, monkeypa
     study = opened(search, search.folder)
     monkeypatch.setattr(searching, "_score", peak)
     heard = []
-    searching.run(search, study, None, None, trials=60, minutes=1, heard=heard.append, say=print)
+    searching.run(search, study, fake, None, trials=60, minutes=1, heard=heard.append, say=print)
     assert len(heard) == 60 == len(of_states(study, "COMPLETE", "PRUNED"))
     assert len(of_states(study, "PRUNED")) > 20
     assert abs(np.log10(study.best_params["optim.learning_rate"]) + 2) < 0.2
@@ -75,7 +75,7 @@ def test_the_same_sampler_seed_proposes_the_same(make, monkeypatch, tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         study = opened(search, tmp_path / name, seed=3)
-        searching.run(search, study, None, None, trials=15, minutes=1, heard=lambda one: None, say=print)
+        searching.run(search, study, fake, None, trials=15, minutes=1, heard=lambda one: None, say=print)
         found.append([(one.params, one.value) for one in study.get_trials()])
     assert found[0] == found[1]
 
@@ -85,9 +85,9 @@ def test_a_search_goes_on_where_it_stopped_and_stops_at_the_asked_number_or_time
     monkeypatch.setattr(searching, "_score", peak)
     for trials, expected in ((5, 5), (8, 8), (8, 8)):
         study = opened(search, search.folder)
-        searching.run(search, study, None, None, trials=trials, minutes=1, heard=lambda one: None, say=print)
+        searching.run(search, study, fake, None, trials=trials, minutes=1, heard=lambda one: None, say=print)
         assert len(study.get_trials()) == expected
-    searching.run(search, study, None, None, trials=99, minutes=0, heard=lambda one: None, say=print)
+    searching.run(search, study, fake, None, trials=99, minutes=0, heard=lambda one: None, say=print)
     assert len(study.get_trials()) == 8
 
 
@@ -146,7 +146,7 @@ def test_values_that_do_not_fit_each_other_are_passed_over(make, here):
     assert not search_report.has_finished(study)
 
 
-def fake():
+def fake(config=None):
     arrays = Arrays(np.zeros((200, 28, 28, 1), np.uint8), np.zeros(200, np.int32))
     return Dataset("digits", "0", "0", arrays, arrays, arrays, tuple("0123456789"), 0.1, 0.3)
 
@@ -190,11 +190,11 @@ def test_a_line_of_the_journal_that_a_crash_cut_short_is_removed(make, monkeypat
     search = search_file.load(make())
     monkeypatch.setattr(searching, "_score", peak)
     study = opened(search, search.folder)
-    searching.run(search, study, None, None, trials=3, minutes=1, heard=lambda one: None, say=print)
+    searching.run(search, study, fake, None, trials=3, minutes=1, heard=lambda one: None, say=print)
     journal = search.folder / search_storage.JOURNAL
     journal.write_bytes(journal.read_bytes()[:-7])
     study = opened(search, search.folder)
-    searching.run(search, study, None, None, trials=4, minutes=1, heard=lambda one: None, say=print)
+    searching.run(search, study, fake, None, trials=4, minutes=1, heard=lambda one: None, say=print)
     again = opened(search, search.folder)
     assert len(of_states(again, "COMPLETE", "PRUNED")) == 4
 
@@ -221,7 +221,7 @@ def test_a_database_will_do_too(make, monkeypatch, tmp_path):
     search = search_file.load(make())
     monkeypatch.setattr(searching, "_score", peak)
     study = search_storage.open_study(search, tmp_path, f"sqlite:///{tmp_path}/trials.db", sampler_seed=0)
-    searching.run(search, study, None, None, trials=3, minutes=1, heard=lambda one: None, say=print)
+    searching.run(search, study, fake, None, trials=3, minutes=1, heard=lambda one: None, say=print)
     again = search_storage.open_study(search, tmp_path, f"sqlite:///{tmp_path}/trials.db", sampler_seed=0)
     assert len(again.get_trials()) == 3
 
