@@ -127,11 +127,13 @@ def train_block(
     size = engine.block_size(0, len(seeds))
     fresh = (config_json, load, size, data_dir) not in _seen
     _seen.add((config_json, load, size, data_dir))
+    config = configs.from_json(config_json)
     one = _compiled(config_json, load, size, data_dir)
+    pairs = [trial.Pair(config, seed) for seed in seeds]
     signals = Signals()  # not entered: Ray ends its workers itself
     records: list[dict[str, Any]] = []
     for first in range(0, len(seeds), size):
-        records += trial.train(one, seeds[first : first + size], signals)
+        records += trial.train(one, pairs[first : first + size], signals)
     return [{**r, "compile_seconds": round(one.seconds, 4) if fresh and i == 0 else 0.0} for i, r in enumerate(records)]
 
 

@@ -48,10 +48,13 @@ def run(
     data_dir: str | None = None,
     say: Say,
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Trains, and yields (variant, record) as they come; what a variant takes to compile is in its first record.
+    """Trains, and yields (variant, record) as they come; what it takes to compile is in the first record of a shape.
+
+    Variants that differ in the values of the optimiser's scalars alone (`optim.scalars`) are trained by one compiled
+    program; on accelerators all at once, with their seeds.
 
     Args:
-      works: one after the other.
+      works: what is missing.
       load: config -> its data set.
       signals: entered; a signal ends it between two dispatches.
       block: trials at once, see `block_size`.
@@ -59,16 +62,26 @@ def run(
       say: takes one line of text for the user at a time.
     """
     keep = keeping(load)
-    for work in works:
-        if not work.seeds:
-            continue
-        size = block_size(block, len(work.seeds))
-        one = trial.compiled(work.config, keep(work.config), block=size, devices=devices, data_dir=data_dir, say=say)
+    for group in _by_shape(works):
+        pairs = [(work.variant, trial.Pair(work.config, seed)) for work in group for seed in work.seeds]
+        size, config = block_size(block, len(pairs)), group[0].config
+        one = trial.compiled(config, keep(config), block=size, devices=devices, data_dir=data_dir, say=say)
         compile_seconds = round(one.seconds, 4)
-        for first in range(0, len(work.seeds), size):
-            for record in trial.train(one, work.seeds[first : first + size], signals):
-                yield work.variant, {**record, "compile_seconds": compile_seconds}
+        for first in range(0, len(pairs), size):
+            some = pairs[first : first + size]
+            records = trial.train(one, [pair for _, pair in some], signals)
+            for (variant, _), record in zip(some, records, strict=True):
+                yield variant, {**record, "compile_seconds": compile_seconds}
                 compile_seconds = 0.0
+
+
+def _by_shape(works: list[Work]) -> list[list[Work]]:
+    """The works that have something to train, those together that one compiled program trains."""
+    groups: dict[str, list[Work]] = {}
+    for work in works:
+        if work.seeds:
+            groups.setdefault(trial.shape_of(work.config), []).append(work)
+    return list(groups.values())
 
 
 def expected(works: list[Work], load: Callable[[ConfigDict], Dataset], *, steps: int = 30) -> dict[str, Cost]:

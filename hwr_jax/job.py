@@ -36,19 +36,21 @@ def bind(
     data_dir: str | None = None,
     devices: int | None = 0,
     seed_groups: int = 1,
+    injected: bool = False,
     say: Callable[[str], Any],
 ) -> Job:
     """Binds a resolved and checked config to its data, to the weights it begins with, and to devices (see `do`).
 
     Args:
       resumed: the folder of a run that goes on.
+      injected: see `make_recipe`.
       say: takes one line of text for the user at a time.
     """
     programs.cache_compilations(cache.default_cache_dir())
     begun = transfer.prepare(config, dataset, resumed, data_dir, say) if config.init_from else None
     if begun is not None:
         dataset = begun.dataset
-    run = make_run(config, dataset, devices=devices, seed_groups=seed_groups)
+    run = make_run(config, dataset, devices=devices, seed_groups=seed_groups, injected=injected)
     mesh = run.sharding.mesh
     env = run_folder.environment(
         config, dataset, over_seeds=run.how, mesh_devices=int(mesh.devices.size), seed_groups=mesh.shape["seed"]

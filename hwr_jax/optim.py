@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from jax import lax
 from optax import contrib
 
 from hwr_jax.errors import ConfigError
@@ -115,28 +116,54 @@ def add_l1(strength: float) -> optax.GradientTransformation:
     return optax.stateless(update)
 
 
-def make_optimizer(config: Any, schedule: optax.Schedule) -> optax.GradientTransformation:
+def scalars(config: Any) -> dict[str, float]:
+    """Returns the numbers of `config.optim` that one compiled program takes any values of: the learning rate, and the
+    penalties that are not zero."""
+    penalties = {name: getattr(config, name) for name in ("weight_decay", "l2", "l1") if getattr(config, name)}
+    return {"learning_rate": config.learning_rate, **penalties}
+
+
+def with_scalars(opt_state: Tree, values: dict[str, Any]) -> Tree:
+    """Puts other scalars (float32, of the state's shape) into the state of an optimiser made with `injected`."""
+    return optax.tree_utils.tree_set(opt_state, **values)
+
+
+def make_optimizer(config: Any, schedule: optax.Schedule, *, injected: bool = False) -> optax.GradientTransformation:
     """Makes the gradient transformation that `config.optim` describes.
 
     Args:
       config: `config.optim`, validated.
-      schedule: step -> learning rate.
+      schedule: step -> share of `config.learning_rate`.
+      injected: the `scalars` lie in the state, where `with_scalars` changes them. What is computed is the same either
+        way, to the bit: where they are the config's, they are hidden from the compiler, which would fold constants.
     """
     if config.name == "adam" and config.weight_decay:
         raise ConfigError(
             f"config.optim.weight_decay={config.weight_decay} is decoupled decay, which with config.optim.name=adam is "
             "called adamw: use adamw, or config.optim.l2 for the coupled penalty"
         )
-    parts = []
-    if config.clip_norm:
-        parts.append(optax.clip_by_global_norm(config.clip_norm))
-    if config.l1:
-        parts.append(optax.masked(add_l1(config.l1), kernels))
-    if config.l2:
-        parts.append(optax.add_decayed_weights(config.l2, mask=kernels))
-    parts.append(OPTIMIZERS[config.name](config))
-    if config.weight_decay:
-        parts.append(optax.add_decayed_weights(config.weight_decay, mask=kernels))
-    if config.name == "lamb":
-        parts.append(optax.scale_by_trust_ratio())
-    return optax.chain(*parts, optax.scale_by_learning_rate(schedule))
+    direction, values = OPTIMIZERS[config.name](config), scalars(config)
+
+    def chain(learning_rate, weight_decay=None, l2=None, l1=None):
+        parts = []
+        if config.clip_norm:
+            parts.append(optax.clip_by_global_norm(config.clip_norm))
+        if l1 is not None:
+            parts.append(optax.masked(add_l1(l1), kernels))
+        if l2 is not None:
+            parts.append(optax.add_decayed_weights(l2, mask=kernels))
+        parts.append(direction)
+        if weight_decay is not None:
+            parts.append(optax.add_decayed_weights(weight_decay, mask=kernels))
+        if config.name == "lamb":
+            parts.append(optax.scale_by_trust_ratio())
+        return optax.chain(*parts, optax.scale_by_learning_rate(lambda step: learning_rate * schedule(step)))
+
+    if injected:
+        return optax.inject_hyperparams(chain, hyperparam_dtype=jnp.float32)(**values)
+
+    def update(updates, state, params=None):
+        hidden = lax.optimization_barrier({name: jnp.float32(value) for name, value in values.items()})
+        return chain(**hidden).update(updates, state, params)
+
+    return optax.GradientTransformation(chain(**values).init, update)

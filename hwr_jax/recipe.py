@@ -174,7 +174,7 @@ def _task(config: Any) -> tasks.Task:
     return tasks.strings(beam=config.eval.beam)
 
 
-def make_recipe(config: Any, *, examples: int, classes: int, mean: float, std: float) -> Recipe:
+def make_recipe(config: Any, *, examples: int, classes: int, mean: float, std: float, injected: bool = False) -> Recipe:
     """Makes the recipe of a (checked) config.
 
     Args:
@@ -182,6 +182,7 @@ def make_recipe(config: Any, *, examples: int, classes: int, mean: float, std: f
       examples: how many training images there are; the remainder of an epoch is dropped.
       classes: K.
       mean, std: of the training pixels on the scale 0..1.
+      injected: the optimiser's scalars lie in its state (see `optim.make_optimizer`).
 
     Raises:
       ConfigError: values that do not fit each other or the data.
@@ -196,14 +197,13 @@ def make_recipe(config: Any, *, examples: int, classes: int, mean: float, std: f
             "use a divisor of it"
         )
     steps_per_epoch = examples // config.batch_size
-    schedule = schedules.make_schedule(
-        config.schedule, peak=config.optim.learning_rate, epochs=config.epochs, steps_per_epoch=steps_per_epoch
-    )
+    share = schedules.make_schedule(config.schedule, peak=1.0, epochs=config.epochs, steps_per_epoch=steps_per_epoch)
+    peak = config.optim.learning_rate
     shape, task = shape_px(config), _task(config)
     model = models.make(config.model, classes=classes, shape_px=shape)
     if config.data.name == STRINGS:
         _check_lengths(config, shape[1])
-    optimizer = optim.make_optimizer(config.optim, schedule)
+    optimizer = optim.make_optimizer(config.optim, share, injected=injected)
     trained = None
     if config.init_from:
         names = models.layer_names(model, (*shape, 1))
@@ -221,7 +221,7 @@ def make_recipe(config: Any, *, examples: int, classes: int, mean: float, std: f
     return Recipe(
         model=model,
         optimizer=optimizer,
-        schedule=schedule,
+        schedule=lambda step: peak * share(step),
         average=averages.make_average(config.average, total_steps=config.epochs * steps_per_epoch),
         frame=functools.partial(framing.frame, **config.frame.to_dict()),
         augment=functools.partial(augment.augment, **strength),

@@ -61,15 +61,17 @@ def bind(
     std: float,
     devices: int | None,
     seed_groups: int = 1,
+    injected: bool = False,
 ) -> Bound:
     """Makes the programs of a checked config; `examples`, `shape`, `mean` and `std` are those of the training set.
 
     `devices`: how many are used, 0: all; None: one of this process, for itself. `seed_groups`: as for the mesh.
+    `injected`: see `make_recipe`.
 
     Raises:
       ConfigError: values that do not fit each other, the data or the devices.
     """
-    recipe = make_recipe(config, examples=examples, classes=classes, mean=mean, std=std)
+    recipe = make_recipe(config, examples=examples, classes=classes, mean=mean, std=std, injected=injected)
     if recipe.reference is not None and seed_groups > 1:
         raise ConfigError(f"--seed_groups={seed_groups} is not in the network from scratch: use 1")
     mesh = sharding.own_mesh()
@@ -83,7 +85,9 @@ def bind(
     return Bound(config, recipe, programs, how, sharding.replicated(mesh), seeds)
 
 
-def make_run(config: ConfigDict, dataset: Dataset, *, devices: int | None = 0, seed_groups: int = 1) -> Run:
+def make_run(
+    config: ConfigDict, dataset: Dataset, *, devices: int | None = 0, seed_groups: int = 1, injected: bool = False
+) -> Run:
     """Turns a checked config into a run. Raises ConfigError for values that do not fit each other, data or devices."""
     examples, *shape = dataset.train.image.shape
     bound = bind(
@@ -95,6 +99,7 @@ def make_run(config: ConfigDict, dataset: Dataset, *, devices: int | None = 0, s
         std=dataset.std,
         devices=devices,
         seed_groups=seed_groups,
+        injected=injected,
     )
     return Run(**vars(bound), dataset=dataset)
 

@@ -146,7 +146,7 @@ def _train(
 
     for begin in range(0, seeds, size):
         block = list(range(first + begin, first + min(begin + size, seeds)))
-        records = trial.train(compiled, block, signals, watch=watch)
+        records = trial.train(compiled, [trial.Pair(config, seed) for seed in block], signals, watch=watch)
         values += [0.0 if r.get("diverged") else r["validation"]["accuracy"] for r in records]
         seconds += sum(r.get("seconds", 0.0) for r in records)
     return values, seconds

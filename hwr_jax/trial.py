@@ -7,6 +7,7 @@ where it was cut off. On CPU a trial has the bits of the main job with the same 
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import time
 from collections.abc import Callable
@@ -16,7 +17,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from hwr_jax import data, digests, job, loop, metrics, run_folder, summary, transfer
+from hwr_jax import data, digests, job, loop, metrics, optim, run_folder, summary, transfer
 from hwr_jax.errors import ConfigError, NotFiniteError
 from hwr_jax.programs import Programs
 from hwr_jax.run import Run, compile_training, shapes
@@ -30,13 +31,21 @@ STOPPED = "stopped, and nothing of the trials that had begun is kept"
 Watch = Callable[[dict[str, Any]], None]  # hears each line of metrics; may raise to end the trial
 
 
+class Pair(NamedTuple):
+    """What one trial trains."""
+
+    config: ConfigDict
+    seed: int
+
+
 class Compiled(NamedTuple):
-    """A config, compiled once for any seeds."""
+    """A config, compiled once for any seeds, and for any values of its optimiser's scalars."""
 
     run: Run
     programs: Programs
     predict_test: Any | None  # None: the test set is not read
     begun: transfer.Begun | None  # the weights that trials begin with, where they are not random
+    shape: str  # see `shape_of`
     facts: dict[str, Any]  # of every record
     seconds: float  # of compiling
     block: int  # trials at once
@@ -65,6 +74,15 @@ class Times:
     def trained(self, event: str, *, step: int, train_seconds: float, images: int, **values: Any) -> None:
         """Notes an epoch."""
         self.epochs.append(train_seconds)
+
+
+def shape_of(config: ConfigDict) -> str:
+    """Returns what two configs have in common whose trials the same compiled program trains: all but the values of the
+    optimiser's scalars that are not zero."""
+    what = config.to_dict()
+    if config.model.name != "scratch":  # which is not compiled
+        what["optim"] |= dict.fromkeys(optim.scalars(config.optim))
+    return json.dumps(what, sort_keys=True)
 
 
 def compiled(
@@ -97,7 +115,7 @@ def compiled(
     own = config.copy_and_resolve_references()
     own.seeds = block * config.seeds
     groups = math.gcd(devices or jax.device_count(), own.seeds)
-    bound = job.bind(own, dataset, devices=devices, seed_groups=groups, data_dir=data_dir, say=say)
+    bound = job.bind(own, dataset, devices=devices, seed_groups=groups, injected=True, data_dir=data_dir, say=say)
     run, start = bound.run, time.perf_counter()
     programs, _ = compile_training(run)
     state = run.state_shapes()
@@ -106,7 +124,6 @@ def compiled(
         arrays = shapes(run.dataset.test, run.sharding)
         predict_test = run.programs.predict.lower(state.params, state.model_state, arrays).compile()
     facts = {
-        "config_sha256": run_folder.config_digest(config),
         "dataset": {key: bound.env["dataset"][key] for key in ("name", "sha256", "examples")},
         "test_sha256": digests.of_tree(run.dataset.test),
         "code": bound.env["code"],
@@ -118,11 +135,12 @@ def compiled(
     if "init_from" in bound.env:
         facts["init_from"] = bound.env["init_from"]
     seconds = time.perf_counter() - start
-    return Compiled(run, programs, predict_test, bound.begun, facts, seconds, block, members=config.seeds)
+    return Compiled(run, programs, predict_test, bound.begun, shape_of(config), facts, seconds, block, config.seeds)
 
 
-def train(one: Compiled, seeds: list[int], signals: Signals, *, watch: Watch = lambda line: None) -> list[dict]:
-    """Trains one trial for each of the seeds (at most a block), and returns their records in the same order.
+def train(one: Compiled, pairs: list[Pair], signals: Signals, *, watch: Watch = lambda line: None) -> list[dict]:
+    """Trains a trial for each of the pairs (at most a block), whose configs are of the shape that was compiled, and
+    returns their records in the same order.
 
     A trial whose loss is not finite has a record that says so, and no scores.
 
@@ -130,22 +148,42 @@ def train(one: Compiled, seeds: list[int], signals: Signals, *, watch: Watch = l
       Stopped: nothing of this block is kept. And what `watch` raises.
     """
     try:
-        return _train(one, seeds, signals, watch)
+        return _train(one, pairs, signals, watch)
     except NotFiniteError as error:
         bad = {int(row) // one.members for row in np.flatnonzero(error.bad)}
-        left = [seed for i, seed in enumerate(seeds) if i not in bad]
-        if len(left) == len(seeds):
+        left = [i for i in range(len(pairs)) if i not in bad]
+        if len(left) == len(pairs):
             raise
-        records = {r["seed"]: r for r in (train(one, left, signals, watch=watch) if left else [])}
+        again = train(one, [pairs[i] for i in left], signals, watch=watch) if left else []
+        found = dict(zip(left, again, strict=True))
         words = "the loss, or too many updates, were not finite"
-        lost = {seed: {"seed": seed, "diverged": words, **one.facts} for seed in seeds if seed not in records}
-        return [{**records, **lost}[seed] for seed in seeds]
+        return [found.get(i) or {**_head(one, pair), "diverged": words} for i, pair in enumerate(pairs)]
 
 
-def _train(one: Compiled, seeds: list[int], signals: Signals, watch: Watch) -> list[dict]:
+def _head(one: Compiled, pair: Pair) -> dict[str, Any]:
+    return {"seed": pair.seed, "config_sha256": run_folder.config_digest(pair.config), **one.facts}
+
+
+def _state(one: Compiled, run: Run, pairs: list[Pair]) -> TrainState:
+    """The state before the first step, with the scalars of each pair's config."""
+    state = one.programs.init(run.seed_array())
+    if one.begun is not None:
+        state = transfer.begin(run, state, one.begun.source)
+    if run.recipe.reference is not None:
+        return state
+    each = [optim.scalars(pair.config.optim) for pair in pairs for _ in range(one.members)]
+    values = {name: np.array([scalars[name] for scalars in each], np.float32) for name in each[0]}
+    placed = {name: jax.device_put(value, run.sharding) for name, value in values.items()}
+    return state._replace(opt_state=optim.with_scalars(state.opt_state, placed))
+
+
+def _train(one: Compiled, pairs: list[Pair], signals: Signals, watch: Watch) -> list[dict]:
+    if any(shape_of(pair.config) != one.shape for pair in pairs):
+        raise AssertionError("a pair of another shape than was compiled")
     start = time.perf_counter()
-    padded = [*seeds, *[seeds[-1]] * (one.block - len(seeds))]  # no other number is compiled
-    run = dataclasses.replace(one.run, seeds=[s + MEMBERS_APART * m for s in padded for m in range(one.members)])
+    padded = [*pairs, *[pairs[-1]] * (one.block - len(pairs))]  # no other number is compiled
+    seeds = [pair.seed + MEMBERS_APART * m for pair in padded for m in range(one.members)]
+    run = dataclasses.replace(one.run, seeds=seeds)
     lines: list[dict[str, Any]] = []
     times = Times()
 
@@ -165,11 +203,8 @@ def _train(one: Compiled, seeds: list[int], signals: Signals, watch: Watch) -> l
         roll_back,
         stopped=lambda step: STOPPED,
     )
-    state = one.programs.init(run.seed_array())
-    if one.begun is not None:
-        state = transfer.begin(run, state, one.begun.source)
     try:
-        state = loop.epochs(run, one.programs, state, tools)
+        state = loop.epochs(run, one.programs, _state(one, run, padded), tools)
     finally:
         signals.deferred = False
     signals.raise_pending(STOPPED)
@@ -177,15 +212,14 @@ def _train(one: Compiled, seeds: list[int], signals: Signals, watch: Watch) -> l
     seconds = (time.perf_counter() - start) / len(padded)
     return [
         {
-            "seed": seed,
-            **one.facts,
+            **_head(one, pair),
             "curve": _curve(lines, rows),
             **_scores(run, outputs, rows),
             "steps": int(state.step[rows.start]),
             "train_seconds": round(sum(times.epochs) / len(padded), 4),
             "seconds": round(seconds, 4),
         }
-        for seed, rows in zip(seeds, _rows(one.members), strict=False)
+        for pair, rows in zip(pairs, _rows(one.members), strict=False)
     ]
 
 

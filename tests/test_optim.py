@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hwr_jax import models, optim
+from hwr_jax import models, optim, run
 from hwr_jax.errors import ConfigError
 
 GRADS = np.random.default_rng(0).standard_normal((4, 3, 2))
@@ -13,9 +13,16 @@ START = np.random.default_rng(1).standard_normal((3, 2))
 RATE, M, B1, B2, EPS = 0.1, 0.9, 0.9, 0.999, 1e-8
 
 
+def at_rate(config, rate):
+    """config.optim with this learning rate."""
+    own = config.copy_and_resolve_references()
+    own.learning_rate = rate
+    return own
+
+
 def walk(config, grads=GRADS, rate=RATE):
     """The kernel after each update."""
-    transformation = optim.make_optimizer(config.optim, lambda step: rate)
+    transformation = optim.make_optimizer(at_rate(config.optim, rate), lambda step: 1.0)
     params = {"kernel": jnp.asarray(START, jnp.float32), "bias": jnp.ones(2)}
     state, path = transformation.init(params), []
     for grad in grads:
@@ -157,7 +164,7 @@ def test_lamb_scales_the_step_of_adam_by_the_trust_ratio_of_the_layer(smoke):
 
 
 def test_muon_orthogonalises_convolutions_too_and_leaves_biases_to_adam(smoke):
-    transformation = optim.make_optimizer(smoke(optim__name="muon").optim, lambda step: 1.0)
+    transformation = optim.make_optimizer(at_rate(smoke(optim__name="muon").optim, 1.0), lambda step: 1.0)
     params = {"kernel": jnp.zeros((3, 3, 2, 5)), "bias": jnp.zeros(4)}
     grads = {"kernel": jax.random.normal(jax.random.key(0), (3, 3, 2, 5)), "bias": jnp.array([1.0, -2.0, 3.0, -4.0])}
     updates, _ = transformation.update(grads, transformation.init(params), params)
@@ -179,7 +186,7 @@ def test_kernels_are_known_by_their_name_and_not_by_their_axes(smoke):
     params = models.make(made.model, classes=10).init(jax.random.key(0), (1, 28, 28, 1))["params"]
     for name in ("adamw", "muon"):
         made.optim.name = name
-        transformation = optim.make_optimizer(made.optim, lambda step: 1.0)
+        transformation = optim.make_optimizer(at_rate(made.optim, 1.0), lambda step: 1.0)
         ones = jax.tree.map(jnp.ones_like, params)
         zeros = jax.tree.map(jnp.zeros_like, params)
         updates, _ = transformation.update(zeros, transformation.init(ones), ones)
@@ -204,3 +211,35 @@ def _standard_promotion():
     """Optax's schedules need it; so `steps.update` calls them under it."""
     with jax.numpy_dtype_promotion("standard"):
         yield
+
+
+@pytest.mark.parametrize("over_seeds", ["map", "vmap"])
+@pytest.mark.parametrize(
+    "made",
+    [
+        {"optim__learning_rate": 0.0123, "optim__weight_decay": 0.07, "optim__l1": 1.3e-5},
+        {"optim__name": "momentum", "optim__weight_decay": 0.0, "optim__l2": 1e-4, "schedule__name": "one_cycle"},
+        {"optim__name": "lamb", "schedule__name": "exponential", "schedule__warmup_epochs": 0.5},
+        {"optim__name": "muon"},
+    ],
+    ids=lambda made: made.get("optim__name", "adamw"),
+)
+def test_scalars_in_the_state_compute_what_those_of_the_config_do_to_the_bit(smoke, digits, made, over_seeds):
+    config = smoke(seeds=2, over_seeds=over_seeds, **made)
+    other = config.copy_and_resolve_references()
+    for name, value in optim.scalars(config.optim).items():
+        other.optim[name] = 3 * value  # what is compiled
+    found = []
+    for own, injected in ((config, False), (other, True)):
+        bound = run.make_run(own, digits, devices=1, injected=injected)
+        with jax.numpy_dtype_promotion("standard"):
+            state = bound.programs.init(bound.seed_array())
+            if injected:
+                values = optim.scalars(config.optim).items()
+                state = state._replace(
+                    opt_state=optim.with_scalars(state.opt_state, {n: jnp.full(2, v, jnp.float32) for n, v in values})
+                )
+            order = bound.programs.order(bound.seed_array(), jnp.int32(0))
+            state = bound.programs.steps(state, run.on_device(bound, digits.train), order, jnp.int32(20))
+        found.append(jax.device_get(state.params))
+    assert all(np.array_equal(a, b) for a, b in zip(*map(jax.tree.leaves, found), strict=True))

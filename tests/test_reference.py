@@ -91,7 +91,9 @@ def test_the_optimisers_are_those_of_optax(smoke, name):
     settings = make_recipe(config, examples=64, classes=10, mean=0.0, std=1.0).reference
     rng = np.random.default_rng(0)
     params = {"Dense_0": {"kernel": rng.standard_normal((4, 3)).astype(np.float32), "bias": np.ones(3, np.float32)}}
-    transformation = optim.make_optimizer(config.optim, lambda step: 0.1)
+    own = config.optim.copy_and_resolve_references()
+    own.learning_rate = 0.1
+    transformation = optim.make_optimizer(own, lambda step: 1.0)
     theirs, state, moments = params, transformation.init(params), reference.zero_moments(params)
     for step in range(4):
         grads = jax.tree.map(lambda p: rng.standard_normal(p.shape).astype(np.float32), params)

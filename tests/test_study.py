@@ -126,7 +126,7 @@ def test_an_ensemble_is_scored_by_the_mean_probability_of_its_members(finished, 
     one = trial.compiled(config, digits, block=3, devices=1, say=print)
     seeds = [1, 1 + trial.MEMBERS_APART, 1 + 2 * trial.MEMBERS_APART]
     with signals.Signals() as handlers:
-        alone = trial.train(one, seeds, handlers)
+        alone = trial.train(one, [trial.Pair(config, seed) for seed in seeds], handlers)
     together = next(r for r in untimed(finished[0]) if (r["variant"], r["seed"]) == ("three", 1))
     assert together["curve"]["train_loss"] == pytest.approx(
         np.mean([r["curve"]["train_loss"] for r in alone], axis=0).tolist(), rel=1e-12
@@ -163,11 +163,13 @@ def test_several_trials_at_once_are_those_of_one_by_one(finished, digits, here):
 
 
 def test_a_trial_that_diverges_leaves_those_beside_it(digits, smoke, here):
-    one = trial.compiled(smoke(epochs=1), digits, block=3, devices=1, say=print)
+    config = smoke(epochs=1)
+    one = trial.compiled(config, digits, block=3, devices=1, say=print)
+    four, five, six = (trial.Pair(config, seed) for seed in (4, 5, 6))
     with signals.Signals() as handlers:
-        expected = trial.train(one, [4, 6], handlers)
+        expected = trial.train(one, [four, six], handlers)
         bad = one._replace(programs=one.programs._replace(init=lambda seeds: poisoned(one.programs.init(seeds))))
-        found = trial.train(bad, [4, 5, 6], handlers)
+        found = trial.train(bad, [four, five, six], handlers)
     assert "diverged" in found[1]
     assert found[1]["seed"] == 5
     for record, same in zip((found[0], found[2]), expected, strict=True):
@@ -183,6 +185,22 @@ def poisoned(state):
         return jnp.where(bad.reshape(-1, *[1] * (x.ndim - 1)), jnp.nan, x)
 
     return state._replace(params=jax.tree.map(poison, state.params))
+
+
+def test_variants_that_differ_in_scalars_alone_are_compiled_once(finished, digits, here):
+    records = files.read_json_lines(finished[0] / results.FILE)
+    compiled = [(r["variant"], r["seed"]) for r in records if r["compile_seconds"]]
+    assert compiled == [("slow", 0), ("three", 0)]  # fast and huge have the program of slow
+
+
+def test_a_penalty_that_is_not_there_is_another_shape(smoke):
+    shape = trial.shape_of(smoke())
+    assert trial.shape_of(smoke(optim__learning_rate=0.5, optim__weight_decay=0.5)) == shape
+    assert trial.shape_of(smoke(optim__weight_decay=0.0)) != shape
+    assert trial.shape_of(smoke(optim__l2=1e-4)) != shape
+    assert trial.shape_of(smoke(batch_size=16)) != shape
+    scratch = {"model__name": "scratch", "over_seeds": "map"}
+    assert trial.shape_of(smoke(optim__learning_rate=0.5, **scratch)) != trial.shape_of(smoke(**scratch))
 
 
 def test_the_same_command_again_trains_nothing_and_the_report_is_the_same_to_the_byte(finished, command, tmp_path):

@@ -198,7 +198,8 @@ def test_trials_begin_with_the_weights_of_their_own_seed_whatever_the_block(sour
     own = config.load("configs/digits.py:smoke", overrides)
     with signals.Signals() as handlers:
         one = trial.compiled(own, digits, block=block, devices=1, say=print)
-        found = [r for seed in range(0, 2, block) for r in trial.train(one, list(range(seed, seed + block)), handlers)]
+        pairs = [trial.Pair(own, seed) for seed in range(2)]
+        found = [r for i in range(0, 2, block) for r in trial.train(one, pairs[i : i + block], handlers)]
     before = per_seed(source)
     assert before[0] != before[1]
     assert [r["test"]["accuracy"] for r in found] == before
