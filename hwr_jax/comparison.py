@@ -153,10 +153,13 @@ def _by_example(baseline: dict[int, dict], records: dict[int, dict], seeds: list
     return (int(differ), len(seeds)), stats.test_set_error(hits)
 
 
-def along_axis(study: Study, records: list[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the study's axis [X], rising, and the error [X, S] of the seeds that all variants have: 1 - the metric,
-    or the metric itself where lower is better."""
-    scores = {name: _scores(study, [r for r in records if r["variant"] == name]) for name in study.variants}
+def along_axis(
+    study: Study, records: list[dict[str, Any]], variants: list[str] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the study's axis [X], rising, and the error [X, S] of the seeds that all of the variants have (None: of
+    the study): 1 - the metric, or the metric itself where lower is better. Variants without a score are left out."""
+    names = list(study.variants) if variants is None else variants
+    scores = {name: _scores(study, [r for r in records if r["variant"] == name]) for name in names}
     scores = {name: found for name, found in scores.items() if found}
     seeds = sorted(set.intersection(*(set(found) for found in scores.values()))) if scores else []
     at = {name: float(configs.flatten(study.configs[name])[study.axis]) for name in scores}

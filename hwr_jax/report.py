@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 
 from hwr_jax import comparison, files, stats
+from hwr_jax import config as configs
 from hwr_jax.comparison import LEVEL, Paired, Row
 from hwr_jax.plots import study as study_plots
 from hwr_jax.study_file import METRICS, Study
+
+MANY = 12  # names in a sentence
 
 READING = """\
 Every variant is trained with the same seeds, and each is compared with the baseline seed by seed. In brackets:
@@ -42,6 +45,7 @@ def text(study: Study, records: list[dict[str, Any]], rows: list[Row], figures: 
         *warnings(study, records, rows),
         table(study, rows),
         *([_fit(study, records)] if study.fit else []),
+        *([_chosen(study, rows)] if study.series else []),
         "\n".join(f"![{name.removesuffix('.png')}]({name})" for name in figures),
         "## Setup",
         *([" ".join(study.notes.split())] if study.notes else []),
@@ -84,8 +88,7 @@ def verdict(study: Study, rows: list[Row]) -> str:
         )
     if lost := [row.variant for row in rows if row.test is None]:
         sentences.append(f"{_code(lost)} always diverged")
-    chosen = _by_validation(study, rows)
-    sentences.append(f"By validation one would choose `{chosen}`")
+    sentences.append(f"By validation one would choose `{_by_validation(study, rows)}`")
     return ". ".join(s[0].upper() + s[1:] for s in sentences) + "."
 
 
@@ -94,12 +97,22 @@ def _by_validation(study: Study, rows: list[Row]) -> str:
     return min((sign * row.validation, row.variant) for row in rows if row.validation is not None)[1]
 
 
+def _chosen(study: Study, rows: list[Row]) -> str:
+    """Returns what validation would choose of each series."""
+    found = []
+    for name, of in study.series.items():
+        if any(row.variant in of and row.validation is not None for row in rows):
+            best = _by_validation(study, [row for row in rows if row.variant in of])
+            found.append(f"{name} `{best}` ({study.axis} {configs.flatten(study.configs[best])[study.axis]:g})")
+    return f"Chosen by validation: {', '.join(found)}."
+
+
 def _be(pairs: list[tuple[str, Paired]]) -> str:
     return "is" if len(pairs) == 1 else "are"
 
 
 def _named(study: Study, pairs: list[tuple[str, Paired]]) -> str:
-    return ", ".join(f"`{n}` ({difference(study, p.mean)})" for n, p in pairs)
+    return _listed([f"`{n}` ({difference(study, p.mean)})" for n, p in pairs])
 
 
 def warnings(study: Study, records: list[dict[str, Any]], rows: list[Row]) -> list[str]:
@@ -132,7 +145,14 @@ def _count(records: list[dict[str, Any]], variant: str) -> int:
 
 
 def _code(names: list[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
+    return _listed([f"`{name}`" for name in names])
+
+
+def _listed(words: list[str]) -> str:
+    """The words with commas; of very many the first, and how many more there are."""
+    if len(words) <= MANY:
+        return ", ".join(words)
+    return f"{', '.join(words[: MANY // 2])} and {len(words) - MANY // 2} others"
 
 
 def value(study: Study, number: float) -> str:

@@ -7,6 +7,7 @@
     SEEDS      how many of each variant are trained (10)
     METRIC     what is compared, on the test set (accuracy)
     AXIS       config key that differs from variant to variant, a number, for a plot against it; "": none
+    SERIES     name -> variants, the curves of that plot; {}: one of all
     FIT        power_law: of the error over the AXIS; "": none
     NOTES      a paragraph of the report: what is held fixed, how the values were chosen; ""
 
@@ -39,10 +40,11 @@ KNOWN = {
     "SEEDS": int,
     "METRIC": str,
     "AXIS": str,
+    "SERIES": dict,
     "FIT": str,
     "NOTES": str,
 }
-DEFAULTS = {"SEEDS": 10, "METRIC": "accuracy", "AXIS": "", "FIT": "", "NOTES": ""}
+DEFAULTS = {"SEEDS": 10, "METRIC": "accuracy", "AXIS": "", "SERIES": {}, "FIT": "", "NOTES": ""}
 
 
 class Study(NamedTuple):
@@ -56,6 +58,7 @@ class Study(NamedTuple):
     seeds: int
     metric: str  # one of METRICS
     axis: str  # flat config key, or ""
+    series: dict[str, list[str]]  # curves over the axis: name -> variants; {}: one
     fit: str  # power_law, or ""
     notes: str
 
@@ -125,6 +128,11 @@ def _check(path: Path, values: dict[str, Any]) -> None:
         raise ConfigError(f"--study={path}: METRIC={values['METRIC']!r} is not known: use one of {', '.join(METRICS)}")
     if values["FIT"] not in ("", "power_law") or (values["FIT"] and not values["AXIS"]):
         raise ConfigError(f"--study={path}: FIT={values['FIT']!r} is not possible: use power_law with an AXIS, or none")
+    if values["SERIES"] and (values["FIT"] or not values["AXIS"]):
+        raise ConfigError(f"--study={path}: SERIES are curves over an AXIS, and have no FIT")
+    for curve, of in values["SERIES"].items():
+        if not isinstance(of, list | tuple) or not of or not set(of) <= set(names):
+            raise ConfigError(f"--study={path}: SERIES[{curve!r}]={of!r} must be a list of variants")
     if values["SEEDS"] < 2:
         raise ConfigError(f"--study={path}: SEEDS={values['SEEDS']} give no interval: use 2 or more, better 10")
     if not values["QUESTION"].strip().endswith("?"):

@@ -16,6 +16,7 @@ import pytest
 from configs import base
 from hwr_jax import comparison, engine, files, report, results, rng, signals, study_file, trial
 from hwr_jax.errors import ConfigError, RunFolderError
+from hwr_jax.plots import study as study_plots
 from hwr_jax.types import Outputs
 
 STUDY = """
@@ -307,6 +308,12 @@ def test_two_processes_do_not_write_the_same_results(finished, command):
         ("SEEDS = 3", 'AXIS = "optim.name"', "config.optim.name='adamw' of slow must be a number > 0"),
         ("SEEDS = 3", 'AXIS = "optim.rate"', "there is no config.optim.rate: did you mean"),
         ("SEEDS = 3", 'FIT = "power_law"', "FIT='power_law' is not possible: use power_law with an AXIS"),
+        ("SEEDS = 3", 'SERIES = {"a": ["slow"]}', "SERIES are curves over an AXIS, and have no FIT"),
+        (
+            "SEEDS = 3",
+            'AXIS = "epochs"; SERIES = {"a": ["slow", "x"]}',
+            "SERIES['a']=['slow', 'x'] must be a list of variants",
+        ),
         ('"slow": {"optim', '"a b": {"optim', "the name 'a b' of a variant is not possible"),
         ("2e-3", "2e-3, 'optim.momentun': 1", "cannot be loaded"),
         ("1e30", "-1.0", "study.py:huge: config.optim.learning_rate=-1.0 is out of range: use"),
@@ -564,6 +571,34 @@ def test_a_power_law_along_the_axis_is_found_again(make):
     assert fit["factor"] == pytest.approx(0.05, rel=0.02)
     assert fit["misfit"] < 1e-6
     assert "Power law: error = 0.05" in report.text(study, records, comparison.compare(study, records), [])
+
+
+def test_each_series_has_its_own_curve_and_choice(make, tmp_path):
+    study, records = synthetic(make, {"a": 0.0, "b": 0.005, "c": -0.01})
+    study = study._replace(axis="optim.learning_rate", series={"one": ["base", "b"], "two": ["a", "c"]})
+    x, error = comparison.along_axis(study, records, study.series["two"])
+    assert x.tolist() == pytest.approx([0.2, 0.4])
+    assert error.shape == (2, 10)
+    rows = comparison.compare(study, records)
+    text = report.text(study, records, rows, [])
+    assert "Chosen by validation: one `b` (optim.learning_rate 0.3), two `a` (optim.learning_rate 0.2)." in text
+    assert "axis.png" in study_plots.draw_all(study, records, rows, tmp_path, None)
+
+
+def test_a_variant_that_learns_nothing_does_not_hide_the_others():
+    near = np.array([[-0.3, -0.1], [-0.1, 0.1], [0.1, 0.2]])
+    low, high = study_plots.limits(near)
+    assert low < -0.3
+    assert high > 0.2
+    assert study_plots.limits(np.array([*near, [-90.0, -88.0]]))[0] > -2
+    assert study_plots.limits(np.zeros((2, 2)))[0] < 0
+
+
+def test_a_sentence_does_not_name_very_many_variants(make):
+    study, records = synthetic(make, {f"v{i}": -0.05 for i in range(30)}, seeds=12)
+    words = report.verdict(study, comparison.compare(study, records))
+    assert "and 24 others are worse than `base`" in words
+    assert words.count("`v") < 9
 
 
 def test_the_data_of_a_study_are_loaded_once_for_neighbours_that_share_them(digits, smoke):

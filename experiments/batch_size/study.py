@@ -16,6 +16,8 @@ VARIANTS = {
     if size != 64 or name == "fixed"
 }
 BASELINE = "64-fixed"
+AXIS = "batch_size"
+SERIES = {name: [v for v in VARIANTS if v.endswith(name) or v == BASELINE] for name in SCALED}
 
 
 def get_config(variant: str = BASELINE):

@@ -5,7 +5,8 @@ from configs import base, fast
 QUESTION = "Which learning rate does each optimiser need, and how much does it matter?"
 NOTES = """
 The fast recipe: one pass over 54,976 images, one cycle, label smoothing 0.1. Three seeds each: enough to choose a
-rate on validation, far too few to rank anything among so many (a test would need twelve). Read the column validation.
+rate on validation, far too few to rank anything among so many (a test would need twelve). Read the column validation,
+and the figure along the axis.
 """
 SEEDS = 3
 RATES = {  # multiples of the middle one
@@ -14,7 +15,7 @@ RATES = {  # multiples of the middle one
     "nesterov": 0.06,
     "rmsprop": 6e-3,
     "adagrad": 0.1,
-    "adadelta": 6.0,
+    "adadelta": 24.0,
     "adam": 8e-3,
     "lamb": 0.02,
     "lion": 1e-3,
@@ -27,6 +28,8 @@ VARIANTS = {
     for factor in (0.125, 0.25, 0.5, 1.0, 2.0, 4.0)
 }
 BASELINE = "adam-1"
+AXIS = "optim.learning_rate"
+SERIES = {name: [v for v in VARIANTS if v.split("-")[0] == name] for name in RATES}
 
 
 def get_config(variant: str = BASELINE):

@@ -22,6 +22,8 @@ VARIANTS = {
     for rate in RATES
 }
 BASELINE = "scratch-0.003"
+AXIS = "optim.learning_rate"
+SERIES = {name: [v for v in VARIANTS if v.startswith(name)] for name in BEGINNINGS}
 
 
 def get_config(variant: str = BASELINE):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,10 @@ from hwr_jax import comparison
 from hwr_jax.comparison import Row
 from hwr_jax.plots import canvas
 from hwr_jax.study_file import METRICS, Study
+
+FAR = 4.0  # a forest plot reaches at most so many times as far as the median interval does
+NAMES_A_COLUMN = 22  # of a legend
+SHARES = (0, 20, 50, 80, 90, 95, 97, 98, 99, 99.5, 99.7, 99.8, 99.9)  # ticks where errors are many times apart, percent
 
 
 def draw_all(
@@ -35,11 +41,19 @@ def _differences(path: Path, study: Study, rows: list[Row]) -> bool:
     figure = canvas.figure(7.5, 1.2 + 0.38 * len(shown))
     axes = figure.subplots()
     axes.axvline(0, color="black", linewidth=0.8)
+    low, high = limits(factor * np.array([paired.t for _, paired in shown]))
+    axes.set(xlim=(low, high), ylim=(-1, len(shown)))
     for y, (_, paired) in enumerate(shown):
         colour = "tab:blue" if paired.significant else "tab:grey"
+        middle = factor * paired.mean
+        if not low < middle < high:  # an arrow, and the number
+            x, mark, side = (low, "<", "left") if middle <= low else (high, ">", "right")
+            axes.plot(x, y, mark, color=colour, clip_on=False)
+            axes.annotate(f"  {middle:+.3g}  ", (x, y), ha=side, va="center", fontsize=8)
+            continue
         axes.plot(factor * np.array(paired.bootstrap), [y, y], color=colour, linewidth=5, alpha=0.3)
         axes.plot(factor * np.array(paired.t), [y, y], color=colour, linewidth=1.5)
-        axes.plot(factor * paired.mean, y, "o", color=colour)
+        axes.plot(middle, y, "o", color=colour)
     better = "right" if higher else "left"
     axes.set_yticks(range(len(shown)), [variant for variant, _ in shown])
     axes.set(
@@ -51,6 +65,15 @@ def _differences(path: Path, study: Study, rows: list[Row]) -> bool:
     return True
 
 
+def limits(intervals: np.ndarray) -> tuple[float, float]:
+    """Returns the ends of the axis of a forest plot: of all intervals [N, 2], but those that lie so far out that the
+    others could not be read (of a variant that learns nothing) are cut off."""
+    reach = FAR * np.quantile(np.abs(intervals).max(1), 0.5, method="lower")
+    low, high = min(0.0, np.clip(intervals, -reach, reach).min()), max(0.0, np.clip(intervals, -reach, reach).max())
+    margin = 0.04 * max(high - low, 1e-9)
+    return low - margin, high + margin
+
+
 def _curves(path: Path, study: Study, records: list[dict[str, Any]]) -> bool:
     """Validation error over the epochs: means, and the range of the seeds as bands; of trials of several epochs."""
     curves = {
@@ -59,60 +82,113 @@ def _curves(path: Path, study: Study, records: list[dict[str, Any]]) -> bool:
     curves = {name: found for name, found in curves.items() if found}
     if max((len(c["epoch"]) for found in curves.values() for c in found), default=0) < 2:
         return False
-    figure = canvas.figure(7.5, 4.2)
-    axes = figure.subplots()
-    for name, found in curves.items():
+    figure, axes = _sheet(study, len(curves))
+    for (name, found), mark in zip(curves.items(), _marks(), strict=False):
         length = min(len(c["epoch"]) for c in found)  # a seed may have stopped early
         error = 100 * (1 - np.array([c["validation_accuracy"][:length] for c in found]))
         epochs = found[0]["epoch"][:length]
-        (line,) = axes.plot(epochs, error.mean(0), marker=".", label=name)
+        (line,) = axes.plot(epochs, error.mean(0), marker=mark, markersize=4, label=name)
         axes.fill_between(epochs, error.min(0), error.max(0), color=line.get_color(), alpha=0.15)
     axes.set(xlabel="epoch", ylabel="validation error (%)", yscale="log")
-    axes.grid(alpha=0.3, which="both")
-    axes.legend(fontsize=7, ncols=2)
-    figure.suptitle(study.question, fontsize=10)
-    figure.savefig(path)
+    _finish(figure, axes, len(curves), path)
     return True
 
 
 def _time(path: Path, study: Study, rows: list[Row]) -> bool:
     """The metric against the seconds inside the steps."""
-    shown = [(row, row.test) for row in rows if row.test is not None and row.train_seconds is not None]
+    shown = [(row, row.test, row.train_seconds) for row in rows if row.test and row.train_seconds is not None]
     if not shown:
         return False
-    words, _, factor, unit = METRICS[study.metric]
-    figure = canvas.figure(7.5, 4.2)
-    axes = figure.subplots()
-    for row, test in shown:
+    words, higher, factor, unit = METRICS[study.metric]
+    figure, axes = _sheet(study, len(shown))
+    for (row, test, at), mark in zip(shown, _marks(), strict=False):
         low, high = test["ci95"] or (test["mean"], test["mean"])
         middle = factor * test["mean"]
         error = [[max(0.0, middle - factor * low)], [max(0.0, factor * high - middle)]]
-        axes.errorbar(row.train_seconds, middle, error, marker="o", capsize=3, label=row.variant)
-    axes.set(xlabel="seconds inside the steps, one trial", ylabel=f"{words} ({unit})", xscale="log")
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize=7, ncols=2)
-    figure.suptitle(study.question, fontsize=10)
-    figure.savefig(path)
+        axes.errorbar(at, middle, error, marker=mark, capsize=3, linestyle="", label=row.variant)
+    seconds = [at for _, _, at in shown]
+    scale = "log" if max(seconds) > FAR * min(seconds) else "linear"
+    axes.set(xlabel="seconds inside the steps, one trial", ylabel=f"{words} ({unit})", xscale=scale)
+    means = [factor * test["mean"] for _, test, _ in shown]
+    if higher and factor == 100 and 100 - min(means) > FAR * (100 - max(means)):
+        axes.set_yscale("function", functions=(_to_log_error, _from_log_error))
+        axes.set_yticks(SHARES)
+        axes.set_ylim(min(means) - 0.1 * (100 - min(means)), max(means) + 0.3 * (100 - max(means)))
+    _finish(figure, axes, len(shown), path)
     return True
+
+
+def _to_log_error(percent: np.ndarray) -> np.ndarray:
+    return -np.log(np.maximum(100 - percent, 1e-3))
+
+
+def _from_log_error(logarithm: np.ndarray) -> np.ndarray:
+    return 100 - np.exp(-logarithm)
+
+
+def _sheet(study: Study, names: int):
+    """A figure, with room for a legend of so many names on its right, and its axes."""
+    figure = canvas.figure(6.3 + 1.4 * _columns(names), 4.2)
+    axes = figure.subplots()
+    axes.set_title("\n".join(textwrap.wrap(study.question, 85)), fontsize=10)
+    return figure, axes
+
+
+def _finish(figure, axes, names: int, path: Path) -> None:
+    """Numbers as one writes them, a grid, the legend; then the file."""
+    from matplotlib.ticker import FuncFormatter
+
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, position: f"{value:g}"))
+        if axis.get_scale() == "log":
+            _label_between(axis)
+    axes.grid(alpha=0.3, which="both")
+    figure.legend(loc="outside right upper", fontsize=7, ncols=_columns(names))
+    figure.savefig(path)
+
+
+def _label_between(axis) -> None:
+    """Labels 2 and 5 between the powers of ten too, or every digit where the axis is short."""
+    from matplotlib.ticker import FuncFormatter
+
+    low, high = axis.get_view_interval()
+    digits = (2, 5) if high > 20 * low else range(2, 10)
+
+    def label(value: float, position: int) -> str:
+        return f"{value:g}" if round(value / 10 ** np.floor(np.log10(value)), 6) in digits else ""
+
+    axis.set_minor_formatter(FuncFormatter(label))
+
+
+def _columns(names: int) -> int:
+    return -(-names // NAMES_A_COLUMN)
+
+
+def _marks():
+    """A marker a name: another one when the ten colours begin anew."""
+    return (mark for mark in itertools.cycle("os^Dv") for _ in range(10))
 
 
 def _axis(path: Path, study: Study, records: list[dict[str, Any]], fit: dict[str, Any] | None) -> bool:
-    """The error along the study's axis, every seed and the mean, with the power law where there is one."""
+    """The error along the study's axis, a curve a series: every seed, the mean, and the power law if there is one."""
     if not study.axis:
         return False
-    x, error = comparison.along_axis(study, records)
-    if len(x) < 2 or not error.size:
+    curves = {name: comparison.along_axis(study, records, list(of)) for name, of in _series(study).items()}
+    curves = {name: (x, error) for name, (x, error) in curves.items() if len(x) > 1 and error.size}
+    if not curves:
         return False
     words, higher, factor, unit = METRICS[study.metric]
-    figure = canvas.figure(6.5, 4.2)
-    axes = figure.subplots()
-    axes.plot(x, factor * error, ".", color="tab:grey", alpha=0.5)
-    axes.plot(x, factor * error.mean(1), "o-", color="tab:blue", label="mean of the seeds")
+    figure, axes = _sheet(study, len(curves))
+    for name, (x, error) in curves.items():
+        (line,) = axes.plot(x, factor * error.mean(1), "o-", label=name)
+        axes.plot(x, factor * error, ".", color=line.get_color(), alpha=0.3, markersize=4)
     if fit is not None:
+        x, _ = comparison.along_axis(study, records)
         axes.plot(x, factor * fit["factor"] * x ** -fit["exponent"], "--", color="tab:red", label="power law")
     axes.set(xlabel=study.axis, ylabel=f"{'100 % - ' if higher else ''}{words} ({unit})", xscale="log", yscale="log")
-    axes.grid(alpha=0.3, which="both")
-    axes.legend()
-    figure.suptitle(study.question, fontsize=10)
-    figure.savefig(path)
+    _finish(figure, axes, len(curves), path)
     return True
+
+
+def _series(study: Study) -> dict[str, list[str]]:
+    return study.series or {"mean of the seeds": list(study.variants)}
