@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,7 +54,7 @@ class Row(NamedTuple):
     test: dict[str, Any] | None  # of the metric, as `stats.summarise` gives it; None: every trial diverged
     validation: float | None  # mean of the metric
     diverged: int
-    train_seconds: float | None  # of a trial, in the steps
+    train_seconds: float | None  # of a trial, in the steps: the median, for the machine may have been busy
     compile_seconds: float
     parameters: int | None
     paired: Paired | None  # None: of the baseline, or without a common seed
@@ -97,7 +98,7 @@ def _row(study: Study, name: str, records: list[dict[str, Any]], paired: Paired 
         else None,
         validation=float(np.mean(validation)) if validation else None,
         diverged=sum(bool(r.get("diverged")) for r in records),
-        train_seconds=float(np.mean(seconds)) if seconds else None,
+        train_seconds=float(np.median(seconds)) if seconds else None,
         compile_seconds=sum(r.get("compile_seconds", 0.0) for r in records),
         parameters=records[0].get("parameters"),
         paired=paired,
@@ -154,21 +155,26 @@ def _by_example(baseline: dict[int, dict], records: dict[int, dict], seeds: list
 
 
 def along_axis(
-    study: Study, records: list[dict[str, Any]], variants: list[str] | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the study's axis [X], rising, and the error [X, S] of the seeds that all of the variants have (None: of
-    the study): 1 - the metric, or the metric itself where lower is better. Variants without a score are left out."""
-    names = list(study.variants) if variants is None else variants
+    study: Study, records: list[dict[str, Any]], variants: Iterable[str] | None = None
+) -> dict[float, dict[int, float]]:
+    """Returns the error of every seed at each place of the study's axis, rising: 1 - the metric, or the metric itself
+    where lower is better. Of the variants (None: of the study) that have a score."""
+    names = study.variants if variants is None else variants
     scores = {name: _scores(study, [r for r in records if r["variant"] == name]) for name in names}
-    scores = {name: found for name, found in scores.items() if found}
-    seeds = sorted(set.intersection(*(set(found) for found in scores.values()))) if scores else []
     at = {name: float(configs.flatten(study.configs[name])[study.axis]) for name in scores}
-    names = sorted(scores, key=lambda name: at[name])
-    values = np.array([[scores[name][seed] for seed in seeds] for name in names]).reshape(len(names), len(seeds))
-    return np.array([at[name] for name in names]), 1 - values if METRICS[study.metric][1] else values
+    higher = METRICS[study.metric][1]
+    return {
+        at[name]: {seed: 1 - value if higher else value for seed, value in scores[name].items()}
+        for name in sorted(scores, key=lambda name: at[name])
+        if scores[name]
+    }
 
 
 def fitted(study: Study, records: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """Returns `stats.power_law` of the error (1 - accuracy, or the metric where lower is better) over the axis."""
-    x, error = along_axis(study, records)
-    return stats.power_law(x, error) if len(x) > 1 and (error.mean(1) > 0).all() else None
+    """Returns `stats.power_law` of the error over the axis, of the seeds that all variants have; None: too few."""
+    curve = along_axis(study, records)
+    seeds = sorted(set.intersection(*map(set, curve.values()))) if curve else []
+    error = np.array([[errors[seed] for seed in seeds] for errors in curve.values()])
+    if len(curve) < 2 or not seeds or not (error.mean(1) > 0).all():
+        return None
+    return stats.power_law(np.array(list(curve)), error)

@@ -85,13 +85,17 @@ def _by_shape(works: list[Work]) -> list[list[Work]]:
 
 
 def expected(works: list[Work], load: Callable[[ConfigDict], Dataset], *, steps: int = 30) -> dict[str, Cost]:
-    """Times a few steps of each variant, and returns what its trials would take; evaluation is left out."""
+    """Times a few steps of each shape, and returns what the trials of the variants that have something to train would
+    take; compiling is with the first of a shape, evaluation is left out."""
     keep, found = keeping(load), {}
-    for work in works:
-        dataset = keep(work.config)
-        timed = measure.training(work.config, dataset, steps=steps, repeats=2)
-        images = work.config.epochs * len(dataset.train.label) * work.config.seeds
-        found[work.variant] = Cost(images / timed["images_per_second"], timed["compile_seconds"])
+    for group in _by_shape(works):
+        config = group[0].config
+        dataset = keep(config)
+        timed = measure.training(config, dataset, steps=steps, repeats=2)
+        images = config.epochs * len(dataset.train.label) * config.seeds
+        cost = Cost(images / timed["images_per_second"], timed["compile_seconds"])
+        found[group[0].variant] = cost
+        found |= {work.variant: cost._replace(compile_seconds=0.0) for work in group[1:]}
     return found
 
 

@@ -22,8 +22,8 @@ Student's 95 % interval over the seeds, then the bootstrap's. *p*: sign-flip per
 corrected for the number of variants (Holm). *d*: mean of the differences over their standard deviation. *Seeds needed*:
 to see such a difference four times of five, so corrected. *Images*: what another choice of test images would change
 (two standard errors); a smaller difference holds for these images only. *McNemar*: of how many seeds the outcomes on
-the test images differ from the baseline's (p < 0.05). The test set was read once a trial, at its end, and chose
-nothing; validation is what one would choose by."""
+the test images differ from the baseline's (p < 0.05). *Training*: inside the steps; trials trained at once have equal
+shares. The test set was read once a trial, at its end, and chose nothing; validation is what one would choose by."""
 
 
 def write(study: Study, records: list[dict[str, Any]], folder: Path) -> None:
@@ -93,17 +93,23 @@ def verdict(study: Study, rows: list[Row]) -> str:
 
 
 def _by_validation(study: Study, rows: list[Row]) -> str:
+    """The best mean; but a variant with fewer trials that ended well is no choice where another has more."""
     sign = -1 if METRICS[study.metric][1] else 1
-    return min((sign * row.validation, row.variant) for row in rows if row.validation is not None)[1]
+    return min(
+        (-min(study.seeds, len(row.test["per_seed"])), sign * row.validation, row.variant)
+        for row in rows
+        if row.test is not None and row.validation is not None
+    )[2]
 
 
 def _chosen(study: Study, rows: list[Row]) -> str:
     """Returns what validation would choose of each series."""
     found = []
     for name, of in study.series.items():
-        if any(row.variant in of and row.validation is not None for row in rows):
-            best = _by_validation(study, [row for row in rows if row.variant in of])
-            found.append(f"{name} `{best}` ({study.axis} {configs.flatten(study.configs[best])[study.axis]:g})")
+        scored = [row for row in rows if row.variant in of and row.test is not None]
+        best = _by_validation(study, scored) if scored else ""
+        at = f"`{best}` ({study.axis} {configs.flatten(study.configs[best])[study.axis]:g})" if best else "nothing"
+        found.append(f"{name} {at}")
     return f"Chosen by validation: {', '.join(found)}."
 
 
@@ -187,7 +193,7 @@ def table(study: Study, rows: list[Row]) -> str:
         ),
         "validation": lambda r: "" if r.validation is None else value(study, r.validation),
         "parameters": lambda r: "" if r.parameters is None else f"{r.parameters:,}",
-        "training, s": lambda r: "" if r.train_seconds is None else f"{r.train_seconds:.2f}",
+        "training, s (median)": lambda r: "" if r.train_seconds is None else f"{r.train_seconds:.2f}",
     }
     lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
     lines += ["| " + " | ".join(cell(row) for cell in columns.values()) + " |" for row in rows]

@@ -30,8 +30,8 @@ _DRY_RUN = flags.DEFINE_bool(
 _REPORT = flags.DEFINE_bool("report", False, "Write the report of what is there, and train nothing.", flag_values=FLAGS)
 _OUT = flags.DEFINE_string("out", None, "Folder of results and report; default: the study's own.", flag_values=FLAGS)
 _BLOCK = flags.DEFINE_integer(
-    "block", 0, "Seeds trained at once; 0: one on CPU, all on accelerators; of a task of Ray: 5.", lower_bound=0,
-    flag_values=FLAGS,
+    "block", 0, "Trials trained at once; 0: one on CPU, all of a shape on accelerators; of a task of Ray: 5.",
+    lower_bound=0, flag_values=FLAGS,
 )  # fmt: skip
 _ENGINE = flags.DEFINE_enum(
     "engine", "local", ["local", "ray"], "Where the trials run: in this process, or on the workers of Ray.",

@@ -243,3 +243,15 @@ def test_scalars_in_the_state_compute_what_those_of_the_config_do_to_the_bit(smo
             state = bound.programs.steps(state, run.on_device(bound, digits.train), order, jnp.int32(20))
         found.append(jax.device_get(state.params))
     assert all(np.array_equal(a, b) for a, b in zip(*map(jax.tree.leaves, found), strict=True))
+
+
+def test_scalars_are_put_into_an_optimiser_with_a_factor_a_layer_too(smoke):
+    config = at_rate(smoke(optim__weight_decay=0.1).optim, 0.5)
+    share, factors = (lambda step: 1.0), {"a": 0.25, "b": 0.0}
+    params = {name: {"kernel": jnp.full((2, 2), 2.0)} for name in factors}
+    grads = jax.tree.map(jnp.ones_like, params)
+    made = optim.by_layer(optim.make_optimizer(config, share, injected=True), factors)
+    values = {"learning_rate": jnp.float32(1e-3), "weight_decay": jnp.float32(0.3)}
+    updates, _ = made.update(grads, optim.with_scalars(made.init(params), values), params)
+    np.testing.assert_allclose(updates["a"]["kernel"], np.full((2, 2), -0.25 * 1e-3 * (1.0 + 0.3 * 2.0)), rtol=1e-5)
+    assert not np.any(updates["b"]["kernel"])

@@ -139,6 +139,22 @@ def test_an_ensemble_is_scored_by_the_mean_probability_of_its_members(finished, 
     assert agreed <= set(together["test_errors"])
 
 
+def test_ensembles_that_differ_in_a_rate_alone_are_trained_at_once(digits, smoke, here):
+    """By a program that was compiled for another rate, beside each other; alone, by one of their own."""
+    configs = [smoke(epochs=1, seeds=2, optim__learning_rate=rate) for rate in (1e-3, 2e-2, 5e-3)]
+    pairs = [trial.Pair(config, 3) for config in configs[1:]]
+    with signals.Signals() as handlers:
+        one = trial.compiled(configs[0], digits, block=2, devices=1, say=print)
+        together = trial.train(one, pairs, handlers)
+        for pair, found in zip(pairs, together, strict=True):
+            own = trial.compiled(pair.config, digits, block=1, devices=1, say=print)
+            (alone,) = trial.train(own, [pair], handlers)
+            assert {k: v for k, v in found.items() if k not in TIMES} == {
+                k: v for k, v in alone.items() if k not in TIMES
+            }
+    assert together[0]["curve"] != together[1]["curve"]
+
+
 def test_the_mean_probability_decides(digits):
     label = np.array([0, 1])
     prob = [np.array([[0.9, 0.1], [0.6, 0.4]]), np.array([[0.4, 0.6], [0.2, 0.8]])]
@@ -576,13 +592,27 @@ def test_a_power_law_along_the_axis_is_found_again(make):
 def test_each_series_has_its_own_curve_and_choice(make, tmp_path):
     study, records = synthetic(make, {"a": 0.0, "b": 0.005, "c": -0.01})
     study = study._replace(axis="optim.learning_rate", series={"one": ["base", "b"], "two": ["a", "c"]})
-    x, error = comparison.along_axis(study, records, study.series["two"])
-    assert x.tolist() == pytest.approx([0.2, 0.4])
-    assert error.shape == (2, 10)
     rows = comparison.compare(study, records)
     text = report.text(study, records, rows, [])
     assert "Chosen by validation: one `b` (optim.learning_rate 0.3), two `a` (optim.learning_rate 0.2)." in text
+    records = [r for r in records if (r["variant"], r["seed"]) != ("a", 4)]
+    curve = comparison.along_axis(study, records, study.series["two"])
+    assert list(curve) == [0.2, 0.4]
+    a, c = ({r["seed"]: 1 - r["test"]["accuracy"] for r in records if r["variant"] == name} for name in ("a", "c"))
+    assert list(curve.values()) == [a, c]
+    assert len(a) == 9
     assert "axis.png" in study_plots.draw_all(study, records, rows, tmp_path, None)
+
+
+def test_a_lucky_survivor_is_not_chosen_by_validation(make):
+    study, records = synthetic(make, {"a": 0.05, "b": 0.01}, diverged=[("a", s) for s in range(9)])
+    study = study._replace(axis="optim.learning_rate", series={"one": ["base", "a"], "two": ["b"]})
+    text = report.text(study, records, comparison.compare(study, records), [])
+    assert "By validation one would choose `b`" in text
+    assert "Chosen by validation: one `base` (optim.learning_rate 0.1), two `b`" in text
+    lost = [r | {"diverged": "x"} if r["variant"] == "b" else r for r in records]
+    text = report.text(study, lost, comparison.compare(study, lost), [])
+    assert "two nothing." in text
 
 
 def test_a_variant_that_learns_nothing_does_not_hide_the_others():
@@ -591,6 +621,7 @@ def test_a_variant_that_learns_nothing_does_not_hide_the_others():
     assert low < -0.3
     assert high > 0.2
     assert study_plots.limits(np.array([*near, [-90.0, -88.0]]))[0] > -2
+    assert study_plots.limits(np.array([[0.0, 0.0], [0.1, 0.3]]))[1] > 0.3
     assert study_plots.limits(np.zeros((2, 2)))[0] < 0
 
 

@@ -7,9 +7,9 @@ NOTES = """
 Trained on ten labels of each class of scikit-learn's digits (other writers, scanned in another way), the same ones
 for every seed, 40 passes; tested on 500 others. Begun with the weights of runs/fast (`python -m hwr_jax.main
 --config=configs/fast.py --config.seeds=10`), seed i with its seed i: as they are, with a new output layer, or with
-all but the output layer frozen; scratch: with random weights. Every beginning at the same three rates.
+all but the output layer frozen; scratch: with random weights. Every beginning at the same four rates.
 """
-RATES = (3e-4, 1e-3, 3e-3)
+RATES = (1e-3, 3e-3, 1e-2, 3e-2)
 BEGINNINGS = {
     "scratch": {},
     "transfer": {"init_from": "runs/fast"},

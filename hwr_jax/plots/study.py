@@ -46,14 +46,17 @@ def _differences(path: Path, study: Study, rows: list[Row]) -> bool:
     for y, (_, paired) in enumerate(shown):
         colour = "tab:blue" if paired.significant else "tab:grey"
         middle = factor * paired.mean
-        if not low < middle < high:  # an arrow, and the number
-            x, mark, side = (low, "<", "left") if middle <= low else (high, ">", "right")
-            axes.plot(x, y, mark, color=colour, clip_on=False)
+        ends = factor * np.array(paired.t)
+        for x, mark, beyond in ((low, "<", ends[0] < low), (high, ">", ends[1] > high)):
+            if beyond:  # it goes on outside
+                axes.plot(x, y, mark, color=colour, clip_on=False)
+        if low < middle < high:
+            axes.plot(factor * np.array(paired.bootstrap), [y, y], color=colour, linewidth=5, alpha=0.3)
+            axes.plot(ends, [y, y], color=colour, linewidth=1.5)
+            axes.plot(middle, y, "o", color=colour)
+        else:  # outside as a whole
+            x, side = (low, "left") if middle <= low else (high, "right")
             axes.annotate(f"  {middle:+.3g}  ", (x, y), ha=side, va="center", fontsize=8)
-            continue
-        axes.plot(factor * np.array(paired.bootstrap), [y, y], color=colour, linewidth=5, alpha=0.3)
-        axes.plot(factor * np.array(paired.t), [y, y], color=colour, linewidth=1.5)
-        axes.plot(middle, y, "o", color=colour)
     better = "right" if higher else "left"
     axes.set_yticks(range(len(shown)), [variant for variant, _ in shown])
     axes.set(
@@ -68,7 +71,8 @@ def _differences(path: Path, study: Study, rows: list[Row]) -> bool:
 def limits(intervals: np.ndarray) -> tuple[float, float]:
     """Returns the ends of the axis of a forest plot: of all intervals [N, 2], but those that lie so far out that the
     others could not be read (of a variant that learns nothing) are cut off."""
-    reach = FAR * np.quantile(np.abs(intervals).max(1), 0.5, method="lower")
+    extent = np.abs(intervals).max(1)
+    reach = FAR * np.quantile(extent[extent > 0], 0.5, method="lower") if extent.any() else 0.0
     low, high = min(0.0, np.clip(intervals, -reach, reach).min()), max(0.0, np.clip(intervals, -reach, reach).max())
     margin = 0.04 * max(high - low, 1e-9)
     return low - margin, high + margin
@@ -109,11 +113,13 @@ def _time(path: Path, study: Study, rows: list[Row]) -> bool:
     seconds = [at for _, _, at in shown]
     scale = "log" if max(seconds) > FAR * min(seconds) else "linear"
     axes.set(xlabel="seconds inside the steps, one trial", ylabel=f"{words} ({unit})", xscale=scale)
-    means = [factor * test["mean"] for _, test, _ in shown]
-    if higher and factor == 100 and 100 - min(means) > FAR * (100 - max(means)):
+    lowest, highest = (factor * pick(test["mean"] for _, test, _ in shown) for pick in (min, max))
+    if higher and factor == 100 and 100 - lowest > FAR * (100 - highest):
         axes.set_yscale("function", functions=(_to_log_error, _from_log_error))
         axes.set_yticks(SHARES)
-        axes.set_ylim(min(means) - 0.1 * (100 - min(means)), max(means) + 0.3 * (100 - max(means)))
+        ends = [factor * end for _, test, _ in shown for end in test["ci95"] or ()] or [lowest, highest]
+        # an interval that reaches 100 % goes on above
+        axes.set_ylim(min(ends) - 0.1 * (100 - min(ends)), 100 - max(0.8 * (100 - max(ends)), 0.2 * (100 - highest)))
     _finish(figure, axes, len(shown), path)
     return True
 
@@ -148,11 +154,11 @@ def _finish(figure, axes, names: int, path: Path) -> None:
 
 
 def _label_between(axis) -> None:
-    """Labels 2 and 5 between the powers of ten too, or every digit where the axis is short."""
+    """Labels 2 and 5 between the powers of ten too, every digit where the axis is short, none where it is long."""
     from matplotlib.ticker import FuncFormatter
 
     low, high = axis.get_view_interval()
-    digits = (2, 5) if high > 20 * low else range(2, 10)
+    digits = () if high > 1000 * low else (2, 5) if high > 20 * low else range(2, 10)
 
     def label(value: float, position: int) -> str:
         return f"{value:g}" if round(value / 10 ** np.floor(np.log10(value)), 6) in digits else ""
@@ -166,24 +172,26 @@ def _columns(names: int) -> int:
 
 def _marks():
     """A marker a name: another one when the ten colours begin anew."""
-    return (mark for mark in itertools.cycle("os^Dv") for _ in range(10))
+    return (mark for mark in itertools.cycle("os^DvP*X") for _ in range(10))
 
 
 def _axis(path: Path, study: Study, records: list[dict[str, Any]], fit: dict[str, Any] | None) -> bool:
     """The error along the study's axis, a curve a series: every seed, the mean, and the power law if there is one."""
     if not study.axis:
         return False
-    curves = {name: comparison.along_axis(study, records, list(of)) for name, of in _series(study).items()}
-    curves = {name: (x, error) for name, (x, error) in curves.items() if len(x) > 1 and error.size}
+    curves = {name: comparison.along_axis(study, records, of) for name, of in _series(study).items()}
+    curves = {name: curve for name, curve in curves.items() if len(curve) > 1}
     if not curves:
         return False
     words, higher, factor, unit = METRICS[study.metric]
     figure, axes = _sheet(study, len(curves))
-    for name, (x, error) in curves.items():
-        (line,) = axes.plot(x, factor * error.mean(1), "o-", label=name)
-        axes.plot(x, factor * error, ".", color=line.get_color(), alpha=0.3, markersize=4)
+    for (name, curve), mark in zip(curves.items(), _marks(), strict=False):
+        means = [factor * np.mean(list(errors.values())) for errors in curve.values()]
+        (line,) = axes.plot(list(curve), means, marker=mark, label=name)
+        points = [(x, factor * error) for x, errors in curve.items() for error in errors.values()]
+        axes.plot(*zip(*points, strict=True), ".", color=line.get_color(), alpha=0.3, markersize=4)
     if fit is not None:
-        x, _ = comparison.along_axis(study, records)
+        x = np.array(list(comparison.along_axis(study, records)))
         axes.plot(x, factor * fit["factor"] * x ** -fit["exponent"], "--", color="tab:red", label="power law")
     axes.set(xlabel=study.axis, ylabel=f"{'100 % - ' if higher else ''}{words} ({unit})", xscale="log", yscale="log")
     _finish(figure, axes, len(curves), path)
