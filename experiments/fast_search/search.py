@@ -16,7 +16,7 @@ SPACE = {
     "schedule.rise": ("linear", 0.05, 0.6),
     "loss.label_smoothing": ("linear", 0.0, 0.2),
     "model.initializer": ("choice", "pytorch_uniform", "he_normal", "lecun_normal", "xavier_uniform", "orthogonal"),
-    "model.activation": ("choice", "relu", "leaky_relu"),
+    "model.activation": ("choice", "relu", "leaky_relu", "gelu", "silu"),
 }
 SEEDS = 3
 

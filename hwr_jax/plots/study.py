@@ -14,7 +14,8 @@ from hwr_jax.comparison import Row
 from hwr_jax.plots import canvas
 from hwr_jax.study_file import METRICS, Study
 
-FAR = 4.0  # a forest plot reaches at most so many times as far as the median interval does
+REACH = 6.0  # a forest plot reaches at most so many times as far as the median interval does
+MANY_TIMES = 4.0  # values whose extremes are so far apart are drawn on a logarithmic axis
 NAMES_A_COLUMN = 22  # of a legend
 SHARES = (0, 20, 50, 80, 90, 95, 97, 98, 99, 99.5, 99.7, 99.8, 99.9)  # ticks where errors are many times apart, percent
 
@@ -72,7 +73,7 @@ def limits(intervals: np.ndarray) -> tuple[float, float]:
     """Returns the ends of the axis of a forest plot: of all intervals [N, 2], but those that lie so far out that the
     others could not be read (of a variant that learns nothing) are cut off."""
     extent = np.abs(intervals).max(1)
-    reach = FAR * np.quantile(extent[extent > 0], 0.5, method="lower") if extent.any() else 0.0
+    reach = REACH * np.quantile(extent[extent > 0], 0.5, method="lower") if extent.any() else 0.0
     low, high = min(0.0, np.clip(intervals, -reach, reach).min()), max(0.0, np.clip(intervals, -reach, reach).max())
     margin = 0.04 * max(high - low, 1e-9)
     return low - margin, high + margin
@@ -94,6 +95,7 @@ def _curves(path: Path, study: Study, records: list[dict[str, Any]]) -> bool:
         (line,) = axes.plot(epochs, error.mean(0), marker=mark, markersize=4, label=name)
         axes.fill_between(epochs, error.min(0), error.max(0), color=line.get_color(), alpha=0.15)
     axes.set(xlabel="epoch", ylabel="validation error (%)", yscale="log")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     _finish(figure, axes, len(curves), path)
     return True
 
@@ -111,10 +113,10 @@ def _time(path: Path, study: Study, rows: list[Row]) -> bool:
         error = [[max(0.0, middle - factor * low)], [max(0.0, factor * high - middle)]]
         axes.errorbar(at, middle, error, marker=mark, capsize=3, linestyle="", label=row.variant)
     seconds = [at for _, _, at in shown]
-    scale = "log" if max(seconds) > FAR * min(seconds) else "linear"
+    scale = "log" if max(seconds) > MANY_TIMES * min(seconds) else "linear"
     axes.set(xlabel="seconds inside the steps, one trial", ylabel=f"{words} ({unit})", xscale=scale)
     lowest, highest = (factor * pick(test["mean"] for _, test, _ in shown) for pick in (min, max))
-    if higher and factor == 100 and 100 - lowest > FAR * (100 - highest):
+    if higher and factor == 100 and 100 - lowest > MANY_TIMES * (100 - highest):
         axes.set_yscale("function", functions=(_to_log_error, _from_log_error))
         axes.set_yticks(SHARES)
         ends = [factor * end for _, test, _ in shown for end in test["ci95"] or ()] or [lowest, highest]
