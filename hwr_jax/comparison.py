@@ -23,13 +23,14 @@ class Paired(NamedTuple):
     t: tuple[float, float] | None  # 95 % interval over the seeds
     bootstrap: tuple[float, float] | None
     p: float | None  # of the sign-flip test
-    p_holm: float | None  # corrected for all variants of the study
+    p_holm: float | None  # corrected for all that are tested beside it
     effect: float | None  # Cohen's d of the pairs
     std: float | None  # of the differences
-    needed: int | None  # seeds to see a difference of this size four times of five, corrected for all variants
+    needed: int | None  # seeds to see a difference of this size four times of five, likewise; None: over 100,000
     visible: float | None  # the smallest difference that these seeds see four times of five, likewise; None: none
     mcnemar: tuple[int, int]  # seeds whose outcomes differ (p < 0.05), of how many
     examples_error: float | None  # standard error of the mean difference from the choice of the test examples
+    validation: tuple[float, float, float] | None  # the difference on validation: mean and 95 % interval over the seeds
 
     @property
     def significant(self) -> bool:
@@ -43,8 +44,11 @@ class Paired(NamedTuple):
 
     @property
     def beyond_examples(self) -> bool:
-        """Whether it is larger than what another choice of test examples would change: two standard errors."""
-        return self.examples_error is None or abs(self.mean) > 2 * self.examples_error
+        """Whether the interval leaves out 0 too when it is widened by the choice of the test examples (two standard
+        errors, in quadrature)."""
+        if self.examples_error is None or self.t is None:
+            return True
+        return abs(self.mean) > math.hypot((self.t[1] - self.t[0]) / 2, 2 * self.examples_error)
 
 
 class Row(NamedTuple):
@@ -54,34 +58,45 @@ class Row(NamedTuple):
     test: dict[str, Any] | None  # of the metric, as `stats.summarise` gives it; None: every trial diverged
     validation: float | None  # mean of the metric
     diverged: int
-    train_seconds: float | None  # of a trial, in the steps: the median, for the machine may have been busy
+    train_seconds: float | None  # in the steps, of the fastest trial: the machine may have been busy in the others
     compile_seconds: float
-    parameters: int | None
+    parameters: int | None  # of an ensemble: of all its members
     paired: Paired | None  # None: of the baseline, or without a common seed
 
 
 def compare(study: Study, records: list[dict[str, Any]]) -> list[Row]:
     """Returns a row for each variant that has records, the best first (by the mean of the metric on the test set)."""
-    by_variant = {name: [r for r in records if r["variant"] == name] for name in study.variants}
-    base = _scores(study, by_variant[study.baseline])
-    paired = {
-        name: _pair(study, by_variant[study.baseline], own, base)
-        for name, own in by_variant.items()
-        if name != study.baseline
-    }
-    tested = {name: pair.p for name, pair in paired.items() if pair is not None and pair.p is not None}
-    corrected = dict(zip(tested, stats.holm(list(tested.values())), strict=True))
-    rows = [
-        _row(study, name, own, _with_holm(paired.get(name), corrected.get(name)))
-        for name, own in by_variant.items()
-        if own
-    ]
+    by_variant = _by_variant(study, records)
+    paired = _against(study, by_variant, [(name, study.baseline) for name in study.variants if name != study.baseline])
+    rows = [_row(study, name, own, paired.get((name, study.baseline))) for name, own in by_variant.items() if own]
     best = -1 if METRICS[study.metric][1] else 1
     return sorted(rows, key=lambda row: math.inf if row.test is None else best * row.test["mean"])
 
 
-def _with_holm(pair: Paired | None, p: float | None) -> Paired | None:
-    return pair and pair._replace(p_holm=p)
+def contrasts(study: Study, records: list[dict[str, Any]]) -> dict[tuple[str, str], Paired]:
+    """Returns the first variant against the second of each pair that the study asks for, corrected for those pairs."""
+    return _against(study, _by_variant(study, records), study.contrasts)
+
+
+def _by_variant(study: Study, records: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    return {name: [r for r in records if r["variant"] == name] for name in study.variants}
+
+
+def _against(
+    study: Study, by_variant: dict[str, list[dict[str, Any]]], pairs: list[tuple[str, str]]
+) -> dict[tuple[str, str], Paired]:
+    """The first of each pair against the second where they have common seeds, corrected for how many are tested."""
+    scores = {name: _scores(study, own) for name, own in by_variant.items()}
+    seeds = {(one, two): sorted(scores[one].keys() & scores[two].keys()) for one, two in pairs}
+    level = LEVEL / max(1, sum(len(common) > 1 for common in seeds.values()))  # what Holm asks of the smallest p
+    found = {
+        (one, two): _pair(study, by_variant[two], by_variant[one], common, level)
+        for (one, two), common in seeds.items()
+        if common
+    }
+    tested = {names: pair.p for names, pair in found.items() if pair.p is not None}
+    corrected = dict(zip(tested, stats.holm(list(tested.values())), strict=True))
+    return {names: pair._replace(p_holm=corrected.get(names)) for names, pair in found.items()}
 
 
 def _scores(study: Study, records: list[dict[str, Any]], split: str = "test") -> dict[int, float]:
@@ -98,22 +113,20 @@ def _row(study: Study, name: str, records: list[dict[str, Any]], paired: Paired 
         else None,
         validation=float(np.mean(validation)) if validation else None,
         diverged=sum(bool(r.get("diverged")) for r in records),
-        train_seconds=float(np.median(seconds)) if seconds else None,
+        train_seconds=float(np.min(seconds)) if seconds else None,
         compile_seconds=sum(r.get("compile_seconds", 0.0) for r in records),
-        parameters=records[0].get("parameters"),
+        parameters=records[0]["parameters"] * study.configs[name].seeds if "parameters" in records[0] else None,
         paired=paired,
     )
 
 
 def _pair(
-    study: Study, baseline: list[dict[str, Any]], records: list[dict[str, Any]], base: dict[int, float]
-) -> Paired | None:
-    level = LEVEL / (len(study.variants) - 1)  # what Holm asks of the smallest p
-    own = _scores(study, records)
-    seeds = sorted(own.keys() & base.keys())
-    if not seeds:
-        return None
-    d = np.array([own[s] - base[s] for s in seeds])
+    study: Study, baseline: list[dict[str, Any]], records: list[dict[str, Any]], seeds: list[int], level: float
+) -> Paired:
+    d, on_validation = (
+        np.array([own[s] - base[s] for s in seeds])
+        for own, base in ((_scores(study, records, k), _scores(study, baseline, k)) for k in ("test", "validation"))
+    )
     both = [{r["seed"]: r for r in group} for group in (baseline, records)]
     same = baseline[0]["test_sha256"] == records[0]["test_sha256"]
     mcnemar, examples_error = _by_example(*both, seeds) if same else ((0, 0), None)
@@ -121,9 +134,10 @@ def _pair(
         examples_error = None
     mean = float(d.mean())
     if len(seeds) < 2:
-        return Paired(1, mean, None, None, None, None, None, None, None, None, mcnemar, examples_error)
+        return Paired(1, mean, None, None, None, None, None, None, None, None, mcnemar, examples_error, None)
     std = float(d.std(ddof=1))
     low, high = stats.summarise(d.tolist())["ci95"]
+    validated = stats.summarise(on_validation.tolist())
     ends = stats.bootstrap_interval(d)
     return Paired(
         seeds=len(seeds),
@@ -138,6 +152,7 @@ def _pair(
         visible=stats.smallest_visible(std, len(seeds), level=level),
         mcnemar=mcnemar,
         examples_error=examples_error,
+        validation=(validated["mean"], *validated["ci95"]),
     )
 
 
@@ -155,19 +170,24 @@ def _by_example(baseline: dict[int, dict], records: dict[int, dict], seeds: list
 
 
 def along_axis(
-    study: Study, records: list[dict[str, Any]], variants: Iterable[str] | None = None
+    study: Study, records: list[dict[str, Any]], variants: Iterable[str] | None = None, *, split: str = "test"
 ) -> dict[float, dict[int, float]]:
     """Returns the error of every seed at each place of the study's axis, rising: 1 - the metric, or the metric itself
     where lower is better. Of the variants (None: of the study) that have a score."""
-    names = study.variants if variants is None else variants
-    scores = {name: _scores(study, [r for r in records if r["variant"] == name]) for name in names}
-    at = {name: float(configs.flatten(study.configs[name])[study.axis]) for name in scores}
+    names = list(study.variants if variants is None else variants)
+    scores = {name: _scores(study, [r for r in records if r["variant"] == name], split) for name in names}
+    at = dict(zip(names, places(study, names), strict=True))
     higher = METRICS[study.metric][1]
     return {
         at[name]: {seed: 1 - value if higher else value for seed, value in scores[name].items()}
         for name in sorted(scores, key=lambda name: at[name])
         if scores[name]
     }
+
+
+def places(study: Study, variants: Iterable[str]) -> list[float]:
+    """Returns where the variants lie on the study's axis."""
+    return [float(configs.flatten(study.configs[name])[study.axis]) for name in variants]
 
 
 def fitted(study: Study, records: list[dict[str, Any]]) -> dict[str, Any] | None:

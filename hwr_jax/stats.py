@@ -68,14 +68,26 @@ def sign_flip_p(differences: np.ndarray, *, seed: int = 0) -> np.ndarray:
 
     Under the hypothesis that variant and baseline are the same, each difference is as likely as its negative (Fisher
     1935). All 2**S signs are tried for S <= 13, 9,999 random ones beyond. The smallest p of S seeds is 2 / 2**S.
+    Sums that are the same but for rounding count as the same: differences of accuracies often are (multiples of 1 / N).
     """
-    from scipy.stats import permutation_test
-
     differences = np.asarray(differences, np.float64)
-    resamples = 2 ** differences.shape[-1] if differences.shape[-1] <= EXACT_SEEDS else RESAMPLES
-    return permutation_test(
-        (differences,), np.mean, permutation_type="samples", axis=-1, n_resamples=resamples, batch=256, rng=seed
-    ).pvalue
+    seeds = differences.shape[-1]
+    if seeds <= EXACT_SEEDS:
+        signs, own = all_signs(seeds), 0
+    else:
+        signs, own = np.random.default_rng(seed).choice([-1.0, 1.0], (RESAMPLES, seeds)), 1  # and its own signs
+    rows = differences.reshape(-1, seeds)
+    p = np.empty(len(rows))
+    for i, row in enumerate(rows):
+        least = abs(row.sum()) - 1e-9 * np.abs(row).sum()
+        p[i] = (np.count_nonzero(np.abs(signs @ row) >= least) + own) / (len(signs) + own)
+    return p.reshape(differences.shape[:-1])
+
+
+@functools.cache
+def all_signs(seeds: int) -> np.ndarray:
+    """Returns every row of signs [2**S, S]; the first has no minus."""
+    return 1.0 - 2.0 * ((np.arange(2**seeds)[:, None] >> np.arange(seeds)) & 1)
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -167,7 +179,7 @@ def _visible_effect(seeds: int, level: float, power: float) -> float:
     if seeds > EXACT_SEEDS:
         return float(brentq(lambda effect: _power_of_t(seeds, effect, level) - power, 1e-4, 100.0, xtol=1e-6))
     noise = np.random.default_rng(0).standard_normal((2_000, seeds))
-    signs = 1.0 - 2.0 * ((np.arange(2**seeds)[:, None] >> np.arange(seeds)) & 1)
+    signs = all_signs(seeds)
     sums, shift = noise @ signs.T, signs.sum(1)
 
     def seen(effect: float) -> float:
@@ -203,7 +215,9 @@ def power_law(x: np.ndarray, error: np.ndarray, *, resamples: int = 2_000, seed:
       error: [X, S], means > 0.
 
     Returns:
-      factor, exponent, `exponent_ci95` (None for one seed), and `misfit`: the largest |log(mean error) - log(fit)|.
+      factor, exponent, `exponent_ci95` (None for one seed); `misfit`: the largest |log(mean error) - log(fit)|, and
+      `misfit_errors`: the same in standard errors of that mean (None for one seed); `slopes`: the exponents between
+      neighbours.
     """
     logs = np.log(np.asarray(x, np.float64))
 
@@ -212,8 +226,11 @@ def power_law(x: np.ndarray, error: np.ndarray, *, resamples: int = 2_000, seed:
 
     mean = error.mean(1)
     offset, slope = fit(mean)
-    interval = None
+    away = np.abs(np.log(mean) - offset - slope * logs)
+    interval = errors = None
     if error.shape[1] > 1:
+        spread = error.std(1, ddof=1) / math.sqrt(error.shape[1]) / mean
+        errors = float(np.max(away / np.maximum(spread, 1e-12)))
         rows = np.random.default_rng(seed).integers(0, error.shape[1], (resamples, error.shape[1]))
         drawn = error[:, rows].mean(-1).T  # [resamples, X]
         slopes = fit(drawn[(drawn > 0).all(1)])[1]
@@ -222,5 +239,7 @@ def power_law(x: np.ndarray, error: np.ndarray, *, resamples: int = 2_000, seed:
         "factor": float(np.exp(offset)),
         "exponent": float(-slope),
         "exponent_ci95": interval,
-        "misfit": float(np.abs(np.log(mean) - offset - slope * logs).max()),
+        "misfit": float(away.max()),
+        "misfit_errors": errors,
+        "slopes": [float(v) for v in -np.diff(np.log(mean)) / np.diff(logs)],
     }

@@ -7,7 +7,8 @@
     SEEDS      how many of each variant are trained (10)
     METRIC     what is compared, on the test set (accuracy)
     AXIS       config key that differs from variant to variant, a number, for a plot against it; "": none
-    SERIES     name -> variants, the curves of that plot; {}: one of all
+    SERIES     name -> variants, the curves of that plot, which is of validation then; {}: one of all, of the test set
+    CONTRASTS  further comparisons that the question asks for: [(variant, than), ...]; []: none
     FIT        power_law: of the error over the AXIS; "": none
     NOTES      a paragraph of the report: what is held fixed, how the values were chosen; ""
 
@@ -41,10 +42,11 @@ KNOWN = {
     "METRIC": str,
     "AXIS": str,
     "SERIES": dict,
+    "CONTRASTS": list,
     "FIT": str,
     "NOTES": str,
 }
-DEFAULTS = {"SEEDS": 10, "METRIC": "accuracy", "AXIS": "", "SERIES": {}, "FIT": "", "NOTES": ""}
+DEFAULTS = {"SEEDS": 10, "METRIC": "accuracy", "AXIS": "", "SERIES": {}, "CONTRASTS": [], "FIT": "", "NOTES": ""}
 
 
 class Study(NamedTuple):
@@ -59,6 +61,7 @@ class Study(NamedTuple):
     metric: str  # one of METRICS
     axis: str  # flat config key, or ""
     series: dict[str, list[str]]  # curves over the axis: name -> variants; {}: one
+    contrasts: list[tuple[str, str]]  # what is compared beside each variant with the baseline
     fit: str  # power_law, or ""
     notes: str
 
@@ -133,6 +136,9 @@ def _check(path: Path, values: dict[str, Any]) -> None:
     for curve, of in values["SERIES"].items():
         if not isinstance(of, list | tuple) or not of or not set(of) <= set(names):
             raise ConfigError(f"--study={path}: SERIES[{curve!r}]={of!r} must be a list of variants")
+    for pair in values["CONTRASTS"]:
+        if not isinstance(pair, tuple) or len(pair) != 2 or not set(pair) <= set(names) or len(set(pair)) < 2:
+            raise ConfigError(f"--study={path}: {pair!r} of CONTRASTS must be a tuple of two variants")
     if values["SEEDS"] < 2:
         raise ConfigError(f"--study={path}: SEEDS={values['SEEDS']} give no interval: use 2 or more, better 10")
     if not values["QUESTION"].strip().endswith("?"):

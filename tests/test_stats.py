@@ -67,6 +67,21 @@ def test_the_sign_flip_test_counts_all_signs(values):
     assert stats.sign_flip_p(d) == pytest.approx(np.mean(np.abs(means) >= abs(d.mean()) - 1e-12))
 
 
+def test_the_sign_flip_test_is_that_of_scipy():
+    d = np.random.default_rng(5).normal(0.3, 1, (20, 9))
+    found = scipy_stats.permutation_test((d,), np.mean, permutation_type="samples", axis=-1, n_resamples=2**9)
+    np.testing.assert_allclose(stats.sign_flip_p(d), found.pvalue, rtol=1e-12)
+
+
+def test_sums_that_are_equal_but_for_rounding_are_equal():
+    """Differences of accuracies are multiples of 1 / N; scipy's tolerance is finer than their rounding."""
+    counts = np.random.default_rng(6).integers(9_800, 9_999, (2, 200, 10))
+    accuracies = counts / 10_000
+    np.testing.assert_array_equal(
+        stats.sign_flip_p(accuracies[0] - accuracies[1]), stats.sign_flip_p((counts[0] - counts[1]).astype(float))
+    )
+
+
 def test_the_sign_flip_test_takes_random_signs_of_many_seeds_the_same_each_time():
     d = np.random.default_rng(3).normal(0.4, 1, 30)
     p = float(stats.sign_flip_p(d))

@@ -72,14 +72,13 @@ def test_a_study_trains_every_variant_with_the_same_seeds_and_reports(finished):
         (v, s) for v in ("slow", "fast", "huge", "three") for s in range(3)
     ]
     text = (folder / "report.md").read_text()
-    for words in ("**Which learning rate is best?**", "`huge` 3 of 3", "| `slow` (baseline) |", "differences.png"):
+    for words in ("**Which learning rate is best?**", "`huge` 3 of 3", "| `slow` (baseline) |", "curves.png"):
         assert words in text
-    few = (
-        "Of `three`, `fast` nothing can be said: with 3 seeds no difference can be significant among 3 comparisons, it"
-    )
+    few = "No test is possible of `three`, `fast`: with 3 seeds no difference can be significant among 2 comparisons"
     assert few in text or few.replace("`three`, `fast`", "`fast`, `three`") in text
-    assert "takes 7. `huge` always diverged. By validation one would choose `" in text
-    for name in ("differences.png", "curves.png", "time.png"):
+    assert ", it takes 7. `huge` always diverged. Best on validation: `" in text
+    assert not (folder / "differences.png").exists()  # there is nothing to tell
+    for name in ("curves.png", "time.png"):
         assert (folder / name).stat().st_size > 5_000
     assert "fast, seed 2: test accuracy" in output
     assert "huge, seed 0: diverged; " in output
@@ -330,6 +329,7 @@ def test_two_processes_do_not_write_the_same_results(finished, command):
             'AXIS = "epochs"; SERIES = {"a": ["slow", "x"]}',
             "SERIES['a']=['slow', 'x'] must be a list of variants",
         ),
+        ("SEEDS = 3", 'CONTRASTS = [("slow", "x")]', "('slow', 'x') of CONTRASTS must be a tuple of two variants"),
         ('"slow": {"optim', '"a b": {"optim', "the name 'a b' of a variant is not possible"),
         ("2e-3", "2e-3, 'optim.momentun': 1", "cannot be loaded"),
         ("1e30", "-1.0", "study.py:huge: config.optim.learning_rate=-1.0 is out of range: use"),
@@ -473,8 +473,14 @@ def test_a_difference_that_is_there_is_found_and_one_that_is_not_is_not(make):
     assert report.verdict(study, list(rows.values())) == (
         f"In test accuracy, `good` ({100 * rows['good'].paired.mean:+.3f} points) is better than `base`. "
         f"`bad` ({100 * rows['bad'].paired.mean:+.3f} points) is worse. "
-        "`same` cannot be told apart from `base`. By validation one would choose `good`."
+        f"Not decided: `same` ({100 * rows['same'].paired.mean:+.3f} points, {ends(rows['same'].paired.t)}). "
+        f"Best on validation: `good` ({100 * rows['good'].paired.validation[0]:+.3f} points there, "
+        f"{ends(rows['good'].paired.validation[1:])})."
     )
+
+
+def ends(interval):
+    return " to ".join(f"{100 * end:+.3f}" for end in interval)
 
 
 def test_where_lower_is_better_the_verdict_turns_round(make):
@@ -489,8 +495,12 @@ def test_without_a_difference_the_report_says_what_would_have_been_seen(make):
     study, records = synthetic(make, {"same": 0.0})
     rows = comparison.compare(study, records)
     words = report.verdict(study, rows)
-    assert words.startswith("No difference to `base` in test accuracy is larger than chance (one of 0.")
-    assert "points would have been seen four times of five). By validation one would choose" in words
+    (pair,) = [row.paired for row in rows if row.paired]
+    assert words.startswith(
+        f"No difference to `base` in test accuracy is established: `same` ({100 * pair.mean:+.3f} points, "
+        f"{ends(pair.t)}); one of {100 * pair.visible:.3f} points would have been seen four times of five. "
+        "Best on validation: `"
+    )
 
 
 def test_a_difference_smaller_than_the_choice_of_test_images_is_warned_of(make):
@@ -505,7 +515,8 @@ def test_a_difference_smaller_than_the_choice_of_test_images_is_warned_of(make):
     assert not pair.beyond_examples
     assert pair.mcnemar == (0, 10)
     assert any(
-        "`good` is smaller than what another choice of test images" in w for w in report.warnings(study, records, rows)
+        "`good` is not beyond chance when the choice of the test images is counted" in w
+        for w in report.warnings(study, records, rows)
     )
 
 
@@ -554,8 +565,9 @@ def test_too_few_seeds_give_no_verdict_however_large_the_difference(make):
     study, records = synthetic(make, {"a": 0.05, "b": -0.05, "c": 0.0}, seeds=6)
     rows = comparison.compare(study, records)
     words = report.verdict(study, rows)
-    assert "larger than chance" not in words
-    assert "nothing can be said: with 6 seeds no difference can be significant among 3 comparisons, it takes 7" in words
+    assert "established" not in words
+    assert words.startswith("No test is possible of ")
+    assert ": with 6 seeds no difference can be significant among 3 comparisons, it takes 7." in words
     assert all(row.paired.visible is None for row in rows if row.paired)
 
 
@@ -564,7 +576,7 @@ def test_one_variant_with_fewer_seeds_does_not_take_the_verdict_from_the_others(
     records = [r for r in records if not (r["variant"] == "b" and r["seed"] > 3)]
     words = report.verdict(study, comparison.compare(study, records))
     assert words.startswith("In test accuracy, `a` (+5.")
-    assert "Of `b` nothing can be said: with 4 seeds no difference can be significant among 2 comparisons" in words
+    assert "No test is possible of `b`: with 4 seeds no difference can be significant among 2 comparisons" in words
 
 
 def test_records_of_several_versions_or_devices_are_told(make):
@@ -586,7 +598,14 @@ def test_a_power_law_along_the_axis_is_found_again(make):
     assert fit["exponent"] == pytest.approx(0.7, abs=1e-3)
     assert fit["factor"] == pytest.approx(0.05, rel=0.02)
     assert fit["misfit"] < 1e-6
-    assert "Power law: error = 0.05" in report.text(study, records, comparison.compare(study, records), [])
+    text = report.text(study, records, comparison.compare(study, records), [])
+    assert "Power law: error = 0.05" in text
+    assert "more than chance" not in text
+    for r in records:
+        if r["variant"] == "a":
+            r["test"]["accuracy"] -= 0.05
+    text = report.text(study, records, comparison.compare(study, records), [])
+    assert "standard errors, more than chance: the law describes the range roughly and must not be continued" in text
 
 
 def test_each_series_has_its_own_curve_and_choice(make, tmp_path):
@@ -594,25 +613,51 @@ def test_each_series_has_its_own_curve_and_choice(make, tmp_path):
     study = study._replace(axis="optim.learning_rate", series={"one": ["base", "b"], "two": ["a", "c"]})
     rows = comparison.compare(study, records)
     text = report.text(study, records, rows, [])
-    assert "Chosen by validation: one `b` (optim.learning_rate 0.3), two `a` (optim.learning_rate 0.2)." in text
+    assert (
+        "Best on validation of each curve: one `b` (optim.learning_rate 0.3), two `a` (optim.learning_rate 0.2)."
+        in text
+    )
     records = [r for r in records if (r["variant"], r["seed"]) != ("a", 4)]
     curve = comparison.along_axis(study, records, study.series["two"])
     assert list(curve) == [0.2, 0.4]
     a, c = ({r["seed"]: 1 - r["test"]["accuracy"] for r in records if r["variant"] == name} for name in ("a", "c"))
     assert list(curve.values()) == [a, c]
     assert len(a) == 9
-    assert "axis.png" in study_plots.draw_all(study, records, rows, tmp_path, None)
+    (tmp_path / "curves.png").touch()  # of an earlier report
+    figures = study_plots.draw_all(study, records, rows, tmp_path, None)
+    assert figures == ["differences.png", "time.png", "axis.png"]
+    assert {p.name for p in tmp_path.glob("*.png")} == set(figures)
 
 
 def test_a_lucky_survivor_is_not_chosen_by_validation(make):
     study, records = synthetic(make, {"a": 0.05, "b": 0.01}, diverged=[("a", s) for s in range(9)])
     study = study._replace(axis="optim.learning_rate", series={"one": ["base", "a"], "two": ["b"]})
     text = report.text(study, records, comparison.compare(study, records), [])
-    assert "By validation one would choose `b`" in text
-    assert "Chosen by validation: one `base` (optim.learning_rate 0.1), two `b`" in text
+    assert "Best on validation: `b` (" in text
+    assert "Best on validation of each curve: one `base` (optim.learning_rate 0.1), two `b`" in text
     lost = [r | {"diverged": "x"} if r["variant"] == "b" else r for r in records]
     text = report.text(study, lost, comparison.compare(study, lost), [])
     assert "two nothing." in text
+
+
+def test_what_the_question_asks_for_beside_the_baseline_is_compared_and_corrected_apart(make):
+    study, records = synthetic(make, {"a": 0.010, "b": 0.012, "c": -0.01})
+    study = study._replace(contrasts=[("b", "a"), ("a", "c")])
+    found = comparison.contrasts(study, records)
+    score = {(r["variant"], r["seed"]): r["test"]["accuracy"] for r in records}
+    for (one, two), pair in found.items():
+        assert pair.mean == pytest.approx(np.mean([score[one, s] - score[two, s] for s in range(10)]))
+        assert pair.p_holm <= 2 * pair.p
+    assert found["a", "c"].p_holm == pytest.approx(2 * 2 / 2**10)
+    assert comparison.contrasts(study, [r for r in records if r["variant"] != "c"]).keys() == {("b", "a")}
+    text = report.text(study, records, comparison.compare(study, records), [])
+    assert f"| `a` - `c` | **{100 * found['a', 'c'].mean:+.3f} (" in text
+
+
+def test_the_parameters_of_an_ensemble_are_those_of_all_its_members(finished):
+    records = files.read_json_lines(finished[0] / results.FILE)
+    rows = {r.variant: r.parameters for r in comparison.compare(study_file.load(finished[0] / "study.py"), records)}
+    assert rows["three"] == 3 * rows["slow"] == 3 * records[0]["parameters"]
 
 
 def test_a_variant_that_learns_nothing_does_not_hide_the_others():

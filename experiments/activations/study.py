@@ -2,7 +2,7 @@
 
 from configs import base, fast
 
-QUESTION = "Which activation gives the highest accuracy in one pass?"
+QUESTION = "Which activations read better or worse than ReLU after one pass?"
 NOTES = "The fast recipe, whose learning rate and initialisation were chosen for ReLU."
 NAMES = (
     "relu",

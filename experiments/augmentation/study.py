@@ -4,9 +4,10 @@ from configs import base, fast
 
 QUESTION = "Which augmentation of the training images helps?"
 NOTES = """
-The fast recipe with four passes. main: shift, rotation, scale and shear in the strengths of configs/cnn.py; all: all
-of these variants together, at half their strengths (one line at most, as alone). Mixing (mixup, cutmix) is of labels
-too. The strengths are usual ones, and were not searched.
+The fast recipe with four passes. main: shift, rotation, scale and shear in the strengths of configs/cnn.py; all: all of
+these variants together, at half their strengths (one line at most, as alone). Mixing (mixup, cutmix) is of labels too.
+Four passes are few for augmentation: more of them may change the order. The strengths are usual ones, and were not
+searched.
 """
 EACH = {
     "shift": {"augment.shift_px": 1.5},

@@ -5,7 +5,7 @@ from configs import base, fast
 QUESTION = "How does accuracy depend on the batch size, with and without scaling the learning rate?"
 NOTES = """
 The fast recipe: one pass, so that a larger batch means fewer steps. Scaled: the rate is proportional to the batch
-(Goyal et al. 2017), or to its square root (Krizhevsky 2014), which is what Adam's theory asks for.
+(Goyal et al. 2017), or to its square root (Krizhevsky 2014); the betas are not scaled with it.
 """
 SIZES = (16, 32, 64, 128, 256, 512)
 SCALED = {"fixed": 0.0, "root": 0.5, "linear": 1.0}
@@ -17,6 +17,7 @@ VARIANTS = {
 }
 BASELINE = "64-fixed"
 AXIS = "batch_size"
+CONTRASTS = [(f"{size}-{name}", f"{size}-fixed") for size in SIZES for name in ("root", "linear") if size != 64]
 SERIES = {name: [v for v in VARIANTS if v.endswith(name) or v == BASELINE] for name in SCALED}
 
 

@@ -11,6 +11,7 @@ lie within the larger ones.
 VARIANTS = {str(n): {"seeds": n} for n in (1, 2, 3, 5, 10)}
 BASELINE = "1"
 AXIS = "seeds"
+CONTRASTS = [("3", "2"), ("5", "3"), ("10", "5")]
 
 
 def get_config(variant: str = BASELINE):

@@ -16,6 +16,8 @@ from hwr_jax.study_file import METRICS, Study
 
 REACH = 6.0  # a forest plot reaches at most so many times as far as the median interval does
 MANY_TIMES = 4.0  # values whose extremes are so far apart are drawn on a logarithmic axis
+MEAN = "mean of the seeds"
+MARKS = "os^DvP*"  # seven, and ten colours: seventy names look different
 NAMES_A_COLUMN = 22  # of a legend
 SHARES = (0, 20, 50, 80, 90, 95, 97, 98, 99, 99.5, 99.7, 99.8, 99.9)  # ticks where errors are many times apart, percent
 
@@ -23,20 +25,22 @@ SHARES = (0, 20, 50, 80, 90, 95, 97, 98, 99, 99.5, 99.7, 99.8, 99.9)  # ticks wh
 def draw_all(
     study: Study, records: list[dict[str, Any]], rows: list[Row], folder: Path, fit: dict[str, Any] | None
 ) -> list[str]:
-    """Draws what the records give, and returns the names of the files."""
+    """Draws what the records give, and returns the names of the files; those of an earlier report are removed."""
     drawn = {
         "differences.png": lambda path: _differences(path, study, rows),
         "curves.png": lambda path: _curves(path, study, records),
         "time.png": lambda path: _time(path, study, rows),
         "axis.png": lambda path: _axis(path, study, records, fit),
     }
+    for name in drawn:
+        (folder / name).unlink(missing_ok=True)
     return [name for name, draw in drawn.items() if draw(folder / name)]
 
 
 def _differences(path: Path, study: Study, rows: list[Row]) -> bool:
     """A forest plot: the paired difference of each variant to the baseline, with both intervals."""
     shown = [(row.variant, row.paired) for row in rows[::-1] if row.paired is not None and row.paired.t is not None]
-    if not shown:
+    if not any(paired.significant or paired.decidable for _, paired in shown):
         return False
     words, higher, factor, unit = METRICS[study.metric]
     figure = canvas.figure(7.5, 1.2 + 0.38 * len(shown))
@@ -74,7 +78,8 @@ def limits(intervals: np.ndarray) -> tuple[float, float]:
     others could not be read (of a variant that learns nothing) are cut off."""
     extent = np.abs(intervals).max(1)
     reach = REACH * np.quantile(extent[extent > 0], 0.5, method="lower") if extent.any() else 0.0
-    low, high = min(0.0, np.clip(intervals, -reach, reach).min()), max(0.0, np.clip(intervals, -reach, reach).max())
+    near = intervals[extent <= reach]
+    low, high = min(0.0, near[:, 0].min()), max(0.0, near[:, 1].max())
     margin = 0.04 * max(high - low, 1e-9)
     return low - margin, high + margin
 
@@ -88,7 +93,7 @@ def _curves(path: Path, study: Study, records: list[dict[str, Any]]) -> bool:
     if max((len(c["epoch"]) for found in curves.values() for c in found), default=0) < 2:
         return False
     figure, axes = _sheet(study, len(curves))
-    for (name, found), mark in zip(curves.items(), _marks(), strict=False):
+    for (name, found), mark in zip(curves.items(), itertools.cycle(MARKS), strict=False):
         length = min(len(c["epoch"]) for c in found)  # a seed may have stopped early
         error = 100 * (1 - np.array([c["validation_accuracy"][:length] for c in found]))
         epochs = found[0]["epoch"][:length]
@@ -107,7 +112,7 @@ def _time(path: Path, study: Study, rows: list[Row]) -> bool:
         return False
     words, higher, factor, unit = METRICS[study.metric]
     figure, axes = _sheet(study, len(shown))
-    for (row, test, at), mark in zip(shown, _marks(), strict=False):
+    for (row, test, at), mark in zip(shown, itertools.cycle(MARKS), strict=False):
         low, high = test["ci95"] or (test["mean"], test["mean"])
         middle = factor * test["mean"]
         error = [[max(0.0, middle - factor * low)], [max(0.0, factor * high - middle)]]
@@ -172,33 +177,40 @@ def _columns(names: int) -> int:
     return -(-names // NAMES_A_COLUMN)
 
 
-def _marks():
-    """A marker a name: another one when the ten colours begin anew."""
-    return (mark for mark in itertools.cycle("os^DvP*X") for _ in range(10))
-
-
 def _axis(path: Path, study: Study, records: list[dict[str, Any]], fit: dict[str, Any] | None) -> bool:
-    """The error along the study's axis, a curve a series: every seed, the mean, and the power law if there is one."""
+    """The error along the study's axis, a curve a series: every seed, the mean, and the power law if there is one. Of
+    series it is the validation error, for they are there to choose."""
     if not study.axis:
         return False
-    curves = {name: comparison.along_axis(study, records, of) for name, of in _series(study).items()}
+    split = "validation" if study.series else "test"
+    curves = {name: comparison.along_axis(study, records, of, split=split) for name, of in _series(study).items()}
     curves = {name: curve for name, curve in curves.items() if len(curve) > 1}
     if not curves:
         return False
     words, higher, factor, unit = METRICS[study.metric]
     figure, axes = _sheet(study, len(curves))
-    for (name, curve), mark in zip(curves.items(), _marks(), strict=False):
+    every = [factor * np.mean(list(errors.values())) for curve in curves.values() for errors in curve.values()]
+    top, beyond = REACH * float(np.median(every)), False
+    for (name, curve), mark in zip(curves.items(), itertools.cycle(MARKS), strict=False):
         means = [factor * np.mean(list(errors.values())) for errors in curve.values()]
         (line,) = axes.plot(list(curve), means, marker=mark, label=name)
         points = [(x, factor * error) for x, errors in curve.items() for error in errors.values()]
         axes.plot(*zip(*points, strict=True), ".", color=line.get_color(), alpha=0.3, markersize=4)
+        lost = [x for x in comparison.places(study, _series(study)[name]) if x not in curve]
+        lost += [x for x, mean in zip(curve, means, strict=True) if mean > top]
+        beyond |= bool(lost)
+        axes.plot(lost, [0.98] * len(lost), "x", color=line.get_color(), transform=axes.get_xaxis_transform())
     if fit is not None:
-        x = np.array(list(comparison.along_axis(study, records)))
+        x = np.array(list(curves[MEAN]))
         axes.plot(x, factor * fit["factor"] * x ** -fit["exponent"], "--", color="tab:red", label="power law")
-    axes.set(xlabel=study.axis, ylabel=f"{'100 % - ' if higher else ''}{words} ({unit})", xscale="log", yscale="log")
+    what = f"{'100 % - ' if higher else ''}{words.replace('test', split)} ({unit})"
+    where = f"{study.axis} (x: above, or diverged)" if beyond else study.axis
+    axes.set(xlabel=where, ylabel=what, xscale="log", yscale="log")
+    if max(every) > top:
+        axes.set_ylim(0.7 * min(every), top)
     _finish(figure, axes, len(curves), path)
     return True
 
 
 def _series(study: Study) -> dict[str, list[str]]:
-    return study.series or {"mean of the seeds": list(study.variants)}
+    return study.series or {MEAN: list(study.variants)}
