@@ -47,9 +47,7 @@ def text(study: Study, records: list[dict[str, Any]], rows: list[Row], figures: 
     parts = [
         f"# {study.name}",
         f"**{study.question}**",
-        verdict(study, rows),
-        *([_chosen(study, rows)] if study.series else []),
-        *([_fit(study, records)] if study.fit else []),
+        *answers(study, records, rows),
         *warnings(study, records, rows),
         *([_contrasts(study, records)] if study.contrasts else []),
         table(study, rows),
@@ -61,6 +59,15 @@ def text(study: Study, records: list[dict[str, Any]], rows: list[Row], figures: 
         READING,
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def answers(study: Study, records: list[dict[str, Any]], rows: list[Row]) -> list[str]:
+    """Returns the paragraphs that answer the question."""
+    return [
+        verdict(study, rows),
+        *([_chosen(study, rows)] if study.series else []),
+        *([_fit(study, records)] if study.fit else []),
+    ]
 
 
 def verdict(study: Study, rows: list[Row]) -> str:

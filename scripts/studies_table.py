@@ -29,7 +29,7 @@ def study_row(path: Path) -> str:
     cost = live.duration(sum(r.get("seconds", 0.0) + r.get("compile_seconds", 0.0) for r in records))
     link = f"[{study.name}]({study.name}/report.md)"
     notes = " ".join(words.removeprefix("> **Note.** ") for words in report.warnings(study, records, rows))
-    said = f"{report.verdict(study, rows)} {f'*{notes}*' if notes else ''}".strip()
+    said = " ".join([*report.answers(study, records, rows), *([f"*{notes}*"] if notes else [])])
     return f"| {link} | {study.question} | {size} | {cost} | {said} |"
 
 
