@@ -25,7 +25,6 @@ class Paired(NamedTuple):
     p: float | None  # of the sign-flip test
     p_holm: float | None  # corrected for all that are tested beside it
     effect: float | None  # Cohen's d of the pairs
-    std: float | None  # of the differences
     needed: int | None  # seeds to see a difference of this size four times of five, likewise; None: over 100,000
     visible: float | None  # the smallest difference that these seeds see four times of five, likewise; None: none
     mcnemar: tuple[int, int]  # seeds whose outcomes differ (p < 0.05), of how many
@@ -59,7 +58,6 @@ class Row(NamedTuple):
     validation: float | None  # mean of the metric
     diverged: int
     train_seconds: float | None  # in the steps, of the fastest trial: the machine may have been busy in the others
-    compile_seconds: float
     parameters: int | None  # of an ensemble: of all its members
     paired: Paired | None  # None: of the baseline, or without a common seed
 
@@ -71,6 +69,11 @@ def compare(study: Study, records: list[dict[str, Any]]) -> list[Row]:
     rows = [_row(study, name, own, paired.get((name, study.baseline))) for name, own in by_variant.items() if own]
     best = -1 if METRICS[study.metric][1] else 1
     return sorted(rows, key=lambda row: math.inf if row.test is None else best * row.test["mean"])
+
+
+def tested(rows: list[Row]) -> int:
+    """Returns for how many comparisons the p of a study are corrected."""
+    return sum(row.paired is not None and row.paired.p is not None for row in rows)
 
 
 def contrasts(study: Study, records: list[dict[str, Any]]) -> dict[tuple[str, str], Paired]:
@@ -114,7 +117,6 @@ def _row(study: Study, name: str, records: list[dict[str, Any]], paired: Paired 
         validation=float(np.mean(validation)) if validation else None,
         diverged=sum(bool(r.get("diverged")) for r in records),
         train_seconds=float(np.min(seconds)) if seconds else None,
-        compile_seconds=sum(r.get("compile_seconds", 0.0) for r in records),
         parameters=records[0]["parameters"] * study.configs[name].seeds if "parameters" in records[0] else None,
         paired=paired,
     )
@@ -134,7 +136,7 @@ def _pair(
         examples_error = None
     mean = float(d.mean())
     if len(seeds) < 2:
-        return Paired(1, mean, None, None, None, None, None, None, None, None, mcnemar, examples_error, None)
+        return Paired(1, mean, None, None, None, None, None, None, None, mcnemar, examples_error, None)
     std = float(d.std(ddof=1))
     low, high = stats.summarise(d.tolist())["ci95"]
     validated = stats.summarise(on_validation.tolist())
@@ -147,7 +149,6 @@ def _pair(
         p=float(stats.sign_flip_p(d)),
         p_holm=None,
         effect=stats.effect_size(d),
-        std=std,
         needed=stats.seeds_needed(mean, std, level=level),
         visible=stats.smallest_visible(std, len(seeds), level=level),
         mcnemar=mcnemar,

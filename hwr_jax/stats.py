@@ -150,9 +150,9 @@ def seeds_needed(difference: float, std: float, *, level: float = 0.05, power: f
             return seeds
     low, high = EXACT_SEEDS, EXACT_SEEDS + 1
     while _power_of_t(high, effect, level) < power:
-        low, high = high, 2 * high
-        if high > MOST_SEEDS:
+        if high == MOST_SEEDS:
             return None
+        low, high = high, min(2 * high, MOST_SEEDS)
     while high - low > 1:  # fewer than `high`, more than `low`
         middle = (low + high) // 2
         low, high = (low, middle) if _power_of_t(middle, effect, level) >= power else (middle, high)
@@ -215,9 +215,10 @@ def power_law(x: np.ndarray, error: np.ndarray, *, resamples: int = 2_000, seed:
       error: [X, S], means > 0.
 
     Returns:
-      factor, exponent, `exponent_ci95` (None for one seed); `misfit`: the largest |log(mean error) - log(fit)|, and
-      `misfit_errors`: the same in standard errors of that mean (None for one seed); `slopes`: the exponents between
-      neighbours.
+      factor, exponent, `exponent_ci95` (None for one seed); `misfit`: the largest |log(mean error) - log(fit)|;
+      `misfit_errors`: the largest in standard errors of the means, and `beyond_chance`: whether that is more than in
+      one of twenty studies of a true law (t distribution, X places; both None where a mean has no spread); `slopes`:
+      the exponents between neighbours.
     """
     logs = np.log(np.asarray(x, np.float64))
 
@@ -227,10 +228,14 @@ def power_law(x: np.ndarray, error: np.ndarray, *, resamples: int = 2_000, seed:
     mean = error.mean(1)
     offset, slope = fit(mean)
     away = np.abs(np.log(mean) - offset - slope * logs)
-    interval = errors = None
+    interval = errors = beyond = None
     if error.shape[1] > 1:
+        from scipy.special import stdtrit
+
         spread = error.std(1, ddof=1) / math.sqrt(error.shape[1]) / mean
-        errors = float(np.max(away / np.maximum(spread, 1e-12)))
+        if (spread > 0).all():
+            errors = float(np.max(away / spread))
+            beyond = bool(errors > stdtrit(error.shape[1] - 1, 1 - 0.025 / len(mean)))
         rows = np.random.default_rng(seed).integers(0, error.shape[1], (resamples, error.shape[1]))
         drawn = error[:, rows].mean(-1).T  # [resamples, X]
         slopes = fit(drawn[(drawn > 0).all(1)])[1]
@@ -241,5 +246,6 @@ def power_law(x: np.ndarray, error: np.ndarray, *, resamples: int = 2_000, seed:
         "exponent_ci95": interval,
         "misfit": float(away.max()),
         "misfit_errors": errors,
+        "beyond_chance": beyond,
         "slopes": [float(v) for v in -np.diff(np.log(mean)) / np.diff(logs)],
     }

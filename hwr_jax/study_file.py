@@ -26,6 +26,7 @@ from ml_collections import ConfigDict
 from hwr_jax import config as configs
 from hwr_jax.errors import ConfigError
 
+STRINGS_ONLY, CLASSES_ONLY = ("cer",), ("f1_macro",)  # metrics
 METRICS = {  # name: (words, higher is better, factor and unit of a table)
     "accuracy": ("test accuracy", True, 100.0, "%"),
     "loss": ("test loss", False, 1.0, "nats"),
@@ -88,11 +89,7 @@ def load(path: str | Path) -> Study:
     for name, overrides in values["VARIANTS"].items():
         _check_variant(path, name, made[name], overrides)
     if values["AXIS"]:
-        for name, config in made.items():
-            configs.require_key(config, values["AXIS"])
-            at = configs.flatten(config)[values["AXIS"]]
-            if isinstance(at, bool) or not isinstance(at, int | float) or at <= 0:
-                raise ConfigError(f"--study={path}: config.{values['AXIS']}={at!r} of {name} must be a number > 0")
+        _check_axis(path, values, made)
     return Study(path=path, configs=made, **{key.lower(): value for key, value in values.items()})
 
 
@@ -108,6 +105,9 @@ def check_values(study: Study) -> None:
     from hwr_jax import config_check
 
     for name, config in study.configs.items():
+        unknown = CLASSES_ONLY if config.data.name == "strings" else STRINGS_ONLY
+        if study.metric in unknown:
+            raise ConfigError(f"{study.path}:{name}: METRIC={study.metric!r} is not of {config.data.name}")
         try:
             config_check.check(config)
         except ConfigError as error:
@@ -134,15 +134,34 @@ def _check(path: Path, values: dict[str, Any]) -> None:
     if values["SERIES"] and (values["FIT"] or not values["AXIS"]):
         raise ConfigError(f"--study={path}: SERIES are curves over an AXIS, and have no FIT")
     for curve, of in values["SERIES"].items():
-        if not isinstance(of, list | tuple) or not of or not set(of) <= set(names):
+        if not isinstance(of, list | tuple) or not of or not all(v in names for v in of):
             raise ConfigError(f"--study={path}: SERIES[{curve!r}]={of!r} must be a list of variants")
     for pair in values["CONTRASTS"]:
-        if not isinstance(pair, tuple) or len(pair) != 2 or not set(pair) <= set(names) or len(set(pair)) < 2:
+        if not isinstance(pair, tuple) or len(pair) != 2 or not all(v in names for v in pair) or pair[0] == pair[1]:
             raise ConfigError(f"--study={path}: {pair!r} of CONTRASTS must be a tuple of two variants")
     if values["SEEDS"] < 2:
         raise ConfigError(f"--study={path}: SEEDS={values['SEEDS']} give no interval: use 2 or more, better 10")
     if not values["QUESTION"].strip().endswith("?"):
         raise ConfigError(f"--study={path}: QUESTION={values['QUESTION']!r} is no question: end it with a ?")
+
+
+def _check_axis(path: Path, values: dict[str, Any], made: dict[str, ConfigDict]) -> None:
+    """Raises ConfigError if the axis is no number > 0 of every variant, or one curve is twice at the same place."""
+    key, at = values["AXIS"], {}
+    for name, config in made.items():
+        configs.require_key(config, key)
+        at[name] = configs.flatten(config)[key]
+        if isinstance(at[name], bool) or not isinstance(at[name], int | float) or at[name] <= 0:
+            raise ConfigError(f"--study={path}: config.{key}={at[name]!r} of {name} must be a number > 0")
+    for curve in values["SERIES"].values() or [list(made)]:
+        seen = {}
+        for name in curve:
+            if at[name] in seen:
+                raise ConfigError(
+                    f"--study={path}: {seen[at[name]]} and {name} are both at config.{key}={at[name]}: put them into "
+                    "two curves (SERIES)"
+                )
+            seen[at[name]] = name
 
 
 def _check_variant(path: Path, name: str, config: ConfigDict, overrides: dict[str, Any]) -> None:

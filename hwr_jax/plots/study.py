@@ -99,7 +99,9 @@ def _curves(path: Path, study: Study, records: list[dict[str, Any]]) -> bool:
         epochs = found[0]["epoch"][:length]
         (line,) = axes.plot(epochs, error.mean(0), marker=mark, markersize=4, label=name)
         axes.fill_between(epochs, error.min(0), error.max(0), color=line.get_color(), alpha=0.15)
-    axes.set(xlabel="epoch", ylabel="validation error (%)", yscale="log")
+    best = max(value for found in curves.values() for c in found for value in c["validation_accuracy"])
+    scale = "log" if best < 1 else "linear"
+    axes.set(xlabel="epoch", ylabel="validation error (%)", yscale=scale)
     axes.xaxis.get_major_locator().set_params(integer=True)
     _finish(figure, axes, len(curves), path)
     return True
@@ -190,13 +192,16 @@ def _axis(path: Path, study: Study, records: list[dict[str, Any]], fit: dict[str
     words, higher, factor, unit = METRICS[study.metric]
     figure, axes = _sheet(study, len(curves))
     every = [factor * np.mean(list(errors.values())) for curve in curves.values() for errors in curve.values()]
+    if min(every) <= 0:
+        return False  # nothing that a logarithmic axis could show
     top, beyond = REACH * float(np.median(every)), False
     for (name, curve), mark in zip(curves.items(), itertools.cycle(MARKS), strict=False):
         means = [factor * np.mean(list(errors.values())) for errors in curve.values()]
         (line,) = axes.plot(list(curve), means, marker=mark, label=name)
         points = [(x, factor * error) for x, errors in curve.items() for error in errors.values()]
         axes.plot(*zip(*points, strict=True), ".", color=line.get_color(), alpha=0.3, markersize=4)
-        lost = [x for x in comparison.places(study, _series(study)[name]) if x not in curve]
+        of = [v for v in _series(study)[name] if any(r["variant"] == v and r.get("diverged") for r in records)]
+        lost = [x for x in comparison.places(study, of) if x not in curve]
         lost += [x for x, mean in zip(curve, means, strict=True) if mean > top]
         beyond |= bool(lost)
         axes.plot(lost, [0.98] * len(lost), "x", color=line.get_color(), transform=axes.get_xaxis_transform())
