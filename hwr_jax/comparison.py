@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hwr_jax import config as configs
-from hwr_jax import stats
+from hwr_jax import power_law, stats
 from hwr_jax.study_file import METRICS, Study
 
 LEVEL = 0.05  # of significance, after Holm's correction
@@ -192,10 +192,10 @@ def places(study: Study, variants: Iterable[str]) -> list[float]:
 
 
 def fitted(study: Study, records: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """Returns `stats.power_law` of the error over the axis, of the seeds that all variants have; None: too few."""
+    """Returns `power_law.fit_law` of the error over the axis, of the seeds that all variants have; None: too few."""
     curve = along_axis(study, records)
     seeds = sorted(set.intersection(*map(set, curve.values()))) if curve else []
     error = np.array([[errors[seed] for seed in seeds] for errors in curve.values()])
     if len(curve) < 2 or not seeds or not (error.mean(1) > 0).all():
         return None
-    return stats.power_law(np.array(list(curve)), error)
+    return power_law.fit_law(np.array(list(curve)), error)

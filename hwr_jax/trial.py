@@ -17,12 +17,12 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from hwr_jax import data, digests, job, loop, metrics, optim, run_folder, summary, transfer
+from hwr_jax import data, digests, job, loop, optim, run_folder, summary, transfer, trial_scores
 from hwr_jax.errors import ConfigError, NotFiniteError
 from hwr_jax.programs import Programs
 from hwr_jax.run import Run, compile_training, shapes
 from hwr_jax.signals import Signals
-from hwr_jax.types import Array, Dataset, Outputs, TrainState
+from hwr_jax.types import Dataset, TrainState
 
 MEMBERS_APART = 1_000_000  # seeds between two members of an ensemble, so that no two trials share one
 
@@ -213,51 +213,11 @@ def _train(one: Compiled, pairs: list[Pair], signals: Signals, watch: Watch) -> 
     return [
         {
             **_head(one, pair),
-            "curve": _curve(lines, rows),
-            **_scores(run, outputs, rows),
+            "curve": trial_scores.curve(lines, rows),
+            **trial_scores.scores(run.dataset, outputs, rows),
             "steps": int(state.step[rows.start]),
             "train_seconds": round(sum(times.epochs) / len(padded), 4),
             "seconds": round(seconds, 4),
         }
-        for pair, rows in zip(pairs, _rows(one.members), strict=False)
+        for pair, rows in zip(pairs, trial_scores.rows_of_each(one.members), strict=False)
     ]
-
-
-def _rows(members: int):
-    """The rows of each trial, one after the other, in arrays with a seed axis."""
-    first = 0
-    while True:
-        yield slice(first, first + members)
-        first += members
-
-
-def _curve(lines: list[dict[str, Any]], rows: slice) -> dict[str, list[float]]:
-    """The metrics of each epoch: means over a trial's members."""
-    found: dict[str, list[float]] = {}
-    for line in lines:
-        for name in ("loss", "accuracy"):
-            found.setdefault(f"{line['split']}_{name}", []).append(float(np.mean(line["per_seed"][name][rows])))
-    return {"epoch": [line["epoch"] for line in lines if line["split"] == "train"], **found}
-
-
-def _scores(run: Run, outputs: dict[str, list[Outputs]], rows: slice) -> dict[str, Any]:
-    """The metrics of a trial, and what of the test set it gets wrong: the rows, and what it reads there."""
-    found: dict[str, Any] = {}
-    for split, each in outputs.items():
-        label = np.asarray(getattr(run.dataset, split).label)
-        one = each[rows][0] if rows.stop - rows.start == 1 else ensemble(each[rows], label)
-        values = metrics.evaluate(label, one)
-        found[split] = {name: values[name] for name in metrics.SCALARS if name in values}
-        if split == "test":
-            wrong = np.flatnonzero(~metrics.right(np.asarray(one.pred), label))
-            found["test_errors"] = wrong.tolist()
-            found["test_errors_read"] = np.asarray(one.pred)[wrong].tolist()
-    return found
-
-
-def ensemble(outputs: list[Outputs], label: Array) -> Outputs:
-    """Returns the outcomes of several networks as one: the class of the highest mean probability (not of strings)."""
-    prob = np.stack([np.asarray(o.prob, np.float64) for o in outputs]).mean(axis=0)
-    pred, rows = prob.argmax(-1), np.arange(len(label))
-    loss = -np.log(np.maximum(prob[rows, label], np.finfo(np.float32).tiny))
-    return Outputs(loss, pred, prob, prob[rows, pred])

@@ -11,19 +11,19 @@ import hwr_jax
 
 PACKAGE = Path(hwr_jax.__file__).parent
 LAYERS = [
-    {"digests", "distributed", "errors", "files", "rng", "stats", "types", "watchdog"},
+    {"digests", "distributed", "errors", "files", "power_law", "rng", "stats", "types", "watchdog"},
     {
         "augment", "averages", "checkpoint", "comparison", "config", "config_check", "console", "ctc", "data",
         "framing", "ink", "live", "logs", "losses", "machine", "marks", "metrics", "models", "optim", "peers",
-        "picture", "plots", "preprocess", "reference", "report", "results", "run_folder", "schedules", "sharding",
-        "search_file", "search_report", "search_storage",
+        "picture", "plots", "preprocess", "reference", "report", "report_tables", "results", "run_folder", "schedules",
+        "search_file", "search_report", "search_storage", "sharding",
         "signals", "study_file", "torch_speed", "views",
     },
     {"gradient", "programs", "recipe", "reference_programs", "steps", "tasks"},
     {
         "beginning", "benchmark_parts", "cluster", "engine", "evaluation", "feeding", "health", "job", "loop",
         "measure", "nonfinite", "predictor", "reproduction", "run", "searching", "summary", "train", "transfer",
-        "trial",
+        "trial", "trial_scores",
     },
     {"benchmark", "command", "doctor", "evaluate", "main", "predict", "search", "study", "verify"},
 ]  # fmt: skip

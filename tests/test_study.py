@@ -14,7 +14,19 @@ import numpy as np
 import pytest
 
 from configs import base
-from hwr_jax import comparison, engine, files, report, report_tables, results, rng, signals, study_file, trial
+from hwr_jax import (
+    comparison,
+    engine,
+    files,
+    report,
+    report_tables,
+    results,
+    rng,
+    signals,
+    study_file,
+    trial,
+    trial_scores,
+)
 from hwr_jax.errors import ConfigError, RunFolderError
 from hwr_jax.plots import study as study_plots
 from hwr_jax.types import Outputs
@@ -158,7 +170,7 @@ def test_the_mean_probability_decides(digits):
     label = np.array([0, 1])
     prob = [np.array([[0.9, 0.1], [0.6, 0.4]]), np.array([[0.4, 0.6], [0.2, 0.8]])]
     each = [Outputs(np.zeros(2), p.argmax(1), p, p.max(1)) for p in prob]
-    found = trial.ensemble(each, label)
+    found = trial_scores.ensemble(each, label)
     np.testing.assert_array_equal(found.pred, [0, 1])
     np.testing.assert_allclose(found.loss, -np.log([0.65, 0.6]))
     np.testing.assert_allclose(found.confidence, [0.65, 0.6])
