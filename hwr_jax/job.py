@@ -77,7 +77,7 @@ def do(
     Args:
       config: resolved and checked.
       dataset: that of the config.
-      folder: a locked run folder that `run_folder.claim` found new, or one to go on in.
+      folder: a locked run folder that `claim.claim` found new, or one to go on in.
       resume: which of the two.
       screen: for rows and tables.
       signals: entered.

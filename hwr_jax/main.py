@@ -24,7 +24,7 @@ interrupted run stopped. Any key of the config is set by --config.KEY=VALUE (see
 """
 
 DETERMINISTIC = "--xla_gpu_exclude_nondeterministic_ops=true --xla_gpu_autotune_level=0"
-CLAIMS = ("new", "resume", "finished")  # of `run_folder.claim`
+CLAIMS = ("new", "resume", "finished")  # of `claim.claim`
 
 FLAGS = flags.FlagValues()
 _CONFIG = config_flags.DEFINE_config_file(
@@ -192,7 +192,7 @@ def _train(config, dataset, folder: Path, screen, signals) -> dict:
     from hwr_jax import distributed, run_folder
 
     with contextlib.ExitStack() as held:
-        status = _claimed(config, dataset, folder, held) if distributed.is_lead() else ""
+        status = _claimed(config, dataset, folder, held, screen.print) if distributed.is_lead() else ""
         status = CLAIMS[distributed.from_lead(CLAIMS.index(status) if status else 0)]
         if status == "finished":
             screen.print(f"{folder} holds this run, finished: nothing was trained (--overwrite starts it afresh)")
@@ -213,11 +213,11 @@ def _train(config, dataset, folder: Path, screen, signals) -> dict:
         )
 
 
-def _claimed(config, dataset, folder: Path, held: contextlib.ExitStack) -> str:
-    from hwr_jax import run_folder
+def _claimed(config, dataset, folder: Path, held: contextlib.ExitStack, say) -> str:
+    from hwr_jax import claim, run_folder
 
     held.enter_context(run_folder.locked(folder))
-    return run_folder.claim(folder, config, dataset, overwrite=_OVERWRITE.value)
+    return claim.claim(folder, config, dataset, overwrite=_OVERWRITE.value, say=say)
 
 
 if __name__ == "__main__":

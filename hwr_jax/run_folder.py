@@ -1,6 +1,6 @@
-"""The run folder: its files, who may write in it, and whether it is new, to be resumed, finished or another's.
+"""The run folder: its files, its lock, and the identity of a run (config, dataset, code). Knows nothing of training.
 
-Owns the identity of a run (config, dataset, code). Knows nothing of training.
+Whether a folder may be used, and what is removed from it, is `claim`'s.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import contextlib
 import datetime
 import hashlib
 import json
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,12 +18,11 @@ from ml_collections import ConfigDict
 
 import hwr_jax
 from hwr_jax import config as configs
-from hwr_jax import distributed, files, machine
+from hwr_jax import files, machine
 from hwr_jax.errors import ConfigError, RunFolderError
 from hwr_jax.types import Dataset
 
 FILES = ("config.json", "environment.json", "metrics.jsonl", "timing.jsonl", "predictions.npz", "summary.json")
-FOLDERS = ("manifests", "checkpoints", "quarantine", "tensorboard", "figures")
 NEEDED = {"environment.json": ("dataset", "code", "resumed"), "summary.json": ("dataset", "test")}
 ADDED = {"eval.shift_px": 0}  # keys that the first run folders lack, and the value that does what was done then
 SPLITS = ("train", "validation", "test")
@@ -91,47 +89,8 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def claim(folder: Path, config: ConfigDict, dataset: Dataset, *, overwrite: bool) -> str:
-    """Finds out what the (locked) folder is to this run: 'new', 'resume' or 'finished'.
-
-    Raises:
-      ConfigError: it holds another run (the differences are listed), or files that are no run.
-    """
-    is_run = _is_run(folder)
-    if overwrite and is_run:
-        clear(folder)
-        return "new"
-    if not is_run:
-        known = {*FILES, *FOLDERS, ".lock"}
-        ours = (".tmp-", distributed.SIGN)
-        strangers = [p.name for p in folder.iterdir() if p.name not in known and not any(o in p.name for o in ours)]
-        if strangers:
-            raise ConfigError(f"--workdir={folder} holds {strangers[0]!r}, no run: name a new or empty folder")
-        clear(folder)
-        return "new"
-    old, new = _read_identity(folder), identity(config, dataset)
-    changes = configs.difference(old, new)
-    if changes:
-        lines = "\n  ".join(changes)
-        raise ConfigError(
-            f"{folder} holds another run, and nothing in it was touched: choose another --workdir, or --overwrite to "
-            f"lose it; what differs (there -> here):\n  {lines}"
-        )
-    return "finished" if (folder / "summary.json").exists() else "resume"
-
-
-def _is_run(folder: Path) -> bool:
-    """Whether the folder's config.json is that of a run of ours (a crash may have left environment.json alone)."""
-    if not (folder / "config.json").exists():
-        return False
-    try:
-        read_json(folder, "environment.json")
-    except (ConfigError, RunFolderError):
-        return False
-    return True
-
-
-def _read_identity(folder: Path) -> dict[str, Any]:
+def read_identity(folder: Path) -> dict[str, Any]:
+    """Returns the identity that a run folder records."""
     config, env = read_config(folder), read_json(folder, "environment.json")
     code = {k: env["code"][k] for k in ("version", "sha256")}
     data = {k: env["dataset"][k] for k in ("name", "sha256")}
@@ -177,8 +136,10 @@ def read_json(folder: Path, name: str) -> dict[str, Any]:
     """Returns a JSON file of a run. Raises ConfigError where it is not there, RunFolderError where it is damaged."""
     try:
         value = json.loads(_read_text(folder, name))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RunFolderError(f"{folder / name} is damaged: {error}") from None
+    if not isinstance(value, dict):
+        raise RunFolderError(f"{folder / name} is damaged or not ours: it holds no JSON object")
     missing = [key for key in NEEDED.get(name, ()) if key not in value]
     if missing:
         raise RunFolderError(f"{folder / name} is damaged or not ours: it has no {missing[0]!r}")
@@ -190,16 +151,3 @@ def _read_text(folder: Path, name: str) -> str:
         what = "is not there" if not folder.exists() else f"has no {name}"
         raise ConfigError(f"--workdir={folder} {what}: name a run folder that `python -m hwr_jax.main` wrote")
     return (folder / name).read_text()
-
-
-def clear(folder: Path) -> None:
-    """Removes what a run writes, and nothing else."""
-    for sign in folder.glob(f"{distributed.SIGN}*"):
-        sign.unlink()
-    for name in FILES:
-        (folder / name).unlink(missing_ok=True)
-        for torn in folder.glob(f"{name}.tmp-*"):
-            torn.unlink()
-    for name in FOLDERS:
-        if (folder / name).exists():
-            shutil.rmtree(folder / name)

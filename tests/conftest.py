@@ -109,3 +109,15 @@ def smoke():
         return made
 
     return make
+
+
+@pytest.fixture
+def begun(tmp_path, smoke, digits):
+    """A run folder of the smoke config that was begun."""
+    from hwr_jax import claim, run_folder
+
+    folder = tmp_path / "run"
+    with run_folder.locked(folder):
+        assert claim.claim(folder, smoke(), digits, overwrite=False) == "new"
+        run_folder.begin(folder, smoke(), run_folder.environment(smoke(), digits, over_seeds="map"))
+    return folder

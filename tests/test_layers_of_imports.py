@@ -13,7 +13,7 @@ PACKAGE = Path(hwr_jax.__file__).parent
 LAYERS = [
     {"digests", "distributed", "errors", "files", "power_law", "rng", "stats", "types", "watchdog"},
     {
-        "augment", "averages", "checkpoint", "comparison", "config", "config_check", "console", "ctc", "data",
+        "augment", "averages", "checkpoint", "claim", "comparison", "config", "config_check", "console", "ctc", "data",
         "framing", "ink", "live", "logs", "losses", "machine", "marks", "metrics", "models", "optim", "peers",
         "picture", "plots", "preprocess", "reference", "report", "report_tables", "results", "run_folder", "schedules",
         "search_file", "search_report", "search_storage", "sharding",

@@ -10,57 +10,6 @@ from hwr_jax import files, logs, machine, run_folder
 from hwr_jax.errors import ConfigError, RunFolderError
 
 
-@pytest.fixture
-def begun(tmp_path, smoke, digits):
-    """A run folder of the smoke config that was begun."""
-    folder = tmp_path / "run"
-    with run_folder.locked(folder):
-        assert run_folder.claim(folder, smoke(), digits, overwrite=False) == "new"
-        run_folder.begin(folder, smoke(), run_folder.environment(smoke(), digits, over_seeds="map"))
-    return folder
-
-
-def claim(folder, config, digits, **options):
-    with run_folder.locked(folder):
-        return run_folder.claim(folder, config, digits, overwrite=options.get("overwrite", False))
-
-
-def test_the_same_run_resumes_and_a_finished_one_is_told(begun, smoke, digits):
-    assert claim(begun, smoke(), digits) == "resume"
-    files.write_json(begun / "summary.json", {})
-    assert claim(begun, smoke(), digits) == "finished"
-
-
-def test_another_config_is_refused_with_the_difference(begun, smoke, digits):
-    with pytest.raises(ConfigError, match=r"holds another run.*(?s:.)*config\.epochs: 5 -> 9"):
-        claim(begun, smoke(epochs=9), digits)
-    assert (begun / "config.json").exists()
-
-
-def test_other_data_is_refused_with_the_difference(begun, smoke, digits):
-    with pytest.raises(ConfigError, match=r"dataset\.sha256: \w+ -> 0000"):
-        claim(begun, smoke(), digits._replace(sha256="0000"))
-
-
-def test_other_code_is_refused_with_the_difference(begun, smoke, digits, monkeypatch):
-    monkeypatch.setattr(machine, "code_digest", lambda: "1234")
-    with pytest.raises(ConfigError, match=r"code\.sha256: \w+ -> 1234"):
-        claim(begun, smoke(), digits)
-
-
-def test_overwrite_removes_the_run_and_nothing_else(begun, smoke, digits):
-    (begun / "notes.txt").write_text("mine")
-    (begun / "metrics.jsonl").write_text("{}\n")
-    assert claim(begun, smoke(epochs=9), digits, overwrite=True) == "new"
-    assert sorted(p.name for p in begun.iterdir()) == [".lock", "notes.txt"]
-
-
-def test_a_folder_with_other_files_is_refused(tmp_path, smoke, digits):
-    (tmp_path / "thesis.tex").write_text("")
-    with pytest.raises(ConfigError, match=r"holds 'thesis\.tex', no run"):
-        claim(tmp_path, smoke(), digits)
-
-
 def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RunFolderError, match="is a file: name a folder"), run_folder.locked(tmp_path / "file"):
