@@ -11,12 +11,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
-from hwr_jax import machine
+from hwr_jax import machine, xla
 from hwr_jax.data import cache, find, prepared
 from hwr_jax.data.sources import SOURCES, Source
 from hwr_jax.errors import DataError
 
 LITTLE_BYTES = 2_000_000_000  # free: less is said
+ROWS = 40_000
 GOOD, NOTE, BAD = "good", "note", "bad"
 
 
@@ -39,6 +40,7 @@ def examine(data_dir: str | None) -> Iterator[tuple[str, Finding]]:
         "packages": packages,
         "devices": devices,
         "computing": computing,
+        "sums": sums,
         "devices together": collectives,
         "threads": threads,
         "cache": cache_folder,
@@ -116,6 +118,41 @@ def computing() -> Finding:
     if max(apart) > 1e-3:
         return Finding(BAD, f"a matrix product is wrong by {max(apart):.1g}", "update the driver and jaxlib")
     return Finding(GOOD, f"a matrix product and its gradient, right to {max(apart):.1g}")
+
+
+def sums() -> Finding:
+    """Two sums that jaxlib computes wrong on CPU without the flag of `xla`: of rows, and in a softmax."""
+    wrong, apart = wrong_rows(), softmax_error()
+    if wrong or not apart < 1e-6:  # NaN is not less
+        return Finding(
+            BAD,
+            f"{wrong:,} of {ROWS:,} sums are wrong, and a softmax of equal scores by {apart:.1g}",
+            f"have {xla.FLAG} in XLA_FLAGS before JAX starts (it has {os.environ.get('XLA_FLAGS', '')!r})",
+        )
+    return Finding(GOOD, f"{ROWS:,} sums of a vmap and a softmax, right to {apart:.1g}")
+
+
+def wrong_rows() -> int:
+    """How many of ROWS sums of squares of 3 numbers XLA gets wrong, against NumPy in float64 (jax issue 39103)."""
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    draw = np.random.default_rng(0)
+    matrix, rows = (draw.normal(size=(n, 3)).astype(np.float32) for n in (3, ROWS))
+    found = jax.jit(jax.vmap(lambda row: jnp.sum(jnp.square(matrix @ row))))(rows)
+    exact = np.square(rows.astype(np.float64) @ matrix.T.astype(np.float64)).sum(axis=1)
+    return int(np.sum(~(np.abs(np.asarray(found) - exact) <= 1e-3 * (1 + exact))))
+
+
+def softmax_error() -> float:
+    """The largest error, perhaps NaN, of the softmax of 1,000 x 10 equal scores, made by weights that are constants."""
+    import jax
+    import numpy as np
+
+    weights, images = np.zeros((784, 10), np.float32), np.random.default_rng(2).random((1000, 784), np.float32)
+    found = np.asarray(jax.jit(lambda images: jax.nn.softmax(images @ weights))(images))
+    return float(np.max(np.abs(found - 0.1)))
 
 
 def collectives() -> Finding:

@@ -15,7 +15,7 @@ def test_a_healthy_machine_has_nothing_bad(command, tmp_path):
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert {f["status"] for f in found.values()} <= {"good", "note"}
-    assert {"Python", "packages", "devices", "computing", "cache", "checkpoints", "data: mnist"} <= found.keys()
+    assert {"Python", "packages", "devices", "computing", "sums", "cache", "checkpoints", "data: mnist"} <= found.keys()
     assert not list(tmp_path.iterdir())  # nothing is left
 
 
@@ -27,6 +27,17 @@ def test_what_is_broken_is_said_and_the_exit_code_tells(command, tmp_path):
     assert " bad  cache: " in done.stdout
     assert "-> make room there, or name another folder in HWR_CACHE_DIR" in done.stdout
     assert f"bad  data: mnist: HWR_MNIST_DIR={tmp_path} has no train-images-idx3-ubyte.gz" in done.stdout
+
+
+def test_sums_that_jaxlib_computes_wrong_are_right_here_and_a_flag_that_undoes_that_is_found(command, tmp_path):
+    assert health.wrong_rows() == 0
+    assert health.softmax_error() < 1e-6
+    given = "--xla_cpu_experimental_ynn_fusion_type=+reduce"  # the user's value is kept: the fault is back
+    done = command("doctor", "--format=json", env={"XLA_FLAGS": given}, cwd=tmp_path)
+    assert done.returncode == 1
+    found = json.loads(done.stdout)["sums"]
+    assert found["status"] == "bad"
+    assert f"(it has {given!r})" in found["mend"]
 
 
 def test_eight_devices_add_up():

@@ -11,7 +11,7 @@ import hwr_jax
 
 PACKAGE = Path(hwr_jax.__file__).parent
 LAYERS = [
-    {"digests", "distributed", "errors", "files", "power_law", "rng", "stats", "types", "watchdog"},
+    {"digests", "distributed", "errors", "files", "power_law", "rng", "stats", "types", "watchdog", "xla"},
     {
         "augment", "averages", "checkpoint", "claim", "comparison", "config", "config_check", "console", "ctc", "data",
         "framing", "ink", "live", "logs", "losses", "machine", "marks", "metrics", "models", "optim", "peers",
