@@ -4,7 +4,7 @@ Importing the package costs nothing: jax and every other heavy library is import
 appends one flag to XLA_FLAGS (see `xla`), which JAX reads when it starts.
 """
 
-from hwr_jax import xla
+from hwr_jax.core import xla
 
 __version__ = "0.1.0"
 

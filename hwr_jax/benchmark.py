@@ -10,8 +10,9 @@ from typing import Any
 from absl import flags
 from ml_collections import config_flags
 
-from hwr_jax import command, errors
-from hwr_jax.peers import PEERS
+from hwr_jax.benchmarks.peers import PEERS
+from hwr_jax.cli import command
+from hwr_jax.core import errors
 
 USAGE = """\
 Measures what a config costs on this machine, part by part, and writes benchmark.json and figures after each part:
@@ -43,7 +44,7 @@ _PEERS_DIR = flags.DEFINE_string("peers_dir", None, "Folder of the peer programs
 _PEERS_PYTHON = flags.DEFINE_string(
     "peers_python", sys.executable, "The Python that has what the peers import.", flag_values=FLAGS
 )
-_PEERS = flags.DEFINE_list("peers", ["pytorch-fast"], "Which peers (see hwr_jax/peers.py).", flag_values=FLAGS)
+_PEERS = flags.DEFINE_list("peers", ["pytorch-fast"], "Which peers (see benchmarks/peers.py).", flag_values=FLAGS)
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder of tensorflow-datasets; default: TFDS_DATA_DIR or its own.", flag_values=FLAGS
 )
@@ -55,17 +56,22 @@ def main(argv: list[str]) -> int:
         raise errors.ConfigError(f"{argv[0]!r} is no flag: a flag is --name=value")
     _check("parts", _PARTS.value, PARTS)
     _check("peers", _PEERS.value, PEERS)
-    from hwr_jax import benchmark_parts, config_check, console, files, machine, plots, programs
+    from hwr_jax.benchmarks import parts
+    from hwr_jax.cli import console
+    from hwr_jax.config import check
+    from hwr_jax.core import files
     from hwr_jax.data import cache
+    from hwr_jax.steps import compiled
+    from hwr_jax.workdir import figures, machine
 
     path, config = config_flags.get_config_filename(FLAGS["config"]), _CONFIG.value
-    config_check.check(config)
+    check.check(config)
     folder = command.folder("out", _OUT.value, f"runs/benchmark-{command.run_name(path)}")
     folder.mkdir(parents=True, exist_ok=True)
     screen = console.make_console()
-    programs.cache_compilations(cache.default_cache_dir())
+    compiled.cache_compilations(cache.default_cache_dir())
     dataset = command.load_data(config, _DATA_DIR.value, screen.print)
-    job = benchmark_parts.Job(
+    job = parts.Job(
         path=path,
         overrides=_overrides(),
         config=config,
@@ -80,13 +86,13 @@ def main(argv: list[str]) -> int:
     results = _earlier(folder / "benchmark.json", path, machine.facts())
     for part in (p for p in PARTS if p in _PARTS.value):
         screen.print(f"\n{part}", style="bold")
-        found = benchmark_parts.PARTS[part](job)
+        found = parts.PARTS[part](job)
         if found is not None:
             if part == "peers":  # those of an earlier call stay
                 found = results["parts"].get(part, {}) | found
             results["parts"][part] = found
             files.write_json(folder / "benchmark.json", results)
-    plots.speed(folder, results["parts"], title=f"{path} on {', '.join(results['machine']['devices'])}")
+    figures.speed(folder, results["parts"], title=f"{path} on {', '.join(results['machine']['devices'])}")
     screen.print(f"\nResults: {folder / 'benchmark.json'}")
     return errors.DONE
 

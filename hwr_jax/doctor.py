@@ -6,7 +6,8 @@ import json
 
 from absl import flags
 
-from hwr_jax import command, errors
+from hwr_jax.cli import command
+from hwr_jax.core import errors
 
 USAGE = """\
 Tries what a run needs, each in a small size: Python, packages, devices, exchange between devices, cache, checkpoints in
@@ -26,7 +27,8 @@ def main(argv: list[str]) -> int:
     """Prints the findings; returns the exit code."""
     if argv:
         raise errors.ConfigError(f"{argv[0]!r} is no flag: a flag is --name=value")
-    from hwr_jax import console, health
+    from hwr_jax.checks import health
+    from hwr_jax.cli import console
 
     screen = console.make_console(stderr=_FORMAT.value == "json")
     found = {}

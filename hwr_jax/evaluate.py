@@ -6,7 +6,8 @@ import json
 
 from absl import flags
 
-from hwr_jax import command, errors
+from hwr_jax.cli import command
+from hwr_jax.core import errors
 
 USAGE = """\
 Evaluates a trained run on any split of its data set, or of another one, with the training standardisation.
@@ -46,11 +47,14 @@ def main(argv: list[str]) -> int:
     if argv:
         raise errors.ConfigError(f"{argv[0]!r} is no flag: a flag is --name=value")
     folder = command.folder("workdir", _WORKDIR.value)
-    from hwr_jax import console, evaluation, predictor, programs, run_folder
+    from hwr_jax.cli import console
     from hwr_jax.data import cache
+    from hwr_jax.inference import evaluation, predictor
+    from hwr_jax.steps import compiled
+    from hwr_jax.workdir import run_folder
 
     config = run_folder.read_config(folder)  # before the heavy work: a wrong folder is told at once
-    programs.cache_compilations(cache.default_cache_dir())
+    compiled.cache_compilations(cache.default_cache_dir())
     screen = console.make_console(stderr=_FORMAT.value == "json")
     model = predictor.load(
         folder,

@@ -14,7 +14,8 @@ from pathlib import Path
 from absl import flags
 from ml_collections import config_flags
 
-from hwr_jax import command, errors
+from hwr_jax.cli import command
+from hwr_jax.core import errors
 
 USAGE = """\
 Trains, evaluates and saves what a config describes, and leaves a run folder. The same command again goes on where an
@@ -77,10 +78,12 @@ def main(argv: list[str]) -> int:
         raise errors.ConfigError(f"{argv[0]!r} is no flag: a flag is --name=value")
     if _DETERMINISTIC.value:  # before jax looks at them; they are recorded in environment.json
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {DETERMINISTIC}".strip()
-    from hwr_jax import console, distributed, machine, signals, watchdog
+    from hwr_jax.cli import console
+    from hwr_jax.distributed import processes, signals, watchdog
+    from hwr_jax.workdir import machine
 
     machine.spare_threads()
-    distributed.start(
+    processes.start(
         _COORDINATOR.value,
         _PROCESSES.value,
         _PROCESS.value,
@@ -90,9 +93,9 @@ def main(argv: list[str]) -> int:
     )
     watchdog.arm(_WATCHDOG_S.value)
     _check_same()
-    screen = console.make_console(quiet=not distributed.is_lead())
+    screen = console.make_console(quiet=not processes.is_lead())
     with signals.of_this_job() as handlers:
-        path, config, dataset = distributed.lead_first(lambda: _config_and_data(screen.print))
+        path, config, dataset = processes.lead_first(lambda: _config_and_data(screen.print))
         _check_same_data(config, dataset)
         if _SUMMARY.value:
             screen.print(_summary(config, dataset.classes))
@@ -100,7 +103,7 @@ def main(argv: list[str]) -> int:
         folder = command.folder("workdir", _WORKDIR.value, f"runs/{command.run_name(path)}")
         summary = _train(config, dataset, folder, screen, handlers)
     watchdog.arm(0)
-    if not distributed.is_lead():
+    if not processes.is_lead():
         return errors.DONE
     trained = console.trained_on(summary["dataset"])
     screen.print(f"\nTest results on {summary['dataset']} ({summary['examples']['test']:,} images; {trained}):")
@@ -121,28 +124,31 @@ def main(argv: list[str]) -> int:
 
 def _check_same() -> None:
     """Compares what has to be the same in all processes."""
-    from hwr_jax import config as configs
-    from hwr_jax import distributed, machine
+    from hwr_jax.config import file as configs
+    from hwr_jax.distributed import processes
+    from hwr_jax.workdir import machine
 
-    if distributed.many():
+    if processes.many():
         versions = json.dumps(machine.facts()["versions"])
         devices = f"{_DEVICES.value}, {_SEED_GROUPS.value}"
         text = {"config": configs.to_json(_CONFIG.value), "code": machine.code_digest()}
-        distributed.check_same(text | {"version of a library": versions, "--devices or --seed_groups": devices})
+        processes.check_same(text | {"version of a library": versions, "--devices or --seed_groups": devices})
 
 
 def _check_same_data(config, dataset) -> None:
     """Compares what was loaded: one of the processes may have found no data, or other data."""
-    from hwr_jax import config as configs
-    from hwr_jax import distributed
+    from hwr_jax.config import file as configs
+    from hwr_jax.distributed import processes
 
-    if distributed.many():
-        distributed.check_same({"data set": dataset.sha256, "resolved config": configs.to_json(config)})
+    if processes.many():
+        processes.check_same({"data set": dataset.sha256, "resolved config": configs.to_json(config)})
 
 
 def _summary(config, classes) -> str:
     """Returns the table of the network's layers."""
-    from hwr_jax import models, predictor, recipe
+    from hwr_jax import models
+    from hwr_jax.inference import predictor
+    from hwr_jax.steps import recipe
 
     if config.init_from and config.transfer.head == "keep":
         classes = predictor.open_run(Path(config.init_from).expanduser())[1]["classes"]
@@ -151,11 +157,12 @@ def _summary(config, classes) -> str:
 
 def _config_and_data(say):
     """Returns the config file, the checked config and the data: those of the fallback where the data is missing."""
-    from hwr_jax import config as configs
-    from hwr_jax import config_check, recipe
+    from hwr_jax.config import check
+    from hwr_jax.config import file as configs
+    from hwr_jax.steps import recipe
 
     path, config = config_flags.get_config_filename(FLAGS["config"]), _CONFIG.value
-    config_check.check(config)
+    check.check(config)
     recipe.check_overrides(config, config_flags.get_override_values(FLAGS["config"]))
     try:
         return path, config, command.load_data(config, _DATA_DIR.value, say)
@@ -169,7 +176,7 @@ def _config_and_data(say):
     path = f"{other}:{variant}" if variant else other
     overrides = {k: v for k, v in given.items() if not k.startswith("data.")}
     config = configs.load(path, overrides)
-    config_check.check(config)
+    check.check(config)
     return path, config, command.load_data(config, _DATA_DIR.value, say)
 
 
@@ -189,15 +196,16 @@ def _fallback_paragraph(name: str, missing: errors.DataMissing, other: str) -> s
 
 def _train(config, dataset, folder: Path, screen, signals) -> dict:
     """Claims the run folder, trains what is left of the run, and returns its summary."""
-    from hwr_jax import distributed, run_folder
+    from hwr_jax.distributed import processes
+    from hwr_jax.workdir import run_folder
 
     with contextlib.ExitStack() as held:
-        status = _claimed(config, dataset, folder, held, screen.print) if distributed.is_lead() else ""
-        status = CLAIMS[distributed.from_lead(CLAIMS.index(status) if status else 0)]
+        status = _claimed(config, dataset, folder, held, screen.print) if processes.is_lead() else ""
+        status = CLAIMS[processes.from_lead(CLAIMS.index(status) if status else 0)]
         if status == "finished":
             screen.print(f"{folder} holds this run, finished: nothing was trained (--overwrite starts it afresh)")
             return run_folder.read_json(folder, "summary.json")
-        from hwr_jax import job
+        from hwr_jax.training import job
 
         return job.do(
             config,
@@ -214,7 +222,7 @@ def _train(config, dataset, folder: Path, screen, signals) -> dict:
 
 
 def _claimed(config, dataset, folder: Path, held: contextlib.ExitStack, say) -> str:
-    from hwr_jax import claim, run_folder
+    from hwr_jax.workdir import claim, run_folder
 
     held.enter_context(run_folder.locked(folder))
     return claim.claim(folder, config, dataset, overwrite=_OVERWRITE.value, say=say)

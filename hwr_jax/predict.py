@@ -10,7 +10,8 @@ from typing import Any
 
 from absl import flags
 
-from hwr_jax import command, errors
+from hwr_jax.cli import command
+from hwr_jax.core import errors
 
 USAGE = """\
 Reads pictures of one character each, or, with a model of strings, of one line each: any size, dark on light or light on
@@ -40,11 +41,13 @@ def main(argv: list[str]) -> int:
     folder = command.folder("workdir", _WORKDIR.value)
     if not argv:
         raise errors.ConfigError("no image is named: give one or more picture files after the flags")
-    from hwr_jax import console, predictor, programs
+    from hwr_jax.cli import console
     from hwr_jax.data import cache
+    from hwr_jax.inference import predictor
+    from hwr_jax.steps import compiled
 
     screen = console.make_console(stderr=_FORMAT.value != "table")
-    programs.cache_compilations(cache.default_cache_dir())
+    compiled.cache_compilations(cache.default_cache_dir())
     model = predictor.load(folder, which=_CHECKPOINT.value or "", seed=_SEED.value, say=screen.print)
     names, images, unread = read_all(argv, model)
     rows = read_out(names, model.read(images, best=1 + ALTERNATIVES))

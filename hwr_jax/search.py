@@ -7,13 +7,14 @@ from typing import Any
 
 from absl import flags
 
-from hwr_jax import command, errors
+from hwr_jax.cli import command
+from hwr_jax.core import errors
 
 USAGE = """\
 Tries values of a config's keys (Optuna: TPE, bad trials ended early by successive halving) for the highest validation
 accuracy; the test set is never read. The same command goes on where one stopped; several at the same time, on one disk
 or with the same --storage, share the work. Then the best is trained with new seeds beside the config as it is, and
-report.md and figures are written. How a search is written: hwr_jax/search_file.py.
+report.md and figures are written. How a search is written: hwr_jax/tuning/spec.py.
 
     python -m hwr_jax.search --search=experiments/fast_search/search.py --minutes=30 [--trials=200]
 """
@@ -49,51 +50,52 @@ def main(argv: list[str]) -> int:
         raise errors.ConfigError(f"{argv[0]!r} is no flag: a flag is --name=value")
     if not _SEARCH.value:
         raise errors.ConfigError("--search is missing: name one, such as --search=experiments/fast_search/search.py")
-    from hwr_jax import search_file
+    from hwr_jax.tuning import spec
 
-    search = search_file.load(_SEARCH.value)
+    search = spec.load(_SEARCH.value)
     folder = command.folder("out", _OUT.value, str(search.folder))
     folder.mkdir(parents=True, exist_ok=True)
-    from hwr_jax import config_check, console, search_report, search_storage
+    from hwr_jax.cli import console
+    from hwr_jax.config import check
+    from hwr_jax.tuning import report, storage
 
-    for made in search_file.extremes(search):
-        config_check.check(made)
+    for made in spec.extremes(search):
+        check.check(made)
     screen = console.make_console()
-    study = search_storage.open_study(
-        search, folder, _STORAGE.value, sampler_seed=None if _SEED.value < 0 else _SEED.value
-    )
+    study = storage.open_study(search, folder, _STORAGE.value, sampler_seed=None if _SEED.value < 0 else _SEED.value)
     _search(search, study, folder, screen)
-    if not search_report.has_finished(study):
+    if not report.has_finished(study):
         screen.print("No trial has been finished yet: there is nothing to report.")
         return errors.DONE
-    search_report.write(search, study, folder)
-    screen.print(search_report.verdict(search, study))
+    report.write(search, study, folder)
+    screen.print(report.verdict(search, study))
     screen.print(f"Report: {folder / 'report.md'}")
     return errors.DONE
 
 
 def _search(search, study: Any, folder: Path, screen) -> None:
     """Runs trials, and what confirms the best of them."""
-    from hwr_jax import machine, search_report, searching
-    from hwr_jax.signals import Signals
+    from hwr_jax.distributed.signals import Signals
+    from hwr_jax.tuning import report, trials
+    from hwr_jax.workdir import machine
 
     machine.spare_threads()
     load = command.Loader(_DATA_DIR.value, quiet=False)
     try:
         with Signals() as signals:
-            searching.run(
+            trials.run(
                 search,
                 study,
                 load,
                 signals,
                 trials=_TRIALS.value,
                 minutes=_MINUTES.value,
-                heard=lambda one: screen.print(search_report.line(study, one)),
+                heard=lambda one: screen.print(report.line(study, one)),
                 say=screen.print,
             )
-            if _CONFIRM.value and _MINUTES.value and search_report.needs_confirming(study, _CONFIRM.value):
+            if _CONFIRM.value and _MINUTES.value and report.needs_confirming(study, _CONFIRM.value):
                 screen.print(f"Training the best and the config as it is with {_CONFIRM.value} new seeds each")
-                searching.confirm(search, study, load, signals, seeds=_CONFIRM.value, say=screen.print)
+                trials.confirm(search, study, load, signals, seeds=_CONFIRM.value, say=screen.print)
     except errors.Stopped as stopped:
         raise stopped.said("stopped: the trials that ended are kept, and the same command goes on") from None
 

@@ -9,11 +9,12 @@ from typing import Any
 
 from absl import flags
 
-from hwr_jax import command, errors
+from hwr_jax.cli import command
+from hwr_jax.core import errors
 
 USAGE = """\
 Trains every variant of a study with the same seeds, a line of results.jsonl for each, and writes report.md and figures.
-The same command again trains what is missing, and nothing twice. How a study is written: hwr_jax/study_file.py.
+The same command again trains what is missing, and nothing twice. How a study is written: hwr_jax/studies/spec.py.
 
     python -m hwr_jax.study --study=experiments/initialisation/study.py [--only=zeros] [--seeds=20] [--dry_run]
 """
@@ -57,17 +58,18 @@ def main(argv: list[str]) -> int:
         raise errors.ConfigError(f"{argv[0]!r} is no flag: a flag is --name=value")
     if not _STUDY.value:
         raise errors.ConfigError("--study is missing: name one, such as --study=experiments/initialisation/study.py")
-    from hwr_jax import study_file
+    from hwr_jax.studies import spec
 
-    study = study_file.load(_STUDY.value)
+    study = spec.load(_STUDY.value)
     for name in _ONLY.value:
         if name not in study.variants:
             raise errors.ConfigError(f"--only={name} is no variant: use some of {', '.join(study.variants)}")
     folder = command.folder("out", _OUT.value, str(study.folder))
     if _ENGINE.value == "ray" and _DEVICES.value:
         raise errors.ConfigError(f"--devices={_DEVICES.value} is of --engine=local: Ray gives each task one device")
-    study_file.check_values(study)
-    from hwr_jax import comparison, console, live, report, results
+    spec.check_values(study)
+    from hwr_jax.cli import console
+    from hwr_jax.studies import comparison, live, report, results
 
     screen = console.make_console()
     if _REPORT.value:
@@ -97,21 +99,22 @@ def main(argv: list[str]) -> int:
 
 def _missing(study, records: list[dict[str, Any]]) -> list:
     """The pairs without a record, variant by variant."""
-    from hwr_jax import engine
+    from hwr_jax.studies import local
 
     there = {(r["variant"], r["seed"]) for r in records}
     first = study.configs[study.baseline].seed
     seeds = range(first, first + (_SEEDS.value or study.seeds))
     return [
-        engine.Work(name, study.configs[name], [seed for seed in seeds if (name, seed) not in there])
+        local.Work(name, study.configs[name], [seed for seed in seeds if (name, seed) not in there])
         for name in dict.fromkeys(_ONLY.value) or study.variants
     ]
 
 
 def _train(study, works: list, records: list[dict[str, Any]], folder: Path, screen) -> list[dict[str, Any]]:
     """Trains the works, appends their records, and returns all records."""
-    from hwr_jax import live, machine, results
-    from hwr_jax.signals import Signals
+    from hwr_jax.distributed.signals import Signals
+    from hwr_jax.studies import live, results
+    from hwr_jax.workdir import machine
 
     machine.spare_threads()
     others = {r["code"]["sha256"] for r in records} - {machine.code_digest()}
@@ -130,23 +133,23 @@ def _train(study, works: list, records: list[dict[str, Any]], folder: Path, scre
 
 def _trained(works: list, signals, screen):
     """The records, as the engine gives them."""
-    from hwr_jax import cluster, engine
+    from hwr_jax.studies import local, ray_cluster
 
     load = command.Loader(_DATA_DIR.value, quiet=False)
     where = {"block": _BLOCK.value, "data_dir": _DATA_DIR.value, "say": screen.print}
     if _ENGINE.value == "ray":
         load = load._replace(quiet=True)
-        return cluster.run(works, load, signals, address=_RAY_ADDRESS.value, workers=_WORKERS.value, **where)
-    return engine.run(works, load, signals, devices=_DEVICES.value, **where)
+        return ray_cluster.run(works, load, signals, address=_RAY_ADDRESS.value, workers=_WORKERS.value, **where)
+    return local.run(works, load, signals, devices=_DEVICES.value, **where)
 
 
 def _say_costs(study, works: list, records: list[dict[str, Any]], screen) -> None:
     """Prints what is missing, and what it would cost: by the records of a variant, else by timing a few steps."""
-    from hwr_jax import engine, live
+    from hwr_jax.studies import live, local
 
     known = live.mean_seconds(records)
     unknown = [work for work in works if work.seeds and work.variant not in known]
-    timed = engine.expected(unknown, command.Loader(_DATA_DIR.value, quiet=False)) if unknown else {}
+    timed = local.expected(unknown, command.Loader(_DATA_DIR.value, quiet=False)) if unknown else {}
     costs = {name: (cost.seconds, cost.compile_seconds) for name, cost in timed.items()}
     costs |= {name: (seconds, 0.0) for name, seconds in known.items()}
     screen.print(live.costs_table(works, costs))

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from absl import flags
 
-from hwr_jax import command, errors
+from hwr_jax.cli import command
+from hwr_jax.core import errors
 
 USAGE = """\
 Trains a recorded run again, from its config.json, in a temporary folder, and compares the metrics of every epoch and
@@ -38,7 +39,7 @@ def main(argv: list[str]) -> int:
     if argv:
         raise errors.ConfigError(f"{argv[0]!r} is no flag: a flag is --name=value")
     folder = command.folder("workdir", _WORKDIR.value)
-    from hwr_jax import machine, run_folder
+    from hwr_jax.workdir import machine, run_folder
 
     config = run_folder.read_config(folder)
     env = run_folder.read_json(folder, "environment.json")
@@ -46,13 +47,16 @@ def main(argv: list[str]) -> int:
         os.environ.setdefault(machine.THREADS, str(env["threads"]))
     import jax
 
-    from hwr_jax import config_check, console, job, reproduction
-    from hwr_jax.signals import Signals
+    from hwr_jax.checks import reproduction
+    from hwr_jax.cli import console
+    from hwr_jax.config import check
+    from hwr_jax.distributed.signals import Signals
+    from hwr_jax.training import job
 
     recorded = reproduction.last_epoch(folder)
     if not recorded:
         raise errors.ConfigError(f"{folder} has not finished an epoch yet: there is nothing to verify")
-    config_check.check_recorded(config, folder)
+    check.check_recorded(config, folder)
     screen = console.make_console()
     dataset = command.load_of_run(config, env["dataset"], _DATA_DIR.value, screen.print)
     epochs = 1 if _QUICK.value else recorded

@@ -15,7 +15,8 @@ import numpy as np
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-from hwr_jax import augment, data, framing
+from hwr_jax import data
+from hwr_jax.transforms import augment, frame
 
 COLUMNS = 10
 STRENGTHS = {
@@ -44,7 +45,7 @@ def main(path: str) -> None:
     for name, value in FRAMES.items():
         chosen = still | {name: value}
         words = f"frame: {name}" + (f" {value}" if value is not True else "")
-        rows[words] = jax.vmap(functools.partial(framing.frame, **chosen))(image)
+        rows[words] = jax.vmap(functools.partial(frame.frame, **chosen))(image)
     figure, axes = plt.subplots(len(rows), COLUMNS, figsize=(COLUMNS * 0.75 + 1.6, len(rows) * 0.75))
     for line, (name, images) in zip(axes, rows.items(), strict=True):
         line[0].text(-0.25, 0.5, name, ha="right", va="center", fontsize=9, transform=line[0].transAxes)

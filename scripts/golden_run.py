@@ -3,7 +3,7 @@
     python scripts/golden_run.py
 
 A tiny network, one seed; what no reader needs is left out, and so is what is of this machine. Beside it lie the
-probabilities of the first 16 test images, which tests/test_golden.py expects.
+probabilities of the first 16 test images, which tests/workdir/test_golden.py expects.
 """
 
 import json
@@ -16,7 +16,9 @@ from pathlib import Path
 import numpy as np
 
 import hwr_jax
-from hwr_jax import checkpoint, data, predictor
+from hwr_jax import data
+from hwr_jax.inference import predictor
+from hwr_jax.workdir import checkpoint
 
 ROOT = Path(__file__).parent.parent
 KEPT = ("config.json", "environment.json", "metrics.jsonl", "summary.json", "manifests", "checkpoints")

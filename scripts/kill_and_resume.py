@@ -100,7 +100,8 @@ def bits(array) -> np.ndarray:
 
 def last_state(folder: Path):
     """Restores the newest checkpoint of a run, whole."""
-    from hwr_jax import checkpoint, predictor
+    from hwr_jax.inference import predictor
+    from hwr_jax.workdir import checkpoint
 
     like = predictor.open_run(folder)[0].state_shapes()
     with checkpoint.Checkpoints(folder, read_only=True) as checkpoints:

@@ -1,4 +1,4 @@
-"""Make the TFRecord fixture of tests/test_data_prepared.py with the real thing: stock TFDS and TensorFlow.
+"""Make the TFRecord fixture of tests/data/test_tfds_reader.py with the real thing: stock TFDS and TensorFlow.
 
 Run once, in a throwaway environment, because the project itself does without TensorFlow:
 

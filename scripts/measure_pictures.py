@@ -46,15 +46,15 @@ def main() -> int:
 
 def load_predict(workdir: str) -> Predict:
     """The project's predictor of a finished run."""
-    from hwr_jax import predictor
+    from hwr_jax.inference import predictor
 
     return predictor.load(workdir, say=lambda text: print(text, file=sys.stderr)).predict
 
 
 def read_all(folder: Path, predict: Predict) -> list[Reading]:
     """Preprocess and classify every picture that ground_truth.json names."""
-    from hwr_jax.errors import DataError
-    from hwr_jax.preprocess import digit_from_picture
+    from hwr_jax.core.errors import DataError
+    from hwr_jax.pictures.normalise import digit_from_picture
 
     truth = json.loads((folder / "ground_truth.json").read_text(encoding="utf-8"))
     images, problems = [], []

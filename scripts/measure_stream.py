@@ -16,11 +16,13 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 
-from hwr_jax import config as configs
-from hwr_jax import config_check, data, feeding
+from hwr_jax import data
+from hwr_jax.config import check
+from hwr_jax.config import file as configs
+from hwr_jax.core.types import Arrays, Dataset
 from hwr_jax.data.rows import Rows
-from hwr_jax.run import compile_training, make_run
-from hwr_jax.types import Arrays, Dataset
+from hwr_jax.steps.run import compile_training, make_run
+from hwr_jax.training import feeding
 
 ROOT = Path(__file__).parent.parent
 TURNS = 5
@@ -81,7 +83,7 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=4_000)
     args = parser.parse_args()
     config = configs.load(args.config, {"data.stream": True, "seeds": 1})
-    config_check.check(config)
+    check.check(config)
     memory = configs.load(args.config, {"seeds": 1})
     little = dataset(LITTLE)
     held_whole = little._replace(train=Arrays(little.train.image[:], little.train.label))

@@ -37,9 +37,12 @@ CHIP = {"tflops": 197.0, "hbm_gbps": 819.0, "ici_gbps": 200.0, "hop_us": 1.0, "l
 
 def worker(args: argparse.Namespace) -> None:
     """Measures one layout in this process (of those of the job), and prints a line of JSON on the first."""
-    from hwr_jax import config as configs
-    from hwr_jax import data, distributed, machine, measure
-    from hwr_jax.run import compile_training, make_run
+    from hwr_jax import data
+    from hwr_jax.benchmarks import measure
+    from hwr_jax.config import file as configs
+    from hwr_jax.distributed import processes as distributed
+    from hwr_jax.steps.run import compile_training, make_run
+    from hwr_jax.workdir import machine
 
     machine.spare_threads()
     if args.processes > 1:

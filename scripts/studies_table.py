@@ -13,14 +13,15 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
 import readme_table
 
-from hwr_jax import comparison, live, report, results, search_file, study_file
+from hwr_jax.studies import comparison, live, report, results, spec
+from hwr_jax.tuning import spec as search_spec
 
 EXPERIMENTS = ROOT / "experiments"
 
 
 def study_row(path: Path) -> str:
     """Returns the line of a study."""
-    study = study_file.load(path)
+    study = spec.load(path)
     records = results.read(study, path.parent)
     size = f"{len(study.variants)} x {study.seeds}"
     if not records:
@@ -35,7 +36,7 @@ def study_row(path: Path) -> str:
 
 def search_row(path: Path) -> str:
     """Returns the line of a search: its report's second paragraph is what it found."""
-    search = search_file.load(path)
+    search = search_spec.load(path)
     done = (path.parent / "report.md").exists()
     target = "report.md" if done else "search.py"
     found = (path.parent / "report.md").read_text().split("\n\n")[2] if done else "not run yet"

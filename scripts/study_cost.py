@@ -15,7 +15,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from hwr_jax import files, results, study_file
+from hwr_jax.core import files
+from hwr_jax.studies import results, spec
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -27,14 +28,14 @@ def call(*words: object) -> None:
         raise SystemExit(f"{words} ended with {done.returncode}:\n{done.stderr[-2000:]}")
 
 
-def by_study(study: study_file.Study, turn: int, folder: Path) -> tuple[float, float]:
+def by_study(study: spec.Study, turn: int, folder: Path) -> tuple[float, float]:
     """Returns the seconds inside the steps, and those of compiling, of the study's trials of one more seed."""
     call("hwr_jax.study", f"--study={study.path}", f"--out={folder / 'study'}", f"--seeds={turn + 1}")
     records = files.read_json_lines(folder / "study" / results.FILE)[-len(study.variants) :]
     return sum(r["train_seconds"] for r in records), sum(r["compile_seconds"] for r in records)
 
 
-def by_main(study: study_file.Study, turn: int, folder: Path) -> tuple[float, float]:
+def by_main(study: spec.Study, turn: int, folder: Path) -> tuple[float, float]:
     """Returns the same of the main job."""
     steps = compiling = 0.0
     for name, config in study.configs.items():
@@ -57,7 +58,7 @@ def main() -> int:
     parser.add_argument("--study", default="experiments/schedules/study.py")
     parser.add_argument("--seeds", type=int, default=10)
     flags = parser.parse_args()
-    study = study_file.load(flags.study)
+    study = spec.load(flags.study)
     turns = []
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)

@@ -30,7 +30,7 @@ import numpy as np
 import readme_table
 from faults import jobs, originals, runs, saves, soak
 
-from hwr_jax import command
+from hwr_jax.cli import command
 
 
 class Row(NamedTuple):

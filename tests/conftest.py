@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))  # for `configs`
 import jax
 import pytest
 
-from hwr_jax import machine
+from hwr_jax.workdir import machine
 
 ROOT = Path(__file__).parent.parent
 
@@ -99,13 +99,11 @@ def experiment(tmp_path):
 @pytest.fixture
 def smoke():
     """Returns make(**overrides): the checked config configs/digits.py:smoke with flat overrides."""
-    from hwr_jax import config, config_check
+    from hwr_jax.config import check, file
 
     def make(**overrides):
-        made = config.load(
-            ROOT / "configs" / "digits.py:smoke", {k.replace("__", "."): v for k, v in overrides.items()}
-        )
-        config_check.check(made)
+        made = file.load(ROOT / "configs" / "digits.py:smoke", {k.replace("__", "."): v for k, v in overrides.items()})
+        check.check(made)
         return made
 
     return make
@@ -114,7 +112,7 @@ def smoke():
 @pytest.fixture
 def begun(tmp_path, smoke, digits):
     """A run folder of the smoke config that was begun."""
-    from hwr_jax import claim, run_folder
+    from hwr_jax.workdir import claim, run_folder
 
     folder = tmp_path / "run"
     with run_folder.locked(folder):

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hwr_jax import files, predictor
+from hwr_jax.core import files
+from hwr_jax.inference import predictor
 
 ROOT = Path(__file__).parent.parent
 SMOKE = "--config=configs/digits.py:smoke"

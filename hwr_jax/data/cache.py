@@ -18,10 +18,10 @@ from pathlib import Path
 
 import numpy as np
 
+from hwr_jax.core.errors import DataError
+from hwr_jax.core.types import Arrays
 from hwr_jax.data.content import Content, arrays, fingerprint, verify
 from hwr_jax.data.sources import Source
-from hwr_jax.errors import DataError
-from hwr_jax.types import Arrays
 
 DESCRIPTION = "content.json"
 

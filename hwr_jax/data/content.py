@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hwr_jax.core.errors import DataError
+from hwr_jax.core.types import Arrays
 from hwr_jax.data.rows import Rows
 from hwr_jax.data.sources import Source
-from hwr_jax.errors import DataError
-from hwr_jax.types import Arrays
 
 HISTOGRAM_PIXELS = 1 << 16  # at a time: bincount turns its input into int64, and this much stays in the CPU's cache
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from hwr_jax.core.errors import DataError
+from hwr_jax.core.types import Arrays
 from hwr_jax.data.content import Content
 from hwr_jax.data.sources import Source
 from hwr_jax.data.splits import carve
-from hwr_jax.errors import DataError
-from hwr_jax.preprocess import to_mnist
-from hwr_jax.types import Arrays
+from hwr_jax.pictures.normalise import to_mnist
 
 INK_LEVELS = 16  # a pixel counts the inked ones of its 4x4 block, 0..16
 ENLARGE = 10  # finer than MNIST's grid, so that `to_mnist` averages as it does for any scan

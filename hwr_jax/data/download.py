@@ -14,10 +14,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hwr_jax.core.errors import DataError, DataMissing
 from hwr_jax.data.checksums import Registered
 from hwr_jax.data.progress import track
 from hwr_jax.data.sources import IDX_FILES
-from hwr_jax.errors import DataError, DataMissing
 
 if TYPE_CHECKING:
     import requests

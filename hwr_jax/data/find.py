@@ -8,11 +8,12 @@ import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from hwr_jax.data import builders, cache, digits, download, idx, prepared
+from hwr_jax.core.errors import DataError, DataMissing
+from hwr_jax.data import cache, digits, download, tfds_reader, tfds_writer
 from hwr_jax.data.checksums import registered
 from hwr_jax.data.content import Content, verify
+from hwr_jax.data.formats import idx
 from hwr_jax.data.sources import Source
-from hwr_jax.errors import DataError, DataMissing
 
 Say = Callable[[str], object]
 
@@ -41,10 +42,10 @@ def find(
     """
     if source.name == "digits":
         return digits.make(source)
-    tfds_dir = prepared.root(data_dir)
+    tfds_dir = tfds_reader.root(data_dir)
     tried = [f"cache {cached}: not there"]
     places = (
-        lambda: prepared.read(tfds_dir, source, say=say),
+        lambda: tfds_reader.read(tfds_dir, source, say=say),
         lambda: _keep(_manual(source, manual_dir, say), source, tfds_dir, say),
         lambda: _keep(_downloaded(source, cache.root(cache_dir) / "downloads", say), source, tfds_dir, say),
     )
@@ -132,14 +133,14 @@ def _read(paths: Mapping[str, idx.File], source: Source) -> Content:
 
 def _keep(content: Content, source: Source, data_dir: Path, say: Say) -> Content:
     """Leave the content in the TFDS folder, if that is possible; say so in one line if it is not."""
-    folder = prepared.folder(data_dir, source)
+    folder = tfds_reader.folder(data_dir, source)
     if folder.exists():
         say(f"The TFDS folder {folder} cannot be read here and is left as it is.")
-    elif not builders.can_write():
+    elif not tfds_writer.can_write():
         say(f"Not left in the TFDS folder {folder}: ArrayRecord cannot be written on this machine.")
     else:
         try:
-            builders.prepare(source, content, data_dir, say=say)
+            tfds_writer.prepare(source, content, data_dir, say=say)
         except OSError as error:
             if not folder.exists():  # else another process was faster, which is as good
                 say(f"Not left in the TFDS folder {folder}: {str(error.strerror or error).rstrip('.')}.")

@@ -18,14 +18,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hwr_jax.core.errors import ConfigError, DataError
+from hwr_jax.core.types import Arrays
 from hwr_jax.data.content import Content
 from hwr_jax.data.progress import track
 from hwr_jax.data.sources import IMAGE_SHAPE, Source
 from hwr_jax.data.splits import carve
-from hwr_jax.errors import ConfigError, DataError
-from hwr_jax.picture import FORMATS
-from hwr_jax.preprocess import digit_from_picture, line_from_picture
-from hwr_jax.types import Arrays
+from hwr_jax.pictures.decode import FORMATS
+from hwr_jax.pictures.normalise import digit_from_picture, line_from_picture
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
 TEST_PART = 5  # one in so many, where the user has made no test split
@@ -123,7 +123,7 @@ def to_line(picture: Path | np.ndarray, height_px: int, width_px: int) -> np.nda
 
 
 def _as_png(grey: np.ndarray) -> bytes:
-    from hwr_jax.data import png
+    from hwr_jax.data.formats import png
 
     return png.encode(grey[..., None])
 

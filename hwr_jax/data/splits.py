@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from hwr_jax.core.errors import ConfigError
+from hwr_jax.core.types import Arrays
 from hwr_jax.data.rows import select
-from hwr_jax.errors import ConfigError
-from hwr_jax.types import Arrays
 
 SEED = 1998  # of NumPy's PCG64, for every split made here: the year MNIST was published
 

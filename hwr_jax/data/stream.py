@@ -12,8 +12,8 @@ from typing import Any, SupportsIndex
 
 import numpy as np
 
-from hwr_jax.errors import ConfigError
-from hwr_jax.types import Arrays
+from hwr_jax.core.errors import ConfigError
+from hwr_jax.core.types import Arrays
 
 THREADS = 4
 AHEAD = 4  # dispatches

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from hwr_jax.core.errors import ConfigError
+from hwr_jax.core.types import Arrays, Dataset
 from hwr_jax.data import cache, content
 from hwr_jax.data.progress import track
 from hwr_jax.data.sources import Source
-from hwr_jax.errors import ConfigError
-from hwr_jax.types import Arrays, Dataset
 
 VERSION = "1.0.0"  # of the layout below
 INK = 64  # a column with a pixel above this belongs to a glyph; fainter is its soft edge

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from hwr_jax.core.errors import ConfigError
+from hwr_jax.core.types import Arrays
 from hwr_jax.data.rows import select
-from hwr_jax.errors import ConfigError
-from hwr_jax.types import Arrays
 
 
 def fewer(train: Arrays, examples: int, *, seed: int, key: str = "data.train_examples") -> Arrays:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hwr_jax.errors import ConfigError
+from hwr_jax.core.errors import ConfigError
 from hwr_jax.models import convolution, layers
 from hwr_jax.models.cnn import CNN
 from hwr_jax.models.crnn import CRNN

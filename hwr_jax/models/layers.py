@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from jax import lax
 from jax.nn import initializers
 
-from hwr_jax import rng
-from hwr_jax.errors import ConfigError
+from hwr_jax.core import rng
+from hwr_jax.core.errors import ConfigError
 from hwr_jax.models import product
 
 ACTIVATIONS = {

@@ -106,7 +106,7 @@ LAYOUTS = [(1, 2), (1, 4), (1, 8), (2, 1), (2, 2)]  # processes, devices
 
 def layouts(trial: int, rng: np.random.Generator, folder: Path) -> str:
     """R7: SGD on one device, on several, and in several processes: the same parameters to 1e-6 after 100 steps."""
-    from hwr_jax import predictor
+    from hwr_jax.inference import predictor
 
     layout = LAYOUTS[trial % len(LAYOUTS)]
     # A smooth network: with ReLU a value on the other side of 0, or in max-pooling another largest one, changes a step

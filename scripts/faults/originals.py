@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from faults import processes
-from hwr_jax.data import idx
-from hwr_jax.errors import DataError
+from hwr_jax.core.errors import DataError
+from hwr_jax.data.formats import idx
 
 DAMAGED_FILES = 27
 BAD = ("magic", "count", "label", "truncated gzip", "not gzip", "missing", "swapped", "flipped byte", "empty")

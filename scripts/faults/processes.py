@@ -125,7 +125,8 @@ def saved_steps(folder: Path) -> list[int]:
 
 def saved(folder: Path, step: int) -> list[np.ndarray]:
     """Returns the arrays of a saved state."""
-    from hwr_jax import checkpoint, predictor
+    from hwr_jax.inference import predictor
+    from hwr_jax.workdir import checkpoint
 
     shapes = predictor.open_run(folder)[0].state_shapes()
     with checkpoint.Checkpoints(folder, read_only=True) as checkpoints:

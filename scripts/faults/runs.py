@@ -12,8 +12,9 @@ import numpy as np
 
 from faults import injected, processes
 from faults.processes import SMALL
-from hwr_jax import files, predictor
-from hwr_jax.errors import RunFolderError
+from hwr_jax.core import files
+from hwr_jax.core.errors import RunFolderError
+from hwr_jax.inference import predictor
 
 EPOCHS = 12
 

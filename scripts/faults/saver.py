@@ -8,7 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hwr_jax import checkpoint, distributed, sharding
+from hwr_jax.distributed import processes as distributed
+from hwr_jax.distributed import sharding
+from hwr_jax.workdir import checkpoint
 
 WIDTH = 250_000  # a state of 1 MB
 

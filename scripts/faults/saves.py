@@ -18,7 +18,8 @@ import numpy as np
 from faults import injected, processes
 from faults.processes import SMALL
 from faults.saver import state
-from hwr_jax import checkpoint, files
+from hwr_jax.core import files
+from hwr_jax.workdir import checkpoint
 
 
 def _newest(folder: Path, said: list[str]) -> tuple[int | None, dict | None]:

@@ -1,0 +1,120 @@
+"""Runs the peer programs beside the main job, each as a process of its own, and reads what they print.
+
+A peer is a program that a user would run instead: it prints one JSON line per seed with `train_seconds` (inside its
+training steps, up to its goal) and `accuracy` (on the test set). Knows nothing of what is inside one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from hwr_jax.core import files
+from hwr_jax.core.errors import DataError
+
+
+class Peer(NamedTuple):
+    """How a peer program is called: `command` in the peers' folder, with {seed} filled in; `needs`: what it imports."""
+
+    command: tuple[str, ...]
+    needs: str
+    environment: dict[str, str]
+
+
+PEERS = {
+    "pytorch-fast": Peer(("pytorch_peers.py", "--recipe=fast", "--seed={seed}"), "torch", {}),
+    "pytorch-example": Peer(("pytorch_peers.py", "--recipe=example", "--seed={seed}"), "torch", {}),
+    "flax-example": Peer(("flax_peer.py", "--seed={seed}"), "flax", {}),
+    "keras-example-jax": Peer(("keras_peer.py",), "keras", {"KERAS_BACKEND": "jax"}),
+}
+
+
+def missing(peer: Peer, folder: Path, python: str) -> str | None:
+    """Returns why a peer cannot be run, in one sentence, or None if it can."""
+    program = folder / peer.command[0]
+    if not program.is_file():
+        return f"{program} is not there"
+    found = subprocess.run([python, "-c", f"import {peer.needs}"], capture_output=True, check=False)
+    return None if found.returncode == 0 else f"{python} cannot import {peer.needs} (--peers_python names another)"
+
+
+def run_peer(peer: Peer, folder: Path, python: str, seed: int) -> dict[str, Any]:
+    """Runs a peer once; returns its line with `wall_seconds` of the whole process.
+
+    Raises:
+      DataError: it failed, or printed no result.
+    """
+    line = [python, *(part.format(seed=seed) for part in peer.command)]
+    env = {**os.environ, **peer.environment, "PYTHONDONTWRITEBYTECODE": "1"}
+    done, wall_seconds = _timed(line, cwd=folder, env=env)
+    results = [json.loads(text) for text in done.stdout.splitlines() if text.startswith("{")]
+    if done.returncode or not results:
+        raise _failed(f"the peer {' '.join(line)}", done)
+    return {**results[-1], "wall_seconds": wall_seconds}
+
+
+def torch_speed(folder: Path, python: str) -> dict[str, float]:
+    """Runs `torch_peer.py`; returns PyTorch's seconds (p50) of inference and convolutions with the peers' network."""
+    program = Path(__file__).with_name("torch_peer.py")
+    # -P: without the package's folder on the import path, where its types.py would hide the standard one.
+    return run_peer(Peer(("-P", str(program), str(folder)), "torch", {}), folder, python, 0)["seconds"]
+
+
+def run_main_job(config: str, *, seed: int, seeds: int, more: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Runs the main job in a fresh run folder; returns its summary with `wall_seconds` of the whole process.
+
+    Raises:
+      DataError: it failed.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        workdir = Path(folder) / "run"
+        flags = (f"--config={config}", f"--config.seed={seed}", f"--config.seeds={seeds}", f"--workdir={workdir}")
+        done, wall_seconds = _timed([sys.executable, "-m", "hwr_jax.main", *flags, *more])
+        if done.returncode:
+            raise _failed("the main job", done)
+        summary = files.read_json(workdir / "summary.json")
+    return {**summary, "wall_seconds": wall_seconds}
+
+
+def _timed(line: list[str], **options: Any) -> tuple[subprocess.CompletedProcess, float]:
+    """Runs a process to its end; returns it with its wall seconds."""
+    start = time.perf_counter()
+    done = subprocess.run(line, capture_output=True, text=True, check=False, **options)
+    return done, time.perf_counter() - start
+
+
+def _failed(what: str, done: subprocess.CompletedProcess) -> DataError:
+    last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+    return DataError(f"{what} ended with code {done.returncode}: {last}")
+
+
+def alternate(ours: Callable[[int], dict], theirs: Callable[[int], dict], pairs: int) -> dict[str, Any]:
+    """Runs both in turns, seed 0 to pairs - 1, and compares the seconds inside the training steps.
+
+    Returns:
+      `compare` of those seconds, the seconds of the whole processes, and the accuracies [pairs].
+    """
+    both = [(ours(seed), theirs(seed)) for seed in range(pairs)]
+    return {
+        **compare([us["train_seconds"] for us, _ in both], [them["train_seconds"] for _, them in both]),
+        "ours_wall_s": [us["wall_seconds"] for us, _ in both],
+        "theirs_wall_s": [them["wall_seconds"] for _, them in both],
+        "ours_compile_s": [us["compile_seconds"] for us, _ in both],
+        "ours_accuracy": [us["test"]["accuracy"]["mean"] for us, _ in both],
+        "theirs_accuracy": [them["accuracy"] for _, them in both],
+    }
+
+
+def compare(ours_s: list[float], theirs_s: list[float]) -> dict[str, Any]:
+    """Returns pairs, ours_s and theirs_s [pairs], and ratio: median, lowest and highest of ours / theirs."""
+    ratios = [us / them for us, them in zip(ours_s, theirs_s, strict=True)]
+    ratio = {"median": statistics.median(ratios), "lowest": min(ratios), "highest": max(ratios)}
+    return {"pairs": len(ratios), "ours_s": ours_s, "theirs_s": theirs_s, "ratio": ratio}

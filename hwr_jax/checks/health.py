@@ -1,0 +1,247 @@
+"""What works on this machine, and how to mend what does not. Each check does the thing itself, in a small size."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import NamedTuple
+
+from hwr_jax.core import xla
+from hwr_jax.core.errors import DataError
+from hwr_jax.data import cache, find, tfds_reader
+from hwr_jax.data.sources import SOURCES, Source
+from hwr_jax.workdir import machine
+
+LITTLE_BYTES = 2_000_000_000  # free: less is said
+ROWS = 40_000
+GOOD, NOTE, BAD = "good", "note", "bad"
+
+
+class Finding(NamedTuple):
+    """The result of a check."""
+
+    status: str  # good, note (works, but read this) or bad
+    what: str
+    mend: str = ""  # what to do
+
+
+def examine(data_dir: str | None) -> Iterator[tuple[str, Finding]]:
+    """Yields the name and the finding of each check; one that fails by itself is a finding too.
+
+    Args:
+      data_dir: of tensorflow-datasets; None: the usual one.
+    """
+    checks: dict[str, Callable[[], Finding]] = {
+        "Python": python,
+        "packages": packages,
+        "devices": devices,
+        "computing": computing,
+        "sums": sums,
+        "devices together": collectives,
+        "threads": threads,
+        "cache": cache_folder,
+        "checkpoints": checkpoints,
+    }
+    for name, check in checks.items():
+        yield name, _safely(check)
+    for source in SOURCES.values():
+        if source.name in ("mnist", "digits") or os.environ.get(find.variable(source)):
+            yield f"data: {source.name}", _safely(lambda source=source: data(source, data_dir))
+
+
+def _safely(check: Callable[[], Finding]) -> Finding:
+    try:
+        return check()
+    except Exception as error:
+        return Finding(BAD, f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}", "see the error")
+
+
+def python() -> Finding:
+    """The interpreter."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info < (3, 11) or sys.maxsize <= 2**32:
+        return Finding(BAD, f"{version} at {sys.executable}", "use CPython 3.11 or newer, 64 bits")
+    return Finding(GOOD, f"{version} at {sys.executable}")
+
+
+def packages() -> Finding:
+    """Versions against what this version of hwr_jax asks for."""
+    from packaging.requirements import Requirement
+
+    try:
+        needs = metadata.requires("hwr_jax") or []
+    except metadata.PackageNotFoundError:
+        return Finding(NOTE, "hwr_jax is not installed but found by its path: unchecked", "pip install . in its folder")
+    wrong = []
+    for line in needs:
+        need = Requirement(line)
+        if need.marker and not need.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            found = metadata.version(need.name)
+        except metadata.PackageNotFoundError:
+            wrong.append(f"{need.name} is missing")
+            continue
+        if not need.specifier.contains(found, prereleases=True):
+            wrong.append(f"{need.name} {found} is not {need.specifier}")
+    if wrong:
+        return Finding(BAD, "; ".join(wrong), "pip install --upgrade . in the repository, or use scripts/run.py")
+    shown = ", ".join(f"{name} {metadata.version(name)}" for name in ("jax", "flax", "optax", "orbax-checkpoint"))
+    return Finding(GOOD, shown)
+
+
+def devices() -> Finding:
+    """What JAX computes on."""
+    import jax
+
+    found = jax.devices()
+    words = f"{len(found)} x {found[0].device_kind} ({jax.default_backend()})"
+    if jax.default_backend() == "cpu" and Path("/proc/driver/nvidia/version").exists():
+        return Finding(NOTE, f"{words}, though there is an NVIDIA GPU", "HWR_EXTRA=cuda python3 scripts/run.py ...")
+    return Finding(GOOD, words)
+
+
+def computing() -> Finding:
+    """A matrix product and its gradient against NumPy."""
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    a, b = (np.random.default_rng(i).normal(size=(64, 64)).astype(np.float32) for i in (0, 1))
+    value, gradient = jax.jit(jax.value_and_grad(lambda a: jnp.sum(jnp.square(jnp.dot(a, b, precision="highest")))))(a)
+    exact = a.astype(np.float64) @ b.astype(np.float64)
+    apart = abs(float(value) / np.sum(exact**2) - 1), np.max(np.abs(gradient - 2 * exact @ b.T)) / np.max(np.abs(exact))
+    if max(apart) > 1e-3:
+        return Finding(BAD, f"a matrix product is wrong by {max(apart):.1g}", "update the driver and jaxlib")
+    return Finding(GOOD, f"a matrix product and its gradient, right to {max(apart):.1g}")
+
+
+def sums() -> Finding:
+    """Two sums that jaxlib computes wrong on CPU without the flag of `xla`: of rows, and in a softmax."""
+    wrong, apart = wrong_rows(), softmax_error()
+    if wrong or not apart < 1e-6:  # NaN is not less
+        return Finding(
+            BAD,
+            f"{wrong:,} of {ROWS:,} sums are wrong, and a softmax of equal scores by {apart:.1g}",
+            f"have {xla.FLAG} in XLA_FLAGS before JAX starts (it has {os.environ.get('XLA_FLAGS', '')!r})",
+        )
+    return Finding(GOOD, f"{ROWS:,} sums of a vmap and a softmax, right to {apart:.1g}")
+
+
+def wrong_rows() -> int:
+    """How many of ROWS sums of squares of 3 numbers XLA gets wrong, against NumPy in float64 (jax issue 39103)."""
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    draw = np.random.default_rng(0)
+    matrix, rows = (draw.normal(size=(n, 3)).astype(np.float32) for n in (3, ROWS))
+    found = jax.jit(jax.vmap(lambda row: jnp.sum(jnp.square(matrix @ row))))(rows)
+    exact = np.square(rows.astype(np.float64) @ matrix.T.astype(np.float64)).sum(axis=1)
+    return int(np.sum(~(np.abs(np.asarray(found) - exact) <= 1e-3 * (1 + exact))))
+
+
+def softmax_error() -> float:
+    """The largest error, perhaps NaN, of the softmax of 1,000 x 10 equal scores, made by weights that are constants."""
+    import jax
+    import numpy as np
+
+    weights, images = np.zeros((784, 10), np.float32), np.random.default_rng(2).random((1000, 784), np.float32)
+    found = np.asarray(jax.jit(lambda images: jax.nn.softmax(images @ weights))(images))
+    return float(np.max(np.abs(found - 0.1)))
+
+
+def collectives() -> Finding:
+    """A sum over all devices."""
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    from hwr_jax.distributed import sharding
+
+    count = jax.device_count()
+    if count == 1:
+        return Finding(GOOD, "one device: nothing to exchange")
+    mesh = sharding.make_mesh(0, batch_size=count)
+    place = sharding.over_data(mesh)
+    total = jax.jit(lambda x: jnp.sum(place(x)), out_shardings=sharding.replicated(mesh))(np.arange(float(count)))
+    if float(total) != count * (count - 1) / 2:
+        return Finding(BAD, f"the sum over {count} devices is wrong", "--devices=1 goes round it; update the driver")
+    return Finding(GOOD, f"{count} devices add up")
+
+
+def threads() -> Finding:
+    """How many processors this process may use."""
+    import jax
+
+    count = machine.threads()
+    if count == 1 and jax.default_backend() == "cpu":
+        return Finding(NOTE, "one", "a run has other last bits than with two to eight: see README")
+    return Finding(GOOD, str(count))
+
+
+def cache_folder() -> Finding:
+    """Whether the cache can be written, and how much room there is."""
+    folder = cache.default_cache_dir()
+    mend = "make room there, or name another folder in HWR_CACHE_DIR"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"x")
+    except OSError as error:
+        return Finding(BAD, f"{folder} cannot be written: {error.strerror}", mend)
+    free = shutil.disk_usage(folder).free
+    if free < LITTLE_BYTES:
+        return Finding(NOTE, f"{folder}: {free / 1e9:.1f} GB free", mend)
+    return Finding(GOOD, f"{folder}: {free / 1e9:.0f} GB free")
+
+
+def checkpoints() -> Finding:
+    """A state is saved, verified and read back in the working folder's disk."""
+    import jax
+    import jax.numpy as jnp
+    import numpy as np
+
+    from hwr_jax.workdir import checkpoint
+
+    state = {"w": jnp.arange(1000.0), "key": jax.random.key(7)}
+    like = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=x.sharding), state)
+    with (
+        tempfile.TemporaryDirectory(prefix=".hwr_jax-doctor-", dir=Path.cwd()) as folder,
+        checkpoint.Checkpoints(Path(folder)) as saved,
+    ):
+        saved.save(1, state)
+        saved.wait()
+        step = saved.newest(lambda problem: None)
+        same = step == 1 and np.array_equal(saved.restore(1, like)["w"], state["w"])
+    if not same:
+        return Finding(BAD, "a checkpoint came back changed", "use another disk for --workdir")
+    return Finding(GOOD, f"saved, verified and read back in {Path.cwd()}")
+
+
+def data(source: Source, data_dir: str | None) -> Finding:
+    """Where a data set would come from, without reading all of it."""
+    folder = cache.folder(None, source)
+    if folder.exists():
+        try:
+            cache.read(folder, source)
+        except DataError as damage:
+            return Finding(NOTE, str(damage), "it is built again by the next run")
+        return Finding(GOOD, f"verified in the cache: {folder}")
+    if source.name == "digits":
+        return Finding(GOOD, "comes with scikit-learn")
+    tfds = tfds_reader.folder(tfds_reader.root(data_dir), source)
+    if tfds.exists():
+        return Finding(GOOD, f"in the folder of tensorflow-datasets: {tfds}")
+    variable = find.variable(source)
+    named = os.environ.get(variable)
+    if named and (missing := find.missing(source, Path(named).expanduser())):
+        return Finding(BAD, f"{variable}={named} has no {missing}", "put the original files there, or unset it")
+    if named:
+        return Finding(GOOD, f"original files in {named}")
+    return Finding(NOTE, "not here yet: the next run downloads it", f"without network, name its folder in {variable}")

@@ -1,0 +1,157 @@
+"""Configs as files and JSON: load, write, compare. Which values are allowed is `config_check`'s; defaults are in
+configs/base.py. Imports no jax, so that a misspelt key is told at once."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from hwr_jax.core.errors import ConfigError
+
+EXAMPLES = {
+    "config": "configs/cnn.py",
+    "study": "experiments/initialisation/study.py",
+    "search": "experiments/fast_search/search.py",
+}
+
+FORMS = {"study": "hwr_jax/studies/spec.py", "search": "hwr_jax/tuning/spec.py"}
+
+
+def load(path: str | Path, overrides: dict[str, Any] | None = None) -> ConfigDict:
+    """Loads a config file: `path` may end in `:variant`, which `get_config(variant)` is given.
+
+    Args:
+      path: such as configs/digits.py or configs/cnn.py:smoke.
+      overrides: flat keys ("model.dropout") and their values, set on top.
+
+    Raises:
+      ConfigError: no such file or variant, the file does not run, or an override does not fit.
+    """
+    name, _, variant = str(path).partition(":")
+    module = load_module(name)
+    try:
+        if variant and not inspect.signature(module.get_config).parameters:
+            raise ValueError(f"there is no variant {variant!r}: its get_config takes no argument")
+        config = module.get_config(variant) if variant else module.get_config()
+    except ValueError as error:
+        raise ConfigError(f"--config={path} cannot be loaded: {error}") from error
+    except Exception as error:
+        raise ConfigError(f"--config={path} cannot be loaded: {type(error).__name__}: {error}") from error
+    if not isinstance(config, ConfigDict):
+        raise ConfigError(f"--config={path} cannot be used: its get_config returns {config!r}, not a ConfigDict")
+    config.lock()
+    for key, value in (overrides or {}).items():
+        require_key(config, key)
+        try:
+            config.update_from_flattened_dict({key: value})
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"config.{key}={value!r} does not fit {path}: {error}") from error
+    return config
+
+
+def load_module(path: str | Path, *, flag: str = "config") -> ModuleType:
+    """Runs a Python file that describes an experiment; `flag` names it in errors, all ConfigError."""
+    example = EXAMPLES[flag]
+    if not Path(path).is_file():
+        raise ConfigError(f"--{flag}={path} is not a file: name one, such as {example}")
+    allow_imports(path)
+    if Path(path).suffix != ".py":
+        raise ConfigError(f"--{flag}={path} is not a Python file (.py): name one, such as {example}")
+    module = ModuleType(f"hwr_jax_{flag}")
+    module.__file__ = str(path)
+    try:  # without the cache of byte code, which does not notice two edits within a second
+        exec(compile(Path(path).read_bytes(), str(path), "exec", dont_inherit=True), module.__dict__)
+    except ValueError as error:
+        raise ConfigError(f"--{flag}={path} cannot be loaded: {error}") from error
+    except Exception as error:
+        raise ConfigError(f"--{flag}={path} cannot be loaded: {type(error).__name__}: {error}") from error
+    return module
+
+
+def constants(
+    path: str | Path, flag: str, kinds: Mapping[str, type], defaults: Mapping[str, Any]
+) -> tuple[Path, dict[str, Any]]:
+    """Returns the file (FLAG.py, where `path` is a folder) and the constants that it defines, each of its kind.
+
+    Raises:
+      ConfigError: the file is not there or does not run, or a constant is missing or of another kind.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / f"{flag}.py"
+    module = load_module(path, flag=flag)
+    values = {key: getattr(module, key, defaults.get(key)) for key in kinds}
+    for key, value in values.items():
+        if value is None:
+            raise ConfigError(f"--{flag}={path} has no {key}: see {FORMS[flag]}")
+        if not isinstance(value, kinds[key]):
+            raise ConfigError(f"--{flag}={path}: {key}={value!r} must be of type {kinds[key].__name__}")
+    return path, values
+
+
+def require_key(config: ConfigDict, key: str) -> None:
+    """Raises ConfigError, with the nearest keys, if the config has no `key` such as "model.dropout"."""
+    known = list(flatten(config))
+    if key in known:
+        return
+    if any(k.startswith(f"{key}.") for k in known):
+        raise ConfigError(
+            f"config.{key} is a group: set one of {', '.join(k for k in known if k.startswith(key + '.'))}"
+        )
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    hint = f"did you mean config.{near[0]}?" if near else f"the keys are {', '.join(known)}"
+    raise ConfigError(f"there is no config.{key}: {hint}")
+
+
+def allow_imports(path: str | Path) -> None:
+    """Puts the folder that holds `configs/` on the import path, so that a config can import its base."""
+    for folder in Path(path).resolve().parents:
+        if (folder / "configs" / "base.py").is_file():
+            if str(folder) not in sys.path:
+                sys.path.insert(0, str(folder))
+            return
+
+
+def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
+    """Returns {"model.dropout": 0.5, ...} of a nested config or dict."""
+    flat = {}
+    for key, value in config.items():
+        if isinstance(value, (dict, ConfigDict)):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = list(value) if isinstance(value, tuple) else value
+    return flat
+
+
+def to_json(config: ConfigDict) -> str:
+    """Returns the config as indented JSON (tuples become lists)."""
+    return json.dumps(config.to_dict(), indent=2) + "\n"
+
+
+def from_json(text: str) -> ConfigDict:
+    """Returns the locked config that `to_json` wrote (lists become tuples)."""
+
+    def tuples(value):
+        if isinstance(value, dict):
+            return {k: tuples(v) for k, v in value.items()}
+        return tuple(value) if isinstance(value, list) else value
+
+    config = ConfigDict(tuples(json.loads(text)))
+    config.lock()
+    return config
+
+
+def difference(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """Returns one line `key: old -> new` for each key in which two nested dicts differ."""
+    a, b = flatten(old), flatten(new)
+    missing = "(absent)"
+    keys = [*a, *(k for k in b if k not in a)]
+    return [f"{k}: {a.get(k, missing)} -> {b.get(k, missing)}" for k in keys if a.get(k, missing) != b.get(k, missing)]

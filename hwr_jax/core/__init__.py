@@ -1,0 +1,3 @@
+"""What everything may use: the central types, random keys, errors, files, digests, statistics, XLA's flags."""
+
+__all__ = ["canvas", "digests", "errors", "files", "rng", "stats", "types", "xla"]

@@ -1,0 +1,204 @@
+"""Statistics over seeds and examples. Owns intervals, tests and their corrections; reads no file.
+
+A study trains every variant with the same seeds, so what counts is the difference of a variant to the baseline, seed by
+seed: d [S]. Two kinds of chance are kept apart: that of training (over the seeds), and that of the test set (over its
+examples). Axis letters: S seeds, N examples.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+EXACT_SEEDS = 13  # up to so many all 2**S signs are tried
+RESAMPLES = 9_999
+MOST_SEEDS = 100_000  # that `seeds_needed` considers
+
+
+def summarise(values: Sequence[float], *, within: tuple[float, float] = (-math.inf, math.inf)) -> dict[str, Any]:
+    """Returns the mean, standard deviation and 95 % t interval of one value per seed [S], S >= 1.
+
+    The interval is Student's, mean +- t(0.975, S - 1) * std / sqrt(S), cut to the values that are possible: `within`.
+    For one seed `std` and `ci95` are None.
+    """
+    values = [float(v) for v in values]
+    mean = math.fsum(values) / len(values)
+    if len(values) == 1:
+        return {"mean": mean, "std": None, "ci95": None, "per_seed": values}
+    from scipy.special import stdtrit
+
+    std = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (len(values) - 1))
+    half = float(stdtrit(len(values) - 1, 0.975)) * std / math.sqrt(len(values))
+    return {
+        "mean": mean,
+        "std": std,
+        "ci95": [max(mean - half, within[0]), min(mean + half, within[1])],
+        "per_seed": values,
+    }
+
+
+def bootstrap_interval(
+    values: np.ndarray, *, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
+) -> np.ndarray:
+    """Returns the bootstrap interval of the mean over the last axis: values [..., S] -> [..., 2], S >= 2.
+
+    Bias-corrected and accelerated (Efron 1987). Where all values are equal both ends are that
+    value. With ten seeds it is too narrow: see tests/core/test_stats.py for how often it covers the truth.
+    """
+    from scipy.stats import bootstrap
+
+    values = np.asarray(values, np.float64)
+    rows = values.reshape(-1, values.shape[-1])
+    ends = np.repeat(rows.mean(-1, keepdims=True), 2, axis=-1)
+    spread = np.ptp(rows, axis=-1) > 0
+    if spread.any():
+        found = bootstrap(
+            (rows[spread],), np.mean, axis=-1, n_resamples=resamples, batch=256, confidence_level=level, rng=seed
+        )
+        ends[spread] = np.stack(found.confidence_interval, axis=-1)
+    return ends.reshape(*values.shape[:-1], 2)
+
+
+def sign_flip_p(differences: np.ndarray, *, seed: int = 0) -> np.ndarray:
+    """Returns the two-sided p of the sign-flip permutation test over the last axis: [..., S] -> [...] in (0, 1].
+
+    Under the hypothesis that variant and baseline are the same, each difference is as likely as its negative (Fisher
+    1935). All 2**S signs are tried for S <= 13, 9,999 random ones beyond. The smallest p of S seeds is 2 / 2**S.
+    Sums that are the same but for rounding count as the same: differences of accuracies often are (multiples of 1 / N).
+    """
+    differences = np.asarray(differences, np.float64)
+    seeds = differences.shape[-1]
+    if seeds <= EXACT_SEEDS:
+        signs, own = all_signs(seeds), 0
+    else:
+        signs, own = np.random.default_rng(seed).choice([-1.0, 1.0], (RESAMPLES, seeds)), 1  # and its own signs
+    rows = differences.reshape(-1, seeds)
+    p = np.empty(len(rows))
+    for i, row in enumerate(rows):
+        least = abs(row.sum()) - 1e-9 * np.abs(row).sum()
+        p[i] = (np.count_nonzero(np.abs(signs @ row) >= least) + own) / (len(signs) + own)
+    return p.reshape(differences.shape[:-1])
+
+
+@functools.cache
+def all_signs(seeds: int) -> np.ndarray:
+    """Returns every row of signs [2**S, S]; the first has no minus."""
+    return 1.0 - 2.0 * ((np.arange(2**seeds)[:, None] >> np.arange(seeds)) & 1)
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Returns the p values corrected for how many there are (Holm 1979): rejecting those <= a keeps the chance of any
+    false rejection <= a."""
+    order = np.argsort(p, kind="stable")
+    corrected, largest = [0.0] * len(p), 0.0
+    for rank, i in enumerate(order):
+        largest = max(largest, min(1.0, (len(p) - rank) * float(p[i])))
+        corrected[i] = largest
+    return corrected
+
+
+def mcnemar_p(only_first: int, only_second: int) -> float:
+    """Returns the exact two-sided p of McNemar's test (1947): of the examples that one of two classifiers alone gets
+    right, as many should fall to each if they are equally good."""
+    from scipy.stats import binomtest
+
+    both = only_first + only_second
+    return float(binomtest(only_first, both, 0.5).pvalue) if both else 1.0
+
+
+def test_set_error(hits: np.ndarray) -> float:
+    """Returns the standard error, from the choice of the test examples, of the mean difference in accuracy.
+
+    Args:
+      hits: per example [N], the difference of how many (or which share) of the seeds get it right, N >= 2.
+    """
+    return float(np.std(hits, ddof=1) / math.sqrt(len(hits)))
+
+
+def effect_size(differences: np.ndarray) -> float | None:
+    """Returns Cohen's d of paired differences [S]: their mean over their standard deviation; None where that is 0."""
+    std = float(np.std(differences, ddof=1))
+    return float(np.mean(differences)) / std if std else None
+
+
+def fewest_seeds(level: float) -> int:
+    """Returns the fewest seeds with which the sign-flip test can reject at `level` at all: 2 / 2**S <= level."""
+    return math.ceil(1 - math.log2(level) - 1e-9)
+
+
+def seeds_needed(difference: float, std: float, *, level: float = 0.05, power: float = 0.8) -> int | None:
+    """Returns how many seeds the sign-flip test needs to see a true `difference` with probability `power`.
+
+    Args:
+      difference: true mean of the paired differences.
+      std: their standard deviation.
+      level: chance to see one where there is none; 0.05 / m for m comparisons, which is Holm's first step.
+
+    Returns:
+      None where 100,000 seeds are not enough.
+    """
+    if not difference:
+        return None
+    fewest = fewest_seeds(level)
+    effect = abs(difference) / std if std else math.inf
+    for seeds in range(fewest, EXACT_SEEDS + 1):
+        if _visible_effect(seeds, level, power) <= effect:
+            return seeds
+    low, high = EXACT_SEEDS, EXACT_SEEDS + 1
+    while _power_of_t(high, effect, level) < power:
+        if high == MOST_SEEDS:
+            return None
+        low, high = high, min(2 * high, MOST_SEEDS)
+    while high - low > 1:  # fewer than `high`, more than `low`
+        middle = (low + high) // 2
+        low, high = (low, middle) if _power_of_t(middle, effect, level) >= power else (middle, high)
+    return max(high, fewest)
+
+
+def smallest_visible(std: float, seeds: int, *, level: float = 0.05, power: float = 0.8) -> float | None:
+    """Returns the smallest true difference that so many seeds see with probability `power` (see `seeds_needed`); None
+    where they are too few to see any."""
+    if seeds < fewest_seeds(level):
+        return None
+    return std * _visible_effect(seeds, level, power)
+
+
+@functools.cache
+def _visible_effect(seeds: int, level: float, power: float) -> float:
+    """The smallest mean, in standard deviations of the differences, that is seen with probability `power`.
+
+    Up to 13 seeds by 2,000 simulated studies with normal differences, always the same ones; beyond by the t test, from
+    which the sign-flip test then hardly differs.
+    """
+    from scipy.optimize import brentq
+
+    if seeds > EXACT_SEEDS:
+        return float(brentq(lambda effect: _power_of_t(seeds, effect, level) - power, 1e-4, 100.0, xtol=1e-6))
+    noise = np.random.default_rng(0).standard_normal((2_000, seeds))
+    signs = all_signs(seeds)
+    sums, shift = noise @ signs.T, signs.sum(1)
+
+    def seen(effect: float) -> float:
+        flipped = np.abs(sums + effect * shift)
+        p = np.mean(flipped >= flipped[:, :1] - 1e-9, axis=1)  # the first has all signs as they are
+        return float(np.mean(p <= level + 1e-9))
+
+    low, high = 0.0, 16.0
+    while high - low > 0.01:
+        middle = (low + high) / 2
+        low, high = (low, middle) if seen(middle) >= power else (middle, high)
+    return high
+
+
+def _power_of_t(seeds: int, effect: float, level: float) -> float:
+    """The probability that a paired t test of so many seeds rejects (non-central t distribution)."""
+    from scipy.stats import nct, t
+
+    bound = t.ppf(1 - level / 2, seeds - 1)
+    shift = effect * math.sqrt(seeds)
+    above, below = nct.sf(bound, seeds - 1, shift), nct.cdf(-bound, seeds - 1, shift)
+    return float(np.nan_to_num(above, nan=1.0) + np.nan_to_num(below, nan=0.0))  # NaN: too far out to compute

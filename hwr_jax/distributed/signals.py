@@ -1,0 +1,87 @@
+"""SIGTERM and SIGINT: asked for between dispatches while training, at once elsewhere; a second one ends at once.
+
+In a job of many processes all agree on the dispatch after which they stop (`Agreed`).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from types import FrameType
+
+from hwr_jax.core.errors import INTERRUPTED, TERMINATED, Stopped
+from hwr_jax.distributed import processes
+
+CODES = {signal.SIGTERM: TERMINATED, signal.SIGINT: INTERRUPTED}
+
+
+class Signals:
+    """Installs the handlers while entered. `deferred = True` means: only note the signal, `raise_pending` tells."""
+
+    def __init__(self) -> None:
+        self.deferred = False
+        self._received: int | None = None
+
+    def __enter__(self) -> Signals:
+        if threading.current_thread() is threading.main_thread():
+            self._old = {number: signal.signal(number, self._handle) for number in CODES}
+        else:
+            self._old = {}
+        return self
+
+    def install_again(self) -> None:
+        """Takes the signals back from a library that has installed handlers of its own meanwhile."""
+        for number in self._old:
+            signal.signal(number, self._handle)
+
+    def __exit__(self, *_) -> None:
+        for number, handler in self._old.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        if self._received is not None:
+            os._exit(CODES[signal.Signals(number)])
+        self._received = number
+        if not self.deferred:
+            self.raise_pending("stopped")
+
+    @property
+    def pending(self) -> bool:
+        """Whether a signal has come."""
+        return self._received is not None
+
+    def raise_pending(self, message: str) -> None:
+        """Raises Stopped with the signal's exit code if one has come."""
+        if self._received is not None:
+            number = signal.Signals(self._received)
+            raise Stopped(CODES[number], f"{number.name}: {message}")
+
+
+class Agreed(Signals):
+    """`Signals` of a job of many processes: a signal that any of them gets stops all after the same dispatch.
+
+    JAX's own agreement (`reached_preemption_sync_point`) is switched off: orbax calls it with the numbers of the steps
+    it saves, so that the agreed number lies many dispatches ahead.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._agreed: int | None = None
+
+    @property
+    def pending(self) -> bool:
+        """Whether all are to stop here. Every process must ask equally often: they compare at each question."""
+        # What the handler writes is only read here: it may write while the others are waited for.
+        self._agreed = self._agreed or processes.highest(self._received or 0) or None
+        return self._agreed is not None
+
+    def raise_pending(self, message: str) -> None:
+        """Raises Stopped with the exit code of the signal that all agreed on, or that came while nobody asked."""
+        if number := self._agreed or self._received:
+            raise Stopped(CODES[signal.Signals(number)], f"{signal.Signals(number).name}: {message}")
+
+
+def of_this_job() -> Signals:
+    """Returns the handlers for one process, or for one of many."""
+    return Agreed() if processes.many() else Signals()

@@ -1,0 +1,90 @@
+"""Evaluation: outcomes per example of every seed, and the numbers computed from them. Writes predictions.npz."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwr_jax.core import files, stats
+from hwr_jax.core.types import Arrays, Outputs, TrainState, Tree
+from hwr_jax.steps import train_step
+from hwr_jax.tasks import metrics
+
+
+def chosen(state: TrainState, which: str) -> tuple[Tree, Tree]:
+    """Returns (params, model_state) of the 'last' step (averages, where kept) or of the 'best' on validation."""
+    return train_step.evaluated(state) if which == "last" else (state.best.params, state.best.model_state)
+
+
+def on_host(outputs: Outputs) -> list[Outputs]:
+    """Splits outputs with a seed axis [S, N, ...] into one of NumPy arrays per seed."""
+    arrays = [np.asarray(x) for x in outputs]
+    return [Outputs(*(x[s] for x in arrays)) for s in range(arrays[0].shape[0])]
+
+
+def scores(arrays: Arrays, outputs: list[Outputs]) -> dict[str, Any]:
+    """Returns the metrics of a split over the seeds: each scalar as `stats.summarise`, `per_class` and `per_length` as
+    means over the seeds, `confusion` as sums over the seeds [K, K]. Which there are: see `metrics.evaluate`."""
+    label = np.asarray(arrays.label)
+    each = [metrics.evaluate(label, one) for one in outputs]
+    return {
+        **{
+            name: stats.summarise([m[name] for m in each], within=metrics.possible(name, len(label)))
+            for name in metrics.SCALARS
+            if name in each[0]
+        },
+        **{detail: _over_seeds(detail, [m[detail] for m in each]) for detail in metrics.DETAILS if detail in each[0]},
+    }
+
+
+def _over_seeds(detail: str, each: list[Any]) -> Any:
+    if detail == "confusion":
+        return np.sum(each, axis=0).tolist()
+    return {name: np.mean([one[name] for one in each], axis=0).tolist() for name in each[0]}
+
+
+def ensemble(arrays: Arrays, outputs: list[Outputs]) -> dict[str, float] | None:
+    """Returns the accuracy of all seeds (two or more) together, or None for one seed alone.
+
+    `mean_probability`: the class of the highest mean probability (not of strings, for the seeds' time steps do not
+    match). `majority`: the class or string that most seeds name; of several with equally many votes the class of the
+    higher mean probability, or the string that a seed is surest of.
+    """
+    if len(outputs) < 2:
+        return None
+    label = np.asarray(arrays.label)
+    if label.ndim == 2:
+        return {"majority": float(np.mean(metrics.right(_majority(outputs), label)))}
+    prob = np.mean([o.prob for o in outputs], axis=0, dtype=np.float64)
+    votes = np.sum([np.eye(prob.shape[1])[o.pred] for o in outputs], axis=0)
+    return {
+        "mean_probability": float(np.mean(prob.argmax(-1) == label)),
+        "majority": float(np.mean((votes + prob / 2).argmax(-1) == label)),  # prob / 2 < 1: it only breaks ties
+    }
+
+
+def _majority(outputs: list[Outputs]) -> np.ndarray:
+    """The string of each example int32 [N, T] that most seeds read."""
+    pred = np.stack([o.pred for o in outputs])
+    votes = (pred[:, None] == pred[None]).all(-1).sum(1)  # [S, N], for the string that each seed read
+    best = np.argmax(votes + np.stack([o.confidence for o in outputs]) / 2, axis=0)
+    return pred[best, np.arange(pred.shape[1])]
+
+
+def save_predictions(path: Path, arrays: Arrays, outputs: list[Outputs], seeds: list[int]) -> None:
+    """Writes label [N], pred [S, N], prob [S, N, K], loss and confidence [S, N] and seeds [S], atomically; of strings
+    the shapes are those of `Arrays` and `Outputs`, after S."""
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        label=np.asarray(arrays.label),
+        seeds=np.asarray(seeds, np.int64),
+        pred=np.stack([o.pred for o in outputs]),
+        prob=np.stack([o.prob for o in outputs]),
+        loss=np.stack([o.loss for o in outputs]),
+        confidence=np.stack([o.confidence for o in outputs]),
+    )
+    files.write_atomic(path, buffer.getvalue())

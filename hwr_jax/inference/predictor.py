@@ -1,0 +1,181 @@
+"""A trained model ready to read images: the one way that pictures, scans and exports get predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from hwr_jax import data
+from hwr_jax.config import check
+from hwr_jax.core.errors import ConfigError, RunFolderError
+from hwr_jax.core.types import Arrays, Outputs, TrainState, Tree
+from hwr_jax.inference import evaluation
+from hwr_jax.steps.compiled import Programs
+from hwr_jax.steps.run import Bound, bind
+from hwr_jax.tasks import ctc, metrics
+from hwr_jax.workdir import checkpoint, run_folder
+
+IMAGES_PER_CALL = 1000  # bounds the memory of a call, whatever the number of images
+_search = jax.jit(ctc.beam_search, static_argnames="width")
+BEAM = 8  # at least so many prefixes are kept to rank strings
+
+
+class Predictor(NamedTuple):
+    """The chosen seeds of a run, with what is needed to use them."""
+
+    config: ConfigDict
+    facts: dict  # of the training data: name, version, sha256, classes, shape, examples, mean, std
+    seeds: list[int]
+    programs: Programs
+    params: Tree  # [S, ...]
+    model_state: Tree  # [S, ...]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The K class names."""
+        return tuple(self.facts["classes"])
+
+    @property
+    def reads_strings(self) -> bool:
+        """Whether it reads strings, and not one class a picture."""
+        return self.config.data.name == data.STRINGS
+
+    def outputs(self, arrays: Arrays) -> list[Outputs]:
+        """Evaluates uint8 images [N, H, W, 1] with labels int32 [N]: per seed, loss, pred and prob."""
+        return evaluation.on_host(self.programs.predict(self.params, self.model_state, arrays))
+
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        """Returns class probabilities float32 [N, K] of images uint8 [N, H, W, 1], or [N, H, W] (0 = paper, 255 = ink).
+
+        Of several seeds: the mean of their probabilities.
+
+        Raises:
+          ValueError: another shape or dtype, or a model of strings (see `read`).
+        """
+        if self.reads_strings:
+            raise ValueError("this model reads strings, which have no one probability per class: use read")
+        parts = [np.mean([o.prob for o in outputs], axis=0) for outputs in self._in_parts(images)]
+        return np.concatenate(parts) if parts else np.zeros((0, len(self.classes)), np.float32)
+
+    def read(self, images: np.ndarray, *, best: int = 4) -> list[list[tuple[str, float]]]:
+        """Reads images uint8 [N, H, W, 1] or [N, H, W]: of each the `best` names (or strings) with their
+        probabilities, the most probable first. Of several seeds: the mean of their probabilities.
+
+        Raises:
+          ValueError: another shape or dtype.
+        """
+        if not self.reads_strings:
+            orders = ((prob, np.argsort(-prob, kind="stable")[:best]) for prob in self.predict(images))
+            return [[(self.classes[k], float(prob[k])) for k in order] for prob, order in orders]
+        width = max(BEAM, best, self.config.eval.beam)
+        found: list[list[tuple[str, float]]] = []
+        for outputs in self._in_parts(images):
+            means: list[dict[str, float]] = [{} for _ in outputs[0].loss]
+            for of_seed in outputs:
+                strings, log_prob = map(np.asarray, _search(np.log(np.maximum(of_seed.prob, 1e-30)), width))
+                for mean, rows, probs in zip(means, strings, np.exp(log_prob) / len(outputs), strict=True):
+                    for row, prob in zip(rows, probs, strict=True):
+                        text = metrics.text(row, self.classes)
+                        mean[text] = mean.get(text, 0.0) + float(prob)
+            found += [sorted(mean.items(), key=lambda item: -item[1])[:best] for mean in means]
+        return found
+
+    def _in_parts(self, images: np.ndarray) -> Iterator[list[Outputs]]:
+        """Evaluates the images, so many at a time: yields the outputs of each seed."""
+        images = np.asarray(images)
+        height, width = self.facts["shape"][:2]
+        if images.dtype != np.uint8 or images.shape[1:] not in ((height, width), (height, width, 1)):
+            raise ValueError(
+                f"images must be uint8 [N, {height}, {width}] (0 = paper, 255 = ink), not {images.dtype} "
+                f"{list(images.shape)}: see hwr_jax.preprocess"
+            )
+        images = images.reshape(len(images), height, width, 1)
+        for first in range(0, len(images), IMAGES_PER_CALL):
+            part = images[first : first + IMAGES_PER_CALL]
+            shape = (len(part), 1) if self.reads_strings else len(part)
+            yield self.outputs(Arrays(part, np.zeros(shape, np.int32)))  # the labels count for the loss alone
+
+
+def open_run(workdir: str | Path, *, reading: Mapping[str, int | None] | None = None) -> tuple[Bound, dict]:
+    """Reads a run folder, but no checkpoint: its programs on one device, and the facts of its training data.
+
+    Raises:
+      ConfigError: it is no run folder, or `reading` (see `load`) is not for its model.
+    """
+    folder = Path(workdir)
+    config = run_folder.read_config(folder)
+    check.check_recorded(config, folder)
+    given = {key: value for key, value in (reading or {}).items() if value is not None}
+    if "beam" in given and config.data.name != data.STRINGS:
+        raise ConfigError(f"--beam={given['beam']} is for models of strings, and {folder} names one class a picture")
+    if given:
+        config.eval.update(given)
+        check.check(config)
+    facts = run_folder.read_json(folder, "environment.json")["dataset"]
+    bound = bind(
+        config,
+        examples=facts["examples"]["train"],
+        shape=tuple(facts["shape"]),
+        classes=len(facts["classes"]),
+        mean=facts["mean"],
+        std=facts["std"],
+        devices=None,
+    )
+    return bound, facts
+
+
+def load(
+    workdir: str | Path,
+    *,
+    which: str = "",
+    seed: int | None = None,
+    reading: Mapping[str, int | None] | None = None,
+    say=print,
+) -> Predictor:
+    """Loads a run's newest checkpoint that verifies.
+
+    Args:
+      workdir: the run folder.
+      which: 'last', 'best' (on validation) or '': what the run's config says.
+      seed: one of the run's seeds; None: all.
+      reading: `beam` and `shift_px` in place of those of config.eval; None, or a value of None: what that says.
+      say: hears of checkpoints that cannot be used.
+
+    Raises:
+      ConfigError: no run folder, or no such seed or state.
+      RunFolderError: no checkpoint can be used.
+    """
+    bound, facts = open_run(workdir, reading=reading)
+    seeds = bound.seeds
+    if seed is not None and seed not in seeds:
+        raise ConfigError(f"--seed={seed} was not trained in {workdir}: use one of {', '.join(map(str, seeds))}")
+    with checkpoint.Checkpoints(Path(workdir), read_only=True) as checkpoints:
+        state = _newest(checkpoints, bound, say)
+        if state is None:
+            raise RunFolderError(
+                f"{workdir} has no checkpoint that can be used: train it with `python -m hwr_jax.main`"
+            )
+    params, model_state = evaluation.chosen(state, which or bound.config.eval.checkpoint)
+    if seed is not None:
+        one = seeds.index(seed)
+        params, model_state = jax.tree.map(lambda x: x[one : one + 1], (params, model_state))
+        seeds = [seed]
+    return Predictor(bound.config, facts, seeds, bound.programs, params, model_state)
+
+
+def _newest(checkpoints: checkpoint.Checkpoints, bound: Bound, say: Callable[[str], None]) -> TrainState | None:
+    """Reads the newest state; one that a trainer removes meanwhile has a newer one after it."""
+    step = checkpoints.newest(say)
+    while step is not None:
+        try:
+            return checkpoints.restore(step, bound.state_shapes())
+        except RunFolderError:
+            before, step = step, checkpoints.newest(say)
+            if step == before:
+                raise
+    return None

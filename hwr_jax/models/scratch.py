@@ -1,0 +1,189 @@
+"""A multilayer perceptron from scratch: forward, backward and optimisers by hand, in NumPy alone. For reading.
+
+Everything that the other networks leave to libraries stands here once, in the open. The loop around it (order of the
+examples, evaluation, run folder) is that of every other network. Parameters are {"Dense_0": {"kernel": [I, O], "bias":
+[O]}, ...}, as those of `models.MLP`, so that the two can be compared step by step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from hwr_jax.core.types import Tree
+
+Layer = dict[str, np.ndarray]
+
+# name -> (function of z, derivative as a function of (z, function(z)))
+ACTIVATIONS: dict[str, tuple[Callable, Callable]] = {
+    "relu": (lambda z: np.maximum(z, 0), lambda z, a: (z > 0).astype(z.dtype)),
+    "tanh": (np.tanh, lambda z, a: 1 - a**2),
+    "sigmoid": (lambda z: 1 / (1 + np.exp(-z)), lambda z, a: a * (1 - a)),
+}
+OPTIMIZERS = ("sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw")
+
+
+class Settings(NamedTuple):
+    """What a step is made of; the numbers of `config.optim`, `config.model` and `config.loss`."""
+
+    activation: str
+    dropout: float
+    label_smoothing: float
+    optimizer: str
+    momentum: float
+    b1: float
+    b2: float
+    eps: float
+    weight_decay: float
+    l1: float
+    l2: float
+
+
+def layers_of(params: Tree) -> list[str]:
+    """Returns the names of the layers, from the image to the scores."""
+    return sorted(params, key=lambda name: int(name.removeprefix("Dense_")))
+
+
+def one_hot(label: np.ndarray, classes: int, *, smoothing: float, dtype: np.dtype) -> np.ndarray:
+    """Returns the targets [B, K]: 1 for the label and 0 elsewhere, of which `smoothing` is spread over all classes."""
+    target = np.zeros((len(label), classes), dtype)
+    target[np.arange(len(label)), label] = 1
+    return target * (1 - smoothing) + smoothing / classes
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Returns probabilities [B, K]; the largest score is taken away first, so that no exponential overflows."""
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
+def cross_entropy(logits: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Returns -sum(target * log softmax(logits)), nats [B]."""
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    return (target * (np.log(np.exp(shifted).sum(axis=1, keepdims=True)) - shifted)).sum(axis=1)
+
+
+def forward(params: Tree, x: np.ndarray, activation: str, masks: list[np.ndarray] | None = None) -> list[tuple]:
+    """Computes the network, and keeps what the way back needs.
+
+    Args:
+      params: see the module.
+      x: pixels [B, D], standardised.
+      activation: of the hidden layers.
+      masks: of dropout after each hidden layer [B, width], 0 or 1 / (1 - rate); None in evaluation.
+
+    Returns:
+      Per layer (its input, its sum z, its activation before dropout); z of the last one are the scores [B, K].
+    """
+    function, _ = ACTIVATIONS[activation]
+    names, trace = layers_of(params), []
+    for i, name in enumerate(names):
+        z = x @ params[name]["kernel"] + params[name]["bias"]
+        a = z if i == len(names) - 1 else function(z)
+        trace.append((x, z, a))
+        x = a if masks is None or i == len(names) - 1 else a * masks[i]
+    return trace
+
+
+def backward(
+    params: Tree, trace: list[tuple], target: np.ndarray, activation: str, masks: list[np.ndarray] | None = None
+) -> Tree:
+    """Returns the gradient of the mean cross-entropy, layer by layer from the scores back (Rumelhart et al. 1986)."""
+    _, derivative = ACTIVATIONS[activation]
+    names, grads = layers_of(params), {}
+    delta = (softmax(trace[-1][1]) - target) / len(target)  # of the loss by z: softmax and cross-entropy in one
+    for i in reversed(range(len(names))):
+        x, _, _ = trace[i]
+        grads[names[i]] = {"kernel": x.T @ delta, "bias": delta.sum(axis=0)}
+        if i:
+            _, z, a = trace[i - 1]
+            delta = delta @ params[names[i]]["kernel"].T
+            if masks is not None:
+                delta = delta * masks[i - 1]
+            delta = delta * derivative(z, a)
+    return grads
+
+
+def zero_moments(params: Tree) -> Tree:
+    """Returns what the optimisers remember, at the start: {"mean", "square"}, each as the parameters."""
+    return {
+        moment: {name: {key: 0 * value for key, value in layer.items()} for name, layer in params.items()}
+        for moment in ("mean", "square")
+    }
+
+
+def update(
+    params: Tree, moments: Tree, grads: Tree, *, step: int, rate: float, settings: Settings
+) -> tuple[Tree, Tree]:
+    """Does one step of the optimiser; returns the new parameters and moments.
+
+    Penalties and decay act on kernels alone. `step` counts from 0.
+    """
+    new_params, new_moments = {}, {"mean": {}, "square": {}}
+    for name, layer in params.items():
+        new_params[name], new_moments["mean"][name], new_moments["square"][name] = {}, {}, {}
+        for key, w in layer.items():
+            g = grads[name][key]
+            if key == "kernel":
+                g = g + settings.l1 * np.sign(w) + settings.l2 * w
+            mean, square = moments["mean"][name][key], moments["square"][name][key]
+            direction, mean, square = _direction(g, mean, square, step, settings)
+            if key == "kernel":
+                direction = direction + settings.weight_decay * w
+            new_params[name][key] = w - np.asarray(rate, w.dtype) * direction
+            new_moments["mean"][name][key], new_moments["square"][name][key] = mean, square
+    return new_params, new_moments
+
+
+def _direction(
+    g: np.ndarray, mean: np.ndarray, square: np.ndarray, step: int, settings: Settings
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns where an optimiser goes, and its new moments."""
+    if settings.optimizer == "sgd":
+        return g, mean, square
+    if settings.optimizer in ("momentum", "nesterov"):
+        mean = g + settings.momentum * mean
+        return (g + settings.momentum * mean if settings.optimizer == "nesterov" else mean), mean, square
+    square = settings.b2 * square + (1 - settings.b2) * g**2
+    if settings.optimizer == "rmsprop":
+        return g / np.sqrt(square + settings.eps), mean, square
+    mean = settings.b1 * mean + (1 - settings.b1) * g
+    unbiased = mean / (1 - settings.b1 ** (step + 1)), square / (1 - settings.b2 ** (step + 1))
+    return unbiased[0] / (np.sqrt(unbiased[1]) + settings.eps), mean, square
+
+
+def dropout_masks(params: Tree, batch: int, *, rate: float, seed: tuple[int, int], dtype: np.dtype) -> list | None:
+    """Draws the masks of a step (`seed`: of the run and of the step) for each hidden layer; None at rate 0."""
+    if not rate:
+        return None
+    generator = np.random.default_rng(seed)
+    widths = [params[name]["bias"].size for name in layers_of(params)[:-1]]
+    return [(generator.random((batch, width)) >= rate).astype(dtype) / (1 - rate) for width in widths]
+
+
+def train_step(
+    params: Tree,
+    moments: Tree,
+    x: np.ndarray,
+    label: np.ndarray,
+    *,
+    seed: int,
+    step: int,
+    rate: float,
+    settings: Settings,
+) -> tuple[Tree, Tree, np.ndarray, int]:
+    """Does one step of training on pixels x [B, D] and labels [B].
+
+    Returns:
+      Parameters, moments, the losses [B] in nats and the number of hits, both before the step.
+    """
+    classes = params[layers_of(params)[-1]]["bias"].size
+    masks = dropout_masks(params, len(x), rate=settings.dropout, seed=(seed, step), dtype=x.dtype)
+    target = one_hot(label, classes, smoothing=settings.label_smoothing, dtype=x.dtype)
+    trace = forward(params, x, settings.activation, masks)
+    grads = backward(params, trace, target, settings.activation, masks)
+    logits = trace[-1][1]
+    params, moments = update(params, moments, grads, step=step, rate=rate, settings=settings)
+    return params, moments, cross_entropy(logits, target), int(np.sum(logits.argmax(axis=1) == label))

@@ -1,0 +1,3 @@
+"""Optimisers, learning-rate schedules, averages of the weights."""
+
+__all__ = ["averages", "optimizers", "schedules"]

@@ -1,0 +1,64 @@
+"""Learning-rate schedules by name: functions of the step, from optax. Owns which parts of the config each one reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import optax
+
+from hwr_jax.core.errors import ConfigError
+
+SCHEDULES = ("constant", "step", "exponential", "cosine", "one_cycle", "restarts")
+
+
+def make_schedule(config: Any, *, peak: float, epochs: int, steps_per_epoch: int) -> optax.Schedule:
+    """Makes the function step -> learning rate that `config.schedule` describes.
+
+    constant: peak. step: times `decay` every `step_epochs`. exponential: the same, a little each step. cosine: to
+    `final` * peak at the end (Loshchilov & Hutter 2017). restarts: cosines one after the other, the first of
+    `step_epochs`, each `growth` times as long as the one before (SGDR, the same paper); the last one is cut off by
+    the end of the run. one_cycle: cosine from peak / 25 up to the peak at `rise` of the run, then down to peak /
+    250,000 (Smith & Topin 2019; optax's constants). All others begin with a linear warm-up of `warmup_epochs`, inside
+    the run.
+
+    Args:
+      config: `config.schedule`, validated.
+      peak: the highest learning rate.
+      epochs, steps_per_epoch: the length of the run.
+
+    Raises:
+      ConfigError: the warm-up is as long as the run.
+    """
+    total = epochs * steps_per_epoch
+    if config.name == "one_cycle":
+        return optax.cosine_onecycle_schedule(total, peak, pct_start=config.rise)
+    warmup = round(config.warmup_epochs * steps_per_epoch)
+    if warmup >= total:
+        raise ConfigError(
+            f"config.schedule.warmup_epochs={config.warmup_epochs} must be less than config.epochs={epochs}"
+        )
+    if config.name == "constant":
+        main = optax.constant_schedule(peak)
+    elif config.name == "step":
+        every = max(1, round(config.step_epochs * steps_per_epoch))
+        main = optax.exponential_decay(peak, every, config.decay, staircase=True)
+    elif config.name == "exponential":
+        main = optax.exponential_decay(peak, max(1, round(config.step_epochs * steps_per_epoch)), config.decay)
+    elif config.name == "restarts":
+        main = _restarts(config, peak, total - warmup, steps_per_epoch)
+    else:
+        main = optax.cosine_decay_schedule(peak, total - warmup, alpha=config.final)
+    if not warmup:
+        return main
+    return optax.join_schedules([optax.linear_schedule(0.0, peak, warmup), main], [warmup])
+
+
+def _restarts(config: Any, peak: float, total: int, steps_per_epoch: int) -> optax.Schedule:
+    length, begin = max(1, round(config.step_epochs * steps_per_epoch)), 0
+    parts, begins = [], []
+    while begin < total:
+        parts.append(optax.cosine_decay_schedule(peak, length, alpha=config.final))
+        begin += length
+        begins.append(begin)
+        length = max(1, round(length * config.growth))
+    return optax.join_schedules(parts, begins[:-1])

@@ -1,0 +1,148 @@
+"""From a picture file to grey values. Owns which files are accepted, and every refusal's sentence.
+
+Does not look for ink (`ink.py`), does not resize, and trusts no byte: a file is refused with `DataError` or decoded
+whole, first frame upright and on white paper.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import numpy as np
+
+from hwr_jax.core.errors import DataError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
+
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")  # Pillow would also try EPS, which runs Ghostscript
+MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")  # 8 bits or fewer; others clip or guess
+DEEP_MODES = ("I;16", "I;16L", "I;16B", "I;16N")  # 16 bits
+MAX_BYTES = 64 * 2**20  # a 50 Mpx photograph as JPEG has 10 to 30 MiB
+MAX_PIXELS = 64_000_000  # telephones take 12 to 50 Mpx; 64 Mpx decode to 190 MB
+MIN_SIDE_PX = 4  # the smallest known digits are 8x8, a tightly cropped 1 of them is 2 to 4 pixels wide
+MAX_ASPECT_RATIO = 40  # a line of text or a tightly cropped 1 stays below 30
+
+Source = str | os.PathLike | bytes | bytearray | BinaryIO
+
+
+def read_picture(source: Source, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Decode a picture of unknown origin.
+
+    The size is checked before the pixels are decoded. EXIF orientation is applied. Transparent parts become white
+    paper, or black where the drawing itself is white. 16 bits are scaled, not clipped. Colour becomes luma (ITU-R 601).
+    Of a stereo or burst photograph (MPO) the first picture counts; animations and multi-page files are refused.
+
+    Args:
+        source: path, the file's bytes, or a binary file object (read from where it stands).
+        max_bytes: largest accepted file.
+        max_pixels: largest accepted width times height.
+
+    Returns:
+        float32 [h, w] in 0..255, 0 = black, 255 = white.
+
+    Raises:
+        DataError: not an accepted picture; the message names the file, the reason and what is accepted.
+        OSError: the path cannot be opened or read.
+    """
+    name, content = _content(source, max_bytes)
+    if not content:
+        raise DataError(f"{name}: the file is empty; expected a picture ({', '.join(FORMATS)})")
+    if len(content) > max_bytes:
+        raise DataError(f"{name}: the file is larger than the {max_bytes:,} bytes allowed")
+    try:
+        return _decode(content, name, max_pixels)
+    except DataError:
+        raise
+    except Exception as error:  # Pillow raises almost any class on hostile bytes: SyntaxError, struct.error, KeyError
+        raise DataError(f"{name}: {_reason(error)}") from error
+
+
+def _content(source: Source, max_bytes: int) -> tuple[str, bytes]:
+    """The name for messages and at most `max_bytes` + 1 bytes."""
+    if isinstance(source, bytes | bytearray):
+        return name_of(source), bytes(source)
+    if isinstance(source, str | os.PathLike):
+        with Path(source).open("rb") as file:
+            return name_of(source), file.read(max_bytes + 1)
+    return name_of(source), source.read(max_bytes + 1)
+
+
+def name_of(source: Source) -> str:
+    """What messages call the picture: its path, or "the given bytes" or "the given file"."""
+    if isinstance(source, str | os.PathLike):
+        return os.fspath(source)
+    return (
+        "the given bytes" if isinstance(source, bytes | bytearray) else str(getattr(source, "name", "the given file"))
+    )
+
+
+def _reason(error: Exception) -> str:
+    """One sentence for what Pillow raised."""
+    from PIL import Image, UnidentifiedImageError
+
+    if isinstance(error, UnidentifiedImageError):
+        return f"not a picture that can be read; accepted are {', '.join(FORMATS)}"
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return f"the picture has more than the {MAX_PIXELS:,} pixels allowed"
+    details = " ".join(str(error).split()) or "no details"
+    return f"the picture is damaged or incomplete ({type(error).__name__}: {details})"
+
+
+def _decode(content: bytes, name: str, max_pixels: int) -> np.ndarray:
+    """bytes -> float32 [h, w] in 0..255. Raises DataError, or whatever Pillow raises."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+        _check_size(*image.size, name, max_pixels)
+        frames = getattr(image, "n_frames", 1)
+        if frames > 1 and image.format != "MPO":
+            raise DataError(f"{name}: the file holds {frames} pictures (animation or pages); exactly one is accepted")
+        deep = image.mode in DEEP_MODES or (image.mode == "I" and image.format == "PPM")
+        if not deep and image.mode not in MODES:
+            accepted = ", ".join(MODES + DEEP_MODES)
+            raise DataError(f"{name}: pixels of mode {image.mode} have no defined white; accepted are {accepted}")
+        image.load()
+        upright = _upright(image)
+        _check_size(*upright.size, name, max_pixels)
+        if deep:
+            return np.clip(np.asarray(upright, np.float32) / 257, 0, 255)
+        return _on_paper(upright)
+
+
+def _check_size(width: int, height: int, name: str, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        raise DataError(f"{name}: {width}x{height} pixels are more than the {max_pixels:,} pixels allowed")
+    if min(width, height) < MIN_SIDE_PX:
+        raise DataError(f"{name}: {width}x{height} pixels; each side must have at least {MIN_SIDE_PX}")
+    if max(width, height) > MAX_ASPECT_RATIO * min(width, height):
+        raise DataError(f"{name}: {width}x{height} pixels; the sides' ratio must be at most {MAX_ASPECT_RATIO}")
+
+
+def _upright(image: PillowImage) -> PillowImage:
+    """Apply the EXIF orientation. A broken EXIF block is no reason to refuse a picture that decodes."""
+    from PIL import ImageOps
+
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # the parser raises SyntaxError, struct.error, KeyError and more on hostile blocks
+        return image
+
+
+def _on_paper(image: PillowImage) -> np.ndarray:
+    """Put an 8-bit picture on white, or on black when it is invisible on white. -> float32 [h, w] in 0..255."""
+    from PIL import Image
+
+    if not image.has_transparency_data:
+        colour = image if image.mode in ("1", "L") else image.convert("RGB")
+        return np.asarray(colour.convert("L"), np.float32)
+    drawing = image.convert("RGBA")
+    for paper in ("white", "black"):
+        sheet = Image.alpha_composite(Image.new("RGBA", drawing.size, paper), drawing).convert("L")
+        darkest, lightest = sheet.getextrema()
+        if darkest != lightest:
+            break
+    return np.asarray(sheet, np.float32)

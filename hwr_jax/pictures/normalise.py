@@ -1,0 +1,177 @@
+"""From ink to the 28x28 picture that the models were trained on. Owns MNIST's size, place, contrast and pen.
+
+Does not decode files (`decode.py`), does not decide what is ink (`ink.py`, `marks.py`), and does not standardise: the
+models' recipe does, once, for data and pictures.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwr_jax.core.errors import DataError
+from hwr_jax.pictures.decode import Source, name_of, read_picture
+from hwr_jax.pictures.ink import ink_of
+
+SIZE_PX = 28  # side of an MNIST picture
+BOX_PX = 20  # side of the box that a digit is fitted into before it is centred
+AROUND_SHARE = 0.25  # of a line's height: the margin that is put around it
+LINE_SHARE = 0.7  # of the height of a picture of a line, is its ink: as in the strings that are composed
+FINE = 8  # strokes are widened on a grid this many times finer than the result
+THIN_PX = 1.8  # a mean stroke below this is widened; MNIST's strokes: 5 % are below 1.8, median 2.6, 95 % below 4.0
+PEN_PX = 2.3  # to this
+BLUR_PX = 0.4  # of the result's pixels: the soft edge of a scanned pen
+TAIL = 0.1  # the blur's tail below this would make the box too large
+MIN_INK = 0.5 / 255  # fainter than this is 0 in a uint8 picture; MNIST's own boxes count every pixel above 0
+
+
+def digit_from_picture(source: Source) -> np.ndarray:
+    """The project's one way from a picture of one digit to what the models see.
+
+    Args:
+        source: path, bytes or binary file object.
+
+    Returns:
+        uint8 [28, 28], 0 = paper, 255 = ink.
+
+    Raises:
+        DataError: not an accepted picture, or no ink in it.
+        OSError: the path cannot be read.
+    """
+    grey = read_picture(source)
+    try:
+        return to_mnist(widen_thin_strokes(ink_of(grey)))
+    except DataError as error:
+        raise DataError(f"{name_of(source)}: {error}") from error
+
+
+def line_from_picture(source: Source, height_px: int, width_px: int) -> np.ndarray:
+    """The project's one way from a picture of one line of writing to what the models of strings see.
+
+    Args:
+        source: path, bytes or binary file object.
+        height_px, width_px: of the result.
+
+    Returns:
+        uint8 [height_px, width_px], 0 = paper, 255 = ink.
+
+    Raises:
+        DataError: not an accepted picture, or no ink in it.
+        OSError: the path cannot be read.
+    """
+    grey = read_picture(source)
+    outline = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    around = max(2, round(AROUND_SHARE * grey.shape[0]))  # a line that is cropped to its ink has no paper to be told by
+    grey = np.pad(grey, around, constant_values=float(np.median(outline)))
+    try:
+        ink = ink_of(grey, line=True)
+        height, width = _crop(ink).shape
+        longer_px = round(LINE_SHARE * height_px * max(1.0, width / height))
+        line = _fit(_crop(widen_thin_strokes(ink, box_px=longer_px)), longer_px)
+    except DataError as error:
+        raise DataError(f"{name_of(source)}: {error}") from error
+    return _in_frame(line / line.max(), height_px, width_px)
+
+
+def _in_frame(line: np.ndarray, height_px: int, width_px: int) -> np.ndarray:
+    """Put a line float32 [h, w] in 0..1 into the middle of uint8 [height_px, width_px]; too long, it is narrowed."""
+    from PIL import Image
+
+    if line.shape[1] > width_px - 4:
+        narrow = Image.fromarray(line).resize((width_px - 4, line.shape[0]), Image.Resampling.BOX)
+        line = np.asarray(narrow)
+    frame = np.zeros((height_px, width_px), np.float32)
+    top, left = ((whole - part) // 2 for whole, part in zip(frame.shape, line.shape, strict=True))
+    frame[top : top + line.shape[0], left : left + line.shape[1]] = line
+    return np.rint(np.clip(frame, 0, 1) * 255).astype(np.uint8)
+
+
+def widen_thin_strokes(ink: np.ndarray, *, box_px: int = BOX_PX) -> np.ndarray:
+    """Draw a thin pen's digit with a pen as wide as MNIST's; return other ink as it is.
+
+    The width that counts is the one after fitting into `box_px`: below `THIN_PX` it becomes `PEN_PX`, by a grey
+    dilation with a disc on a grid `FINE` times finer than the result, and a slight blur.
+
+    Args:
+        ink: float32 [h, w] in 0..1, 1 = ink.
+        box_px: as in `to_mnist`.
+
+    Returns:
+        float32 [h', w'] in 0..1.
+
+    Raises:
+        DataError: there is no ink.
+    """
+    from scipy import ndimage
+
+    fine = _fit(_crop(ink), box_px * FINE)
+    width_px = _stroke_width(fine > fine.max() / 2) / FINE
+    if width_px >= THIN_PX:
+        return ink
+    radius = (PEN_PX - width_px) / 2 * FINE
+    reach = int(np.ceil(radius))
+    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    wide = ndimage.grey_dilation(np.pad(fine, reach + FINE), footprint=y**2 + x**2 <= radius**2)
+    soft = ndimage.gaussian_filter(wide / fine.max(), BLUR_PX * FINE)
+    return np.where(soft > TAIL, soft, 0)
+
+
+def _stroke_width(mask: np.ndarray) -> float:
+    """Mean width of the strokes in pixels: four times the mean distance to paper (exact for a long straight stroke)."""
+    from scipy import ndimage
+
+    return 4 * float(ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1][mask].mean())
+
+
+def to_mnist(ink: np.ndarray, *, size_px: int = SIZE_PX, box_px: int = BOX_PX) -> np.ndarray:
+    """Fit ink into a box and centre its mass, as MNIST's digits were made.
+
+    The longer side of the ink's bounding box becomes `box_px`, the aspect ratio stays; shrinking averages, enlarging
+    interpolates; the darkest ink becomes 255. The box moves by whole pixels, and never out of the square, so the centre
+    of mass lies within half a pixel of the centre of pixel `size_px // 2` (as measured in MNIST: 14.0 +- 0.29 counted
+    from 0) unless the digit is too lopsided for the margin.
+
+    Args:
+        ink: float [h, w] in 0..1, 0 = paper, 1 = ink, at any scale.
+        size_px: side of the result in pixels.
+        box_px: longer side of the digit in pixels, at most `size_px`.
+
+    Returns:
+        uint8 [size_px, size_px], 0 = paper, 255 = ink.
+
+    Raises:
+        DataError: there is no ink.
+
+    Source: LeCun, Bottou, Bengio, Haffner 1998, "Gradient-based learning applied to document recognition", III.A.
+    """
+    digit = _fit(_crop(np.asarray(ink, np.float32)), box_px)
+    square = np.zeros((size_px, size_px), np.float32)
+    top, left = (_offset(digit.sum(axis=1 - axis), size_px) for axis in (0, 1))
+    square[top : top + digit.shape[0], left : left + digit.shape[1]] = digit / digit.max()
+    return np.rint(square * 255).astype(np.uint8)
+
+
+def _crop(ink: np.ndarray) -> np.ndarray:
+    """The bounding box of what is darker than `MIN_INK`. float32 [h, w] -> float32 [h', w']."""
+    is_ink = ink > MIN_INK
+    if not is_ink.any():
+        raise DataError(f"no ink in the picture: all of its {ink.shape[1]}x{ink.shape[0]} pixels are paper")
+    rows, columns = np.flatnonzero(is_ink.any(axis=1)), np.flatnonzero(is_ink.any(axis=0))
+    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def _fit(digit: np.ndarray, box_px: int) -> np.ndarray:
+    """Resample so that the longer side is `box_px`. float32 [h, w] -> float32 [h', w'] in 0..1."""
+    from PIL import Image
+
+    scale = box_px / max(digit.shape)
+    if scale == 1:
+        return digit
+    height, width = (max(1, round(side * scale)) for side in digit.shape)
+    kernel = Image.Resampling.BICUBIC if scale > 1 else Image.Resampling.HAMMING
+    return np.clip(np.asarray(Image.fromarray(digit).resize((width, height), kernel)), 0, 1)
+
+
+def _offset(mass: np.ndarray, size_px: int) -> int:
+    """Where a line of `mass` [n] starts so that its centre of mass falls on pixel `size_px // 2`, counted from 0."""
+    centre = np.arange(mass.size) @ mass / mass.sum()
+    return int(np.clip(np.rint(size_px // 2 - centre), 0, size_px - mass.size))

@@ -1,0 +1,77 @@
+"""The gradient of a batch, whole or in parts one after the other, and the sums that are reported of it."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from hwr_jax.core.types import Batch, Totals, TrainState, Tree
+from hwr_jax.steps.recipe import Recipe
+from hwr_jax.tasks.metrics import right
+
+
+def of_batch(
+    recipe: Recipe, params: Tree, model_state: Tree, batch: Batch, key: jax.Array, *, axis_name: str | None = None
+) -> tuple[Tree, Totals, Tree]:
+    """Returns the gradient of the mean loss, the sums over the batch, and the model's new state.
+
+    In `recipe.accumulate` parts it needs the memory of one. The gradient is the same but for batch statistics, which
+    are those of each part, and for dropout, of which each part draws its own masks. A part is every so many-th
+    example, so that devices that share the batch share it too.
+
+    Args:
+      recipe: the run's functions.
+      params, model_state: of one seed.
+      batch: image float32 [B, H, W, 1], label int32 [B] (or [B, L]).
+      key: of dropout, for this step.
+      axis_name: see `steps.train_step`.
+    """
+    parts = recipe.accumulate
+    if parts == 1:
+        return _of_part(recipe, params, model_state, batch, key, axis_name)
+    cut = jax.tree.map(lambda x: x.reshape(-1, parts, *x.shape[1:]).swapaxes(0, 1), batch)
+
+    def add(carry, part):
+        grads, sums, model_state = carry
+        of_part, more, model_state = _of_part(recipe, params, model_state, part[1], part[0], axis_name)
+        return (jax.tree.map(jnp.add, grads, of_part), jax.tree.map(jnp.add, sums, more), model_state), None
+
+    keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(parts))
+    zeros = jax.tree.map(jnp.zeros_like, params)
+    nothing = Totals(jnp.float32(0), jnp.int32(0), jnp.int32(0))
+    if axis_name is not None:
+        nothing = lax.pcast(nothing, axis_name, to="varying")
+    (grads, sums, model_state), _ = lax.scan(add, (zeros, nothing, model_state), (keys, cut))
+    return jax.tree.map(lambda g: g / parts, grads), sums, model_state
+
+
+def _of_part(recipe, params, model_state, batch, key, axis_name):
+    live = recipe.trained  # frozen layers see a network in evaluation: no dropout, running statistics
+
+    def loss_fn(params):
+        if live is not None:
+            params = {name: p if name in live else lax.stop_gradient(p) for name, p in params.items()}
+        variables = {"params": params, **model_state}
+        options = {"train": live is None, "rngs": {"dropout": key}, "axis_name": axis_name}
+        logits, updated = recipe.model.apply(variables, batch.image, **options)
+        loss = recipe.loss(logits, batch.label)
+        if batch.partner is not None:
+            loss = batch.share * loss + (1 - batch.share) * recipe.loss(logits, batch.partner)
+        return jnp.mean(loss), (loss, logits, updated)
+
+    grads, (loss, logits, updated) = jax.grad(loss_fn, has_aux=True)(params)
+    hits = jnp.sum(right(recipe.task.guess(logits), batch.label), dtype=jnp.int32)
+    return grads, Totals(jnp.sum(loss), hits, jnp.int32(loss.shape[0])), updated
+
+
+def if_finite(numbers: Tree, after: TrainState, before: TrainState) -> TrainState:
+    """Returns `after` if all the numbers are finite, else `before` with one more update skipped."""
+    finite = jnp.stack([jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(numbers)]).all()
+    count = before.faults
+    skipped = jnp.int32(~finite)
+    in_a_row = (count.in_a_row + skipped) * skipped
+    longest = jnp.maximum(count.longest, in_a_row)
+    faults = count._replace(skipped=count.skipped + skipped, in_a_row=in_a_row, longest=longest)
+    chosen = jax.tree.map(lambda new, old: jnp.where(finite, new, old), after, before)
+    return chosen._replace(key=before.key, best=before.best, faults=faults)

@@ -1,0 +1,152 @@
+"""A run: a config and a data set bound to compiled programs and devices. Owns no file and no clock."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from ml_collections import ConfigDict
+
+from hwr_jax.core.errors import ConfigError
+from hwr_jax.core.types import Arrays, Dataset, TrainState, Tree
+from hwr_jax.distributed import sharding
+from hwr_jax.steps import compiled
+from hwr_jax.steps.compiled import Programs
+from hwr_jax.steps.recipe import Recipe, make_recipe
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A config bound to the shapes of its data and to devices."""
+
+    config: ConfigDict
+    recipe: Recipe
+    programs: Programs
+    how: str  # over the seeds: 'map' or 'vmap'
+    sharding: jax.sharding.NamedSharding  # of arrays that every device holds whole
+    seeds: list[int]
+
+    def seed_array(self) -> jax.Array:
+        """Returns the seeds as the programs take them, int32 [S]."""
+        return jnp.asarray(self.seeds, jnp.int32)
+
+    def state_shapes(self) -> TrainState:
+        """Returns the shapes, dtypes and sharding of the state: what compiling and restoring need."""
+        return shapes(jax.eval_shape(self.programs.init, self.seed_array()), self.sharding)
+
+
+@dataclass(frozen=True)
+class Run(Bound):
+    """What stays the same during a run."""
+
+    dataset: Dataset
+
+    @property
+    def total_steps(self) -> int:
+        """Optimiser steps of the whole run, per seed."""
+        return self.config.epochs * self.recipe.steps_per_epoch
+
+
+def bind(
+    config: ConfigDict,
+    *,
+    examples: int,
+    shape: tuple[int, ...],
+    classes: int,
+    mean: float,
+    std: float,
+    devices: int | None,
+    seed_groups: int = 1,
+    injected: bool = False,
+) -> Bound:
+    """Makes the programs of a checked config; `examples`, `shape`, `mean` and `std` are those of the training set.
+
+    `devices`: how many are used, 0: all; None: one of this process, for itself. `seed_groups`: as for the mesh.
+    `injected`: see `make_recipe`.
+
+    Raises:
+      ConfigError: values that do not fit each other, the data or the devices.
+    """
+    recipe = make_recipe(config, examples=examples, classes=classes, mean=mean, std=std, injected=injected)
+    if recipe.reference is not None and seed_groups > 1:
+        raise ConfigError(f"--seed_groups={seed_groups} is not in the network from scratch: use 1")
+    mesh = sharding.own_mesh()
+    if devices is not None:
+        mesh = sharding.make_mesh(devices, batch_size=config.batch_size, groups=seed_groups, seeds=config.seeds)
+    how = compiled.seeds_mode(config.over_seeds)
+    programs = compiled.make_programs(
+        recipe, mesh, how=how, examples=examples, shape=tuple(shape), eval_batch=config.eval.batch_size
+    )
+    seeds = list(range(config.seed, config.seed + config.seeds))
+    return Bound(config, recipe, programs, how, sharding.replicated(mesh), seeds)
+
+
+def make_run(
+    config: ConfigDict, dataset: Dataset, *, devices: int | None = 0, seed_groups: int = 1, injected: bool = False
+) -> Run:
+    """Turns a checked config into a run. Raises ConfigError for values that do not fit each other, data or devices."""
+    examples, *shape = dataset.train.image.shape
+    bound = bind(
+        config,
+        examples=examples,
+        shape=tuple(shape),
+        classes=len(dataset.classes),
+        mean=dataset.mean,
+        std=dataset.std,
+        devices=devices,
+        seed_groups=seed_groups,
+        injected=injected,
+    )
+    return Run(**vars(bound), dataset=dataset)
+
+
+def compile_training(run: Run) -> tuple[Programs, float]:
+    """Compiles all that training calls, for the run's own shapes; returns the compiled programs and the seconds.
+
+    Each program is compiled (or read from the cache) in a thread of its own, while the next one is traced.
+    """
+    start = time.perf_counter()
+    scalar, seeds, state = jnp.int32(0), run.seed_array(), run.state_shapes()
+    training, validation = (shapes(getattr(run.dataset, s), run.sharding) for s in ("train", "validation"))
+    order = shapes(jax.eval_shape(run.programs.order, seeds, scalar), run.sharding)
+    if run.config.data.stream:
+        steps: dict[str, tuple] = {"stream": (state, _batch_shapes(run), scalar)}
+    else:
+        steps = {"steps": (state, training, order, scalar)}
+    arguments = {  # the one that takes longest first
+        **steps,
+        "predict": (state.params, state.model_state, validation),
+        "init": (seeds,),
+        "order": (seeds, scalar),
+        "end_epoch": (state, jax.ShapeDtypeStruct(seeds.shape, jnp.float32)),
+    }
+    pool = ThreadPoolExecutor(len(arguments))
+    try:
+        begun = {
+            name: pool.submit(getattr(run.programs, name).lower(*values).compile) for name, values in arguments.items()
+        }
+        programs = run.programs._replace(**{name: future.result() for name, future in begun.items()})
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # a signal does not wait for them
+    return programs, time.perf_counter() - start
+
+
+def _batch_shapes(run: Run) -> Arrays:
+    """The shapes of the batches of a dispatch that are read from the disk: [S, W, B, ...]."""
+    placed = sharding.batches_over_data(run.sharding)
+    lead = (len(run.seeds), run.config.steps_per_dispatch, run.config.batch_size)
+    return Arrays(*(jax.ShapeDtypeStruct((*lead, *x.shape[1:]), x.dtype, sharding=placed) for x in run.dataset.train))
+
+
+def shapes(tree: Tree, sharding: jax.sharding.Sharding) -> Tree:
+    """Returns the shapes and dtypes of a tree of arrays, with a sharding."""
+    return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), tree)
+
+
+def on_device(run: Run, arrays: Arrays) -> Arrays:
+    """Puts a split on every device of the run, once."""
+    return jax.device_put(Arrays(np.asarray(arrays.image), np.asarray(arrays.label)), run.sharding)

@@ -1,0 +1,243 @@
+"""The steps: pure functions of a recipe and a state, for one seed. Owns the order of one batch, end to end.
+
+`compiled.over_seeds` gives any of them a leading seed axis. Nothing here reads a config, a file or a clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import lax
+
+from hwr_jax.core import rng
+from hwr_jax.core.types import Arrays, Batch, Best, Faults, Outputs, Totals, TrainState, Tree
+from hwr_jax.models.layers import batch_position
+from hwr_jax.steps import gradient
+from hwr_jax.steps.recipe import Recipe
+from hwr_jax.transforms import views
+
+
+def init_state(recipe: Recipe, seed: jax.Array, shape: tuple[int, int, int]) -> TrainState:
+    """Returns the state before the first step.
+
+    Args:
+      recipe: the run's functions.
+      seed: int32 [].
+      shape: H, W, C of an image.
+    """
+    key = rng.root(seed)
+    seen = jax.eval_shape(recipe.frame, jax.ShapeDtypeStruct(shape, jnp.float32)).shape
+    variables = dict(recipe.model.init(rng.stream(key, "init"), (1, *seen)))
+    params = variables.pop("params")
+    return TrainState(
+        step=jnp.int32(0),
+        params=params,
+        model_state=variables,
+        opt_state=recipe.optimizer.init(params),
+        key=key,
+        totals=no_totals(),
+        best=Best(jnp.float32(-1), jnp.int32(0), *jax.tree.map(jnp.zeros_like, (params, variables))),
+        average={} if recipe.average is None else {"params": params, "model_state": variables},
+        faults=Faults(jnp.int32(0), jnp.int32(0), jnp.int32(0), jnp.float32(1)),
+    )
+
+
+def no_totals() -> Totals:
+    """Returns the sums at the start of an epoch."""
+    return Totals(jnp.float32(0), jnp.int32(0), jnp.int32(0))
+
+
+def epoch_order(recipe: Recipe, seed: jax.Array, epoch: jax.Array, examples: int) -> jax.Array:
+    """Returns the rows of each batch of an epoch, int32 [steps, B]: a new permutation each epoch, remainder dropped."""
+    order = jax.random.permutation(rng.stream(rng.root(seed), "order", epoch), examples)
+    used = recipe.steps_per_epoch * recipe.batch_size
+    return order[:used].reshape(recipe.steps_per_epoch, recipe.batch_size)
+
+
+def train_step(recipe: Recipe, state: TrainState, rows: Arrays, *, axis_name: str | None = None) -> TrainState:
+    """Does one optimiser step on a batch.
+
+    Args:
+      recipe: the run's functions.
+      state: before the step.
+      rows: image uint8 [B, H, W, 1], label int32 [B] (strings: [B, L]).
+      axis_name: under `jax.pmap` or `jax.shard_map`, the axis over which the global batch is split in equal parts:
+        gradients, batch statistics and totals are then those of the global batch.
+    """
+    return update(recipe, state, prepare(recipe, state, rows, axis_name=axis_name), axis_name=axis_name)
+
+
+def prepare(recipe: Recipe, state: TrainState, rows: Arrays, *, axis_name: str | None = None) -> Batch:
+    """Makes uint8 rows [B, H, W, 1] what the model sees in training: 0..1, framed, augmented, mixed, standardised.
+
+    The augmentation's keys depend on the state's step and on each example's position in the global batch.
+    """
+    image = framed(recipe, rows.image)
+    position = batch_position(image.shape[0], axis_name)
+    if recipe.augmented:
+        keys = rng.per_example(rng.stream(state.key, "augment", state.step), position)
+        image = jax.vmap(recipe.augment)(keys, image)
+    if recipe.mix is None:
+        return Batch(standardise(recipe, image), rows.label)
+    keys = rng.per_example(rng.stream(state.key, "mix", state.step), position)
+    mixed = recipe.mix(keys, image, rows.label)
+    return Batch(standardise(recipe, mixed.image), rows.label, mixed.partner, mixed.share)
+
+
+def framed(recipe: Recipe, image: jax.Array) -> jax.Array:
+    """Makes uint8 images [B, H, W, 1] float32 [B, H', W', 1] in 0..1, deskewed, centred and so on."""
+    return jax.vmap(recipe.frame)(image.astype(jnp.float32) / 255)
+
+
+def standardise(recipe: Recipe, image: jax.Array) -> jax.Array:
+    """Shifts and scales an image float32 [...] in 0..1 by the mean and deviation of the training pixels."""
+    return (image - recipe.mean) / recipe.std
+
+
+def update(recipe: Recipe, state: TrainState, batch: Batch, *, axis_name: str | None = None) -> TrainState:
+    """Does one optimiser step on a prepared batch (see `train_step`)."""
+    # Cast to "varying", the gradient stays this device's own also where shard_map tracks what is replicated; there the
+    # gradient of a replicated value would be summed already, and the mean below would change nothing.
+    own = state.params if axis_name is None else lax.pcast(state.params, axis_name, to="varying")
+    key = rng.stream(state.key, "dropout", state.step)
+    grads, sums, model_state = gradient.of_batch(recipe, own, state.model_state, batch, key, axis_name=axis_name)
+    if axis_name is not None:
+        grads = lax.pmean(grads, axis_name)
+        sums = lax.psum(sums, axis_name)
+    with jax.numpy_dtype_promotion("standard"):  # optax multiplies by int32 step counts
+        updates, opt_state = recipe.optimizer.update(grads, state.opt_state, state.params)
+    if recipe.nonfinite == "rollback":
+        updates = jax.tree.map(lambda u: u * state.faults.scale.astype(u.dtype), updates)
+    params = optax.apply_updates(state.params, updates)
+    now = {"params": params, "model_state": model_state}
+    after = state._replace(
+        params=params,
+        model_state=model_state,
+        average=recipe.average(state.step, state.average, now) if recipe.average else {},
+        opt_state=opt_state,
+        totals=Totals(*(a + b for a, b in zip(state.totals, sums, strict=True))),
+    )
+    if recipe.nonfinite == "skip":
+        after = gradient.if_finite((grads, sums.loss), after, state)
+    return after._replace(step=state.step + 1)
+
+
+def train_steps(
+    recipe: Recipe,
+    state: TrainState,
+    arrays: Arrays,
+    order: jax.Array | None,
+    count: jax.Array,
+    *,
+    place: Callable[[Tree], Tree] = lambda rows: rows,
+) -> TrainState:
+    """Does `count` steps in one compiled loop, from wherever in the epoch the state stands.
+
+    `count` is a traced number, so a shorter last chunk costs no second compilation, and the compiled step is the same
+    whatever the size of the chunks.
+
+    Args:
+      recipe: the run's functions.
+      state: before the steps.
+      arrays: the training set, uint8 [N, H, W, 1] and int32 [N] (strings: [N, L]).
+      order: int32 [steps, B], the epoch's `epoch_order`; None: `arrays` are batches already, uint8 [W, B, H, W, 1] and
+        int32 [W, B], that of each step at its number modulo W >= count.
+      count: int32 [], at most the steps left in the epoch.
+      place: puts a batch where it is computed (see `sharding`).
+    """
+
+    def batch_of(state):
+        step = state.step % recipe.steps_per_epoch
+        if order is None:
+            return prepare(recipe, state, place(Arrays(*(x[step % x.shape[0]] for x in arrays))))
+        rows = order[step]
+        return prepare(recipe, state, place(Arrays(arrays.image[rows], arrays.label[rows])))
+
+    def body(i, carry):
+        # The loop carries the next batch, for what a loop carries is computed once and stored: XLA on CPU would
+        # compute the augmentation again for every window of the first convolution (a quarter of the time). Turn 0
+        # only makes the first batch: made outside, by other compiled code, it could differ in the last bit, and the
+        # result would depend on where the dispatches were cut. The batch after the last step is thrown away.
+        state = lax.cond(i > 0, lambda: update(recipe, *carry), lambda: carry[0])
+        return state, batch_of(state)
+
+    empty = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(batch_of, state))
+
+    def run(state):
+        return lax.fori_loop(0, count + 1, body, (state, empty))[0]
+
+    if not recipe.patience_epochs:
+        return run(state)
+    return lax.cond(stopped(recipe, state), lambda state: state._replace(step=state.step + count), run, state)
+
+
+def stopped(recipe: Recipe, state: TrainState) -> jax.Array:
+    """Returns bool [] (or [S]): has validation not improved for `recipe.patience_epochs`? Then it only counts steps.
+
+    It changes at the end of an epoch alone, and a seed stays stopped: what no longer changes is never better.
+    """
+    if not recipe.patience_epochs:
+        return jnp.zeros_like(state.step, bool)
+    epoch, best = (step // recipe.steps_per_epoch for step in (state.step, state.best.step))
+    return epoch - best >= recipe.patience_epochs
+
+
+def evaluated(state: TrainState) -> tuple[Tree, Tree]:
+    """Returns (params, model_state) to evaluate: their averages, where they are kept."""
+    kept = state.average
+    return (kept["params"], kept["model_state"]) if kept else (state.params, state.model_state)
+
+
+def end_epoch(recipe: Recipe, state: TrainState, accuracy: jax.Array) -> TrainState:
+    """Keeps the state as the best one if its validation accuracy [] is a new high, and clears the epoch's totals (but
+    for those of a stopped seed, which stay those of its last epoch)."""
+    now = Best(accuracy, state.step, *evaluated(state))
+    better = accuracy > state.best.accuracy
+    best = jax.tree.map(lambda new, old: jnp.where(better, new, old), now, state.best)
+    state = state._replace(best=best)
+    totals = jax.tree.map(lambda old, new: jnp.where(stopped(recipe, state), old, new), state.totals, no_totals())
+    return state._replace(totals=totals)
+
+
+def predict(
+    recipe: Recipe,
+    params: Tree,
+    model_state: Tree,
+    arrays: Arrays,
+    *,
+    batch_size: int,
+    place: Callable[[Tree], Tree] = lambda rows: rows,
+) -> Outputs:
+    """Evaluates every example exactly once, batch by batch; the last batch is padded, and the padding dropped.
+
+    Args:
+      recipe: the run's functions.
+      params, model_state: of one seed.
+      arrays: uint8 [N, H, W, 1], int32 [N] (strings: [N, L]); N >= 1.
+      batch_size: images per batch.
+      place: puts a batch where it is computed.
+
+    Returns:
+      Outputs over N: loss without smoothing.
+    """
+    examples = arrays.image.shape[0]
+    batches = -(-examples // batch_size)
+    padded = jnp.minimum(jnp.arange(batches * batch_size), examples - 1).reshape(batches, batch_size)
+    variables = {"params": params, **model_state}
+
+    def one_batch(rows):
+        picked = place(Arrays(arrays.image[rows], arrays.label[rows]))
+        logits = views.mean_log_probability(
+            lambda image: recipe.model.apply(variables, standardise(recipe, image), train=False)[0],
+            framed(recipe, picked.image),
+            shift_px=recipe.eval_shift_px,
+        )
+        pred = recipe.task.read(logits)
+        loss, confidence = recipe.task.loss(logits, picked.label), recipe.task.confidence(logits, pred)
+        return Outputs(loss, pred, jax.nn.softmax(logits), confidence)
+
+    outputs = lax.map(one_batch, padded)
+    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[:examples], outputs)

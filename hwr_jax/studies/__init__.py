@@ -1,0 +1,16 @@
+"""Ablation studies: variants, trials, paired statistics, the report."""
+
+__all__ = [
+    "comparison",
+    "figures",
+    "live",
+    "local",
+    "power_law",
+    "ray_cluster",
+    "report",
+    "results",
+    "scores",
+    "spec",
+    "tables",
+    "trial",
+]

@@ -1,0 +1,202 @@
+"""What a study's records say: every variant against the baseline, seed by seed. Owns which statistics are computed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hwr_jax.config import file as configs
+from hwr_jax.core import stats
+from hwr_jax.studies import power_law
+from hwr_jax.studies.spec import METRICS, Study
+
+LEVEL = 0.05  # of significance, after Holm's correction
+
+
+class Paired(NamedTuple):
+    """The difference of a variant to the baseline, in the metric's own unit (a share, or nats); None: not defined."""
+
+    seeds: int  # that both have
+    mean: float
+    t: tuple[float, float] | None  # 95 % interval over the seeds
+    bootstrap: tuple[float, float] | None
+    p: float | None  # of the sign-flip test
+    p_holm: float | None  # corrected for all that are tested beside it
+    effect: float | None  # Cohen's d of the pairs
+    needed: int | None  # seeds to see a difference of this size four times of five, likewise; None: over 100,000
+    visible: float | None  # the smallest difference that these seeds see four times of five, likewise; None: none
+    mcnemar: tuple[int, int]  # seeds whose outcomes differ (p < 0.05), of how many
+    examples_error: float | None  # standard error of the mean difference from the choice of the test examples
+    validation: tuple[float, float, float] | None  # the difference on validation: mean and 95 % interval over the seeds
+
+    @property
+    def significant(self) -> bool:
+        """Whether chance in training does not explain it."""
+        return self.p_holm is not None and self.p_holm <= LEVEL
+
+    @property
+    def decidable(self) -> bool:
+        """Whether the test could see any difference with so few seeds, among so many variants."""
+        return self.p is not None and self.visible is not None
+
+    @property
+    def beyond_examples(self) -> bool:
+        """Whether the interval leaves out 0 too when it is widened by the choice of the test examples (two standard
+        errors, in quadrature)."""
+        if self.examples_error is None or self.t is None:
+            return True
+        return abs(self.mean) > math.hypot((self.t[1] - self.t[0]) / 2, 2 * self.examples_error)
+
+
+class Row(NamedTuple):
+    """A variant."""
+
+    variant: str
+    test: dict[str, Any] | None  # of the metric, as `stats.summarise` gives it; None: every trial diverged
+    validation: float | None  # mean of the metric
+    diverged: int
+    train_seconds: float | None  # in the steps, of the fastest trial: the machine may have been busy in the others
+    parameters: int | None  # of an ensemble: of all its members
+    paired: Paired | None  # None: of the baseline, or without a common seed
+
+
+def compare(study: Study, records: list[dict[str, Any]]) -> list[Row]:
+    """Returns a row for each variant that has records, the best first (by the mean of the metric on the test set)."""
+    by_variant = _by_variant(study, records)
+    paired = _against(study, by_variant, [(name, study.baseline) for name in study.variants if name != study.baseline])
+    rows = [_row(study, name, own, paired.get((name, study.baseline))) for name, own in by_variant.items() if own]
+    best = -1 if METRICS[study.metric][1] else 1
+    return sorted(rows, key=lambda row: math.inf if row.test is None else best * row.test["mean"])
+
+
+def tested(rows: list[Row]) -> int:
+    """Returns for how many comparisons the p of a study are corrected."""
+    return sum(row.paired is not None and row.paired.p is not None for row in rows)
+
+
+def contrasts(study: Study, records: list[dict[str, Any]]) -> dict[tuple[str, str], Paired]:
+    """Returns the first variant against the second of each pair that the study asks for, corrected for those pairs."""
+    return _against(study, _by_variant(study, records), study.contrasts)
+
+
+def _by_variant(study: Study, records: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    return {name: [r for r in records if r["variant"] == name] for name in study.variants}
+
+
+def _against(
+    study: Study, by_variant: dict[str, list[dict[str, Any]]], pairs: list[tuple[str, str]]
+) -> dict[tuple[str, str], Paired]:
+    """The first of each pair against the second where they have common seeds, corrected for how many are tested."""
+    scores = {name: _scores(study, own) for name, own in by_variant.items()}
+    seeds = {(one, two): sorted(scores[one].keys() & scores[two].keys()) for one, two in pairs}
+    level = LEVEL / max(1, sum(len(common) > 1 for common in seeds.values()))  # what Holm asks of the smallest p
+    found = {
+        (one, two): _pair(study, by_variant[two], by_variant[one], common, level)
+        for (one, two), common in seeds.items()
+        if common
+    }
+    tested = {names: pair.p for names, pair in found.items() if pair.p is not None}
+    corrected = dict(zip(tested, stats.holm(list(tested.values())), strict=True))
+    return {names: pair._replace(p_holm=corrected.get(names)) for names, pair in found.items()}
+
+
+def _scores(study: Study, records: list[dict[str, Any]], split: str = "test") -> dict[int, float]:
+    return {r["seed"]: r[split][study.metric] for r in records if not r.get("diverged")}
+
+
+def _row(study: Study, name: str, records: list[dict[str, Any]], paired: Paired | None) -> Row:
+    scores, validation = (list(_scores(study, records, split).values()) for split in ("test", "validation"))
+    seconds = [r["train_seconds"] for r in records if "train_seconds" in r]
+    return Row(
+        variant=name,
+        test=stats.summarise(scores, within=(0.0, math.inf if study.metric in ("loss", "cer") else 1.0))
+        if scores
+        else None,
+        validation=float(np.mean(validation)) if validation else None,
+        diverged=sum(bool(r.get("diverged")) for r in records),
+        train_seconds=float(np.min(seconds)) if seconds else None,
+        parameters=records[0]["parameters"] * study.configs[name].seeds if "parameters" in records[0] else None,
+        paired=paired,
+    )
+
+
+def _pair(
+    study: Study, baseline: list[dict[str, Any]], records: list[dict[str, Any]], seeds: list[int], level: float
+) -> Paired:
+    d, on_validation = (
+        np.array([own[s] - base[s] for s in seeds])
+        for own, base in ((_scores(study, records, k), _scores(study, baseline, k)) for k in ("test", "validation"))
+    )
+    both = [{r["seed"]: r for r in group} for group in (baseline, records)]
+    same = baseline[0]["test_sha256"] == records[0]["test_sha256"]
+    mcnemar, examples_error = _by_example(*both, seeds) if same else ((0, 0), None)
+    if study.metric != "accuracy":  # what a record has of each example is only whether it is right
+        examples_error = None
+    mean = float(d.mean())
+    if len(seeds) < 2:
+        return Paired(1, mean, None, None, None, None, None, None, None, mcnemar, examples_error, None)
+    std = float(d.std(ddof=1))
+    low, high = stats.summarise(d.tolist())["ci95"]
+    validated = stats.summarise(on_validation.tolist())
+    ends = stats.bootstrap_interval(d)
+    return Paired(
+        seeds=len(seeds),
+        mean=mean,
+        t=(low, high),
+        bootstrap=(float(ends[0]), float(ends[1])),
+        p=float(stats.sign_flip_p(d)),
+        p_holm=None,
+        effect=stats.effect_size(d),
+        needed=stats.seeds_needed(mean, std, level=level),
+        visible=stats.smallest_visible(std, len(seeds), level=level),
+        mcnemar=mcnemar,
+        examples_error=examples_error,
+        validation=(validated["mean"], *validated["ci95"]),
+    )
+
+
+def _by_example(baseline: dict[int, dict], records: dict[int, dict], seeds: list[int]) -> tuple[tuple[int, int], float]:
+    """McNemar's test of each pair of seeds, and the standard error of their mean difference over the test examples."""
+    examples = baseline[seeds[0]]["dataset"]["examples"]["test"]
+    hits, differ = np.zeros(examples), 0
+    for seed in seeds:
+        base, own = (set(group[seed]["test_errors"]) for group in (baseline, records))
+        gained, lost = base - own, own - base
+        differ += stats.mcnemar_p(len(gained), len(lost)) < LEVEL
+        hits[list(gained)] += 1 / len(seeds)
+        hits[list(lost)] -= 1 / len(seeds)
+    return (int(differ), len(seeds)), stats.test_set_error(hits)
+
+
+def along_axis(
+    study: Study, records: list[dict[str, Any]], variants: Iterable[str] | None = None, *, split: str = "test"
+) -> dict[float, dict[int, float]]:
+    """Returns the error of every seed at each place of the study's axis, rising: 1 - the metric, or the metric itself
+    where lower is better. Of the variants (None: of the study) that have a score."""
+    names = list(study.variants if variants is None else variants)
+    scores = {name: _scores(study, [r for r in records if r["variant"] == name], split) for name in names}
+    at = dict(zip(names, places(study, names), strict=True))
+    higher = METRICS[study.metric][1]
+    return {
+        at[name]: {seed: 1 - value if higher else value for seed, value in scores[name].items()}
+        for name in sorted(scores, key=lambda name: at[name])
+        if scores[name]
+    }
+
+
+def places(study: Study, variants: Iterable[str]) -> list[float]:
+    """Returns where the variants lie on the study's axis."""
+    return [float(configs.flatten(study.configs[name])[study.axis]) for name in variants]
+
+
+def fitted(study: Study, records: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """Returns `power_law.fit_law` of the error over the axis, of the seeds that all variants have; None: too few."""
+    curve = along_axis(study, records)
+    seeds = sorted(set.intersection(*map(set, curve.values()))) if curve else []
+    error = np.array([[errors[seed] for seed in seeds] for errors in curve.values()])
+    if len(curve) < 2 or not seeds or not (error.mean(1) > 0).all():
+        return None
+    return power_law.fit_law(np.array(list(curve)), error)

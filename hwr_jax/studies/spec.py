@@ -1,0 +1,179 @@
+"""A study: a question, and configs that differ in what it asks. Owns the form of experiments/<study>/study.py:
+
+    QUESTION   one sentence
+    VARIANTS   name -> flat overrides, such as {"adam": {}, "sgd": {"optim.name": "sgd"}}; or `base.grid(...)`
+    BASELINE   the variant that the others are compared with
+    get_config(variant)   the config of a variant, an ordinary one: --config=experiments/<study>/study.py:adam
+    SEEDS      how many of each variant are trained (10)
+    METRIC     what is compared, on the test set (accuracy)
+    AXIS       config key that differs from variant to variant, a number, for a plot against it; "": none
+    SERIES     name -> variants, the curves of that plot, which is of validation then; {}: one of all, of the test set
+    CONTRASTS  further comparisons that the question asks for: [(variant, than), ...]; []: none
+    FIT        power_law: of the error over the AXIS; "": none
+    NOTES      a paragraph of the report: what is held fixed, how the values were chosen; ""
+
+Imports no jax, so that a mistake is told at once.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ml_collections import ConfigDict
+
+from hwr_jax.config import file as configs
+from hwr_jax.core.errors import ConfigError
+
+STRINGS_ONLY, CLASSES_ONLY = ("cer",), ("f1_macro",)  # metrics
+METRICS = {  # name: (words, higher is better, factor and unit of a table)
+    "accuracy": ("test accuracy", True, 100.0, "%"),
+    "loss": ("test loss", False, 1.0, "nats"),
+    "cer": ("test character error rate", False, 100.0, "%"),
+    "ece": ("test calibration error", False, 100.0, "%"),
+    "f1_macro": ("test F1 (macro)", True, 100.0, "%"),
+}
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+=-]*")
+KNOWN = {
+    "QUESTION": str,
+    "VARIANTS": dict,
+    "BASELINE": str,
+    "SEEDS": int,
+    "METRIC": str,
+    "AXIS": str,
+    "SERIES": dict,
+    "CONTRASTS": list,
+    "FIT": str,
+    "NOTES": str,
+}
+DEFAULTS = {"SEEDS": 10, "METRIC": "accuracy", "AXIS": "", "SERIES": {}, "CONTRASTS": [], "FIT": "", "NOTES": ""}
+
+
+class Study(NamedTuple):
+    """What experiments/<study>/study.py says."""
+
+    path: Path
+    question: str
+    variants: dict[str, dict[str, Any]]  # name -> flat overrides, in the file's order
+    configs: dict[str, ConfigDict]  # name -> the whole config
+    baseline: str
+    seeds: int
+    metric: str  # one of METRICS
+    axis: str  # flat config key, or ""
+    series: dict[str, list[str]]  # curves over the axis: name -> variants; {}: one
+    contrasts: list[tuple[str, str]]  # what is compared beside each variant with the baseline
+    fit: str  # power_law, or ""
+    notes: str
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.path.resolve().parent.name
+
+    @property
+    def folder(self) -> Path:
+        """Where its results are."""
+        return self.path.parent
+
+
+def load(path: str | Path) -> Study:
+    """Loads and checks a study.
+
+    Raises:
+      ConfigError: no such file, it does not run, something is missing, or a variant's config cannot be made.
+    """
+    path, values = configs.constants(path, "study", KNOWN, DEFAULTS)
+    _check(path, values)
+    made = {name: configs.load(f"{path}:{name}") for name in values["VARIANTS"]}
+    for name, overrides in values["VARIANTS"].items():
+        _check_variant(path, name, made[name], overrides)
+    if values["AXIS"]:
+        _check_axis(path, values, made)
+    return Study(path=path, configs=made, **{key.lower(): value for key, value in values.items()})
+
+
+def checked(path: str | Path) -> Study:
+    """Loads a study, and checks every value of its configs too. Raises ConfigError."""
+    study = load(path)
+    check_values(study)
+    return study
+
+
+def check_values(study: Study) -> None:
+    """Checks every value of a study's configs, for which jax is imported. Raises ConfigError."""
+    from hwr_jax.config import check
+
+    for name, config in study.configs.items():
+        unknown = CLASSES_ONLY if config.data.name == "strings" else STRINGS_ONLY
+        if study.metric in unknown:
+            raise ConfigError(f"{study.path}:{name}: METRIC={study.metric!r} is not of {config.data.name}")
+        try:
+            check.check(config)
+        except ConfigError as error:
+            raise ConfigError(f"{study.path}:{name}: {error}") from None
+
+
+def _check(path: Path, values: dict[str, Any]) -> None:
+    names = list(values["VARIANTS"])
+    if len(names) < 2:
+        raise ConfigError(f"--study={path}: VARIANTS has {len(names)}: two or more can be compared")
+    for name in names:
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            raise ConfigError(
+                f"--study={path}: the name {name!r} of a variant is not possible: use letters, digits, _.+=-"
+            )
+    if values["BASELINE"] not in names:
+        raise ConfigError(
+            f"--study={path}: BASELINE={values['BASELINE']!r} is no variant: use one of {', '.join(names)}"
+        )
+    if values["METRIC"] not in METRICS:
+        raise ConfigError(f"--study={path}: METRIC={values['METRIC']!r} is not known: use one of {', '.join(METRICS)}")
+    if values["FIT"] not in ("", "power_law") or (values["FIT"] and not values["AXIS"]):
+        raise ConfigError(f"--study={path}: FIT={values['FIT']!r} is not possible: use power_law with an AXIS, or none")
+    if values["SERIES"] and (values["FIT"] or not values["AXIS"]):
+        raise ConfigError(f"--study={path}: SERIES are curves over an AXIS, and have no FIT")
+    for curve, of in values["SERIES"].items():
+        if not isinstance(of, list | tuple) or not of or not all(v in names for v in of):
+            raise ConfigError(f"--study={path}: SERIES[{curve!r}]={of!r} must be a list of variants")
+    for pair in values["CONTRASTS"]:
+        if not isinstance(pair, tuple) or len(pair) != 2 or not all(v in names for v in pair) or pair[0] == pair[1]:
+            raise ConfigError(f"--study={path}: {pair!r} of CONTRASTS must be a tuple of two variants")
+    if values["SEEDS"] < 2:
+        raise ConfigError(f"--study={path}: SEEDS={values['SEEDS']} give no interval: use 2 or more, better 10")
+    if not values["QUESTION"].strip().endswith("?"):
+        raise ConfigError(f"--study={path}: QUESTION={values['QUESTION']!r} is no question: end it with a ?")
+
+
+def _check_axis(path: Path, values: dict[str, Any], made: dict[str, ConfigDict]) -> None:
+    """Raises ConfigError if the axis is no number > 0 of every variant, or one curve is twice at the same place."""
+    key, at = values["AXIS"], {}
+    for name, config in made.items():
+        configs.require_key(config, key)
+        at[name] = configs.flatten(config)[key]
+        if isinstance(at[name], bool) or not isinstance(at[name], int | float) or at[name] <= 0:
+            raise ConfigError(f"--study={path}: config.{key}={at[name]!r} of {name} must be a number > 0")
+    for curve in values["SERIES"].values() or [list(made)]:
+        seen = {}
+        for name in curve:
+            if at[name] in seen:
+                raise ConfigError(
+                    f"--study={path}: {seen[at[name]]} and {name} are both at config.{key}={at[name]}: put them into "
+                    "two curves (SERIES)"
+                )
+            seen[at[name]] = name
+
+
+def _check_variant(path: Path, name: str, config: ConfigDict, overrides: dict[str, Any]) -> None:
+    """Raises ConfigError if get_config does not do what VARIANTS says, or the config has what a study sets itself."""
+    flat = configs.flatten(config)
+    for key, value in overrides.items():
+        wanted = list(value) if isinstance(value, tuple) else value
+        if flat.get(key) != wanted:
+            raise ConfigError(
+                f"--study={path}: get_config({name!r}) has config.{key}={flat.get(key)!r}, not {wanted!r}"
+            )
+    if config.nonfinite.policy == "rollback":
+        raise ConfigError(
+            f"--study={path}: config.nonfinite.policy=rollback of {name} needs checkpoints: use halt or skip"
+        )

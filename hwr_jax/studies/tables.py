@@ -1,0 +1,157 @@
+"""The tables of a study's report, and how its numbers are written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hwr_jax.core import stats
+from hwr_jax.studies import comparison
+from hwr_jax.studies.comparison import LEVEL, Paired, Row
+from hwr_jax.studies.spec import METRICS, Study
+
+
+def value(study: Study, number: float) -> str:
+    """Returns a value of the metric as the tables show it."""
+    return f"{METRICS[study.metric][2] * number:.{_digits(study)}f}"
+
+
+def difference(study: Study, number: float, *, sign: bool = True) -> str:
+    """Returns a difference of the metric: in percentage points, or in the metric's unit."""
+    _, _, factor, unit = METRICS[study.metric]
+    shown = f"{factor * number:{'+' if sign else ''}.{_digits(study)}f}"
+    return f"{shown} points" if unit == "%" else f"{shown} {unit}"
+
+
+def _digits(study: Study) -> int:
+    return 3 if METRICS[study.metric][3] == "%" else 4
+
+
+def ends(study: Study, ends: Sequence[float]) -> str:
+    """An interval of differences, without the unit."""
+    return " to ".join(f"{METRICS[study.metric][2] * end:+.{_digits(study)}f}" for end in ends)
+
+
+def table(study: Study, rows: list[Row]) -> str:
+    """Returns the table, the best variant first."""
+    words, _, _, unit = METRICS[study.metric]
+    columns: dict[str, Callable[[Row], str]] = {
+        "variant": lambda r: f"`{r.variant}`" + (" (baseline)" if r.variant == study.baseline else ""),
+        f"{words}, {unit}": lambda r: _test(study, r),
+        f"{_difference_title(study)} to `{study.baseline}`": lambda r: _paired(study, r.paired),
+        "p": lambda r: "" if r.paired is None or r.paired.p_holm is None else f"{r.paired.p_holm:.3g}",
+        "d": lambda r: "" if r.paired is None or r.paired.effect is None else f"{r.paired.effect:.2f}",
+        "seeds needed": lambda r: _needed(r.paired, comparison.tested(rows)),
+        "images": lambda r: _images(study, r.paired),
+        "McNemar": lambda r: (
+            "" if r.paired is None or not r.paired.mcnemar[1] else "{} of {}".format(*r.paired.mcnemar)
+        ),
+        "validation": lambda r: "" if r.validation is None else value(study, r.validation),
+        "parameters": lambda r: "" if r.parameters is None else f"{r.parameters:,}",
+        "training, s": lambda r: "" if r.train_seconds is None else f"{r.train_seconds:.2f}",
+    }
+    lines = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
+    lines += ["| " + " | ".join(cell(row) for cell in columns.values()) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def _needed(paired: Paired | None, comparisons: int) -> str:
+    if paired is None or not paired.decidable or not paired.mean:
+        return ""
+    if paired.needed is None:
+        return f"> {stats.MOST_SEEDS:,}"
+    fewest = paired.needed <= stats.fewest_seeds(LEVEL / comparisons)
+    return f"{'≤ ' if fewest else ''}{paired.needed:,}"
+
+
+def _test(study: Study, row: Row) -> str:
+    if row.test is None:
+        return "diverged"
+    mean = value(study, row.test["mean"])
+    if row.test["ci95"] is None:
+        return mean
+    low, high = (value(study, end) for end in row.test["ci95"])
+    return f"{mean} ({low} to {high})"
+
+
+def _paired(study: Study, paired: Paired | None) -> str:
+    if paired is None:
+        return ""
+    factor, digits = METRICS[study.metric][2], _digits(study)
+    shown = f"{factor * paired.mean:+.{digits}f}"
+    for ends in (paired.t, paired.bootstrap):
+        if ends is not None:
+            shown += f" ({factor * ends[0]:+.{digits}f} to {factor * ends[1]:+.{digits}f})"
+    return f"**{shown}**" if paired.significant else shown
+
+
+def _images(study: Study, paired: Paired | None) -> str:
+    if paired is None or paired.examples_error is None:
+        return ""
+    return f"±{METRICS[study.metric][2] * 2 * paired.examples_error:.{_digits(study)}f}"
+
+
+def contrasts(study: Study, found: dict[tuple[str, str], Paired]) -> str:
+    """Returns the table of the comparisons that the question asks for beside those with the baseline."""
+    lines = [f"| compared | {_difference_title(study)} | p | images | on validation |", "|---" * 5 + "|"]
+    for one, two in study.contrasts:
+        paired = found.get((one, two))
+        if paired is None:
+            lines.append(f"| `{one}` - `{two}` | no common seed yet | | | |")
+            continue
+        p = "" if paired.p_holm is None else f"{paired.p_holm:.3g}"
+        gain = ""
+        if paired.validation is not None:
+            gain = f"{ends(study, paired.validation[:1])} ({ends(study, paired.validation[1:])})"
+        lines.append(f"| `{one}` - `{two}` | {_paired(study, paired)} | {p} | {_images(study, paired)} | {gain} |")
+    return "\n".join(lines)
+
+
+def _difference_title(study: Study) -> str:
+    unit = METRICS[study.metric][3]
+    return f"difference, {'points' if unit == '%' else unit} (Student's 95 %) (bootstrap's)"
+
+
+def setup(study: Study, records: list[dict[str, Any]], rows: list[Row]) -> str:
+    """Returns data, seeds, versions, cost, command, and what each variant changes."""
+    one = records[0]
+    complete = len(records) == len(study.variants) * len({r["seed"] for r in records})
+    same = ", the same for every variant" if complete else ", not of every variant"
+    seeds = sorted({r["seed"] for r in records})
+    data = sorted({f"{r['dataset']['name']} ({r['dataset']['examples']['test']:,} test images)" for r in records})
+    code = sorted({f"{r['code']['version']} ({r['code']['sha256'][:12]})" for r in records})
+    versions = sorted({", ".join(f"{k} {v}" for k, v in r["versions"].items()) for r in records})
+    devices = sorted({f"{len(r['devices'])} x {r['devices'][0]}" for r in records})
+    steps = sum(r.get("train_seconds", 0.0) for r in records)
+    compiling = sum(r.get("compile_seconds", 0.0) for r in records)
+    whole = sum(r.get("seconds", 0.0) for r in records) + compiling
+    lines = [
+        f"- Data: {'; '.join(data)}. Seeds: {seeds[0]} to {seeds[-1]} ({len(seeds)}){same}.",
+        f"- Code: hwr_jax {'; '.join(code)}; {'; '.join(versions)}; on {'; '.join(devices)}, "
+        f"seeds by {one['over_seeds']}.",
+        _smallest_p(rows),
+        f"- Cost: {len(records)} trials, {steps:.0f} s inside the steps, {compiling:.0f} s of compiling, "
+        f"{whole:.0f} s in all.",
+        f"- Command: `python -m hwr_jax.study --study=experiments/{study.name}/study.py`; one variant as an ordinary "
+        f"run: `python -m hwr_jax.main --config=experiments/{study.name}/study.py:{study.baseline}`.",
+    ]
+    changes = ["| variant | what it changes |", "|---|---|"]
+    for name, overrides in study.variants.items():
+        words = ", ".join(f"`{key}={_plain(v)}`" for key, v in overrides.items()) or "nothing"
+        changes.append(f"| `{name}` | {words} |")
+    return "\n".join(lines) + "\n\n" + "\n".join(changes)
+
+
+def _smallest_p(rows: list[Row]) -> str:
+    comparisons, seeds = comparison.tested(rows), max((row.paired.seeds for row in rows if row.paired), default=0)
+    if not comparisons or seeds > stats.EXACT_SEEDS:
+        return f"- Comparisons: {comparisons}."
+    smallest = min(1.0, comparisons * 2 / 2**seeds)
+    return (
+        f"- Comparisons: {comparisons}; with {seeds} seeds the first significant one of so many has a p of "
+        f"{smallest:.3g} at least."
+    )
+
+
+def _plain(value: Any) -> str:
+    return "(" + ", ".join(map(str, value)) + ")" if isinstance(value, list | tuple) else str(value)

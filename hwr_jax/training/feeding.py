@@ -1,0 +1,55 @@
+"""Where the steps get their batches from: the training set on the device, or a stream from the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hwr_jax.core.types import Arrays, TrainState
+from hwr_jax.data import stream
+from hwr_jax.distributed import sharding
+from hwr_jax.steps.compiled import Programs
+from hwr_jax.steps.run import Run, on_device
+
+Advance = Callable[[TrainState, int], TrainState]  # (donated state, count) -> the state after so many steps
+Epoch = Callable[[jax.Array, int], Advance]  # (order [S, steps, B], first step of the epoch) -> its steps
+
+
+def make(run: Run, programs: Programs) -> Epoch:
+    """Returns the function that begins an epoch, wherever in it the state stands."""
+    return _streaming(run, programs) if run.config.data.stream else _in_memory(run, programs)
+
+
+def _in_memory(run: Run, programs: Programs) -> Epoch:
+    training = on_device(run, run.dataset.train)
+
+    def epoch(order: jax.Array, first: int) -> Advance:
+        return lambda state, count: programs.steps(state, training, order, jnp.int32(count))
+
+    return epoch
+
+
+def _streaming(run: Run, programs: Programs) -> Epoch:
+    placed = sharding.batches_over_data(run.sharding)
+    columns = _columns(placed, run.config.batch_size)
+
+    def place(local: np.ndarray) -> jax.Array:
+        shape = (*local.shape[:2], run.config.batch_size, *local.shape[3:])
+        return jax.make_array_from_process_local_data(placed, local, shape)
+
+    def epoch(order: jax.Array, first: int) -> Advance:
+        window = run.config.steps_per_dispatch
+        batches = stream.read(stream.Plan(run.dataset.train, np.asarray(order), first, window, columns))
+        return lambda state, count: programs.stream(state, Arrays(*map(place, next(batches))), jnp.int32(count))
+
+    return epoch
+
+
+def _columns(placed: jax.sharding.NamedSharding, batch_size: int) -> slice:
+    """Which of a batch's examples lie on this process's devices: neighbours, for the mesh has its devices in order."""
+    indices = placed.addressable_devices_indices_map((1, 1, batch_size)).values()
+    parts = [index[2].indices(batch_size) for index in indices if index]
+    return slice(min(first for first, _, _ in parts), max(last for _, last, _ in parts))

@@ -1,0 +1,183 @@
+"""The training loop: one for every model, data set and number of seeds or devices. Owns the order of an epoch and the
+seconds inside the steps; what is written, and where, is the caller's (`Tools`)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hwr_jax.cli import console
+from hwr_jax.core.errors import NotFiniteError
+from hwr_jax.core.types import Arrays, TrainState
+from hwr_jax.distributed import watchdog
+from hwr_jax.distributed.signals import Signals
+from hwr_jax.inference import evaluation
+from hwr_jax.steps.compiled import Programs
+from hwr_jax.steps.run import Run, on_device
+from hwr_jax.steps.train_step import evaluated, stopped
+from hwr_jax.tasks import metrics
+from hwr_jax.training import feeding, nonfinite
+from hwr_jax.workdir import logs
+
+
+class Saves(Protocol):
+    """What the loop asks of checkpoints."""
+
+    def save(self, step: int, state: TrainState) -> None:
+        """Begins to save a state as `step`."""
+
+    def settle(self) -> None:
+        """Ends a save that has finished meanwhile; never waits."""
+
+    def wait(self) -> None:
+        """Waits until the last save is on the disk."""
+
+
+class Times(Protocol):
+    """What the loop tells of time."""
+
+    def trained(self, event: str, *, step: int, train_seconds: float, images: int, **values: Any) -> None:
+        """Hears of `images` of all seeds in `train_seconds` inside the steps."""
+
+
+class Tools(NamedTuple):
+    """What the loop writes to."""
+
+    say: Callable[[str], None]
+    signals: Signals
+    checkpoints: Saves
+    timing: Times
+    record: Callable[[dict[str, Any]], None]  # a line of metrics
+    roll_back: Callable[[np.ndarray], TrainState]  # to the last checkpoint, with `scale` [S] of the learning rates
+    stopped: Callable[[int], str]  # what is said of a signal after a step
+    advance: Callable[[int, float], None] = lambda images, images_per_second: None  # of the progress bar
+
+
+def epochs(
+    run: Run, programs: Programs, state: TrainState, tools: Tools, *, last_epoch: int | None = None
+) -> TrainState:
+    """Trains what is left of a run, or up to an epoch; with config.nonfinite.policy=rollback, again from the last
+    checkpoint where it must.
+
+    Raises:
+      Stopped, NotFiniteError, and what the tools raise.
+    """
+    policy, limit = run.config.nonfinite.policy, run.config.nonfinite.limit
+    scale = np.asarray(state.faults.scale)
+    for rollback in range(1, limit + 2):
+        try:
+            return _epochs(run, programs, state, tools, last_epoch or run.config.epochs)
+        except NotFiniteError as error:
+            if policy != "rollback" or rollback > limit:
+                raise
+            scale = np.where(error.bad, scale / 2, scale).astype(np.float32)
+            tools.say(f"{error}\nrollback {rollback} of {limit}, with half the learning rate of such seeds")
+            state = tools.roll_back(scale)
+    raise AssertionError("unreachable")
+
+
+def _epochs(run: Run, programs: Programs, state: TrainState, tools: Tools, last_epoch: int) -> TrainState:
+    """Trains whatever is left of the run up to an epoch, one by one."""
+    config, per_epoch = run.config, run.recipe.steps_per_epoch
+    done = int(state.step[0])
+    if done == run.total_steps:
+        return state
+    validation, feed = on_device(run, run.dataset.validation), feeding.make(run, programs)
+    tools.say(console.HEADER)
+    for epoch in range(done // per_epoch, last_epoch):
+        active = int(np.sum(~np.asarray(stopped(run.recipe, state))))
+        if not active:
+            tools.say(f"stopped: no seed has improved on validation for {config.eval.patience_epochs} epochs")
+            break
+        start = time.perf_counter()
+        before = int(state.step[0])
+        order = programs.order(run.seed_array(), jnp.int32(epoch))
+        advance = feed(order, before % per_epoch)
+        state, train_seconds = _one_epoch(run, state, advance, tools, active)
+        lines, state = _close_epoch(run, programs, state, validation, epoch + 1)
+        nonfinite.check_loss(run, np.asarray(lines[1]["per_seed"]["loss"]), int(state.step[0]))
+        step = int(state.step[0])
+        for line in lines:
+            tools.record(line)
+        last = epoch + 1 == last_epoch or bool(np.all(stopped(run.recipe, state)))
+        if last or (epoch + 1) % config.checkpoint.every_epochs == 0 or tools.signals.pending:
+            tools.checkpoints.save(step, state)
+        images = (step - before) * config.batch_size * active
+        tools.timing.trained("epoch", epoch=epoch + 1, step=step, train_seconds=train_seconds, images=images)
+        wall = time.perf_counter() - start
+        tools.say(console.epoch_row(epoch + 1, config.epochs, *lines, images / train_seconds, wall))
+        if tools.signals.pending:
+            _stop(state, tools)
+    tools.checkpoints.wait()
+    return state
+
+
+def _one_epoch(
+    run: Run, state: TrainState, advance: feeding.Advance, tools: Tools, active: int
+) -> tuple[TrainState, float]:
+    """Runs the steps left of an epoch, dispatch by dispatch; returns the state and the seconds inside the steps.
+
+    `active`: how many seeds have not stopped early.
+    """
+    config, per_epoch = run.config, run.recipe.steps_per_epoch
+    step = int(state.step[0])
+    left = per_epoch - step % per_epoch
+    total_seconds, begun = 0.0, left
+    tools.signals.deferred = True
+    while left:
+        count = min(config.steps_per_dispatch, left)
+        start = time.perf_counter()
+        state = advance(state, count)
+        loss = np.asarray(state.totals.loss)  # waits for the steps
+        watchdog.alive()
+        seconds = time.perf_counter() - start
+        total_seconds += seconds
+        left, step = left - count, step + count
+        nonfinite.check_loss(run, loss, step)
+        nonfinite.check_skipped(run, state, step)
+        images = count * config.batch_size * len(run.seeds)
+        tools.advance(images, images / seconds)
+        tools.checkpoints.settle()
+        if left and tools.signals.pending:
+            images = (begun - left) * config.batch_size * active
+            nonfinite.check_loss(run, nonfinite.magnitude(state), step)
+            tools.checkpoints.save(step, state)
+            tools.timing.trained("stopped", step=step, train_seconds=total_seconds, images=images)
+            _stop(state, tools)
+    return state, total_seconds
+
+
+def _close_epoch(
+    run: Run, programs: Programs, state: TrainState, validation: Arrays, epoch: int
+) -> tuple[list[dict], TrainState]:
+    """Evaluates on validation; returns the epoch's two metrics lines and the state with best and totals renewed."""
+    totals = jax.tree.map(np.asarray, state.totals)
+    nonfinite.check_trained(run, totals.examples, int(state.step[0]))
+    outputs = evaluation.on_host(programs.predict(*evaluated(state), validation))
+    label = np.asarray(run.dataset.validation.label)
+    accuracy = np.array([np.mean(metrics.right(o.pred, label)) for o in outputs])
+    loss = np.array([np.mean(o.loss, dtype=np.float64) for o in outputs])
+    step = int(state.step[0])
+    lines = [
+        logs.metrics_line(
+            epoch,
+            step,
+            "train",
+            run.seeds,
+            loss=totals.loss / totals.examples,
+            accuracy=totals.hits / totals.examples,
+            learning_rate=np.full(len(run.seeds), run.recipe.schedule(step - 1)) * np.asarray(state.faults.scale),
+        ),
+        logs.metrics_line(epoch, step, "validation", run.seeds, loss=loss, accuracy=accuracy),
+    ]
+    return lines, programs.end_epoch(state, jnp.asarray(accuracy, jnp.float32))
+
+
+def _stop(state: TrainState, tools: Tools) -> None:
+    tools.checkpoints.wait()
+    tools.signals.raise_pending(tools.stopped(int(state.step[0])))

@@ -1,0 +1,117 @@
+"""The end of a run: the test set read once, predictions.npz, figures and summary.json."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from hwr_jax.core import digests, files, rng
+from hwr_jax.core.types import Outputs, TrainState, Tree
+from hwr_jax.distributed import processes
+from hwr_jax.inference import evaluation
+from hwr_jax.steps import compiled
+from hwr_jax.steps.compiled import Programs
+from hwr_jax.steps.run import Run, on_device
+from hwr_jax.tasks import metrics
+from hwr_jax.workdir import logs, run_folder
+
+
+def finish(
+    run: Run,
+    programs: Programs,
+    state: TrainState,
+    folder: Path,
+    board: logs.TensorBoard,
+    timing: logs.Timing,
+    *,
+    more: Callable[[Tree, Tree], dict[str, Any]] = lambda params, model_state: {},
+) -> dict[str, Any]:
+    """Reads the test set, once, with the state that config.eval.checkpoint names; writes predictions and summary.
+
+    `programs`: see `read`. `more` gives further entries of the summary.
+    """
+    outputs = read(run, programs, run.programs.predict, state)
+    both: dict[str, Any] = {}
+    for split, each in outputs.items():
+        arrays = getattr(run.dataset, split)
+        both[split] = evaluation.scores(arrays, each) | {"ensemble": evaluation.ensemble(arrays, each)}
+    evaluation.save_predictions(folder / "predictions.npz", run.dataset.test, outputs["test"], run.seeds)
+    values = {name: np.array(both["test"][name]["per_seed"]) for name in ("loss", "accuracy")}
+    line = logs.metrics_line(_epochs(run, state), int(state.step[0]), "test", run.seeds, **values)
+    files.append_json_line(folder / "metrics.jsonl", line)
+    board.write(line)
+    params, model_state = evaluation.chosen(state, run.config.eval.checkpoint)
+    further = more(params, model_state)
+    if processes.is_lead():
+        _draw(run, folder, outputs["test"], jax.tree.map(lambda x: np.asarray(x)[0], params))
+    timing.write("evaluation")
+    summary = _summary(run, state, both, folder) | further
+    files.write_json(folder / "summary.json", summary)
+    return summary
+
+
+def read(run: Run, programs: Programs, predict_test: Any | None, state: TrainState) -> dict[str, list[Outputs]]:
+    """Returns the outcomes of each seed on validation and, once, on the test set.
+
+    `programs` are those of training: the validation set is evaluated by the same compiled one. `predict_test` takes the
+    shapes of the test set; None leaves it alone.
+    """
+    weights = evaluation.chosen(state, run.config.eval.checkpoint)
+    return {
+        split: evaluation.on_host(predict(*weights, on_device(run, getattr(run.dataset, split))))
+        for split, predict in (("validation", programs.predict), ("test", predict_test))
+        if predict is not None
+    }
+
+
+def _epochs(run: Run, state: TrainState) -> int:
+    """Epochs that were trained: fewer than the config's where every seed stopped early."""
+    return int(state.step[0]) // run.recipe.steps_per_epoch
+
+
+def _draw(run: Run, folder: Path, outputs: list[Outputs], params: Tree) -> None:
+    from hwr_jax.workdir import figures
+
+    def augment(image):
+        key = rng.stream(rng.root(run.seeds[0]), "figures")
+        keys = rng.per_example(key, jnp.arange(len(image)))
+        return np.asarray(jax.jit(jax.vmap(lambda k, i: run.recipe.augment(k, run.recipe.frame(i))))(keys, image))
+
+    title = f"{run.config.model.name} trained on {run.dataset.name}, seed {run.seeds[0]}"
+    if len(run.seeds) > 1:
+        title += f" (curves and confusion: all {len(run.seeds)} seeds)"
+    shown = augment if run.recipe.augmented or any(run.config.frame.values()) else None
+    figures.draw_all(folder, run.dataset, outputs, params, title=title, augment=shown)
+
+
+def _summary(run: Run, state: TrainState, scores: dict[str, dict], folder: Path) -> dict[str, Any]:
+    cost = compiled.step_cost(run.recipe, state, run.dataset.train)
+    detail = {key: scores["test"].pop(key) for key in metrics.DETAILS if key in scores["test"]}
+    for key in detail:
+        scores["validation"].pop(key)
+    return {
+        "dataset": run.dataset.name,
+        "dataset_version": run.dataset.version,
+        "dataset_sha256": run.dataset.sha256,
+        "examples": {split: len(getattr(run.dataset, split).label) for split in run_folder.SPLITS},
+        "classes": list(run.dataset.classes),
+        "seeds": run.seeds,
+        "over_seeds": run.how,
+        "epochs": _epochs(run, state),
+        "steps": int(state.step[0]),
+        "parameters": sum(int(np.prod(p.shape[1:])) for p in jax.tree.leaves(state.params)),
+        "flops_per_image": cost.flops_per_image,
+        "checkpoint": run.config.eval.checkpoint,
+        "state_sha256": digests.of_tree((state.params, state.model_state, state.average)),
+        "skipped_updates": [int(n) for n in state.faults.skipped],
+        "learning_rate_scale": [float(x) for x in state.faults.scale],
+        "best_step": [int(s) for s in state.best.step],
+        **scores,
+        **logs.total_times(folder / "timing.jsonl"),
+        **detail,
+    }

@@ -1,0 +1,112 @@
+"""What another pen, another sheet or another scanner does to a picture; each map is the identity at zero strength."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+
+from hwr_jax.transforms.geometry import bilinear
+
+
+def thickness(key: jax.Array, image: jax.Array, amount: float) -> jax.Array:
+    """Makes strokes thicker or thinner: from the image to its dilation (or erosion) by a 3x3 square, as far as a number
+    drawn from -amount..amount says; amount <= 1. image: float32 [H, W, 1]."""
+    if not amount:
+        return image
+    u = jax.random.uniform(key, (), jnp.float32, -amount, amount)
+    other = jnp.where(u > 0, dilate(image), 1 - dilate(1 - image, outside=1.0))
+    return image + jnp.abs(u) * (other - image)
+
+
+def dilate(image: jax.Array, *, outside: float = 0.0) -> jax.Array:
+    """The largest value of each 3x3 square; outside of the image [H, W, 1] lies `outside`."""
+    for axis in (0, 1):
+        wide = jnp.pad(image, [(1, 1) if a == axis else (0, 0) for a in range(3)], constant_values=outside)
+        n = image.shape[axis]
+        cut = [jax.lax.slice_in_dim(wide, i, i + n, axis=axis) for i in range(3)]
+        image = jnp.maximum(jnp.maximum(cut[0], cut[1]), cut[2])
+    return image
+
+
+def blur(key: jax.Array, image: jax.Array, limit_px: float) -> jax.Array:
+    """Blurs by a Gaussian of standard deviation drawn from 0..limit_px; paper lies outside. image: [H, W, 1]."""
+    if not limit_px:
+        return image
+    sigma = jax.random.uniform(key, (), jnp.float32, 0.0, limit_px)
+    rows, columns = (gaussian(n, sigma) for n in image.shape[:2])
+    return (rows @ image[..., 0] @ columns.T)[..., None]
+
+
+def gaussian(side: int, sigma_px: jax.Array) -> jax.Array:
+    """Returns the matrix [side, side] of a Gaussian blur along one axis; the weights of an endless axis sum to 1."""
+    steps = jnp.arange(-side + 1, side, dtype=jnp.float32)
+    weights = jnp.exp(-0.5 * jnp.square(steps / jnp.maximum(sigma_px, 0.05)))  # below, it is the identity in float32
+    weights = weights / jnp.sum(weights)
+    return weights[side - 1 + jnp.arange(side)[:, None] - jnp.arange(side)[None, :]]
+
+
+def light(key: jax.Array, image: jax.Array, *, brightness: float, contrast: float) -> jax.Array:
+    """Stretches grey about the image's mean by 1 - contrast..1 + contrast, then adds -brightness..brightness; within
+    0..1."""
+    if not brightness and not contrast:
+        return image
+    limit = jnp.array([contrast, brightness], jnp.float32)
+    stretch, add = jax.random.uniform(key, (2,), jnp.float32, -1.0, 1.0) * limit
+    mean = jnp.mean(image)
+    return jnp.clip(mean + (1 + stretch) * (image - mean) + add, 0.0, 1.0)
+
+
+def invert(key: jax.Array, image: jax.Array, probability: float) -> jax.Array:
+    """Swaps ink and paper with this probability."""
+    return jnp.where(jax.random.bernoulli(key, probability), 1 - image, image) if probability else image
+
+
+def background(key: jax.Array, image: jax.Array, amount: float) -> jax.Array:
+    """Puts a smooth grey, 0..amount, under the ink: 4x4 random values, interpolated."""
+    if not amount:
+        return image
+    height, width = image.shape[:2]
+    grid = jax.random.uniform(key, (4, 4), jnp.float32, 0.0, amount)
+    y, x = jnp.meshgrid(*(jnp.linspace(0.0, 3.0, n) for n in (height, width)), indexing="ij")
+    return image + (1 - image) * bilinear(grid, y, x)[..., None]
+
+
+def lines(key: jax.Array, image: jax.Array, most: int) -> jax.Array:
+    """Rules up to `most` straight lines, each with probability 1/2, anywhere, 1 to 2 pixels wide and of any grey."""
+    if not most:
+        return image
+    height, width = image.shape[:2]
+    y, x = jnp.meshgrid(*(jnp.arange(n, dtype=jnp.float32) - (n - 1) / 2 for n in (height, width)), indexing="ij")
+    drawn, angle, offset, wide, grey = jax.random.uniform(key, (5, most))
+    cos, sin = jnp.cos(jnp.pi * angle), jnp.sin(jnp.pi * angle)
+    away = jnp.abs(
+        x[..., None] * cos[None, None] + y[..., None] * sin[None, None] - (offset - 0.5)[None, None] * height
+    )
+    ink = jnp.clip((1 + wide[None, None]) / 2 + 0.5 - away, 0.0, 1.0) * jnp.where(drawn < 0.5, grey, 0.0)[None, None]
+    return jnp.maximum(image, jnp.max(ink, axis=-1, keepdims=True))
+
+
+def noise(key: jax.Array, image: jax.Array, std: float) -> jax.Array:
+    """Adds Gaussian noise of standard deviation `std` to each pixel; within 0..1."""
+    return jnp.clip(image + std * jax.random.normal(key, image.shape), 0.0, 1.0) if std else image
+
+
+def salt_pepper(key: jax.Array, image: jax.Array, share: float) -> jax.Array:
+    """Makes each pixel all ink or all paper with probability share / 2 each."""
+    if not share:
+        return image
+    u = jax.random.uniform(key, image.shape)
+    return jnp.where(u < share / 2, 0.0, jnp.where(u < share, 1.0, image))
+
+
+def cutout(key: jax.Array, image: jax.Array, side_px: int) -> jax.Array:
+    """Makes a square of `side_px` paper, its centre drawn from all pixels (DeVries & Taylor 2017)."""
+    if not side_px:
+        return image
+    height, width = image.shape[:2]
+    middle = jax.random.randint(key, (2,), 0, jnp.array([height, width]))
+    inside = [
+        (jnp.arange(n) >= m - side_px // 2) & (jnp.arange(n) < m - side_px // 2 + side_px)
+        for n, m in zip((height, width), middle, strict=True)
+    ]
+    return jnp.where(inside[0][:, None, None] & inside[1][None, :, None], 0.0, image)

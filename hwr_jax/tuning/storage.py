@@ -1,0 +1,100 @@
+"""Where the trials of a search are kept, a journal file or a database. Owns what makes two searches the same."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+from hwr_jax.core import files
+from hwr_jax.core.errors import ConfigError, RunFolderError
+from hwr_jax.tuning.spec import Search
+from hwr_jax.workdir import run_folder
+
+JOURNAL = "journal.log"
+OWNER = "owner"  # attribute of a trial: the machine and process that run it
+
+
+def open_study(search: Search, folder: Path, storage: str, *, sampler_seed: int | None) -> Any:
+    """Opens, or makes, the Optuna study that all processes of a search share.
+
+    Args:
+      search: names the study.
+      folder: of the journal file.
+      storage: URL of a database (sqlite:///x.db, postgresql://...), or the path of a journal file; "": in `folder`.
+      sampler_seed: of the proposals; None: another one each time, as several processes need.
+
+    Raises:
+      ConfigError: Optuna is not installed, or the storage cannot be opened.
+    """
+    try:
+        import optuna
+    except ImportError:
+        raise ConfigError("the search needs Optuna: pip install 'hwr_jax[search]'") from None
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+
+    where: Any = storage
+    try:
+        if "://" not in storage:
+            path = str(Path(storage).expanduser() if storage else folder / JOURNAL)
+            lock = JournalFileOpenLock(path)
+            lock.acquire()
+            try:
+                files.cut_torn_line(Path(path))  # Optuna would append to it, and read neither
+            finally:
+                lock.release()
+            where = JournalStorage(JournalFileBackend(path, lock_obj=lock))
+        study = optuna.create_study(
+            storage=where,
+            sampler=optuna.samplers.TPESampler(seed=sampler_seed),
+            pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=3),
+            study_name=search.name,
+            direction="maximize",
+            load_if_exists=True,
+        )
+    except Exception as error:
+        raise RunFolderError(f"--storage={storage or folder / JOURNAL} cannot be opened: {_line(error)}") from error
+    what = {
+        "SPACE": {key: list(map(str, choices)) for key, choices in search.space.items()},
+        "SEEDS": search.seeds,
+        "config": run_folder.config_digest(search.config),
+    }
+    for key, value in what.items():
+        if study.user_attrs.get(key, value) != value:
+            raise ConfigError(
+                f"{storage or folder / JOURNAL} has trials of this search with another {key}: choose another --out, or "
+                "remove it"
+            )
+        study.set_user_attr(key, value)
+    _end_orphans(study)
+    return study
+
+
+def _line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _end_orphans(study: Any) -> None:
+    """Fails the trials that a process of this machine left running when it was killed."""
+    import optuna
+
+    for frozen in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
+        machine, _, process = frozen.user_attrs.get(OWNER, "").rpartition(":")
+        if machine == platform.node() and not _lives(int(process)):
+            study.tell(frozen.number, state=optuna.trial.TrialState.FAIL)
+
+
+def _lives(process: int) -> bool:
+    """Whether there is such a process; where that cannot be asked (Windows), it is taken to live."""
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

@@ -1,0 +1,152 @@
+"""Whose folder --workdir is: new, this run's, another run's, or somebody else's. The only file that removes a run.
+
+Nothing is removed unless config.json or environment.json proves that a run of ours wrote the folder, and then only what
+has a name that a run writes. Links are removed, never followed.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from hwr_jax.config import file as configs
+from hwr_jax.core.errors import ConfigError, RunFolderError
+from hwr_jax.core.types import Dataset
+from hwr_jax.distributed import processes
+from hwr_jax.workdir import run_folder
+
+# What a run writes into each folder, as patterns: other files in it are the user's.
+FOLDERS = {
+    "manifests": ("[0-9]*.json", "*.json.tmp-*"),
+    "checkpoints": ("[0-9]*",),
+    "quarantine": ("[0-9]*",),
+    "tensorboard": ("seed_*",),
+    "figures": (
+        "learning_curves.png", "confusion_matrix.png", "worst_mistakes.png", "training_images.png", "first_filters.png",
+    ),
+}  # fmt: skip
+PROOF = {  # the files that prove it, and keys which only a run of ours has there together
+    "config.json": ("model.name", "batch_size", "epochs"),
+    "environment.json": ("dataset.name", "dataset.sha256", "code.version", "code.sha256", "resumed"),
+}
+FILES = tuple(name for name in run_folder.FILES if name not in PROOF)
+
+
+def claim(
+    folder: Path,
+    config: ConfigDict,
+    dataset: Dataset,
+    *,
+    overwrite: bool,
+    say: Callable[[str], None] = lambda line: None,
+) -> str:
+    """Finds out what the (locked) folder is to this run: 'new', 'resume' or 'finished'.
+
+    Args:
+      folder: locked by `run_folder.locked`.
+      config: resolved and checked.
+      dataset: of the config.
+      overwrite: remove the run that is in the folder.
+      say: called with a message for each thing that `overwrite` leaves in the folder.
+
+    Raises:
+      ConfigError: the folder holds another run (the message lists the differences), or files of somebody else.
+      RunFolderError: it holds a run that is damaged. Nothing was removed.
+    """
+    damage = {name: problem for name in PROOF if (problem := _damage(folder, name))}
+    if overwrite and len(damage) < len(PROOF):
+        clear(folder, say)
+        return "new"
+    if not damage:
+        return _compare(folder, config, dataset)
+    strangers = [path.name for path in sorted(folder.iterdir()) if not _left_by_a_start(path, damage)]
+    if not strangers:  # empty, or a run that was killed before its config.json was written
+        clear(folder, say)
+        return "new"
+    if len(damage) < len(PROOF):
+        how = f"repair it, choose another --workdir, or use --overwrite to remove the run: {'; '.join(damage.values())}"
+        raise RunFolderError(f"--workdir={folder} holds a damaged run, and nothing in it was touched: {how}")
+    known = [damage[name] for name in PROOF if name in strangers]
+    more = f" ({'; '.join(known)})" if known else ""
+    raise ConfigError(
+        f"--workdir={folder} holds {strangers[0]!r}, and hwr_jax cannot tell that a run of its own wrote it{more}; "
+        "nothing was touched: name a new or empty folder"
+    )
+
+
+def _damage(folder: Path, name: str) -> str:
+    """Returns why a file is no proof of a run, in words; "" if it is one."""
+    path = folder / name
+    if not path.is_file():
+        return f"{name} is missing"
+    try:
+        value = run_folder.read_json(folder, name)
+    except (ConfigError, RunFolderError) as error:
+        return str(error)
+    flat = configs.flatten(value)
+    missing = [key for key in PROOF[name] if key not in flat]
+    return f"{path} is damaged or was not written by hwr_jax: it has no {missing[0]!r}" if missing else ""
+
+
+def _left_by_a_start(path: Path, damage: dict[str, str]) -> bool:
+    """Whether a run that had not begun yet left this: no training is lost with it."""
+    if path.name == "environment.json":
+        return path.name not in damage
+    if path.name in FOLDERS and path.is_dir() and not path.is_symlink():
+        return not any(path.iterdir())
+    return path.name == ".lock" or _passing(path.name)
+
+
+def _passing(name: str) -> bool:
+    """Whether a name is that of a file which a killed run leaves half-written, or of a sign between processes."""
+    return name.startswith(processes.SIGN) or any(
+        fnmatch.fnmatchcase(name, f"{file}.tmp-*") for file in run_folder.FILES
+    )
+
+
+def _compare(folder: Path, config: ConfigDict, dataset: Dataset) -> str:
+    changes = configs.difference(run_folder.read_identity(folder), run_folder.identity(config, dataset))
+    if changes:
+        lines = "\n  ".join(changes)
+        raise ConfigError(
+            f"{folder} holds another run, and nothing in it was touched: choose another --workdir, or use --overwrite "
+            f"to remove that run; what differs (there -> here):\n  {lines}"
+        )
+    return "finished" if (folder / "summary.json").exists() else "resume"
+
+
+def clear(folder: Path, say: Callable[[str], None] = lambda line: None) -> None:
+    """Removes what a run writes, and nothing else; config.json last, so that a kill leaves a folder that is provably
+    a run's. `say` is called with a message for each link and for the user's files in the folders of a run."""
+    for name, patterns in FOLDERS.items():
+        _clear_folder(folder / name, patterns, say)
+    for path in list(folder.iterdir()):
+        if path.name in FILES or _passing(path.name):
+            path.unlink()
+    for name in reversed(PROOF):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _clear_folder(folder: Path, patterns: tuple[str, ...], say: Callable[[str], None]) -> None:
+    if folder.is_symlink():
+        say(f"{folder} was a link to {folder.readlink()}: the link is removed, what it points to is left alone")
+        folder.unlink()
+        return
+    if not folder.is_dir():
+        return
+    for path in list(folder.iterdir()):
+        if not any(fnmatch.fnmatchcase(path.name, pattern) for pattern in patterns):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    left = sorted(path.name for path in folder.iterdir())
+    if left:
+        say(f"{folder} is not removed: {left[0]!r} in it was not written by a run")
+    else:
+        folder.rmdir()

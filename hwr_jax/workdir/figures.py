@@ -1,0 +1,184 @@
+"""The figures of a run, as PNG files. Owns what they look like; reads metrics.jsonl and arrays, computes no metric."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from hwr_jax.core import canvas, files
+from hwr_jax.core.types import Arrays, Dataset, Outputs, Tree
+from hwr_jax.tasks import metrics
+
+SAMPLE = 64  # training images shown
+WORST = 36  # mistakes shown
+
+
+def draw_all(
+    folder: Path,
+    dataset: Dataset,
+    outputs: list[Outputs],
+    params: Tree,
+    *,
+    title: str,
+    augment: Callable[[np.ndarray], np.ndarray] | None,
+) -> None:
+    """Draws every figure of a finished run into figures/.
+
+    Args:
+      folder: the run folder; metrics.jsonl is read.
+      dataset: what the run was trained and tested on.
+      outputs: on the test set, per seed; the mistakes of the first seed are shown.
+      params: of one seed, for the filters.
+      title: names the run in every figure.
+      augment: images float32 [N, H, W, 1] in 0..1 -> the same, as in training; None: there is no augmentation.
+    """
+    figures = folder / "figures"
+    figures.mkdir(exist_ok=True)
+    label, classes = np.asarray(dataset.test.label), dataset.classes
+    learning_curves(figures / "learning_curves.png", files.read_json_lines(folder / "metrics.jsonl"), title)
+    if label.ndim == 1:
+        confusion = np.sum([metrics.confusion_matrix(label, np.asarray(o.pred), len(classes)) for o in outputs], axis=0)
+        confusion_matrix(figures / "confusion_matrix.png", confusion, classes, title)
+    worst_mistakes(figures / "worst_mistakes.png", dataset.test, outputs[0], classes, title)
+    training_images(figures / "training_images.png", dataset, augment)
+    first_filters(figures / "first_filters.png", params)
+
+
+def learning_curves(path: Path, lines: list[dict[str, Any]], title: str) -> None:
+    """Draws loss and error rate over the epochs: mean over the seeds, and their range as a band."""
+    figure = canvas.figure(9, 3.6)
+    loss, error = figure.subplots(1, 2)
+    for split, colour in (("train", "tab:blue"), ("validation", "tab:orange")):
+        rows = [line for line in lines if line["split"] == split]
+        epochs = [line["epoch"] for line in rows]
+        each = {
+            loss: np.array([line["per_seed"]["loss"] for line in rows]),
+            error: 100 * (1 - np.array([line["per_seed"]["accuracy"] for line in rows])),
+        }
+        for axes, values in each.items():
+            axes.plot(epochs, values.mean(1), color=colour, marker=".", label=split)
+            axes.fill_between(epochs, values.min(1), values.max(1), color=colour, alpha=0.2)
+    for axes, words in ((loss, "loss (nats)"), (error, "error rate (%)")):
+        axes.set(xlabel="epoch", ylabel=words, yscale="log" if axes is loss else "symlog")
+        axes.grid(alpha=0.3)
+        axes.legend()
+    figure.suptitle(title)
+    figure.savefig(path)
+
+
+def confusion_matrix(path: Path, confusion: np.ndarray, classes: tuple[str, ...], title: str) -> None:
+    """Draws the counts int [K, K] (row = label); the colour shows the mistakes only, for one looks for them."""
+    side = max(4.5, 0.45 * len(classes))
+    figure = canvas.figure(side, side)
+    axes = figure.subplots()
+    mistakes = confusion * (1 - np.eye(len(classes), dtype=int))
+    axes.imshow(mistakes, cmap="Reds", vmin=0, vmax=max(1, mistakes.max()))
+    for row, column in np.ndindex(*confusion.shape):
+        if confusion[row, column]:
+            axes.text(column, row, str(confusion[row, column]), ha="center", va="center", fontsize=7)
+    ticks = range(len(classes))
+    axes.set(xlabel="prediction", ylabel="label", title=title, xticks=ticks, yticks=ticks)
+    axes.set_xticklabels(classes)
+    axes.set_yticklabels(classes)
+    figure.savefig(path)
+
+
+def worst_mistakes(path: Path, test: Arrays, outputs: Outputs, classes: tuple[str, ...], title: str) -> None:
+    """Draws the wrong predictions of the highest loss, each with label, prediction and confidence."""
+    label = np.asarray(test.label)
+    wrong = np.flatnonzero(~metrics.right(outputs.pred, label))
+    wrong = wrong[np.argsort(-outputs.loss[wrong], kind="stable")][:WORST]
+    captions = [
+        f"#{i}: {metrics.text(label[i], classes)}, read {metrics.text(outputs.pred[i], classes) or 'nothing'} "
+        f"({outputs.confidence[i]:.0%})"
+        for i in wrong
+    ]
+    _montage(path, test.image[wrong, :, :, 0], captions, f"Worst mistakes: {title} ({len(captions)} shown)", columns=6)
+
+
+def training_images(path: Path, dataset: Dataset, augment: Callable[[np.ndarray], np.ndarray] | None) -> None:
+    """Draws training images as the model sees them: augmented, before the standardisation."""
+    image = np.asarray(dataset.train.image[:SAMPLE], np.float32) / 255
+    names = [metrics.text(label, dataset.classes) for label in dataset.train.label[: len(image)]]
+    words = "training images as the model sees them" if augment else "training images (no augmentation)"
+    _montage(path, (augment(image) if augment else image)[..., 0], names, f"{dataset.name}: {words}", columns=8)
+
+
+def first_filters(path: Path, params: Tree) -> None:
+    """Draws the kernels of the first convolution [h, w, 1, F]; of a model without one, the first matrix as images."""
+    kernels = [p for p in jax.tree.leaves(params) if p.ndim == 4 and p.shape[2] == 1]
+    if kernels:
+        filters = kernels[0][:, :, 0].transpose(2, 0, 1)
+    else:
+        dense = [p for p in jax.tree.leaves(params) if p.ndim == 2 and p.shape[0] == 28 * 28]
+        if not dense:
+            return
+        filters = dense[0].T[:SAMPLE].reshape(-1, 28, 28)
+    limit = float(np.abs(filters).max())
+    _montage(path, filters, None, "First-layer filters", columns=8, cmap="RdBu", vmin=-limit, vmax=limit)
+
+
+def speed(folder: Path, parts: dict[str, Any], *, title: str) -> None:
+    """Draws scaling.png and roofline.png from the parts of a benchmark that are there."""
+    if "scaling" in parts:
+        _scaling(folder / "scaling.png", parts["scaling"], title)
+    if "limits" in parts and "training" in parts and parts["training"]["flops_per_byte"]:
+        _roofline(folder / "roofline.png", parts, title)
+
+
+def _scaling(path: Path, scaling: dict[str, list[dict]], title: str) -> None:
+    figure = canvas.figure(11, 3.2)
+    for axes, (name, runs) in zip(figure.subplots(1, len(scaling)), scaling.items(), strict=True):
+        values = [run["value"] for run in runs]
+        middle = [run["images_per_second"] for run in runs]
+        low, high = zip(*(run["quartiles"] for run in runs), strict=True)
+        axes.errorbar(values, middle, [np.subtract(middle, low), np.subtract(high, middle)], marker="o", capsize=3)
+        axes.set(xscale="log", xlabel=name.replace("_", " "), ylim=(0, None))
+        axes.set_xticks(values, [f"{v:g}" for v in values], minor=False)
+        axes.minorticks_off()
+    figure.axes[0].set_ylabel("training images / s (median, quartiles)")
+    figure.suptitle(title)
+    figure.savefig(path)
+
+
+def _roofline(path: Path, parts: dict[str, Any], title: str) -> None:
+    """The roofline of Williams, Waterman & Patterson 2009: what the machine could do at an arithmetic intensity."""
+    limits = parts["limits"]
+    intensity = np.geomspace(0.1, 1000, 200)
+    roof = np.minimum(limits["matmul_gflops"], intensity * limits["copy_gbps"])
+    figure = canvas.figure(6, 4)
+    axes = figure.subplots()
+    axes.plot(intensity, roof, color="black", label="measured copy and matrix product")
+    runs = {"the config": [parts["training"]], "other widths": parts.get("scaling", {}).get("width", [])}
+    for (name, points), marker in zip(runs.items(), "o^", strict=True):
+        axes.plot([p["flops_per_byte"] for p in points], [p["gflops"] for p in points], marker, label=name)
+    axes.set(xscale="log", yscale="log", xlabel="FLOP per byte (before fusion: a lower bound)", ylabel="GFLOP / s")
+    axes.legend()
+    figure.suptitle(title)
+    figure.savefig(path)
+
+
+def _montage(path: Path, images: np.ndarray, captions: list[str] | None, title: str, *, columns: int, **look) -> None:
+    """Draws images [N, H, W] in a grid, lines in fewer columns; without any, the title alone."""
+    is_line = len(images) > 0 and images.shape[2] > 2 * images.shape[1]
+    columns = columns // 2 if is_line else columns
+    rows = max(1, -(-len(images) // columns))
+    wide = captions is not None and any(len(c) > 4 for c in captions)
+    side = 1.75 if wide else 1.2
+    figure = canvas.figure(
+        columns * (3.0 if is_line else 1.75 if wide else 1.0), 0.6 + rows * (1.0 if is_line else side)
+    )
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    look = look or {"cmap": "gray_r"}
+    for i, axes in enumerate(grid):
+        axes.axis("off")
+        if i < len(images):
+            axes.imshow(images[i], **look)
+            if captions is not None:
+                axes.set_title(captions[i], fontsize=7)
+    figure.suptitle(title)
+    figure.savefig(path)

@@ -1,0 +1,88 @@
+"""The records of a run: metrics.jsonl (deterministic numbers), timing.jsonl (seconds) and TensorBoard event files."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwr_jax.core import files
+
+
+def metrics_line(epoch: int, step: int, split: str, seeds: list[int], **per_seed: np.ndarray) -> dict[str, Any]:
+    """Returns a line of metrics.jsonl: the mean over the seeds of each metric, and its values [S] under `per_seed`."""
+    values = {name: [float(v) for v in array] for name, array in per_seed.items()}
+    means = {name: float(np.mean(array)) for name, array in values.items()}
+    return {"epoch": epoch, "step": step, "split": split, **means, "seeds": seeds, "per_seed": values}
+
+
+def cut_metrics(path: Path, step: int) -> None:
+    """Cuts metrics.jsonl back to a checkpoint: lines of later steps, of the test split and a torn last line go."""
+    lines = files.read_json_lines(path)
+    files.write_json_lines(path, [line for line in lines if line["step"] <= step and line["split"] != "test"])
+
+
+class Timing:
+    """Appends to timing.jsonl. Each line's `seconds` run from the line before (first: from the start of the process),
+    so the sum over all lines is the whole time over any number of resumes, but for what a kill left unwritten. Steps
+    that were done again after a kill count again: it is the time that was spent."""
+
+    def __init__(self, path: Path, started: float):
+        """`started`: `time.perf_counter()` at the start of the process."""
+        self._path, self._last = path, started
+        files.write_json_lines(path, files.read_json_lines(path))  # without a line that a crash tore
+
+    def trained(self, event: str, *, step: int, train_seconds: float, images: int, **values: Any) -> None:
+        """Appends a line of training done: `images` of all seeds in `train_seconds` inside the steps."""
+        speed = round(images / train_seconds, 1)
+        self.write(
+            event, step=step, train_seconds=round(train_seconds, 4), images=images, images_per_second=speed, **values
+        )
+
+    def write(self, event: str, **values: Any) -> None:
+        """Appends a line."""
+        now = time.perf_counter()
+        files.append_json_line(self._path, {"event": event, "seconds": round(now - self._last, 4), **values})
+        self._last = now
+
+
+def total_times(path: Path) -> dict[str, float]:
+    """Sums timing.jsonl: train_seconds (inside the steps, all seeds together), compile_seconds, total_seconds,
+    images_per_second (training images of all seeds per train second)."""
+    lines = files.read_json_lines(path)
+    train, images = (sum(line.get(key, 0) for line in lines) for key in ("train_seconds", "images"))
+    return {
+        "train_seconds": round(train, 4),
+        "compile_seconds": round(sum(line.get("compile_seconds", 0) for line in lines), 4),
+        "total_seconds": round(sum(line["seconds"] for line in lines), 4),
+        "images_per_second": round(images / train, 1) if train else 0.0,
+    }
+
+
+class TensorBoard:
+    """Event files without TensorFlow: one folder per seed under tensorboard/."""
+
+    def __init__(self, folder: Path, seeds: list[int], config_text: str, step: int | None):
+        """`step`: where a resumed run stands (TensorBoard hides its events of later steps); None: it is new."""
+        from tensorboardX import SummaryWriter
+
+        self._writers = {
+            seed: SummaryWriter(str(folder / f"seed_{seed}"), purge_step=None if step is None else step + 1)
+            for seed in seeds
+        }
+        for writer in self._writers.values():
+            if step is None:
+                writer.add_text("config", f"```\n{config_text}```", 0)
+
+    def write(self, line: dict[str, Any]) -> None:
+        """Writes the values of a metrics line."""
+        for i, seed in enumerate(line["seeds"]):
+            for name, values in line["per_seed"].items():
+                self._writers[seed].add_scalar(f"{line['split']}/{name}", values[i], line["step"])
+
+    def close(self) -> None:
+        """Flushes and closes the files."""
+        for writer in self._writers.values():
+            writer.close()

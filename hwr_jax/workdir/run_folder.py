@@ -1,0 +1,154 @@
+"""The run folder: its files, its lock, and the identity of a run (config, dataset, code). Knows nothing of training.
+
+Whether a folder may be used, and what is removed from it, is `claim`'s.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import hashlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+import hwr_jax
+from hwr_jax.config import file as configs
+from hwr_jax.core import files
+from hwr_jax.core.errors import ConfigError, RunFolderError
+from hwr_jax.core.types import Dataset
+from hwr_jax.workdir import machine
+
+FILES = ("config.json", "environment.json", "metrics.jsonl", "timing.jsonl", "predictions.npz", "summary.json")
+NEEDED = {"environment.json": ("dataset", "code", "resumed"), "summary.json": ("dataset", "test")}
+ADDED = {"eval.shift_px": 0}  # keys that the first run folders lack, and the value that does what was done then
+SPLITS = ("train", "validation", "test")
+
+
+def config_digest(config: ConfigDict) -> str:
+    """Returns the SHA-256 of what a config says, but for the place of the data."""
+    what = {k: v for k, v in _what(config).items() if (k, v) not in ADDED.items()}
+    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+
+
+def identity(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
+    """Returns what makes a run the run it is: two runs of the same identity compute the same."""
+    return {
+        "config": _what(config),
+        "dataset": {"name": dataset.name, "sha256": dataset.sha256},
+        "code": {"version": hwr_jax.__version__, "sha256": machine.code_digest()},
+    }
+
+
+def environment(config: ConfigDict, dataset: Dataset, **more: Any) -> dict[str, Any]:
+    """Returns where a run happens: versions, devices, flags, git revision, command line, dataset, digests."""
+    return {
+        "config_sha256": config_digest(config),
+        "dataset": {
+            "name": dataset.name,
+            "version": dataset.version,
+            "sha256": dataset.sha256,
+            "classes": list(dataset.classes),
+            "shape": list(dataset.train.image.shape[1:]),
+            "examples": {s: len(getattr(dataset, s).label) for s in SPLITS},
+            "mean": dataset.mean,
+            "std": dataset.std,
+        },
+        "code": {"version": hwr_jax.__version__, "sha256": machine.code_digest(), "git": machine.git_revision()},
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        **machine.facts(),
+        **more,
+    }
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Makes the folder if need be and holds it alone; a lock left by a killed process does not count.
+
+    Raises:
+      RunFolderError: another process trains in it, or it is a file.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise RunFolderError(f"--workdir={folder} is a file: name a folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "a") as lock:
+        try:
+            import fcntl
+
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except ImportError:
+            pass  # Windows: not locked
+        except BlockingIOError:
+            raise RunFolderError(
+                f"another process is training in {folder}: wait for it or choose another --workdir"
+            ) from None
+        yield
+
+
+def read_identity(folder: Path) -> dict[str, Any]:
+    """Returns the identity that a run folder records."""
+    config, env = read_config(folder), read_json(folder, "environment.json")
+    code = {k: env["code"][k] for k in ("version", "sha256")}
+    data = {k: env["dataset"][k] for k in ("name", "sha256")}
+    return {"config": _what(config), "dataset": data, "code": code}
+
+
+def _what(config: ConfigDict) -> dict[str, Any]:
+    """The config, flat, without the place of the data: the data's SHA-256 is what counts."""
+    return {k: v for k, v in configs.flatten(config).items() if k != "data.manual_dir"}
+
+
+def begin(folder: Path, config: ConfigDict, env: dict[str, Any]) -> None:
+    """Writes environment.json, then config.json: with the latter the folder is a run."""
+    files.write_json(folder / "environment.json", {**env, "resumed": []})
+    files.write_atomic(folder / "config.json", configs.to_json(config))
+
+
+def note_resume(folder: Path, env: dict[str, Any], step: int) -> None:
+    """Adds to environment.json that the run went on, from which step, and what of the environment differs."""
+    old = read_json(folder, "environment.json")
+    recorded = [key for key in machine.SURROUNDINGS if key in old]
+    changed = configs.difference({k: old[k] for k in recorded}, {k: env.get(k) for k in recorded})
+    entry = {"step": step, "started": env["started"], "command": env["command"], "changed": changed}
+    files.write_json(folder / "environment.json", {**old, "resumed": [*old["resumed"], entry]})
+
+
+def read_config(folder: Path) -> ConfigDict:
+    """Returns the resolved config of a run. Raises ConfigError where the folder is no run."""
+    text = _read_text(folder, "config.json")
+    try:
+        config = configs.from_json(text)
+    except (ValueError, TypeError) as error:
+        raise RunFolderError(f"{folder / 'config.json'} is damaged: {error}") from None
+    with config.unlocked():
+        for key, value in ADDED.items():
+            group, _, name = key.rpartition(".")
+            if group in config and name not in config[group]:
+                config[group][name] = value
+    return config
+
+
+def read_json(folder: Path, name: str) -> dict[str, Any]:
+    """Returns a JSON file of a run. Raises ConfigError where it is not there, RunFolderError where it is damaged."""
+    try:
+        value = json.loads(_read_text(folder, name))
+    except (ValueError, RecursionError) as error:
+        raise RunFolderError(f"{folder / name} is damaged: {error}") from None
+    if not isinstance(value, dict):
+        raise RunFolderError(f"{folder / name} is damaged or not ours: it holds no JSON object")
+    missing = [key for key in NEEDED.get(name, ()) if key not in value]
+    if missing:
+        raise RunFolderError(f"{folder / name} is damaged or not ours: it has no {missing[0]!r}")
+    return value
+
+
+def _read_text(folder: Path, name: str) -> str:
+    if not (folder / name).is_file():
+        what = "is not there" if not folder.exists() else f"has no {name}"
+        raise ConfigError(f"--workdir={folder} {what}: name a run folder that `python -m hwr_jax.main` wrote")
+    return (folder / name).read_text()

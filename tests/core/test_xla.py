@@ -1,0 +1,64 @@
+"""The flag without which jaxlib computes some sums wrong: appended, never over what the user has set."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+import hwr_jax
+from hwr_jax.core import files, xla
+
+ROOT = os.path.dirname(os.path.dirname(hwr_jax.__file__))
+
+
+def flags_after(first="", *, given=None):
+    """What XLA_FLAGS are, and what was warned of, after a fresh Python has run `first` and imported hwr_jax."""
+    code = (
+        "import json, os, warnings\n"
+        f"{first}\n"
+        "with warnings.catch_warnings(record=True) as heard:\n"
+        "    warnings.simplefilter('always')\n"
+        "    import hwr_jax\n"
+        "print(json.dumps([os.environ.get('XLA_FLAGS'), [str(w.message) for w in heard]]))"
+    )
+    env = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"} | ({} if given is None else {"XLA_FLAGS": given})
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, cwd=ROOT, env=env, check=True
+    )
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (None, xla.FLAG),
+        (" --a=1 --b=x ", f"--a=1 --b=x {xla.FLAG}"),
+        (f"--a=1 {xla.NAME}=dot", f"--a=1 {xla.NAME}=dot"),
+    ],
+)
+def test_the_flag_is_appended_unless_the_user_has_set_it(given, expected):
+    assert flags_after(given=given) == [expected, []]
+
+
+def test_a_file_of_flags_is_left_alone_and_the_missing_flag_reported(tmp_path):
+    path = tmp_path / "flags"
+    path.write_text("--a=1")
+    given, heard = flags_after(given=str(path))
+    assert given == str(path)
+    assert heard == [f"add {xla.FLAG} to the file {path} (XLA_FLAGS): some sums on CPU are wrong without it"]
+    path.write_text(f"--a=1\n{xla.FLAG}")
+    assert flags_after(given=str(path)) == [str(path), []]
+
+
+def test_an_import_after_jax_has_started_warns_and_records_nothing():
+    given, heard = flags_after("import jax; jax.devices()")
+    assert given is None
+    assert len(heard) == 1
+    assert heard[0].startswith("JAX started before hwr_jax was imported")
+    assert flags_after("import jax") == [xla.FLAG, []]
+
+
+def test_a_run_records_the_flag(begun):
+    assert xla.FLAG in files.read_json(begun / "environment.json")["xla_flags"]

@@ -1,0 +1,164 @@
+"""The IDX parser: what it reads, and the sentence it says for each kind of damage."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import re
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from hwr_jax.core.errors import DataError
+from hwr_jax.data.checksums import Registered, registered
+from hwr_jax.data.formats import idx
+from hwr_jax.data.sources import DIGITS, IDX_FILES, SOURCES, Source
+
+TINY = Source("mnist", "3.0.1", DIGITS, 3, 2, 1, None)
+
+
+def encode(array: np.ndarray) -> bytes:
+    return struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape) + array.tobytes()
+
+
+def write(folder: Path, **changed: np.ndarray) -> dict[str, Path]:
+    """Four gzipped files of TINY's sizes, some of them with other arrays."""
+    random = np.random.default_rng(0)
+    plain = {
+        "train_image": random.integers(0, 256, (3, 28, 28), np.uint8),
+        "train_label": np.array([9, 0, 4], np.uint8),
+        "test_image": random.integers(0, 256, (2, 28, 28), np.uint8),
+        "test_label": np.array([1, 2], np.uint8),
+    } | changed
+    paths = {key: folder / name for key, name in IDX_FILES.items()}
+    for key, path in paths.items():
+        path.write_bytes(gzip.compress(encode(plain[key])))
+    return paths
+
+
+@settings(deadline=None, max_examples=50)
+@given(arrays.arrays(np.uint8, arrays.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=6)))
+def test_what_is_encoded_is_parsed_to_the_same_array(array):
+    np.testing.assert_array_equal(idx.parse(encode(array), Path("x")), array)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.binary(max_size=64))
+def test_any_bytes_are_parsed_or_refused_with_the_file_named(raw):
+    try:
+        array = idx.parse(raw, Path("some-file"))
+    except DataError as error:
+        assert str(error).startswith("some-file ")
+    else:
+        assert encode(array) == raw
+
+
+def test_the_four_files_become_images_and_labels(tmp_path):
+    content = idx.read(write(tmp_path), TINY, {})
+    assert content.train.image.shape == (3, 28, 28, 1)
+    assert content.train.image.dtype == np.uint8
+    assert content.train.label.tolist() == [9, 0, 4]
+    assert content.test.label.dtype == np.int32
+
+
+def test_files_that_are_not_gzipped_are_read_too(tmp_path):
+    paths = write(tmp_path)
+    expected = idx.read(paths, TINY, {})
+    for path in paths.values():
+        path.write_bytes(gzip.decompress(path.read_bytes()))
+    for got, want in zip(idx.read(paths, TINY, {}), expected, strict=True):
+        np.testing.assert_array_equal(got.image, want.image)
+        np.testing.assert_array_equal(got.label, want.label)
+
+
+def damage(raw: bytes, kind: str) -> bytes:
+    plain = gzip.decompress(raw)
+    match kind:
+        case "gzip ends early":
+            return raw[: len(raw) // 2]
+        case "gzip is damaged":
+            return raw[:40] + bytes([raw[40] ^ 0xFF]) + raw[41:]
+        case "empty":
+            return b""
+        case "magic":
+            plain = b"\x01" + plain[1:]
+        case "dtype":
+            plain = plain[:2] + b"\x0d" + plain[3:]
+        case "header":
+            plain = plain[:9]
+        case "too short":
+            plain = plain[:-1]
+        case "too long":
+            plain = plain + b"\0"
+    return gzip.compress(plain)
+
+
+@pytest.mark.parametrize(
+    ("kind", "sentence"),
+    [
+        ("gzip ends early", "is not a whole gzip file"),
+        ("gzip is damaged", "is not a whole gzip file"),
+        ("empty", "is not an IDX file: it begins with nothing, expected 0000"),
+        ("magic", "is not an IDX file: it begins with 01000803, expected 0000"),
+        ("dtype", r"holds IDX type 0x0d, expected 0x08 \(uint8\)"),
+        ("header", "ends within its header: 9 bytes, expected at least 16"),
+        ("too short", r"holds 2351 bytes of data, expected 2352 for its shape \[3, 28, 28\]"),
+        ("too long", "holds 2353 bytes of data, expected 2352"),
+    ],
+)
+def test_damage_is_one_sentence_that_names_the_file(tmp_path, kind, sentence):
+    paths = write(tmp_path)
+    path = paths["train_image"]
+    path.write_bytes(damage(path.read_bytes(), kind))
+    with pytest.raises(DataError, match=re.escape(str(path)) + " " + sentence):
+        idx.read(paths, TINY, {})
+
+
+@pytest.mark.parametrize(
+    ("key", "array", "sentence"),
+    [
+        ("train_image", np.zeros((3, 27, 28), np.uint8), r"has shape \[3, 27, 28\], expected \[3, 28, 28\]"),
+        ("train_label", np.zeros((3, 1), np.uint8), r"labels.*has shape \[3, 1\], expected \[3\]"),
+        ("train_label", np.zeros(2, np.uint8), "has 3 images, but .*labels.* has 2 labels"),
+        ("test_label", np.array([1, 10], np.uint8), "t10k-labels.*: label 1 is 10, expected 0 to 9"),
+    ],
+)
+def test_files_that_do_not_fit_together_are_refused(tmp_path, key, array, sentence):
+    with pytest.raises(DataError, match=sentence):
+        idx.read(write(tmp_path, **{key: array}), TINY, {})
+
+
+def test_another_number_of_images_than_expected_is_refused(tmp_path):
+    with pytest.raises(DataError, match="train-images.* has 3 images, expected 60000"):
+        idx.read(write(tmp_path), SOURCES["mnist"], {})
+
+
+def test_a_gzipped_file_must_have_the_registered_size_and_checksum(tmp_path):
+    paths = write(tmp_path)
+    name = IDX_FILES["test_label"]
+    raw = paths["test_label"].read_bytes()
+    sha256 = hashlib.sha256(raw).hexdigest()
+    idx.read(paths, TINY, {name: Registered("", len(raw), sha256)})
+    with pytest.raises(DataError, match=f"{name} has {len(raw)} bytes, expected 5"):
+        idx.read(paths, TINY, {name: Registered("", 5, sha256)})
+    with pytest.raises(DataError, match=f"{name} has SHA-256 {sha256}, expected 00"):
+        idx.read(paths, TINY, {name: Registered("", len(raw), "00")})
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "kmnist"])
+def test_tfds_registers_every_original_file(name):
+    files = registered(name)
+    assert set(IDX_FILES.values()) <= files.keys()
+    for filename, file in files.items():
+        assert file.url.endswith("/" + filename)
+        assert file.size > 0
+        assert re.fullmatch("[0-9a-f]{64}", file.sha256)
+
+
+def test_a_name_that_tfds_does_not_know_has_no_registered_files():
+    assert registered("no_such_set") == {}

@@ -1,0 +1,50 @@
+"""Seeds over groups of devices: each seed is trained as if it were alone."""
+
+import re
+
+import jax
+import numpy as np
+import pytest
+
+from hwr_jax.config import file as configs
+from hwr_jax.core.errors import ConfigError
+from hwr_jax.distributed import sharding
+from hwr_jax.steps.run import compile_training, make_run, on_device
+
+STEPS = 5
+
+
+def trained(config, dataset, *, devices, groups):
+    """(parameters [S, ...], predictions [S, N], compiled text) after a few steps."""
+    run = make_run(config, dataset, devices=devices, seed_groups=groups)
+    programs, _ = compile_training(run)
+    seeds = run.seed_array()
+    state = programs.steps(programs.init(seeds), on_device(run, dataset.train), programs.order(seeds, 0), STEPS)
+    outputs = programs.predict(state.params, state.model_state, on_device(run, dataset.validation))
+    return jax.device_get(state.params), np.asarray(outputs.pred), programs.steps.as_text()
+
+
+def config(how="map"):
+    own = {"seeds": 4, "optim.name": "sgd", "model.norm": "batch", "over_seeds": how}
+    return configs.load("configs/digits.py:smoke", own)
+
+
+@pytest.fixture(scope="module")
+def alone(digits):
+    return trained(config(), digits, devices=1, groups=1)
+
+
+@pytest.mark.parametrize(("devices", "groups", "how"), [(4, 4, "map"), (4, 2, "map"), (4, 2, "vmap")])
+def test_every_seed_is_that_of_one_device(digits, alone, devices, groups, how):
+    params, pred, text = trained(config(how), digits, devices=devices, groups=groups)
+    apart = max(np.abs(a - b).max() for a, b in zip(*map(jax.tree.leaves, (alone[0], params)), strict=True))
+    assert apart < 1e-6  # other layouts are other programs, of which no bit is promised
+    assert (pred == alone[1]).mean() > 0.99
+    assert bool(re.search(r" all-reduce(-start)?\(", text)) == (devices > groups)  # groups tell each other nothing
+
+
+def test_groups_must_divide_devices_and_seeds():
+    for devices, groups, seeds in ((4, 3, 6), (4, 2, 3)):
+        with pytest.raises(ConfigError, match=f"--seed_groups={groups} must divide the {devices} devices and config.s"):
+            sharding.make_mesh(devices, batch_size=32, groups=groups, seeds=seeds)
+    assert dict(sharding.make_mesh(8, batch_size=32, groups=2, seeds=4).shape) == {"seed": 2, "data": 4}

@@ -1,0 +1,57 @@
+"""The committed studies: every variant can be built, and every report is that of its records."""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from hwr_jax.config import file
+from hwr_jax.core import files
+from hwr_jax.data import STRINGS
+from hwr_jax.steps import recipe, train_step
+from hwr_jax.studies import comparison, report, results, spec
+
+ROOT = Path(__file__).parents[2] / "experiments"
+STUDIES = sorted(ROOT.glob("*/study.py"))
+RESULTS = [path for path in STUDIES if (path.parent / results.FILE).exists()]
+
+
+def name(path):
+    return path.parent.name
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=name)
+def test_every_variant_of_a_study_is_an_ordinary_config(path):
+    study = spec.checked(path)
+    for variant, made in study.configs.items():
+        assert file.to_json(file.load(f"{path}:{variant}")) == file.to_json(made)
+        recipe.check_overrides(made, study.variants[variant])  # nothing that it overrides is idle
+        examples = made.data.train_examples or 50_000
+        one = recipe.make_recipe(made, examples=examples, classes=10, mean=0.13, std=0.3)
+        assert made.data.name != STRINGS
+        with jax.numpy_dtype_promotion("standard"):
+            state = jax.eval_shape(lambda seed, one=one: train_step.init_state(one, seed, (28, 28, 1)), jnp.int32(0))
+        assert state.params
+
+
+@pytest.mark.parametrize("path", RESULTS, ids=name)
+def test_a_report_is_made_from_its_records_to_the_byte(path, tmp_path):
+    study = spec.load(path)
+    records = results.read(study, path.parent)
+    report.write(study, records, tmp_path)
+    assert (tmp_path / "report.md").read_text() == (path.parent / "report.md").read_text()
+    assert {p.name for p in tmp_path.glob("*.png")} == {p.name for p in path.parent.glob("*.png")}
+
+
+@pytest.mark.parametrize("path", RESULTS, ids=name)
+def test_a_committed_study_is_complete_and_of_one_version(path):
+    study = spec.load(path)
+    records = results.read(study, path.parent)
+    assert len(records) == study.seeds * len(study.variants) == len(files.read_json_lines(path.parent / results.FILE))
+    assert len({r["code"]["sha256"] for r in records}) == 1
+    assert comparison.compare(study, records)
+
+
+def test_there_are_studies():
+    assert len(STUDIES) >= 14

@@ -1,0 +1,113 @@
+"""Numbers that are not finite: halt, skip exactly those updates, or roll back."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from hwr_jax.core.types import Arrays
+from hwr_jax.steps import train_step
+from hwr_jax.steps.recipe import make_recipe
+
+SMOKE = "--config=configs/digits.py:smoke"
+
+
+@pytest.fixture
+def few(digits):
+    return Arrays(jnp.asarray(digits.train.image[:8]), jnp.asarray(digits.train.label[:8]))
+
+
+def training(made, few, *, bad_steps=()):
+    """The states of 6 steps; in `bad_steps` the loss of one example is not a number."""
+    recipe = make_recipe(made, examples=1097, classes=10, mean=0.13, std=0.31)
+    state = train_step.init_state(recipe, jnp.int32(0), (28, 28, 1))
+
+    def step(state, bad):
+        batch = train_step.prepare(recipe, state, few)
+        image = batch.image.at[3, 5, 5, 0].set(jnp.where(bad, jnp.nan, batch.image[3, 5, 5, 0]))
+        return train_step.update(recipe, state, batch._replace(image=image))
+
+    step = jax.jit(step)
+    states = [state]
+    for i in range(6):
+        states.append(step(states[-1], jnp.bool_(i in bad_steps)))
+    return states
+
+
+def finite(state):
+    return all(np.isfinite(x).all() for x in jax.tree.leaves((state.params, state.opt_state, state.totals.loss)))
+
+
+def same(a, b):
+    return all(np.array_equal(x, y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))
+
+
+def test_exactly_the_bad_updates_are_skipped_and_counted(smoke, few):
+    made = smoke(nonfinite__policy="skip", model__norm="batch", average__name="ema")
+    states = training(made, few, bad_steps=(1, 3, 4))
+    assert all(map(finite, states))
+    assert [int(s.faults.skipped) for s in states] == [0, 0, 1, 1, 2, 3, 3]
+    assert [int(s.faults.in_a_row) for s in states] == [0, 0, 1, 0, 1, 2, 0]
+    assert [int(s.faults.longest) for s in states] == [0, 0, 1, 1, 1, 2, 2]
+    assert [int(s.step) for s in states] == list(range(7))  # time goes on
+    assert [int(s.totals.examples) for s in states] == [0, 8, 8, 16, 16, 16, 24]
+    for i in (1, 3, 4):
+        for field in ("params", "opt_state", "model_state", "average"):
+            assert same(getattr(states[i], field), getattr(states[i + 1], field))
+    for i in (0, 2, 5):
+        assert not same(states[i].params, states[i + 1].params)
+
+
+def test_without_a_fault_skipping_changes_nothing(smoke, few):
+    skipping, halting = (training(smoke(nonfinite__policy=p), few)[-1] for p in ("skip", "halt"))
+    pairs = zip(*(jax.tree.leaves((s.params, s.opt_state, s.totals)) for s in (skipping, halting)), strict=True)
+    for a, b in pairs:  # two programs: the last bit may differ
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-7)
+
+
+def test_without_skipping_a_bad_update_reaches_the_weights(smoke, few):
+    assert not finite(training(smoke(), few, bad_steps=(2,))[-1])
+
+
+def test_a_scale_of_one_half_halves_the_update(smoke, few):
+    recipe = make_recipe(smoke(nonfinite__policy="rollback"), examples=1097, classes=10, mean=0.13, std=0.31)
+    state = train_step.init_state(recipe, jnp.int32(0), (28, 28, 1))
+    half = state._replace(faults=state.faults._replace(scale=jnp.float32(0.5)))
+    whole, halved = (
+        jax.tree.map(lambda new, old: np.asarray(new - old), train_step.train_step(recipe, s, few).params, state.params)
+        for s in (state, half)
+    )
+    assert max(np.abs(x).max() for x in jax.tree.leaves(whole)) > 1e-5
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, 2 * b, atol=1e-7), whole, halved)
+
+
+def test_skipping_every_update_halts_after_the_limit(command, tmp_path):
+    flags = ["--config.optim.name=sgd", "--config.optim.learning_rate=1e30", "--config.nonfinite.policy=skip"]
+    done = command("main", SMOKE, *flags, "--config.nonfinite.limit=3", f"--workdir={tmp_path / 'r'}")
+    assert (done.returncode, done.stderr.count("\n")) == (65, 1)
+    assert "more than config.nonfinite.limit=3" in done.stderr
+    events = list((tmp_path / "r" / "tensorboard").rglob("events*"))
+    assert events
+    assert all(path.stat().st_size > 1000 for path in events)  # flushed, though the process left at once
+
+
+@pytest.mark.slow
+def test_a_rollback_halves_the_rate_of_the_bad_seed_until_it_trains(command, tmp_path):
+    """At a rate at which plain SGD overflows, and 2**-n of which it does not."""
+    flags = ["--config.optim.name=sgd", "--config.optim.learning_rate=40.0", "--config.schedule.name=constant"]
+    flags += ["--config.nonfinite.policy=rollback", "--config.seeds=2"]
+    done = command("main", SMOKE, *flags, "--config.nonfinite.limit=30", f"--workdir={tmp_path / 'r'}")
+    assert done.returncode == 0, done.stderr
+    assert "rollback 1 of 30, with half the learning rate" in done.stdout
+    summary = json.loads((tmp_path / "r" / "summary.json").read_text())
+    lines = (tmp_path / "r" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["epoch"] for line in lines] == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 5]  # none twice
+    assert all(np.isfinite(json.loads(line)["loss"]) for line in lines)
+    assert summary["steps"] == json.loads(lines[-1])["step"]
+    flags = [*flags, "--config.optim.learning_rate=1e30", "--config.nonfinite.limit=1"]
+    done = command("main", SMOKE, *flags, f"--workdir={tmp_path / 's'}")
+    assert done.returncode == 65
+    assert done.stdout.count("rollback 1 of 1,") == 1
+    assert "rollback 2" not in done.stdout

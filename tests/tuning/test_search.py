@@ -1,0 +1,313 @@
+"""Searches: good values are found, the test set is left alone, and several processes share one study."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from hwr_jax.core.errors import ConfigError
+from hwr_jax.core.types import Arrays, Dataset
+from hwr_jax.distributed import signals
+from hwr_jax.training import summary
+from hwr_jax.tuning import report, spec, storage
+from hwr_jax.tuning import trials as searching
+
+SEARCH = """
+from configs import digits
+
+QUESTION = "Which learning rate reads the digits best?"
+SPACE = {
+    "optim.learning_rate": ("log", 1e-5, 1.0),
+    "model.hidden": ("choice", (16,), (32,)),
+    "batch_size": ("int", 32, 64, 32),
+}
+SEEDS = 2
+
+
+def get_config(variant: str = ""):
+    config = digits.get_config("smoke")
+    config.epochs = 2
+    return config
+"""
+
+
+@pytest.fixture
+def make(experiment):
+    """Returns make(text): the path of search.py with it."""
+    return lambda text=SEARCH: experiment("search.py", text)
+
+
+def opened(search, folder, seed=0):
+    return storage.open_study(search, folder, "", sampler_seed=seed)
+
+
+def of_states(study, *names):
+    return [one for one in study.get_trials() if one.state.name in names]
+
+
+def peak(search, one, load, handlers, say):
+    """In place of training: best at a rate of 0.01; reported as three epochs."""
+    rate = searching._overrides(search, one)["optim.learning_rate"]
+    value = 1 - abs(np.log10(rate) + 2) / 10
+    for step in (1, 2, 3):
+        searching._pruning(one)(step, value * step / 3)
+    return value
+
+
+def test_the_best_values_are_found_and_bad_trials_are_ended_early(make, monkeypatch):
+    search = spec.load(make())
+    study = opened(search, search.folder)
+    monkeypatch.setattr(searching, "_score", peak)
+    heard = []
+    searching.run(search, study, fake, None, trials=60, minutes=1, heard=heard.append, say=print)
+    assert len(heard) == 60 == len(of_states(study, "COMPLETE", "PRUNED"))
+    assert len(of_states(study, "PRUNED")) > 20
+    assert abs(np.log10(study.best_params["optim.learning_rate"]) + 2) < 0.2
+    lines = [report.line(study, one) for one in study.get_trials()]
+    assert any("pruned at step 1 with" in line for line in lines)
+    assert any(line.startswith("trial 0: validation accuracy") for line in lines)
+
+
+def test_the_same_sampler_seed_proposes_the_same(make, monkeypatch, tmp_path):
+    search = spec.load(make())
+    monkeypatch.setattr(searching, "_score", peak)
+    found = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        study = opened(search, tmp_path / name, seed=3)
+        searching.run(search, study, fake, None, trials=15, minutes=1, heard=lambda one: None, say=print)
+        found.append([(one.params, one.value) for one in study.get_trials()])
+    assert found[0] == found[1]
+
+
+def test_a_search_goes_on_where_it_stopped_and_stops_at_the_asked_number_or_time(make, monkeypatch):
+    search = spec.load(make())
+    monkeypatch.setattr(searching, "_score", peak)
+    for trials, expected in ((5, 5), (8, 8), (8, 8)):
+        study = opened(search, search.folder)
+        searching.run(search, study, fake, None, trials=trials, minutes=1, heard=lambda one: None, say=print)
+        assert len(study.get_trials()) == expected
+    searching.run(search, study, fake, None, trials=99, minutes=0, heard=lambda one: None, say=print)
+    assert len(study.get_trials()) == 8
+
+
+def test_a_choice_of_the_config_comes_back_as_it_was(make):
+    search = spec.load(make())
+    found = searching.as_overrides(search, {"model.hidden": "(16,)", "batch_size": 32, "optim.learning_rate": 0.1})
+    assert found == {"model.hidden": (16,), "batch_size": 32, "optim.learning_rate": 0.1}
+    assert spec.with_overrides(search, found).model.hidden == (16,)
+
+
+def test_a_trial_is_the_mean_of_its_seeds_on_validation_and_the_test_set_is_left_alone(make, digits, here, monkeypatch):
+    search = spec.load(make())
+    study = opened(search, search.folder)
+    read = []
+    original = summary.read
+
+    def spy(run, programs, predict_test, state):
+        assert predict_test is None
+        found = original(run, programs, predict_test, state)
+        read.append(list(found))
+        return found
+
+    monkeypatch.setattr(summary, "read", spy)
+    fixed = {"optim.learning_rate": 0.02, "model.hidden": "(32,)", "batch_size": 32}
+    study.enqueue_trial(fixed)
+    study.enqueue_trial({**fixed, "optim.learning_rate": 1.0})
+    with signals.Signals() as handlers:
+        searching.run(
+            search, study, lambda config: digits, handlers, trials=2, minutes=5, heard=lambda one: None, say=print
+        )
+        result = searching.confirm(search, study, lambda config: digits, handlers, seeds=2, say=print)
+    first = study.get_trials()[0]
+    assert read
+    assert all(splits == ["validation"] for splits in read)
+    assert first.value == pytest.approx(np.mean(first.user_attrs["validation"]))
+    assert len(first.user_attrs["validation"]) == 2
+    assert list(first.intermediate_values) == [1, 2, 3, 4]  # two seeds of two epochs
+    assert result["trial"] == study.best_trial.number
+    assert result["found"]["per_seed"] != first.user_attrs["validation"]  # new seeds
+    np.testing.assert_allclose(
+        result["difference"]["per_seed"], np.subtract(result["found"]["per_seed"], result["own"]["per_seed"])
+    )
+    assert not report.needs_confirming(study, 2)
+    assert report.needs_confirming(study, 3)
+    assert "With 2 new seeds it has" in report.verdict(search, study)
+
+
+def test_values_that_do_not_fit_each_other_are_passed_over(make, here):
+    text = SEARCH.replace('"batch_size": ("int", 32, 64, 32),', '"optim.name": ("choice", "adam", "adamw"),')
+    search = spec.load(make(text))
+    study = opened(search, search.folder)
+    study.enqueue_trial({"optim.name": "adam", "optim.learning_rate": 0.01, "model.hidden": "(16,)"})
+    with signals.Signals() as handlers:
+        searching.run(search, study, lambda config: fake(), handlers, trials=1, minutes=1, heard=print, say=print)
+    assert "called adamw" in study.get_trials()[0].user_attrs["refused"]
+    assert not report.has_finished(study)
+
+
+def fake(config=None):
+    arrays = Arrays(np.zeros((200, 28, 28, 1), np.uint8), np.zeros(200, np.int32))
+    return Dataset("digits", "0", "0", arrays, arrays, arrays, tuple("0123456789"), 0.1, 0.3)
+
+
+def test_a_killed_search_goes_on_and_what_it_was_at_counts_as_interrupted(make, caches, command):
+    path = make(SEARCH.replace("config.epochs = 2", "config.epochs = 8"))
+    line = [sys.executable, "-m", "hwr_jax.search", f"--search={path}", "--confirm=0"]
+    process = subprocess.Popen(line, env=caches, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("trial 0: ")
+    time.sleep(0.2)  # the next one compiles
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=60)
+    study = opened(spec.load(path), path.parent)
+    there = len(study.get_trials())
+    assert of_states(study, "RUNNING") == []  # marked as failed when it was opened
+    assert len(of_states(study, "FAIL")) == 1
+    ended = len(of_states(study, "COMPLETE", "PRUNED"))
+    done = command("search", f"--search={path}", f"--trials={ended + 1}", "--confirm=0")
+    assert done.returncode == 0, done.stderr
+    assert len(opened(spec.load(path), path.parent).get_trials()) == there + 1
+    assert "It was not compared with the config as it is on new seeds." in done.stdout
+    assert "1 interrupted" in (path.parent / "report.md").read_text()
+    assert (path.parent / "history.png").stat().st_size > 5_000
+
+
+def test_a_signal_ends_a_search_with_its_code(make, caches):
+    path = make(SEARCH.replace("config.epochs = 2", "config.epochs = 8"))
+    line = [sys.executable, "-m", "hwr_jax.search", f"--search={path}"]
+    process = subprocess.Popen(line, env=caches, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("trial 0: ")
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 143, err
+    assert "SIGTERM: stopped: the trials that ended are kept, and the same command goes on" in err
+    assert "Traceback" not in err
+
+
+def test_a_line_of_the_journal_that_a_crash_cut_short_is_removed(make, monkeypatch):
+    search = spec.load(make())
+    monkeypatch.setattr(searching, "_score", peak)
+    study = opened(search, search.folder)
+    searching.run(search, study, fake, None, trials=3, minutes=1, heard=lambda one: None, say=print)
+    journal = search.folder / storage.JOURNAL
+    journal.write_bytes(journal.read_bytes()[:-7])
+    study = opened(search, search.folder)
+    searching.run(search, study, fake, None, trials=4, minutes=1, heard=lambda one: None, say=print)
+    again = opened(search, search.folder)
+    assert len(of_states(again, "COMPLETE", "PRUNED")) == 4
+
+
+@pytest.mark.slow
+def test_two_processes_share_one_study(make, caches):
+    path = make()
+    line = [sys.executable, "-m", "hwr_jax.search", f"--search={path}", "--trials=8", "--confirm=2"]
+    both = [subprocess.Popen(line, env=caches, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in "ab"]
+    outputs = [process.communicate(timeout=300) for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    study = opened(spec.load(path), path.parent)
+    ended = of_states(study, "COMPLETE", "PRUNED")
+    assert 8 <= len(ended) <= 9  # one may have begun while the other ended the eighth
+    assert all("trial " in out for out, _ in outputs)
+    owners = {one.user_attrs[storage.OWNER] for one in ended}
+    assert len(owners) == 2
+    rates = [one.params["optim.learning_rate"] for one in ended]
+    assert len(set(rates)) == len(rates)
+    assert "With 2 new seeds it has" in (path.parent / "report.md").read_text()
+
+
+def test_a_database_will_do_too(make, monkeypatch, tmp_path):
+    search = spec.load(make())
+    monkeypatch.setattr(searching, "_score", peak)
+    study = storage.open_study(search, tmp_path, f"sqlite:///{tmp_path}/trials.db", sampler_seed=0)
+    searching.run(search, study, fake, None, trials=3, minutes=1, heard=lambda one: None, say=print)
+    again = storage.open_study(search, tmp_path, f"sqlite:///{tmp_path}/trials.db", sampler_seed=0)
+    assert len(again.get_trials()) == 3
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        ("1e-5", "1e-4", "SPACE"),
+        ("SEEDS = 2", "SEEDS = 7", "SEEDS"),
+        ("config.epochs = 2", "config.epochs = 9", "config"),
+    ],
+)
+def test_trials_of_another_search_are_not_mixed_in(make, old, new, what):
+    search = spec.load(make())
+    opened(search, search.folder)
+    other = spec.load(make(SEARCH.replace(old, new)))
+    with pytest.raises(ConfigError, match=f"has trials of this search with another {what}: choose another --out"):
+        opened(other, other.folder)
+
+
+def test_other_data_than_in_the_first_trial_are_refused(make):
+    search = spec.load(make())
+    study = opened(search, search.folder)
+    study.set_user_attr("data", "others")
+    with pytest.raises(ConfigError, match="has changed since the first trial: choose another --out"):
+        searching.run(search, study, lambda config: fake(), None, trials=1, minutes=1, heard=print, say=print)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("SPACE = {", "SPACES = {", "has no SPACE: see hwr_jax/tuning/spec.py"),
+        ("SEEDS = 2", "SEEDS = 0", "SEEDS=0 must be 1 or more"),
+        ('("log", 1e-5, 1.0)', '("log", 0, 1.0)', "a logarithmic axis begins above 0"),
+        ('("log", 1e-5, 1.0)', '("log", 1.0, 0.1)', "give the lowest and then the highest number"),
+        ('("log", 1e-5, 1.0)', '("lag", 1.0, 2.0)', "begin a tuple with log, linear, int, choice"),
+        ('("log", 1e-5, 1.0)', '("choice", 1.0)', "leaves no choice: give two values or more"),
+        ('("int", 32, 64, 32)', '("int", 32.5, 64)', "give integers"),
+        ('("int", 32, 64, 32)', '("int", 32, 64, 0)', "the step is 1 or more"),
+        ('("int", 32, 64, 32)', '("choice", "a", "b")', "config.batch_size='a' does not fit"),
+        ('"batch_size":', '"batchsize":', "there is no config.batchsize: did you mean config.batch_size?"),
+        ("config.epochs = 2", 'config.nonfinite.policy = "rollback"', "rollback needs checkpoints"),
+    ],
+)
+def test_a_wrong_search_is_told_in_a_sentence(make, old, new, words):
+    assert old in SEARCH
+    with pytest.raises(ConfigError) as caught:
+        spec.load(make(SEARCH.replace(old, new)))
+    assert words in str(caught.value)
+
+
+def test_a_choice_that_the_config_does_not_know_is_told_before_anything_is_trained(make, command):
+    path = make(SEARCH.replace('"batch_size": ("int", 32, 64, 32)', '"optim.name": ("choice", "adam", "adm", "adamw")'))
+    done = command("search", f"--search={path}")
+    assert done.returncode == 64
+    assert "config.optim.name='adm' is not known: use one of" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "words"),
+    [
+        ((), 64, "--search is missing: name one"),
+        (("--search=none.py",), 64, "--search=none.py is not a file"),
+        (("--search={}", "--trials=0"), 64, "--trials=0 is not possible: use"),
+        (("--search={}", "--storage=nodb://x/y"), 74, "--storage=nodb://x/y cannot be opened: "),
+        (("--search={}", "--storage=/nowhere/x.log"), 74, "--storage=/nowhere/x.log cannot be opened: "),
+    ],
+)
+def test_a_wrong_flag_is_told_in_a_sentence(make, command, flags, code, words):
+    done = command("search", *(f.format(make()) for f in flags))
+    assert done.returncode == code, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_optuna_the_way_to_install_it_is_told(make, command, tmp_path, caches):
+    (tmp_path / "optuna.py").write_text("raise ImportError('not here')")
+    done = command("search", f"--search={make()}", env={"PYTHONPATH": f"{tmp_path}:{caches['PYTHONPATH']}"})
+    assert done.returncode == 64
+    assert "the search needs Optuna: pip install 'hwr_jax[search]'" in done.stderr
+
+
+def test_nothing_to_report_is_said(make, command):
+    done = command("search", f"--search={make()}", "--minutes=0")
+    assert done.returncode == 0, done.stderr
+    assert "No trial has been finished yet" in done.stdout

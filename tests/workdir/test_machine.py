@@ -1,0 +1,36 @@
+"""What a run happens on."""
+
+import os
+
+import pytest
+
+from hwr_jax.workdir import machine, run_folder
+
+
+@pytest.mark.parametrize(
+    ("flags", "given", "expected"),
+    [
+        ("", None, None),
+        ("--xla_force_host_platform_device_count=1", None, None),
+        ("--xla_force_host_platform_device_count=200", None, "400"),
+        ("--a=1 --xla_force_host_platform_device_count=4 --xla_force_host_platform_device_count=300", None, "600"),
+        ("--xla_force_host_platform_device_count=200", "3", "3"),
+    ],
+)
+def test_virtual_devices_get_threads_to_compute_with_beside_those_that_wait(monkeypatch, flags, given, expected):
+    monkeypatch.setenv("XLA_FLAGS", flags)
+    monkeypatch.delenv("NPROC", raising=False)
+    if given is not None:
+        monkeypatch.setenv("NPROC", given)
+    machine.spare_threads()
+    assert os.environ.get("NPROC") == expected
+    assert machine.threads() == int(expected) if expected else machine.threads() >= 1
+
+
+def test_a_run_over_virtual_devices_records_its_threads(command, tmp_path):
+    env = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+    flags = ("--config=configs/mlp.py:smoke", "--config.data.name=digits", "--config.data.validation_examples=200")
+    done = command("main", *flags, "--config.epochs=1", f"--workdir={tmp_path / 'run'}", env=env)
+    assert done.returncode == 0, done.stderr
+    found = run_folder.read_json(tmp_path / "run", "environment.json")
+    assert (found["mesh_devices"], found["threads"] >= 8) == (4, True)

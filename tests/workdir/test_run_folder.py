@@ -1,0 +1,109 @@
+"""The run folder: who may use it, and its records."""
+
+import multiprocessing
+import os
+
+import numpy as np
+import pytest
+
+from hwr_jax.core import files
+from hwr_jax.core.errors import ConfigError, RunFolderError
+from hwr_jax.workdir import logs, machine, run_folder
+
+
+def test_a_file_in_place_of_the_folder_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunFolderError, match="is a file: name a folder"), run_folder.locked(tmp_path / "file"):
+        pass
+
+
+def hold(folder, holds, release):
+    with run_folder.locked(folder):
+        holds.set()
+        release.wait(30)
+        os._exit(9)  # as a kill does: no clean-up
+
+
+def test_a_second_trainer_is_refused_and_the_lock_of_a_killed_one_does_not_count(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    holds, release = context.Event(), context.Event()
+    other = context.Process(target=hold, args=(tmp_path, holds, release))
+    other.start()
+    assert holds.wait(60)
+    with pytest.raises(RunFolderError, match="another process is training in"), run_folder.locked(tmp_path):
+        pass
+    release.set()
+    other.join(30)
+    with run_folder.locked(tmp_path):
+        assert (tmp_path / ".lock").exists()
+
+
+def test_reading_what_is_no_run_is_told(tmp_path):
+    with pytest.raises(ConfigError, match="nowhere is not there: name a run folder"):
+        run_folder.read_config(tmp_path / "nowhere")
+    with pytest.raises(ConfigError, match=r"has no config\.json"):
+        run_folder.read_config(tmp_path)
+
+
+def test_a_damaged_environment_is_told(begun):
+    (begun / "environment.json").write_text('{"dataset": ')
+    with pytest.raises(RunFolderError, match=r"environment\.json is damaged"):
+        run_folder.read_json(begun, "environment.json")
+
+
+def test_the_environment_says_where_the_run_happened(begun, digits):
+    env = run_folder.read_json(begun, "environment.json")
+    assert env["dataset"]["sha256"] == digits.sha256
+    assert env["dataset"]["examples"] == {"train": 1097, "validation": 200, "test": 500}
+    assert set(machine.PACKAGES) < set(env["versions"])
+    assert {"devices", "xla_flags", "command", "code", "over_seeds", "platform", "cpu_count"} <= set(env)
+
+
+def test_metrics_are_cut_back_to_a_checkpoint_with_a_torn_last_line(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    for step, split in ((10, "train"), (10, "validation"), (20, "train"), (10, "test")):
+        files.append_json_line(path, logs.metrics_line(1, step, split, [0], loss=np.array([0.5])))
+    with open(path, "a") as file:
+        file.write('{"epoch": 3, "st')
+    logs.cut_metrics(path, 10)
+    assert [(line["step"], line["split"]) for line in files.read_json_lines(path)] == [
+        (10, "train"),
+        (10, "validation"),
+    ]
+
+
+def test_a_metrics_line_has_the_mean_and_every_seed():
+    line = logs.metrics_line(2, 20, "validation", [3, 4], accuracy=np.array([0.5, 1.0]))
+    assert line["accuracy"] == 0.75
+    assert line["per_seed"] == {"accuracy": [0.5, 1.0]}
+    assert line["seeds"] == [3, 4]
+
+
+def test_seconds_add_up_over_resumes(tmp_path):
+    import time
+
+    for _ in range(2):
+        timing = logs.Timing(tmp_path / "timing.jsonl", time.perf_counter() - 1)
+        timing.write("start", compile_seconds=0.25)
+        timing.write("epoch", train_seconds=2.0, images=100)
+    total = logs.total_times(tmp_path / "timing.jsonl")
+    assert total["train_seconds"] == 4.0
+    assert total["compile_seconds"] == 0.5
+    assert total["images_per_second"] == 50.0
+    assert 2.0 <= total["total_seconds"] < 3.0
+
+
+def test_nan_is_never_written_as_json(tmp_path):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        files.write_json(tmp_path / "x.json", {"a": float("nan")})
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_atomic_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "x.json"
+    files.write_json(path, [1])
+    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(OSError, match="No space left"):
+        files.write_json(path, [2])
+    assert files.read_json(path) == [1]
+    assert len(list(tmp_path.iterdir())) == 1
