@@ -81,7 +81,7 @@ def main(argv: list[str]) -> int:
         peers=tuple(_PEERS.value),
         peers_dir=Path(_PEERS_DIR.value) if _PEERS_DIR.value else None,
         peers_python=_PEERS_PYTHON.value,
-        say=screen.print,
+        log=screen.print,
     )
     results = _earlier(folder / "benchmark.json", path, machine.facts())
     for part in (p for p in PARTS if p in _PARTS.value):

@@ -36,8 +36,8 @@ def main(argv: list[str]) -> int:
         found[name] = finding
         if _FORMAT.value == "table":
             screen.print(f"{finding.status:>4}  {name}: {finding.what}")
-            if finding.mend:
-                screen.print(f"      -> {finding.mend}")
+            if finding.fix:
+                screen.print(f"      -> {finding.fix}")
     if _FORMAT.value == "json":
         print(json.dumps({name: finding._asdict() for name, finding in found.items()}, indent=2))
     return errors.DIFFERENT if any(f.status == health.BAD for f in found.values()) else errors.DONE

@@ -61,7 +61,7 @@ def main(argv: list[str]) -> int:
         which=_CHECKPOINT.value or "",
         seed=_SEED.value,
         reading={"beam": _BEAM.value, "shift_px": _SHIFT_PX.value},
-        say=screen.print,
+        log=screen.print,
     )
     dataset = _load(config, model.facts, screen.print)
     arrays = getattr(dataset, _SPLIT.value)
@@ -86,16 +86,16 @@ def main(argv: list[str]) -> int:
     return errors.DONE
 
 
-def _load(config, facts: dict, say):
+def _load(config, facts: dict, log):
     """Loads the data set that is asked for; that of the run must be what it was."""
     from hwr_jax import data
 
     name = _DATASET.value or config.data.name
     own = name == config.data.name
     if own:
-        dataset = command.load_of_run(config, facts, _DATA_DIR.value, say, manual_dir=_MANUAL_DIR.value or "")
+        dataset = command.load_of_run(config, facts, _DATA_DIR.value, log, manual_dir=_MANUAL_DIR.value or "")
     else:
-        dataset = command.load_data(config, _DATA_DIR.value, say, name=name, manual_dir=_MANUAL_DIR.value or "")
+        dataset = command.load_data(config, _DATA_DIR.value, log, name=name, manual_dir=_MANUAL_DIR.value or "")
     there, here = list(dataset.train.image.shape[1:]), facts["shape"]
     if there != here:
         raise errors.ConfigError(

@@ -93,9 +93,9 @@ def main(argv: list[str]) -> int:
     )
     watchdog.arm(_WATCHDOG_S.value)
     _check_same()
-    screen = console.make_console(quiet=not processes.is_lead())
+    screen = console.make_console(quiet=not processes.is_main_process())
     with signals.of_this_job() as handlers:
-        path, config, dataset = processes.lead_first(lambda: _config_and_data(screen.print))
+        path, config, dataset = processes.main_process_first(lambda: _config_and_data(screen.print))
         _check_same_data(config, dataset)
         if _SUMMARY.value:
             screen.print(_summary(config, dataset.classes))
@@ -103,7 +103,7 @@ def main(argv: list[str]) -> int:
         folder = command.folder("workdir", _WORKDIR.value, f"runs/{command.run_name(path)}")
         summary = _train(config, dataset, folder, screen, handlers)
     watchdog.arm(0)
-    if not processes.is_lead():
+    if not processes.is_main_process():
         return errors.DONE
     trained = console.trained_on(summary["dataset"])
     screen.print(f"\nTest results on {summary['dataset']} ({summary['examples']['test']:,} images; {trained}):")
@@ -155,7 +155,7 @@ def _summary(config, classes) -> str:
     return models.describe(config.model, classes=len(classes), shape=(*recipe.shape_px(config), 1))
 
 
-def _config_and_data(say):
+def _config_and_data(log):
     """Returns the config file, the checked config and the data: those of the fallback where the data is missing."""
     from hwr_jax.config import check
     from hwr_jax.config import file as configs
@@ -165,19 +165,19 @@ def _config_and_data(say):
     check.check(config)
     recipe.check_overrides(config, config_flags.get_override_values(FLAGS["config"]))
     try:
-        return path, config, command.load_data(config, _DATA_DIR.value, say)
+        return path, config, command.load_data(config, _DATA_DIR.value, log)
     except errors.DataMissing as missing:
         given = config_flags.get_override_values(FLAGS["config"])
         if config.data.fallback == "none" or "data.name" in given:  # a data set that is named is meant
             raise
         other = str(Path(path.partition(":")[0]).with_name(f"{config.data.fallback}.py"))
-        say(_fallback_paragraph(command.whose_files(config), missing, other))
+        log(_fallback_paragraph(command.whose_files(config), missing, other))
     variant = path.partition(":")[2]
     path = f"{other}:{variant}" if variant else other
     overrides = {k: v for k, v in given.items() if not k.startswith("data.")}
     config = configs.load(path, overrides)
     check.check(config)
-    return path, config, command.load_data(config, _DATA_DIR.value, say)
+    return path, config, command.load_data(config, _DATA_DIR.value, log)
 
 
 def _fallback_paragraph(name: str, missing: errors.DataMissing, other: str) -> str:
@@ -200,8 +200,8 @@ def _train(config, dataset, folder: Path, screen, signals) -> dict:
     from hwr_jax.workdir import run_folder
 
     with contextlib.ExitStack() as held:
-        status = _claimed(config, dataset, folder, held, screen.print) if processes.is_lead() else ""
-        status = CLAIMS[processes.from_lead(CLAIMS.index(status) if status else 0)]
+        status = _claimed(config, dataset, folder, held, screen.print) if processes.is_main_process() else ""
+        status = CLAIMS[processes.from_main_process(CLAIMS.index(status) if status else 0)]
         if status == "finished":
             screen.print(f"{folder} holds this run, finished: nothing was trained (--overwrite starts it afresh)")
             return run_folder.read_json(folder, "summary.json")
@@ -221,11 +221,11 @@ def _train(config, dataset, folder: Path, screen, signals) -> dict:
         )
 
 
-def _claimed(config, dataset, folder: Path, held: contextlib.ExitStack, say) -> str:
+def _claimed(config, dataset, folder: Path, held: contextlib.ExitStack, log) -> str:
     from hwr_jax.workdir import claim, run_folder
 
     held.enter_context(run_folder.locked(folder))
-    return claim.claim(folder, config, dataset, overwrite=_OVERWRITE.value, say=say)
+    return claim.claim(folder, config, dataset, overwrite=_OVERWRITE.value, log=log)
 
 
 if __name__ == "__main__":

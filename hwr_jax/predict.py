@@ -48,7 +48,7 @@ def main(argv: list[str]) -> int:
 
     screen = console.make_console(stderr=_FORMAT.value != "table")
     compiled.cache_compilations(cache.default_cache_dir())
-    model = predictor.load(folder, which=_CHECKPOINT.value or "", seed=_SEED.value, say=screen.print)
+    model = predictor.load(folder, which=_CHECKPOINT.value or "", seed=_SEED.value, log=screen.print)
     names, images, unread = read_all(argv, model)
     rows = read_out(names, model.read(images, best=1 + ALTERNATIVES))
     screen.print(f"{folder}: {console.trained_on(model.facts['name'])}")

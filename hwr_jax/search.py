@@ -91,11 +91,11 @@ def _search(search, study: Any, folder: Path, screen) -> None:
                 trials=_TRIALS.value,
                 minutes=_MINUTES.value,
                 heard=lambda one: screen.print(report.line(study, one)),
-                say=screen.print,
+                log=screen.print,
             )
             if _CONFIRM.value and _MINUTES.value and report.needs_confirming(study, _CONFIRM.value):
                 screen.print(f"Training the best and the config as it is with {_CONFIRM.value} new seeds each")
-                trials.confirm(search, study, load, signals, seeds=_CONFIRM.value, say=screen.print)
+                trials.confirm(search, study, load, signals, seeds=_CONFIRM.value, log=screen.print)
     except errors.Stopped as stopped:
         raise stopped.said("stopped: the trials that ended are kept, and the same command goes on") from None
 

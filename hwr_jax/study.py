@@ -136,7 +136,7 @@ def _trained(works: list, signals, screen):
     from hwr_jax.studies import local, ray_cluster
 
     load = command.Loader(_DATA_DIR.value, quiet=False)
-    where = {"block": _BLOCK.value, "data_dir": _DATA_DIR.value, "say": screen.print}
+    where = {"block": _BLOCK.value, "data_dir": _DATA_DIR.value, "log": screen.print}
     if _ENGINE.value == "ray":
         load = load._replace(quiet=True)
         return ray_cluster.run(works, load, signals, address=_RAY_ADDRESS.value, workers=_WORKERS.value, **where)

@@ -29,7 +29,7 @@ FRAMES = {"deskew": True, "centre": True, "crop_px": 5, "side_px": 14}
 
 def main(path: str) -> None:
     """Draws the figure."""
-    digits = data.load("digits", say=print)
+    digits = data.load("digits", log=print)
     image = jnp.asarray(digits.test.image[:COLUMNS], jnp.float32) / 255
     keys = jax.random.split(jax.random.key(0), COLUMNS)
     off = dict.fromkeys(STRENGTHS, 0) | {"elastic_smooth_px": 4.0}

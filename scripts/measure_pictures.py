@@ -48,7 +48,7 @@ def load_predict(workdir: str) -> Predict:
     """The project's predictor of a finished run."""
     from hwr_jax.inference import predictor
 
-    return predictor.load(workdir, say=lambda text: print(text, file=sys.stderr)).predict
+    return predictor.load(workdir, log=lambda text: print(text, file=sys.stderr)).predict
 
 
 def read_all(folder: Path, predict: Predict) -> list[Reading]:

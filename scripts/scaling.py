@@ -48,7 +48,7 @@ def worker(args: argparse.Namespace) -> None:
     if args.processes > 1:
         distributed.start(args.coordinator, args.processes, args.process)
     config = configs.load(args.config, {"seeds": args.seeds, "over_seeds": args.how})
-    dataset = distributed.lead_first(lambda: data.load(config.data.name, say=lambda line: None))
+    dataset = distributed.main_process_first(lambda: data.load(config.data.name, log=lambda line: None))
     found = measure.training(config, dataset, steps=args.steps, devices=0, seed_groups=args.groups)
     run = make_run(config, dataset, seed_groups=args.groups)
     text = compile_training(run)[0].steps.as_text()
@@ -56,7 +56,7 @@ def worker(args: argparse.Namespace) -> None:
         sum(math.prod(map(int, re.findall(r"\d+", shape))) for shape in re.findall(r"f32\[([\d,]*)\]", match[1]))
         for match in ELEMENTS.finditer(text)
     ]
-    if distributed.is_lead():
+    if distributed.is_main_process():
         print(json.dumps({**found, "all_reduces": len(reduced), "all_reduced_bytes": 4 * sum(reduced)}), flush=True)
     distributed.end()
 

@@ -57,7 +57,7 @@ def digits(caches):
     """The embedded data set: 1,097 / 200 / 500 images."""
     from hwr_jax import data
 
-    return data.load("digits", cache_dir=caches["HWR_CACHE_DIR"], say=lambda line: None)
+    return data.load("digits", cache_dir=caches["HWR_CACHE_DIR"], log=lambda line: None)
 
 
 @pytest.fixture(scope="session")

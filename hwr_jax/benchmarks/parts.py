@@ -29,13 +29,13 @@ class Job(NamedTuple):
     peers: tuple[str, ...]
     peers_dir: Path | None
     peers_python: str
-    say: Callable[[str], None]
+    log: Callable[[str], None]
 
 
 def limits(job: Job) -> dict[str, Any]:
     """The best matrix product and memory copy."""
     found = measure.machine_limits()
-    job.say(f"matrix product {found['matmul_gflops']:,.0f} GFLOP/s, copy {found['copy_gbps']:.1f} GB/s")
+    job.log(f"matrix product {found['matmul_gflops']:,.0f} GFLOP/s, copy {found['copy_gbps']:.1f} GB/s")
     return found
 
 
@@ -46,7 +46,7 @@ def accuracy(job: Job) -> dict[str, Any]:
     found = {key: run[key] for key in keys} | {"accuracy": run["test"]["accuracy"]}
     found["seconds_per_seed"] = run["train_seconds"] / len(run["seeds"])
     mean = found["accuracy"]["mean"]
-    job.say(f"{100 * mean:.3f} % mean of {len(run['seeds'])} seeds, {found['seconds_per_seed']:.2f} s a seed")
+    job.log(f"{100 * mean:.3f} % mean of {len(run['seeds'])} seeds, {found['seconds_per_seed']:.2f} s a seed")
     return found
 
 
@@ -56,7 +56,7 @@ def training(job: Job) -> dict[str, Any]:
     found = measure.training(job.config, job.dataset, steps=max(1, 20_000 // job.config.batch_size))
     found["share_of_matmul_peak"] = found["gflops"] and found["gflops"] / peak
     found["peak_memory_gb"] = _peak_memory_bytes() / 1e9
-    job.say(
+    job.log(
         f"{found['images_per_second']:,.0f} images/s, {found['gflops'] or math.nan:.0f} GFLOP/s "
         f"({100 * (found['share_of_matmul_peak'] or math.nan):.0f} % of the matrix product), "
         f"compiled in {found['compile_seconds']:.1f} s"
@@ -78,7 +78,7 @@ def inference(job: Job) -> dict[str, Any]:
         for batch, calls in torch_peer.CALLS.items():
             one = measure.inference(own, job.dataset, batch=batch, calls=calls)
             found[network].append(one)
-            job.say(
+            job.log(
                 f"{network}, batch {batch}: p50 {1e3 * one['p50_s']:.3f} ms, p99 {1e3 * one['p99_s']:.3f} ms, "
                 f"{one['images_per_second']:,.0f} images/s"
             )
@@ -108,7 +108,7 @@ def scaling(job: Job) -> dict[str, Any]:
         found = measure.training(
             changed, dataset, steps=max(1, 8_000 // (changed.batch_size * changed.seeds)), repeats=3
         )
-        job.say(f"  {value}: {found['images_per_second']:,.0f} images/s")
+        job.log(f"  {value}: {found['images_per_second']:,.0f} images/s")
         return {"value": value, **found}
 
     def changed(**values):
@@ -129,15 +129,15 @@ def scaling(job: Job) -> dict[str, Any]:
 
     found: dict[str, list] = {}
     everything = len(job.dataset.train.label)
-    job.say("batch size")
+    job.log("batch size")
     found["batch_size"] = [
         timed(changed(batch_size=b), job.dataset, b) for b in (16, 32, 64, 128, 256, 512) if b <= everything
     ]
-    job.say("width, times the config's")
+    job.log("width, times the config's")
     found["width"] = [timed(wider(f), job.dataset, f) for f in (0.5, 1, 2)]
-    job.say("seeds")
+    job.log("seeds")
     found["seeds"] = [timed(changed(seeds=s), job.dataset, s) for s in (1, 2, 4, 8)]
-    job.say("examples")
+    job.log("examples")
     sizes = sorted({n for n in (1_000, 10_000) if job.config.batch_size <= n < everything} | {everything})
     found["examples"] = [timed(job.config, fewer(n), n) for n in sizes]
     return found
@@ -149,7 +149,7 @@ def convolution(job: Job) -> dict[str, Any]:
     for name, (shape, kernel) in _peer_convolutions():
         found[name] = {"shape": shape, "kernel": kernel, **measure.convolutions(shape, kernel, calls=20)}
         ours, native = found[name]["patches"], found[name]["native"]
-        job.say(
+        job.log(
             f"{name}: {1e3 * ours['alone_s']:.1f} ms alone, {1e3 * ours['in_loop_s']:.1f} ms in a loop; XLA's own "
             f"{native['alone_s'] / ours['alone_s']:.1f}x and {native['in_loop_s'] / ours['in_loop_s']:.1f}x of that"
         )
@@ -165,14 +165,14 @@ def _peer_convolutions() -> Iterator[tuple[str, tuple]]:
 def against_peers(job: Job) -> dict[str, Any] | None:
     """The main job against the peer programs, in turns; None if there is none to run."""
     if job.peers_dir is None:
-        job.say("skipped: --peers_dir names no folder of peer programs")
+        job.log("skipped: --peers_dir names no folder of peer programs")
         return None
     folder, python = job.peers_dir.resolve(), job.peers_python
     found: dict[str, Any] = {}
     for name in job.peers:
         peer = peers.PEERS[name]
         if reason := peers.missing(peer, folder, python):
-            job.say(f"{name} skipped: {reason}")
+            job.log(f"{name} skipped: {reason}")
             continue
         one = peers.alternate(
             lambda seed: peers.run_main_job(job.path, seed=seed, seeds=1, more=job.overrides),
@@ -181,7 +181,7 @@ def against_peers(job: Job) -> dict[str, Any] | None:
         )
         found[name] = one
         ratio = one["ratio"]
-        job.say(
+        job.log(
             f"{name}: {ratio['median']:.3f} of its time ({ratio['lowest']:.3f} to {ratio['highest']:.3f}, "
             f"{one['pairs']} pairs); median accuracies {100 * np.median(one['ours_accuracy']):.2f} % and "
             f"{100 * np.median(one['theirs_accuracy']):.2f} %"
@@ -192,14 +192,14 @@ def against_peers(job: Job) -> dict[str, Any] | None:
 def against_pytorch(job: Job) -> dict[str, Any] | None:
     """Inference and convolutions of the peers' network, in turns with PyTorch's; None if that cannot be run."""
     if _reads_strings(job):
-        job.say("skipped: the peers' network reads pictures of one digit, and this config lines")
+        job.log("skipped: the peers' network reads pictures of one digit, and this config lines")
         return None
     if job.peers_dir is None:
-        job.say("skipped: --peers_dir names no folder of peer programs")
+        job.log("skipped: --peers_dir names no folder of peer programs")
         return None
     folder, python = job.peers_dir.resolve(), job.peers_python
     if reason := peers.missing(peers.PEERS["pytorch-fast"], folder, python):
-        job.say(f"skipped: {reason}")
+        job.log(f"skipped: {reason}")
         return None
     ours: list[dict[str, float]] = []
     theirs: list[dict[str, float]] = []
@@ -209,7 +209,7 @@ def against_pytorch(job: Job) -> dict[str, Any] | None:
     found = {what: peers.compare([o[what] for o in ours], [t[what] for t in theirs]) for what in theirs[0]}
     for what, one in found.items():
         ratio = one["ratio"]
-        job.say(
+        job.log(
             f"{what}: {1e3 * np.median(one['ours_s']):.2f} ms against {1e3 * np.median(one['theirs_s']):.2f}: "
             f"{ratio['median']:.2f} of its time ({ratio['lowest']:.2f} to {ratio['highest']:.2f})"
         )

@@ -27,7 +27,7 @@ class Finding(NamedTuple):
 
     status: str  # good, note (works, but read this) or bad
     what: str
-    mend: str = ""  # what to do
+    fix: str = ""  # what to do
 
 
 def examine(data_dir: str | None) -> Iterator[tuple[str, Finding]]:
@@ -188,16 +188,16 @@ def threads() -> Finding:
 def cache_folder() -> Finding:
     """Whether the cache can be written, and how much room there is."""
     folder = cache.default_cache_dir()
-    mend = "make room there, or name another folder in HWR_CACHE_DIR"
+    fix = "make room there, or name another folder in HWR_CACHE_DIR"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"x")
     except OSError as error:
-        return Finding(BAD, f"{folder} cannot be written: {error.strerror}", mend)
+        return Finding(BAD, f"{folder} cannot be written: {error.strerror}", fix)
     free = shutil.disk_usage(folder).free
     if free < LITTLE_BYTES:
-        return Finding(NOTE, f"{folder}: {free / 1e9:.1f} GB free", mend)
+        return Finding(NOTE, f"{folder}: {free / 1e9:.1f} GB free", fix)
     return Finding(GOOD, f"{folder}: {free / 1e9:.0f} GB free")
 
 

@@ -19,7 +19,7 @@ from hwr_jax.core import errors
 from hwr_jax.distributed import processes
 
 ECHOES = ("Event loop is closed", "Encountered error while reading array index")
-LEAD_LAST_S = 1.0  # when the lead has gone, JAX aborts the others
+MAIN_PROCESS_LAST_S = 1.0  # when the lead has gone, JAX aborts the others
 
 
 def run(main: Callable[[list[str]], int | None], flag_values: flags.FlagValues, *, usage: str) -> None:
@@ -55,8 +55,10 @@ def _leave_at_once(code: int) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError):  # nobody reads
             stream.flush()
-    if processes.many() and processes.is_lead():
-        time.sleep(LEAD_LAST_S)  # where all leave for the same reason, the others are to do so with their own code
+    if processes.many() and processes.is_main_process():
+        time.sleep(
+            MAIN_PROCESS_LAST_S
+        )  # where all leave for the same reason, the others are to do so with their own code
     os._exit(code)
 
 
@@ -164,14 +166,14 @@ def run_name(path: str) -> str:
 
 
 def load_data(
-    config, data_dir: str | None, say: Callable[[str], None], *, name: str = "", manual_dir: str | None = None
+    config, data_dir: str | None, log: Callable[[str], None], *, name: str = "", manual_dir: str | None = None
 ):
     """Returns a data set.
 
     Args:
       config: that of a run; what it says of the training set is of its own data set alone.
       data_dir: of tensorflow-datasets; None: the usual one.
-      say: takes one line of text for the user at a time.
+      log: called with one line of text for the user at a time.
       name: of the data set; "": the config's.
       manual_dir: folder of original files; None: the config's.
     """
@@ -188,7 +190,7 @@ def load_data(
         stream=config.data.stream and own,
         data_dir=data_dir,
         manual_dir=(config.data.manual_dir if manual_dir is None else manual_dir) or None,
-        say=say,
+        log=log,
     )
 
 
@@ -204,12 +206,12 @@ class Loader(NamedTuple):
 
 
 def load_of_run(
-    config, facts: dict[str, Any], data_dir: str | None, say: Callable[[str], None], *, manual_dir: str = ""
+    config, facts: dict[str, Any], data_dir: str | None, log: Callable[[str], None], *, manual_dir: str = ""
 ):
     """Returns the data set of a run, wherever it was trained.
 
     Args:
-      config, data_dir, say: see `load_data`.
+      config, data_dir, log: see `load_data`.
       facts: of the data, as environment.json has them.
       manual_dir: folder of original files; "": the config's, where this machine has it.
 
@@ -221,7 +223,7 @@ def load_of_run(
     place = manual_dir or config.data.manual_dir
     if not manual_dir and whose_files(config) != data.OWN and not Path(place).is_dir():
         place = ""
-    dataset = load_data(config, data_dir, say, manual_dir=place)
+    dataset = load_data(config, data_dir, log, manual_dir=place)
     if dataset.sha256 != facts["sha256"]:
         raise errors.DataError(
             f"{config.data.name} has changed since this run was trained: SHA-256 {dataset.sha256}, then "

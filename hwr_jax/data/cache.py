@@ -73,7 +73,7 @@ def read(folder: Path, source: Source) -> tuple[Content, str]:
 
 
 def read_or_make(
-    folder: Path, source: Source, make: Callable[[], Content], *, say: Callable[[str], object]
+    folder: Path, source: Source, make: Callable[[], Content], *, log: Callable[[str], object]
 ) -> tuple[Content, str]:
     """Map the arrays, after making and writing them where they are missing or damaged (which is said).
 
@@ -85,7 +85,7 @@ def read_or_make(
         try:
             return read(folder, source)
         except DataError as damage:
-            say(f"The cache is damaged and is built again: {damage}")
+            log(f"The cache is damaged and is built again: {damage}")
         remove(folder)
     write(folder, source, make())
     return read(folder, source)

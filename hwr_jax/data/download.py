@@ -35,7 +35,7 @@ def fetch(
     files: Mapping[str, Registered],
     folder: Path,
     *,
-    say: Say,
+    log: Say,
     base_url: str | None = None,
     wanted: Mapping[str, str] = IDX_FILES,
     answer_s: float = ANSWER_S,
@@ -47,7 +47,7 @@ def fetch(
         name: of the data set.
         files: what is registered, by file name.
         folder: where to put them.
-        say: takes one line.
+        log: called with one line.
         base_url: replaces everything of the registered addresses up to the file name.
         wanted: names of registered files, by key.
         answer_s: seconds until the host must have answered.
@@ -69,7 +69,7 @@ def fetch(
             continue
         url = f"{base_url.rstrip('/')}/{filename}" if base_url else expected.url
         try:
-            _download(url, expected, paths[key], say=say, answer_s=answer_s, stall_s=stall_s)
+            _download(url, expected, paths[key], log=log, answer_s=answer_s, stall_s=stall_s)
         except _Unreachable as reason:
             raise DataMissing(name, [f"download {url}: {reason}"]) from reason
     return paths
@@ -79,7 +79,7 @@ class _Unreachable(Exception):
     """The file cannot be had; the text says why."""
 
 
-def _download(url: str, expected: Registered, path: Path, *, say: Say, answer_s: float, stall_s: float) -> None:
+def _download(url: str, expected: Registered, path: Path, *, log: Say, answer_s: float, stall_s: float) -> None:
     """One file, by way of a temporary one beside it."""
     import requests
 
@@ -89,7 +89,7 @@ def _download(url: str, expected: Registered, path: Path, *, say: Say, answer_s:
     try:
         with _answer(url, answer_s=answer_s, stall_s=stall_s) as response:
             path.parent.mkdir(parents=True, exist_ok=True)
-            pieces = track(response.iter_content(PIECE), text=text, total=expected.size, say=say, size=len)
+            pieces = track(response.iter_content(PIECE), text=text, total=expected.size, log=log, size=len)
             with unfinished.open("wb") as file:
                 for piece in pieces:
                     file.write(piece)

@@ -25,7 +25,7 @@ def find(
     data_dir: str | Path | None,
     manual_dir: str | Path | None,
     cache_dir: str | Path | None,
-    say: Say,
+    log: Say,
 ) -> Content:
     """Try the TFDS folder, the manual folder and the download, in this order.
 
@@ -34,7 +34,7 @@ def find(
     Args:
         source: the data set.
         cached: where the cache would have been.
-        data_dir, manual_dir, cache_dir, say: as in `load`.
+        data_dir, manual_dir, cache_dir, log: as in `load`.
 
     Raises:
         DataMissing: it is nowhere.
@@ -45,9 +45,9 @@ def find(
     tfds_dir = tfds_reader.root(data_dir)
     tried = [f"cache {cached}: not there"]
     places = (
-        lambda: tfds_reader.read(tfds_dir, source, say=say),
-        lambda: _keep(_manual(source, manual_dir, say), source, tfds_dir, say),
-        lambda: _keep(_downloaded(source, cache.root(cache_dir) / "downloads", say), source, tfds_dir, say),
+        lambda: tfds_reader.read(tfds_dir, source, log=log),
+        lambda: _keep(_manual(source, manual_dir, log), source, tfds_dir, log),
+        lambda: _keep(_downloaded(source, cache.root(cache_dir) / "downloads", log), source, tfds_dir, log),
     )
     for place in places:
         try:
@@ -72,7 +72,7 @@ def missing(source: Source, folder: Path) -> str | None:
     return None
 
 
-def _manual(source: Source, manual_dir: str | Path | None, say: Say) -> Content:
+def _manual(source: Source, manual_dir: str | Path | None, log: Say) -> Content:
     """The original files in a folder of the user's. Only a folder that was given as an argument must be complete."""
     named = manual_dir or os.environ.get(variable(source))
     if not named:
@@ -91,19 +91,19 @@ def _manual(source: Source, manual_dir: str | Path | None, say: Say) -> Content:
             )
         paths[key] = path
     if source.archive:
-        say(f"{source.name} in {folder} is used unverified: only {source.archive} has a registered checksum")
+        log(f"{source.name} in {folder} is used unverified: only {source.archive} has a registered checksum")
     return _read(paths, source)
 
 
-def _downloaded(source: Source, folder: Path, say: Say) -> Content:
+def _downloaded(source: Source, folder: Path, log: Say) -> Content:
     """The original files, downloaded now or before."""
     files = registered(source.name)
     if not files:
         raise DataMissing(source.name, ["download: tensorflow-datasets, which registers the address, is not installed"])
     own = folder / source.family
     if not source.archive:
-        return _read(download.fetch(source.name, files, own, say=say), source)
-    paths = download.fetch(source.name, files, own, say=say, wanted={"archive": source.archive})
+        return _read(download.fetch(source.name, files, own, log=log), source)
+    paths = download.fetch(source.name, files, own, log=log, wanted={"archive": source.archive})
     return _read(_in_archive(paths["archive"], source), source)
 
 
@@ -131,17 +131,17 @@ def _read(paths: Mapping[str, idx.File], source: Source) -> Content:
     return content
 
 
-def _keep(content: Content, source: Source, data_dir: Path, say: Say) -> Content:
+def _keep(content: Content, source: Source, data_dir: Path, log: Say) -> Content:
     """Leave the content in the TFDS folder, if that is possible; say so in one line if it is not."""
     folder = tfds_reader.folder(data_dir, source)
     if folder.exists():
-        say(f"The TFDS folder {folder} cannot be read here and is left as it is.")
+        log(f"The TFDS folder {folder} cannot be read here and is left as it is.")
     elif not tfds_writer.can_write():
-        say(f"Not left in the TFDS folder {folder}: ArrayRecord cannot be written on this machine.")
+        log(f"Not left in the TFDS folder {folder}: ArrayRecord cannot be written on this machine.")
     else:
         try:
-            tfds_writer.prepare(source, content, data_dir, say=say)
+            tfds_writer.prepare(source, content, data_dir, log=log)
         except OSError as error:
             if not folder.exists():  # else another process was faster, which is as good
-                say(f"Not left in the TFDS folder {folder}: {str(error.strerror or error).rstrip('.')}.")
+                log(f"Not left in the TFDS folder {folder}: {str(error.strerror or error).rstrip('.')}.")
     return content

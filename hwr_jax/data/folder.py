@@ -78,7 +78,7 @@ def describe(name: str, place: Path, found: list[Item]) -> Source:
     return Source(name, digest.hexdigest()[:16], classes, len(found) - test, test, 0, None, stratified=True)
 
 
-def make(source: Source, found: list[Item], *, say: Callable[[str], object]) -> Content:
+def make(source: Source, found: list[Item], *, log: Callable[[str], object]) -> Content:
     """Reads and converts every picture.
 
     Raises:
@@ -86,7 +86,7 @@ def make(source: Source, found: list[Item], *, say: Callable[[str], object]) -> 
     """
     image, wrong = np.zeros((len(found), *IMAGE_SHAPE), np.uint8), []
     text = f"Converting {len(found):,} pictures (once)"
-    for i, item in enumerate(track(found, text=text, total=len(found), say=say)):
+    for i, item in enumerate(track(found, text=text, total=len(found), log=log)):
         try:
             image[i, :, :, 0] = to_28x28(item.picture)
         except (DataError, OSError) as error:

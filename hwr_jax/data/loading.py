@@ -38,7 +38,7 @@ def load(
     data_dir: str | Path | None = None,
     manual_dir: str | Path | None = None,
     cache_dir: str | Path | None = None,
-    say: Callable[[str], object] = print,
+    log: Callable[[str], object] = print,
 ) -> Dataset:
     """A data set, verified to the bit and split, whichever place it comes from.
 
@@ -59,7 +59,7 @@ def load(
         manual_dir: a folder with the original files; None is `HWR_MNIST_DIR` (in general `HWR_<NAME>_DIR`), if set.
             Of `folder`: the user's folder or CSV file (see `data/folder.py`).
         cache_dir: None is `cache.default_cache_dir()`.
-        say: takes one line of text for the user at a time.
+        log: called with one line of text for the user at a time.
 
     Returns:
         `Dataset`: image uint8 [N, 28, 28, 1], 0 = paper, 255 = ink; label int32 [N]; `mean` and `std` of the training
@@ -86,9 +86,9 @@ def load(
             data_dir=data_dir,
             manual_dir=manual_dir,
             cache_dir=cache_dir,
-            say=say,
+            log=log,
         )
-        return strings.compose(glyphs, layout, cache_dir=cache_dir, say=say)
+        return strings.compose(glyphs, layout, cache_dir=cache_dir, log=log)
     found = None
     if name == OWN:
         if not manual_dir:
@@ -103,10 +103,10 @@ def load(
 
     def make() -> content.Content:
         if found is not None:
-            return own.make(source, found, say=say)
-        return find.find(source, folder, data_dir=data_dir, manual_dir=manual_dir, cache_dir=cache_dir, say=say)
+            return own.make(source, found, log=log)
+        return find.find(source, folder, data_dir=data_dir, manual_dir=manual_dir, cache_dir=cache_dir, log=log)
 
-    data, sha256 = cache.read_or_make(folder, source, make, say=say)
+    data, sha256 = cache.read_or_make(folder, source, make, log=log)
     whole_train = (
         data.train._replace(image=rows.Rows(data.train.image, np.arange(len(data.train.label))))
         if stream

@@ -14,7 +14,7 @@ def track(
     *,
     text: str,
     total: int,
-    say: Callable[[str], object],
+    log: Callable[[str], object],
     size: Callable[[T], int] = lambda item: 1,
 ) -> Iterator[T]:
     """Pass `items` on while showing how far they are.
@@ -23,11 +23,11 @@ def track(
         items: whatever is worked through.
         text: what is being done.
         total: the sum of `size` over all items.
-        say: takes the plain line.
+        log: called with the plain line.
         size: how much one item counts.
     """
     if not sys.stderr.isatty():
-        say(text)
+        log(text)
         yield from items
         return
     from rich.console import Console

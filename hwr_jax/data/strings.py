@@ -30,7 +30,7 @@ def compose(
     settings: Mapping[str, Any],
     *,
     cache_dir: str | Path | None = None,
-    say: Callable[[str], object] = print,
+    log: Callable[[str], object] = print,
 ) -> Dataset:
     """Composes strings, or maps those into memory that were composed before.
 
@@ -38,7 +38,7 @@ def compose(
         glyphs: images uint8 [N, 28, 28, 1] with one label each.
         settings: `config.data.strings`, see configs/base.py.
         cache_dir: None is `cache.default_cache_dir()`.
-        say: takes one line of text for the user at a time.
+        log: called with one line of text for the user at a time.
 
     Returns:
         `Dataset`: image uint8 [N, H, W, 1], label int32 [N, L], filled up with -1.
@@ -67,7 +67,7 @@ def compose(
         label_length=longest,
     )
     folder = cache.folder(cache_dir, source)
-    data, sha256 = cache.read_or_make(folder, source, lambda: _content(glyphs, settings, source, say), say=say)
+    data, sha256 = cache.read_or_make(folder, source, lambda: _content(glyphs, settings, source, log), log=log)
     train, validation = (Arrays(*(x[part] for x in data.train)) for part in _parts(settings["train"]))
     mean, std = content.moments(train.image)
     return Dataset(source.name, source.version, sha256, train, validation, data.test, source.classes, mean, std)
@@ -86,7 +86,7 @@ def _key(glyphs: Dataset, settings: Mapping[str, Any]) -> str:
     return digest.hexdigest()
 
 
-def _content(glyphs: Dataset, settings: Mapping[str, Any], source: Source, say: Callable[[str], object]):
+def _content(glyphs: Dataset, settings: Mapping[str, Any], source: Source, log: Callable[[str], object]):
     """Composes every split."""
     longest = settings["lengths"][1]
     fixed = settings["test_length"]
@@ -103,7 +103,7 @@ def _content(glyphs: Dataset, settings: Mapping[str, Any], source: Source, say: 
         label = np.full((count, longest), -1, np.int32)
         pixels, names = np.asarray(pool.image), np.asarray(pool.label)
         text = f"Composing {count:,} {split} strings from the glyphs of {glyphs.name} (once)"
-        for i, chosen in enumerate(track(rows, text=text, total=count, say=say)):
+        for i, chosen in enumerate(track(rows, text=text, total=count, log=log)):
             image[i, ..., 0] = line(rng, pixels[chosen, ..., 0], settings)
             label[i, : len(chosen)] = names[chosen]
         made[split] = Arrays(image, label)

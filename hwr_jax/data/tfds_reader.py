@@ -36,7 +36,7 @@ def folder(data_dir: Path, source: Source) -> Path:
     return data_dir / source.name / source.version
 
 
-def read(data_dir: Path, source: Source, *, say: Callable[[str], object]) -> Content:
+def read(data_dir: Path, source: Source, *, log: Callable[[str], object]) -> Content:
     """Read what TFDS prepared.
 
     Raises:
@@ -51,7 +51,7 @@ def read(data_dir: Path, source: Source, *, say: Callable[[str], object]) -> Con
     file_format = info.get("fileFormat", "tfrecord")
     records = {name: _records(where, source, name, file_format, splits[name]) for name in Content._fields}
     content = Content(
-        *(_decode(records[name], name, info, where=where, source=source, say=say) for name in Content._fields)
+        *(_decode(records[name], name, info, where=where, source=source, log=log) for name in Content._fields)
     )
     verify(source, content, where=str(where))
     return content
@@ -130,7 +130,7 @@ def _decode(
     *,
     where: Path,
     source: Source,
-    say: Callable[[str], object],
+    log: Callable[[str], object],
 ) -> Arrays:
     """Serialised examples -> arrays in the original order."""
     places = [(path, place, record) for path, records in shards for place, record in enumerate(records)]
@@ -138,7 +138,7 @@ def _decode(
     index = order(split, len(places)) if is_shuffled else np.arange(len(places))
     image, label = np.empty((len(places), *IMAGE_SHAPE[:2]), np.uint8), np.empty(len(places), np.int64)
     text = f"Decoding {len(places):,} {split} examples of {source.name} from {where} (once)"
-    for target, (path, place, record) in zip(index, track(places, text=text, total=len(places), say=say), strict=True):
+    for target, (path, place, record) in zip(index, track(places, text=text, total=len(places), log=log), strict=True):
         try:
             image[target], label[target] = _picture(record)
         except ValueError as error:

@@ -32,14 +32,14 @@ def can_write() -> bool:
     return True
 
 
-def prepare(source: Source, content: Content, data_dir: Path, *, say: Callable[[str], object]) -> None:
+def prepare(source: Source, content: Content, data_dir: Path, *, log: Callable[[str], object]) -> None:
     """Write `<data_dir>/<name>/<version>/` as TFDS does: all or nothing, the examples shuffled by TFDS's hash.
 
     Args:
         source: a data set that TFDS knows by the same name.
         content: all examples in canonical order.
         data_dir: TFDS's folder.
-        say: takes one line.
+        log: called with one line.
 
     Raises:
         OSError: the folder cannot be written.
@@ -66,11 +66,11 @@ def prepare(source: Source, content: Content, data_dir: Path, *, say: Callable[[
         def _generate_examples(self, split: str, arrays: Arrays) -> Iterator[tuple[int, dict[str, Any]]]:
             stored = original(source, arrays)
             pairs = zip(stored.image, stored.label, strict=True)
-            bar = track(pairs, text=f"{source.name} {split}", total=len(arrays.label), say=lambda line: None)
+            bar = track(pairs, text=f"{source.name} {split}", total=len(arrays.label), log=lambda line: None)
             for index, (image, label) in enumerate(bar):
                 yield index, {"image": png.encode(image), "label": int(label)}
 
-    say(f"Preparing {source.name} for TFDS in {data_dir} (once)")
+    log(f"Preparing {source.name} for TFDS in {data_dir} (once)")
     tfds.disable_progress_bar()  # TFDS's own bars and lines give way to ours
     try:
         with contextlib.redirect_stdout(io.StringIO()):

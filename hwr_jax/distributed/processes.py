@@ -112,7 +112,7 @@ def many() -> bool:
     return _many
 
 
-def is_lead() -> bool:
+def is_main_process() -> bool:
     """Whether this is the process that writes and speaks."""
     import jax
 
@@ -127,7 +127,7 @@ def barrier(name: str) -> None:
         multihost_utils.sync_global_devices(name)
 
 
-def from_lead(value: int) -> int:
+def from_main_process(value: int) -> int:
     """Returns the lead's number, on every process."""
     if not _many:
         return value
@@ -147,9 +147,9 @@ def highest(value: int) -> int:
     return int(np.max(multihost_utils.process_allgather(np.int32(value))))
 
 
-def lead_first(do: Callable[[], T]) -> T:
+def main_process_first(do: Callable[[], T]) -> T:
     """Calls a function on the lead, then on the others, which find what it has left; returns its result."""
-    if not is_lead():
+    if not is_main_process():
         barrier("lead first")
         return do()
     done = do()
@@ -185,12 +185,12 @@ def check_shared(folder: Path) -> None:
     sign = np.frombuffer(uuid.uuid4().bytes, np.uint8)
     sign = np.asarray(multihost_utils.broadcast_one_to_all(sign))
     path = folder / f"{SIGN}{sign.tobytes().hex()}"
-    if is_lead():
+    if is_main_process():
         path.touch()
     barrier("shared folder: written")
     seen = multihost_utils.process_allgather(np.int32(path.exists()))
     barrier("shared folder: seen")
-    if is_lead():
+    if is_main_process():
         path.unlink()
     if not np.all(seen):
         raise RunFolderError(

@@ -135,7 +135,7 @@ def load(
     which: str = "",
     seed: int | None = None,
     reading: Mapping[str, int | None] | None = None,
-    say=print,
+    log=print,
 ) -> Predictor:
     """Loads a run's newest checkpoint that verifies.
 
@@ -144,7 +144,7 @@ def load(
       which: 'last', 'best' (on validation) or '': what the run's config says.
       seed: one of the run's seeds; None: all.
       reading: `beam` and `shift_px` in place of those of config.eval; None, or a value of None: what that says.
-      say: hears of checkpoints that cannot be used.
+      log: called with a message for each checkpoint that cannot be used.
 
     Raises:
       ConfigError: no run folder, or no such seed or state.
@@ -155,7 +155,7 @@ def load(
     if seed is not None and seed not in seeds:
         raise ConfigError(f"--seed={seed} was not trained in {workdir}: use one of {', '.join(map(str, seeds))}")
     with checkpoint.Checkpoints(Path(workdir), read_only=True) as checkpoints:
-        state = _newest(checkpoints, bound, say)
+        state = _newest(checkpoints, bound, log)
         if state is None:
             raise RunFolderError(
                 f"{workdir} has no checkpoint that can be used: train it with `python -m hwr_jax.main`"
@@ -168,14 +168,14 @@ def load(
     return Predictor(bound.config, facts, seeds, bound.programs, params, model_state)
 
 
-def _newest(checkpoints: checkpoint.Checkpoints, bound: Bound, say: Callable[[str], None]) -> TrainState | None:
+def _newest(checkpoints: checkpoint.Checkpoints, bound: Bound, log: Callable[[str], None]) -> TrainState | None:
     """Reads the newest state; one that a trainer removes meanwhile has a newer one after it."""
-    step = checkpoints.newest(say)
+    step = checkpoints.newest(log)
     while step is not None:
         try:
             return checkpoints.restore(step, bound.state_shapes())
         except RunFolderError:
-            before, step = step, checkpoints.newest(say)
+            before, step = step, checkpoints.newest(log)
             if step == before:
                 raise
     return None

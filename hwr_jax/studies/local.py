@@ -47,7 +47,7 @@ def run(
     block: int = 0,
     devices: int = 0,
     data_dir: str | None = None,
-    say: Say,
+    log: Say,
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Trains, and yields (variant, record) as they come; what it takes to compile is in the first record of a shape.
 
@@ -60,13 +60,13 @@ def run(
       signals: entered; a signal ends it between two dispatches.
       block: trials at once, see `block_size`.
       devices, data_dir: see `trial.compiled`.
-      say: takes one line of text for the user at a time.
+      log: called with one line of text for the user at a time.
     """
     keep = keeping(load)
     for group in _by_shape(works):
         pairs = [(work.variant, trial.Pair(work.config, seed)) for work in group for seed in work.seeds]
         size, config = block_size(block, len(pairs)), group[0].config
-        one = trial.compiled(config, keep(config), block=size, devices=devices, data_dir=data_dir, say=say)
+        one = trial.compiled(config, keep(config), block=size, devices=devices, data_dir=data_dir, log=log)
         compile_seconds = round(one.seconds, 4)
         for first in range(0, len(pairs), size):
             some = pairs[first : first + size]

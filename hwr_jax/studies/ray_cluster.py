@@ -37,7 +37,7 @@ def run(
     workers: int = 0,
     block: int = 0,
     data_dir: str | None = None,
-    say: Callable[[str], Any],
+    log: Callable[[str], Any],
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yields (variant, record) as the tasks end.
 
@@ -49,7 +49,7 @@ def run(
       workers: processes of the one that is started here; 0: one for each processor.
       block: seeds of a task; 0: five.
       data_dir: see `trial.compiled`.
-      say: takes one line of text for the user at a time.
+      log: called with one line of text for the user at a time.
 
     Raises:
       ConfigError: Ray is not installed, or there is no cluster at the address. And what a task raises.
@@ -65,7 +65,7 @@ def run(
     signals.install_again()  # Ray has taken SIGTERM
     signals.deferred = True  # what is raised inside of Ray comes out as an error of Ray's
     try:
-        yield from _tasks(ray, works, load, signals, block or BLOCK, data_dir, say)
+        yield from _tasks(ray, works, load, signals, block or BLOCK, data_dir, log)
     finally:
         signals.deferred = False
         ray.shutdown()
@@ -95,7 +95,7 @@ def _tasks(
     signals: Signals,
     block: int,
     data_dir: str | None,
-    say: Callable[[str], Any],
+    log: Callable[[str], Any],
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     gpus = 1 if ray.cluster_resources().get("GPU") else 0
     task = ray.remote(num_cpus=1, num_gpus=gpus, max_retries=RETRIES)(train_block)
@@ -105,7 +105,7 @@ def _tasks(
             seeds = work.seeds[first : first + block]
             waiting[task.remote(configs.to_json(work.config), seeds, load, data_dir, os.getcwd())] = work.variant
     resources = ray.cluster_resources()
-    say(f"{len(waiting)} tasks on {resources.get('CPU', 0):.0f} workers of {len(ray.nodes())} machines")
+    log(f"{len(waiting)} tasks on {resources.get('CPU', 0):.0f} workers of {len(ray.nodes())} machines")
     while waiting:
         done, _ = ray.wait(list(waiting), num_returns=1, timeout=POLL_S)
         for one in done:
@@ -143,4 +143,4 @@ _seen: set[tuple] = set()  # what this worker has compiled
 @functools.lru_cache(maxsize=1)
 def _compiled(config_json: str, load: Callable, size: int, data_dir: str | None) -> trial.Compiled:
     config = configs.from_json(config_json)
-    return trial.compiled(config, load(config), block=size, data_dir=data_dir, say=lambda line: None)
+    return trial.compiled(config, load(config), block=size, data_dir=data_dir, log=lambda line: None)

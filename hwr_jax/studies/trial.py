@@ -98,7 +98,7 @@ def compiled(
     devices: int = 0,
     test: bool = True,
     data_dir: str | None = None,
-    say: Callable[[str], Any],
+    log: Callable[[str], Any],
 ) -> Compiled:
     """Compiles all that the trials of a checked config call.
 
@@ -110,7 +110,7 @@ def compiled(
       devices: how many are used; 0: all.
       test: whether the test set is read, once, at the end of a trial.
       data_dir: of tensorflow-datasets, for what is rehearsed; None: the usual one.
-      say: takes one line of text for the user at a time.
+      log: called with one line of text for the user at a time.
 
     Raises:
       ConfigError, DataError, RunFolderError.
@@ -120,7 +120,7 @@ def compiled(
     own = config.copy_and_resolve_references()
     own.seeds = block * config.seeds
     groups = math.gcd(devices or jax.device_count(), own.seeds)
-    bound = job.bind(own, dataset, devices=devices, seed_groups=groups, injected=True, data_dir=data_dir, say=say)
+    bound = job.bind(own, dataset, devices=devices, seed_groups=groups, injected=True, data_dir=data_dir, log=log)
     run, start = bound.run, time.perf_counter()
     programs, _ = compile_training(run)
     state = run.state_shapes()

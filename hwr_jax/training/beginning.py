@@ -22,7 +22,7 @@ def first_state(
     step: int | None,
     *,
     resume: bool,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
     begin: Callable[[TrainState], TrainState] = lambda state: state,
 ) -> TrainState:
     """Returns the state to go on from: of the checkpoint of `step`, else (None) what `begin` makes of a fresh one."""
@@ -30,9 +30,9 @@ def first_state(
     checkpoints.drop_after(step)
     if step is None:
         if resume:
-            say(f"{folder} has no checkpoint yet: beginning with step 0")
+            log(f"{folder} has no checkpoint yet: beginning with step 0")
         return begin(programs.init(run.seed_array()))
-    say(f"going on from step {step} in {folder}")
+    log(f"going on from step {step} in {folder}")
     return checkpoints.restore(step, run.state_shapes())
 
 
@@ -43,10 +43,10 @@ def rolled_back(
     checkpoints: checkpoint.Checkpoints,
     scale: np.ndarray,
     *,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
     begin: Callable[[TrainState], TrainState],
 ) -> TrainState:
     """Returns the state of the newest checkpoint, or a fresh one, with `scale` float32 [S] of the learning rates."""
-    step = checkpoints.newest(say)
-    state = first_state(run, programs, folder, checkpoints, step, resume=True, say=say, begin=begin)
+    step = checkpoints.newest(log)
+    state = first_state(run, programs, folder, checkpoints, step, resume=True, log=log, begin=begin)
     return state._replace(faults=state.faults._replace(scale=jax.device_put(scale, run.sharding)))

@@ -40,17 +40,17 @@ def bind(
     devices: int | None = 0,
     seed_groups: int = 1,
     injected: bool = False,
-    say: Callable[[str], Any],
+    log: Callable[[str], Any],
 ) -> Job:
     """Binds a resolved and checked config to its data, to the weights it begins with, and to devices (see `do`).
 
     Args:
       resumed: the folder of a run that goes on.
       injected: see `make_recipe`.
-      say: takes one line of text for the user at a time.
+      log: called with one line of text for the user at a time.
     """
     compiled.cache_compilations(cache.default_cache_dir())
-    begun = transfer.prepare(config, dataset, resumed, data_dir, say) if config.init_from else None
+    begun = transfer.prepare(config, dataset, resumed, data_dir, log) if config.init_from else None
     if begun is not None:
         dataset = begun.dataset
     run = make_run(config, dataset, devices=devices, seed_groups=seed_groups, injected=injected)
@@ -101,7 +101,7 @@ def do(
         data_dir=data_dir,
         devices=devices,
         seed_groups=seed_groups,
-        say=screen.print,
+        log=screen.print,
     )
     run, env = bound.run, bound.env
     dataset, used = run.dataset, int(run.sharding.mesh.devices.size)
@@ -130,7 +130,7 @@ def do(
 @contextlib.contextmanager
 def _own_folder(folder: Path) -> Iterator[Path]:
     """Yields where this process writes: on the lead the run folder, elsewhere one that is thrown away."""
-    if processes.is_lead():
+    if processes.is_main_process():
         yield folder
         return
     with tempfile.TemporaryDirectory(prefix="hwr_jax-") as own:

@@ -48,7 +48,7 @@ class Times(Protocol):
 class Tools(NamedTuple):
     """What the loop writes to."""
 
-    say: Callable[[str], None]
+    log: Callable[[str], None]
     signals: Signals
     checkpoints: Saves
     timing: Times
@@ -76,7 +76,7 @@ def epochs(
             if policy != "rollback" or rollback > limit:
                 raise
             scale = np.where(error.bad, scale / 2, scale).astype(np.float32)
-            tools.say(f"{error}\nrollback {rollback} of {limit}, with half the learning rate of such seeds")
+            tools.log(f"{error}\nrollback {rollback} of {limit}, with half the learning rate of such seeds")
             state = tools.roll_back(scale)
     raise AssertionError("unreachable")
 
@@ -88,11 +88,11 @@ def _epochs(run: Run, programs: Programs, state: TrainState, tools: Tools, last_
     if done == run.total_steps:
         return state
     validation, feed = on_device(run, run.dataset.validation), feeding.make(run, programs)
-    tools.say(console.HEADER)
+    tools.log(console.HEADER)
     for epoch in range(done // per_epoch, last_epoch):
         active = int(np.sum(~np.asarray(stopped(run.recipe, state))))
         if not active:
-            tools.say(f"stopped: no seed has improved on validation for {config.eval.patience_epochs} epochs")
+            tools.log(f"stopped: no seed has improved on validation for {config.eval.patience_epochs} epochs")
             break
         start = time.perf_counter()
         before = int(state.step[0])
@@ -110,7 +110,7 @@ def _epochs(run: Run, programs: Programs, state: TrainState, tools: Tools, last_
         images = (step - before) * config.batch_size * active
         tools.timing.trained("epoch", epoch=epoch + 1, step=step, train_seconds=train_seconds, images=images)
         wall = time.perf_counter() - start
-        tools.say(console.epoch_row(epoch + 1, config.epochs, *lines, images / train_seconds, wall))
+        tools.log(console.epoch_row(epoch + 1, config.epochs, *lines, images / train_seconds, wall))
         if tools.signals.pending:
             _stop(state, tools)
     tools.checkpoints.wait()

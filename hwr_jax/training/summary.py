@@ -47,7 +47,7 @@ def finish(
     board.write(line)
     params, model_state = evaluation.chosen(state, run.config.eval.checkpoint)
     further = more(params, model_state)
-    if processes.is_lead():
+    if processes.is_main_process():
         _draw(run, folder, outputs["test"], jax.tree.map(lambda x: np.asarray(x)[0], params))
     timing.write("evaluation")
     summary = _summary(run, state, both, folder) | further

@@ -59,7 +59,7 @@ def train(
         done = found == run.total_steps  # only the evaluation is left
         programs, compile_seconds = (run.programs, 0.0) if done else compile_training(run)
         state = beginning.first_state(
-            run, programs, folder, checkpoints, found, resume=resume, say=screen.print, begin=begin
+            run, programs, folder, checkpoints, found, resume=resume, log=screen.print, begin=begin
         )
         step = int(state.step[0])
         if resume:
@@ -78,8 +78,8 @@ def train(
 
                 def roll_back(scale):
                     checkpoints.wait()
-                    say = screen.print
-                    return beginning.rolled_back(run, programs, folder, checkpoints, scale, say=say, begin=begin)
+                    log = screen.print
+                    return beginning.rolled_back(run, programs, folder, checkpoints, scale, log=log, begin=begin)
 
                 tools = loop.Tools(
                     screen.print,

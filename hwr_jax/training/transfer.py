@@ -46,7 +46,7 @@ class Begun(NamedTuple):
 
 
 def prepare(
-    config: ConfigDict, dataset: Dataset, resumed: Path | None, data_dir: str | None, say: Callable[[str], Any]
+    config: ConfigDict, dataset: Dataset, resumed: Path | None, data_dir: str | None, log: Callable[[str], Any]
 ) -> Begun:
     """Loads the weights to begin with, and fits the data set to them.
 
@@ -55,13 +55,13 @@ def prepare(
       dataset: to train on.
       resumed: the run folder of a run that goes on; it must have begun with the same weights.
       data_dir: of tensorflow-datasets; None: the usual one.
-      say: takes one line of text for the user at a time.
+      log: called with one line of text for the user at a time.
 
     Raises:
       ConfigError: see `load`, `adapt` and `rehearse`; or the weights are not those that the run began with.
       RunFolderError: there is no checkpoint that can be used.
     """
-    source, old = load(config, say), None
+    source, old = load(config, log), None
     found = facts(config, source)
     if resumed and (before := run_folder.read_json(resumed, "environment.json").get("init_from")) != found:
         raise ConfigError(
@@ -71,14 +71,14 @@ def prepare(
     keep = config.transfer.head == "keep"
     dataset = adapt(dataset, source, keep_head=keep)
     if name := config.data.rehearsal:
-        old = adapt(data.load(name, data_dir=data_dir, say=say), source, keep_head=keep)
+        old = adapt(data.load(name, data_dir=data_dir, log=log), source, keep_head=keep)
         some, seed = config.data.rehearsal_examples, config.data.subset_seed
         old = old._replace(train=subset.fewer(old.train, some, seed=seed, key="data.rehearsal_examples"))
         dataset = rehearse(dataset, old)
     return Begun(source, found, dataset, old)
 
 
-def load(config: ConfigDict, say: Callable[[str], Any]) -> Predictor:
+def load(config: ConfigDict, log: Callable[[str], Any]) -> Predictor:
     """Loads the run that `config.init_from` names: its state of config.eval.checkpoint, all of its seeds.
 
     Raises:
@@ -88,7 +88,7 @@ def load(config: ConfigDict, say: Callable[[str], Any]) -> Predictor:
     folder = Path(config.init_from).expanduser()
     if not (folder / "config.json").is_file():
         raise ConfigError(f"config.init_from={config.init_from} is no run folder: name one that the main job has left")
-    source = predictor.load(folder, say=say)
+    source = predictor.load(folder, log=log)
     there, here = ({"model": c.model.to_dict(), "frame": c.frame.to_dict()} for c in (source.config, config))
     there["shape"], here["shape"] = source.facts["shape"], [*recipe.whole_px(config), 1]
     changes = [c for c in configs.difference(there, here) if not c.startswith(FREE)]

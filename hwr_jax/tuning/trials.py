@@ -39,7 +39,7 @@ def run(
     trials: int,
     minutes: float,
     heard: Callable[[Any], None],
-    say: Callable[[str], Any],
+    log: Callable[[str], Any],
 ) -> None:
     """Tries configs until there are so many trials in the study, or the time is over.
 
@@ -50,7 +50,7 @@ def run(
       trials: finished or pruned, of all processes together.
       minutes: of this process; the trial that runs then is ended as usual.
       heard: is told each trial that has ended.
-      say: takes one line of text for the user at a time.
+      log: called with one line of text for the user at a time.
     """
     import optuna
 
@@ -63,7 +63,7 @@ def run(
         one = study.ask()
         one.set_user_attr(OWNER, f"{platform.node()}:{os.getpid()}")
         try:
-            value = _score(search, one, kept, signals, say)
+            value = _score(search, one, kept, signals, log)
             study.tell(one, value)
         except optuna.TrialPruned:
             study.tell(one, state=states.PRUNED)
@@ -94,7 +94,7 @@ def _overrides(search: Search, one: Any) -> dict[str, Any]:
     return as_overrides(search, found)
 
 
-def _score(search: Search, one: Any, load: Load, signals: Signals, say: Callable[[str], Any]) -> float:
+def _score(search: Search, one: Any, load: Load, signals: Signals, log: Callable[[str], Any]) -> float:
     """Trains a proposal; returns its mean validation accuracy, 0 where a loss is not finite."""
     import optuna
 
@@ -102,7 +102,7 @@ def _score(search: Search, one: Any, load: Load, signals: Signals, say: Callable
     config = with_overrides(search, overrides)
     try:
         check.check(config)
-        values, seconds = _train(search, config, load, signals, say, _pruning(one))
+        values, seconds = _train(search, config, load, signals, log, _pruning(one))
     except ConfigError as error:  # values that do not fit each other
         one.set_user_attr("refused", str(error))
         raise optuna.TrialPruned from None
@@ -127,7 +127,7 @@ def _train(
     config: ConfigDict,
     load: Load,
     signals: Signals,
-    say: Callable[[str], Any],
+    log: Callable[[str], Any],
     report: Callable[[int, float], None] = lambda step, value: None,
     *,
     first: int | None = None,
@@ -136,7 +136,7 @@ def _train(
     """Trains a config; returns the validation accuracy of each seed, 0 of one that diverged, and the seconds."""
     seeds, first = seeds or search.seeds, config.seed if first is None else first
     size = local.block_size(0, seeds)
-    compiled = trial.compiled(config, load(config), block=size, test=False, say=say)
+    compiled = trial.compiled(config, load(config), block=size, test=False, log=log)
     values: list[float] = []
     seconds = 0.0
 
@@ -155,7 +155,7 @@ def _train(
 
 
 def confirm(
-    search: Search, study: Any, load: Load, signals: Signals, *, seeds: int, say: Callable[[str], Any]
+    search: Search, study: Any, load: Load, signals: Signals, *, seeds: int, log: Callable[[str], Any]
 ) -> dict[str, Any]:
     """Trains the best trial's config and the search's own with new seeds, and compares them on validation: the best of
     many trials is better by luck too, and these seeds chose nothing. The result is kept in the study.
@@ -166,7 +166,7 @@ def confirm(
     kept, leader = local.keeping(load), study.best_trial
     configs = {"found": with_overrides(search, as_overrides(search, leader.params)), "own": search.config}
     each = {
-        name: _train(search, config, kept, signals, say, first=CONFIRM_FROM, seeds=seeds)[0]
+        name: _train(search, config, kept, signals, log, first=CONFIRM_FROM, seeds=seeds)[0]
         for name, config in configs.items()
     }
     differences = np.subtract(each["found"], each["own"])

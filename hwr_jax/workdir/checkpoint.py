@@ -100,23 +100,23 @@ class Checkpoints:
         step, self._pending = self._pending, None
         try:
             self._manager.wait_until_finished()
-            if processes.is_lead():
+            if processes.is_main_process():
                 write_manifest(self._steps / str(step), self._manifests / f"{step}.json")
             processes.barrier(f"manifest {step}")
             for old in sorted(self._manager.all_steps())[: -self._keep]:
-                if processes.is_lead():
+                if processes.is_main_process():
                     (self._manifests / f"{old}.json").unlink(missing_ok=True)
                 self._manager.delete(old)
         except Exception as error:
             raise _unwritten(self._steps, step, error) from error
 
-    def newest(self, say: Callable[[str], None]) -> int | None:
-        """Returns the newest step that verifies, None if there is none; only reads. `say` hears of bad ones."""
-        found = processes.from_lead(-1 if (step := self._newest(say)) is None else step)
+    def newest(self, log: Callable[[str], None]) -> int | None:
+        """Returns the newest step that verifies, None if there is none; only reads. `log`: called for each bad one."""
+        found = processes.from_main_process(-1 if (step := self._newest(log)) is None else step)
         return None if found < 0 else found
 
-    def _newest(self, say: Callable[[str], None]) -> int | None:
-        if not processes.is_lead():
+    def _newest(self, log: Callable[[str], None]) -> int | None:
+        if not processes.is_main_process():
             return None
         steps = self._on_disk()
         for _ in range(READINGS):
@@ -130,13 +130,13 @@ class Checkpoints:
             if len(problems) < len(before[0]) or steps == before:  # else all were removed while they were read
                 break
         for bad, problem in problems.items():
-            say(f"checkpoint {bad} of {self._steps.parent} is not used: {problem}")
+            log(f"checkpoint {bad} of {self._steps.parent} is not used: {problem}")
         return next((step for step in before[0] if step not in problems), None)
 
     def drop_after(self, step: int | None) -> None:
         """Puts aside (to quarantine/) every step newer than `step`: they did not verify, and will be written again."""
         processes.barrier("before steps are dropped")
-        for bad in self._steps_on_disk() if processes.is_lead() else ():
+        for bad in self._steps_on_disk() if processes.is_main_process() else ():
             if step is not None and bad <= step:
                 continue
             aside = self._steps.parent / "quarantine"

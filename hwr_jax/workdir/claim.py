@@ -42,7 +42,7 @@ def claim(
     dataset: Dataset,
     *,
     overwrite: bool,
-    say: Callable[[str], None] = lambda line: None,
+    log: Callable[[str], None] = lambda line: None,
 ) -> str:
     """Finds out what the (locked) folder is to this run: 'new', 'resume' or 'finished'.
 
@@ -51,7 +51,7 @@ def claim(
       config: resolved and checked.
       dataset: of the config.
       overwrite: remove the run that is in the folder.
-      say: called with a message for each thing that `overwrite` leaves in the folder.
+      log: called with a message for each thing that `overwrite` leaves in the folder.
 
     Raises:
       ConfigError: the folder holds another run (the message lists the differences), or files of somebody else.
@@ -59,13 +59,13 @@ def claim(
     """
     damage = {name: problem for name in PROOF if (problem := _damage(folder, name))}
     if overwrite and len(damage) < len(PROOF):
-        clear(folder, say)
+        clear(folder, log)
         return "new"
     if not damage:
         return _compare(folder, config, dataset)
     strangers = [path.name for path in sorted(folder.iterdir()) if not _left_by_a_start(path, damage)]
     if not strangers:  # empty, or a run that was killed before its config.json was written
-        clear(folder, say)
+        clear(folder, log)
         return "new"
     if len(damage) < len(PROOF):
         how = f"repair it, choose another --workdir, or use --overwrite to remove the run: {'; '.join(damage.values())}"
@@ -119,11 +119,11 @@ def _compare(folder: Path, config: ConfigDict, dataset: Dataset) -> str:
     return "finished" if (folder / "summary.json").exists() else "resume"
 
 
-def clear(folder: Path, say: Callable[[str], None] = lambda line: None) -> None:
+def clear(folder: Path, log: Callable[[str], None] = lambda line: None) -> None:
     """Removes what a run writes, and nothing else; config.json last, so that a kill leaves a folder that is provably
-    a run's. `say` is called with a message for each link and for the user's files in the folders of a run."""
+    a run's. `log` is called with a message for each link and for the user's files in the folders of a run."""
     for name, patterns in FOLDERS.items():
-        _clear_folder(folder / name, patterns, say)
+        _clear_folder(folder / name, patterns, log)
     for path in list(folder.iterdir()):
         if path.name in FILES or _passing(path.name):
             path.unlink()
@@ -131,9 +131,9 @@ def clear(folder: Path, say: Callable[[str], None] = lambda line: None) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def _clear_folder(folder: Path, patterns: tuple[str, ...], say: Callable[[str], None]) -> None:
+def _clear_folder(folder: Path, patterns: tuple[str, ...], log: Callable[[str], None]) -> None:
     if folder.is_symlink():
-        say(f"{folder} was a link to {folder.readlink()}: the link is removed, what it points to is left alone")
+        log(f"{folder} was a link to {folder.readlink()}: the link is removed, what it points to is left alone")
         folder.unlink()
         return
     if not folder.is_dir():
@@ -147,6 +147,6 @@ def _clear_folder(folder: Path, patterns: tuple[str, ...], say: Callable[[str], 
             path.unlink()
     left = sorted(path.name for path in folder.iterdir())
     if left:
-        say(f"{folder} is not removed: {left[0]!r} in it was not written by a run")
+        log(f"{folder} is not removed: {left[0]!r} in it was not written by a run")
     else:
         folder.rmdir()

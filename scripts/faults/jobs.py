@@ -123,7 +123,7 @@ def layouts(trial: int, rng: np.random.Generator, folder: Path) -> str:
     )
     codes, errors = processes.ended(started, 240)
     assert not any(codes), f"{codes} {errors}"
-    params = [predictor.load(where, say=lambda line: None).params for where in (one, folder)]
+    params = [predictor.load(where, log=lambda line: None).params for where in (one, folder)]
     apart = max(np.abs(a - b).max() for a, b in zip(*map(jax.tree.leaves, params), strict=True))
     assert apart <= 1e-6, f"{layout}: {apart:.2g} apart"
     return f"{layout}: {apart:.2g}"

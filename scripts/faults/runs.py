@@ -174,7 +174,7 @@ def at_the_same_time(trial: int, rng: np.random.Generator, folder: Path) -> str:
     readings, early, late = 0, 0, 0
     while first.poll() is None or readings < 200:
         try:
-            predictor.load(folder, say=lambda line: None)
+            predictor.load(folder, log=lambda line: None)
         except RunFolderError:
             if early == readings:  # there is no checkpoint yet
                 early += 1

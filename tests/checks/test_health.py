@@ -37,7 +37,7 @@ def test_sums_that_jaxlib_computes_wrong_are_right_here_and_a_flag_that_undoes_t
     assert done.returncode == 1
     found = json.loads(done.stdout)["sums"]
     assert found["status"] == "bad"
-    assert f"(it has {given!r})" in found["mend"]
+    assert f"(it has {given!r})" in found["fix"]
 
 
 def test_eight_devices_add_up():
@@ -65,7 +65,7 @@ def test_a_cache_is_read_and_its_damage_told(tmp_path, monkeypatch, digits, dama
     from hwr_jax import data
 
     monkeypatch.setenv("HWR_CACHE_DIR", str(tmp_path))
-    data.load("digits", say=lambda line: None)
+    data.load("digits", log=lambda line: None)
     if damaged:
         path = cache.folder(None, SOURCES["digits"]) / "test_label.npy"
         content = bytearray(path.read_bytes())

@@ -59,5 +59,5 @@ def test_a_damaged_cache_of_digits_is_made_again(made):
     dataset, folder = made
     (cache.folder(folder, SOURCES["digits"]) / "test_image.npy").unlink()
     lines = []
-    assert data.load("digits", cache_dir=folder, say=lines.append).sha256 == dataset.sha256
+    assert data.load("digits", cache_dir=folder, log=lines.append).sha256 == dataset.sha256
     assert len(lines) == 1

@@ -66,7 +66,7 @@ def serve(behaviour: str):
 
 def fetch(folder, base_url, **limits):
     lines = []
-    return download.fetch("mnist", FILES, folder, say=lines.append, base_url=base_url, **limits), lines
+    return download.fetch("mnist", FILES, folder, log=lines.append, base_url=base_url, **limits), lines
 
 
 def test_all_files_arrive_whole(tmp_path):

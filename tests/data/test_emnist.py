@@ -48,7 +48,7 @@ def home(tmp_path, monkeypatch):
 
     def load(**places):
         places = {"cache_dir": tmp_path / "cache", "data_dir": tmp_path / "tfds", **places}
-        return data.load("emnist/letters", validation_examples=0, say=lambda line: None, **places)
+        return data.load("emnist/letters", validation_examples=0, log=lambda line: None, **places)
 
     return path, load
 

@@ -40,7 +40,7 @@ def own(tmp_path):
 
 def load(place, caches, **arguments):
     arguments = {"validation_examples": 3, **arguments}
-    return data.load("folder", manual_dir=place, cache_dir=caches["HWR_CACHE_DIR"], say=lambda line: None, **arguments)
+    return data.load("folder", manual_dir=place, cache_dir=caches["HWR_CACHE_DIR"], log=lambda line: None, **arguments)
 
 
 def test_a_folder_per_class_is_split_by_class_and_made_by_the_one_preprocessing(own, caches):

@@ -49,7 +49,7 @@ class Home:
         self.lines: list[str] = []
 
     def load(self, **arguments) -> data.Dataset:
-        places = {"cache_dir": self.cache, "data_dir": self.tfds, "say": self.lines.append}
+        places = {"cache_dir": self.cache, "data_dir": self.tfds, "log": self.lines.append}
         return data.load("mnist", **(places | arguments))
 
 
@@ -72,7 +72,7 @@ def assert_small_mnist(dataset) -> None:
 def test_nothing_anywhere_lists_every_place_with_its_reason(home, monkeypatch):
     monkeypatch.setattr(find, "registered", lambda name: {IDX_FILES["train_image"]: "a file"})
 
-    def no_network(name, files, folder, *, say):
+    def no_network(name, files, folder, *, log):
         raise DataMissing(name, ["download http://x: no connection (Name or service not known)"])
 
     monkeypatch.setattr(download, "fetch", no_network)
@@ -103,7 +103,7 @@ def test_the_tfds_variable_is_followed(home, monkeypatch):
 def test_a_manual_folder_is_read_and_left_in_tfds_and_in_the_cache(home):
     assert_small_mnist(home.load(manual_dir=write_idx(home.manual)))
     assert home.lines == [f"Preparing mnist for TFDS in {home.tfds} (once)"]
-    got = tfds_reader.read(home.tfds, SMALL, say=home.lines.append)
+    got = tfds_reader.read(home.tfds, SMALL, log=home.lines.append)
     np.testing.assert_array_equal(got.train.image, expected().train.image)
     shutil.rmtree(home.manual)
     shutil.rmtree(home.tfds)
@@ -171,7 +171,7 @@ def test_the_download_is_the_last_place_and_is_left_in_tfds_and_in_the_cache(hom
         raw = path.read_bytes()
         files[path.name] = Registered(f"http://data.invalid/{path.name}", len(raw), hashlib.sha256(raw).hexdigest())
 
-    def fetch(name, files, folder, *, say):
+    def fetch(name, files, folder, *, log):
         shutil.copytree(server, folder)
         return {key: folder / filename for key, filename in IDX_FILES.items()}
 

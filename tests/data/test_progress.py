@@ -14,6 +14,6 @@ def test_items_pass_through_unchanged(is_terminal, monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal)
     lines = []
     items = [b"a", b"bc", b"def"]
-    assert list(track(items, text="Reading", total=6, say=lines.append, size=len)) == items
+    assert list(track(items, text="Reading", total=6, log=lines.append, size=len)) == items
     assert lines == ([] if is_terminal else ["Reading"])
     assert capsys.readouterr().out == ""

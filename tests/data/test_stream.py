@@ -80,7 +80,7 @@ def test_only_what_is_trained_on_is_read_and_only_some_dispatches_ahead(source):
 def test_a_streamed_data_set_is_the_same_but_for_where_its_training_images_are(caches):
     options = {
         "cache_dir": caches["HWR_CACHE_DIR"],
-        "say": lambda line: None,
+        "log": lambda line: None,
         "train_examples": 300,
         "label_noise": 0.2,
     }

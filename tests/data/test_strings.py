@@ -28,7 +28,7 @@ PLAIN = {
     "height_px": 32, "width_px": 96, "overlap_px": 0.0, "gap_px": 0.0, "size": 0.0, "slant_deg": 0.0, "slope_deg": 0.0,
     "baseline_px": 0.0, "seed": 0,
 }  # fmt: skip
-QUIET = {"say": lambda line: None}
+QUIET = {"log": lambda line: None}
 
 
 def bars(*widths):
@@ -170,9 +170,9 @@ def test_each_split_has_its_own_glyphs_and_labels_that_spell_the_picture(stamped
 
 def test_the_same_settings_give_the_same_strings_and_any_other_others(stamped, tmp_path):
     said = []
-    first = strings.compose(stamped, PLAIN, cache_dir=tmp_path, say=said.append)
+    first = strings.compose(stamped, PLAIN, cache_dir=tmp_path, log=said.append)
     assert any("Composing" in line for line in said)
-    again = strings.compose(stamped, PLAIN, cache_dir=tmp_path, say=pytest.fail)  # mapped: nothing is said
+    again = strings.compose(stamped, PLAIN, cache_dir=tmp_path, log=pytest.fail)  # mapped: nothing is said
     afresh = strings.compose(stamped, PLAIN, cache_dir=tmp_path / "other", **QUIET)
     assert first.sha256 == again.sha256 == afresh.sha256
     np.testing.assert_array_equal(first.train.image, afresh.train.image)
@@ -189,7 +189,7 @@ def test_a_damaged_cache_is_said_and_made_again(stamped, tmp_path):
     content[-1] ^= 255
     path.write_bytes(content)
     said = []
-    assert strings.compose(stamped, PLAIN, cache_dir=tmp_path, say=said.append).sha256 == first.sha256
+    assert strings.compose(stamped, PLAIN, cache_dir=tmp_path, log=said.append).sha256 == first.sha256
     assert any("damaged" in line and "train_image.npy" in line for line in said)
 
 

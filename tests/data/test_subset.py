@@ -58,10 +58,10 @@ def test_wrong_labels_are_spread_evenly_over_the_other_classes():
 
 def test_a_data_set_is_cut_and_spoiled_in_training_alone(caches, digits):
     cut = data.load(
-        "digits", cache_dir=caches["HWR_CACHE_DIR"], train_examples=50, label_noise=0.2, say=lambda line: None
+        "digits", cache_dir=caches["HWR_CACHE_DIR"], train_examples=50, label_noise=0.2, log=lambda line: None
     )
     assert cut.train.image.shape == (50, 28, 28, 1)
-    clean = data.load("digits", cache_dir=caches["HWR_CACHE_DIR"], train_examples=50, say=lambda line: None)
+    clean = data.load("digits", cache_dir=caches["HWR_CACHE_DIR"], train_examples=50, log=lambda line: None)
     assert np.sum(cut.train.label != clean.train.label) == 10
     for split in ("validation", "test"):
         np.testing.assert_array_equal(getattr(cut, split).label, getattr(digits, split).label)

@@ -56,12 +56,12 @@ def copy(tmp_path):
 def array_record(tmp_path_factory):
     """The same examples, left in a TFDS folder by our builder; the TFDS folder."""
     folder = tmp_path_factory.mktemp("tfds")
-    tfds_writer.prepare(SMALL, expected(), folder, say=silent)
+    tfds_writer.prepare(SMALL, expected(), folder, log=silent)
     return folder
 
 
 def test_tfrecord_of_stock_tfds_is_read_in_the_original_order():
-    assert_same(tfds_reader.read(FIXTURE, SMALL, say=silent), expected())
+    assert_same(tfds_reader.read(FIXTURE, SMALL, log=silent), expected())
 
 
 def test_the_fixture_is_in_another_order_on_disk():
@@ -72,7 +72,7 @@ def test_the_fixture_is_in_another_order_on_disk():
 
 
 def test_array_record_of_our_builder_is_read_in_the_original_order(array_record):
-    assert_same(tfds_reader.read(array_record, SMALL, say=silent), expected())
+    assert_same(tfds_reader.read(array_record, SMALL, log=silent), expected())
 
 
 def test_our_builder_leaves_what_stock_tfds_describes(array_record):
@@ -110,8 +110,8 @@ def test_the_table_agrees_with_tfds(name):
 @pytest.mark.parametrize("name", ["fashion_mnist", "kmnist"])
 def test_the_whole_family_is_written_and_read_alike(name, tmp_path):
     source = SOURCES[name]._replace(train_examples=40, test_examples=20)
-    tfds_writer.prepare(source, expected(), tmp_path, say=silent)
-    assert_same(tfds_reader.read(tmp_path, source, say=silent), expected())
+    tfds_writer.prepare(source, expected(), tmp_path, log=silent)
+    assert_same(tfds_reader.read(tmp_path, source, log=silent), expected())
 
 
 def test_our_builder_does_not_take_the_name_of_the_stock_one(array_record):
@@ -121,33 +121,33 @@ def test_our_builder_does_not_take_the_name_of_the_stock_one(array_record):
 
 
 def test_tensorflow_is_not_needed(array_record):
-    tfds_reader.read(array_record, SMALL, say=silent)
+    tfds_reader.read(array_record, SMALL, log=silent)
     assert "tensorflow" not in sys.modules
 
 
 def test_a_folder_that_is_not_there_is_missing(tmp_path):
     with pytest.raises(DataMissing, match=r"TFDS folder .*mnist/3.0.1: not there") as caught:
-        tfds_reader.read(tmp_path, SMALL, say=silent)
+        tfds_reader.read(tmp_path, SMALL, log=silent)
     assert len(caught.value.tried) == 1
 
 
 def test_a_shard_that_is_not_there_is_missing(copy):
     (copy / TRAIN_SHARD).unlink()
     with pytest.raises(DataMissing, match=f"{TRAIN_SHARD} is not there"):
-        tfds_reader.read(copy.parent.parent, SMALL, say=silent)
+        tfds_reader.read(copy.parent.parent, SMALL, log=silent)
 
 
 def test_a_format_that_is_not_read_is_missing(copy):
     info = json.loads((copy / "dataset_info.json").read_text())
     (copy / "dataset_info.json").write_text(json.dumps(info | {"fileFormat": "parquet"}))
     with pytest.raises(DataMissing, match="its format parquet is not read, only tfrecord, array_record"):
-        tfds_reader.read(copy.parent.parent, SMALL, say=silent)
+        tfds_reader.read(copy.parent.parent, SMALL, log=silent)
 
 
 def test_array_record_without_its_reader_is_missing(array_record, monkeypatch):
     monkeypatch.setitem(sys.modules, "array_record.python.array_record_module", None)
     with pytest.raises(DataMissing, match="no reader of array_record"):
-        tfds_reader.read(array_record, SMALL, say=silent)
+        tfds_reader.read(array_record, SMALL, log=silent)
     assert not tfds_writer.can_write()
 
 
@@ -179,7 +179,7 @@ def test_the_tfds_folder_is_the_argument_then_the_variable_then_the_default(monk
 def test_a_damaged_description_is_said(copy, text, sentence):
     (copy / "dataset_info.json").write_text(text)
     with pytest.raises(DataError, match=sentence):
-        tfds_reader.read(copy.parent.parent, SMALL, say=silent)
+        tfds_reader.read(copy.parent.parent, SMALL, log=silent)
 
 
 def flip(path: Path, place: int) -> None:
@@ -202,7 +202,7 @@ def flip(path: Path, place: int) -> None:
 def test_damage_in_a_tfrecord_file_is_one_sentence_that_names_it(copy, change, sentence):
     change(copy / TRAIN_SHARD)
     with pytest.raises(DataError, match=f"{TRAIN_SHARD}.*{sentence}"):
-        tfds_reader.read(copy.parent.parent, SMALL, say=silent)
+        tfds_reader.read(copy.parent.parent, SMALL, log=silent)
 
 
 def test_damage_in_an_array_record_file_is_one_sentence_that_names_it(array_record, tmp_path):
@@ -210,7 +210,7 @@ def test_damage_in_an_array_record_file_is_one_sentence_that_names_it(array_reco
     shard = next(tfds_reader.folder(tmp_path / "tfds", SMALL).glob("*train.array_record*"))
     shard.write_bytes(shard.read_bytes()[:-70_000])
     with pytest.raises(DataError, match=f"{shard.name} is not a whole ArrayRecord file") as caught:
-        tfds_reader.read(tmp_path / "tfds", SMALL, say=silent)
+        tfds_reader.read(tmp_path / "tfds", SMALL, log=silent)
     assert "\n" not in str(caught.value)
 
 
@@ -256,25 +256,25 @@ GOOD_PNG = png.encode(np.full((28, 28, 1), 7, np.uint8))
 def test_a_record_that_is_no_labelled_picture_is_one_sentence_that_names_it(copy, images, labels, sentence):
     rewrite(copy / TRAIN_SHARD, example(images, labels))
     with pytest.raises(DataError, match=f"{TRAIN_SHARD}, record 39: {sentence}"):
-        tfds_reader.read(copy.parent.parent, SMALL, say=silent)
+        tfds_reader.read(copy.parent.parent, SMALL, log=silent)
 
 
 def test_a_record_that_is_no_example_is_one_sentence_that_names_it(copy):
     rewrite(copy / TRAIN_SHARD, b"\xff\xff")
     with pytest.raises(DataError, match=f"{TRAIN_SHARD}, record 39: not a tf.train.Example"):
-        tfds_reader.read(copy.parent.parent, SMALL, say=silent)
+        tfds_reader.read(copy.parent.parent, SMALL, log=silent)
 
 
 @pytest.mark.parametrize("label", [10, -1, 1 << 40])
 def test_a_label_out_of_range_is_refused(copy, label):
     rewrite(copy / TRAIN_SHARD, example([GOOD_PNG], [label]))
     with pytest.raises(DataError, match=rf"train: label \d+ is {label}, expected 0 to 9"):
-        tfds_reader.read(copy.parent.parent, SMALL, say=silent)
+        tfds_reader.read(copy.parent.parent, SMALL, log=silent)
 
 
 def test_another_content_than_registered_is_refused():
     with pytest.raises(DataError, match=r"3.0.1: the content of mnist has SHA-256 \w+, expected 00"):
-        tfds_reader.read(FIXTURE, SMALL._replace(sha256="00"), say=silent)
+        tfds_reader.read(FIXTURE, SMALL._replace(sha256="00"), log=silent)
 
 
 def test_the_masked_checksum_is_the_published_one():

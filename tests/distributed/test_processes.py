@@ -341,9 +341,9 @@ def test_a_first_signal_after_the_others_was_agreed_on_does_not_end_at_once(agre
 
 def test_one_process_waits_for_nobody():
     assert not distributed.many()
-    assert distributed.is_lead()
-    assert distributed.from_lead(7) == 7
-    assert distributed.lead_first(lambda: "done") == "done"
+    assert distributed.is_main_process()
+    assert distributed.from_main_process(7) == 7
+    assert distributed.main_process_first(lambda: "done") == "done"
     distributed.barrier("nobody")
     distributed.check_same({"x": "y"})
     distributed.end()

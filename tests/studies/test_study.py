@@ -125,7 +125,7 @@ def test_an_ensemble_is_scored_by_the_mean_probability_of_its_members(finished, 
     study = spec.load(finished[0] / "study.py")
     config = study.configs["three"].copy_and_resolve_references()
     config.seeds = 1
-    one = trial.compiled(config, digits, block=3, devices=1, say=print)
+    one = trial.compiled(config, digits, block=3, devices=1, log=print)
     seeds = [1, 1 + trial.MEMBERS_APART, 1 + 2 * trial.MEMBERS_APART]
     with signals.Signals() as handlers:
         alone = trial.train(one, [trial.Pair(config, seed) for seed in seeds], handlers)
@@ -145,10 +145,10 @@ def test_ensembles_that_differ_in_a_rate_alone_are_trained_at_once(digits, smoke
     configs = [smoke(epochs=1, seeds=2, optim__learning_rate=rate) for rate in (1e-3, 2e-2, 5e-3)]
     pairs = [trial.Pair(config, 3) for config in configs[1:]]
     with signals.Signals() as handlers:
-        one = trial.compiled(configs[0], digits, block=2, devices=1, say=print)
+        one = trial.compiled(configs[0], digits, block=2, devices=1, log=print)
         together = trial.train(one, pairs, handlers)
         for pair, found in zip(pairs, together, strict=True):
-            own = trial.compiled(pair.config, digits, block=1, devices=1, say=print)
+            own = trial.compiled(pair.config, digits, block=1, devices=1, log=print)
             (alone,) = trial.train(own, [pair], handlers)
             assert {k: v for k, v in found.items() if k not in TIMES} == {
                 k: v for k, v in alone.items() if k not in TIMES
@@ -171,7 +171,7 @@ def test_several_trials_at_once_are_those_of_one_by_one(finished, digits, here):
     names = ("fast", "huge", "three")
     works = [local.Work(name, study.configs[name], [0, 1, 2]) for name in names]
     with signals.Signals() as handlers:
-        found = list(local.run(works, lambda config: digits, handlers, block=2, devices=1, say=print))
+        found = list(local.run(works, lambda config: digits, handlers, block=2, devices=1, log=print))
     records = [{"variant": variant, **record} for variant, record in found]
     assert [{k: v for k, v in r.items() if k not in (*TIMES, "devices", "code")} for r in records] == [
         {k: v for k, v in r.items() if k not in ("devices", "code")}
@@ -182,7 +182,7 @@ def test_several_trials_at_once_are_those_of_one_by_one(finished, digits, here):
 
 def test_a_trial_that_diverges_leaves_those_beside_it(digits, smoke, here):
     config = smoke(epochs=1)
-    one = trial.compiled(config, digits, block=3, devices=1, say=print)
+    one = trial.compiled(config, digits, block=3, devices=1, log=print)
     four, five, six = (trial.Pair(config, seed) for seed in (4, 5, 6))
     with signals.Signals() as handlers:
         expected = trial.train(one, [four, six], handlers)

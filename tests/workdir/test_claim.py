@@ -11,8 +11,8 @@ from hwr_jax.workdir import claim, machine, run_folder
 
 def claimed(folder, config, digits, *, overwrite=False, said=None):
     with run_folder.locked(folder):
-        say = (lambda line: None) if said is None else said.append
-        return claim.claim(folder, config, digits, overwrite=overwrite, say=say)
+        log = (lambda line: None) if said is None else said.append
+        return claim.claim(folder, config, digits, overwrite=overwrite, log=log)
 
 
 def content(folder):

@@ -20,7 +20,7 @@ def test_this_version_has_one():
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_an_old_run_is_read_with_the_same_probabilities(version, digits):
-    model = predictor.load(GOLDEN / version, say=pytest.fail)
+    model = predictor.load(GOLDEN / version, log=pytest.fail)
     expected = np.load(GOLDEN / version / "probabilities.npy")
     assert expected.shape == (16, 10)
     assert expected.std() > 0.1  # a trained network's
