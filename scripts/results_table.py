@@ -55,12 +55,17 @@ def table() -> list[str]:
     return lines + [row(name, found.get(name)) for name in names if name in found or name == "record"]
 
 
+def write(*, check: bool) -> int:
+    """Writes the table into README.md, or with `check` only looks; returns the exit code of `readme_table.put`."""
+    return readme_table.put("results", Path(__file__).name, table(), check=check)
+
+
 def main() -> int:
     """Writes or checks; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="change nothing; exit code 1 if README.md would change")
     args = parser.parse_args()
-    return readme_table.put("results", Path(__file__).name, table(), check=args.check)
+    return write(check=args.check)
 
 
 if __name__ == "__main__":
