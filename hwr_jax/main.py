@@ -159,11 +159,11 @@ def _config_and_data(log):
     """Returns the config file, the checked config and the data: those of the fallback where the data is missing."""
     from hwr_jax.config import check
     from hwr_jax.config import file as configs
-    from hwr_jax.steps import recipe
+    from hwr_jax.steps import overrides
 
     path, config = config_flags.get_config_filename(FLAGS["config"]), _CONFIG.value
     check.check(config)
-    recipe.check_overrides(config, config_flags.get_override_values(FLAGS["config"]))
+    overrides.check_overrides(config, config_flags.get_override_values(FLAGS["config"]))
     try:
         return path, config, command.load_data(config, _DATA_DIR.value, log)
     except errors.DataMissing as missing:

@@ -94,7 +94,7 @@ def _mlp(config: Any, classes: int, shape_px: tuple[int, int]) -> Callable:
 
 
 def _scratch(config: Any, classes: int, shape_px: tuple[int, int]) -> Callable:
-    """The twin of the network that `reference` computes: its first weights, and its use outside of training."""
+    """The twin of the network that `scratch` computes: its first weights, and its use outside of training."""
     _check_widths("hidden", config.hidden)
     return lambda axis_name, train: MLP(
         hidden=tuple(config.hidden),

@@ -8,10 +8,11 @@ examples, evaluation, run folder) is that of every other network. Parameters are
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from hwr_jax.core.errors import ConfigError
 from hwr_jax.core.types import Tree
 
 Layer = dict[str, np.ndarray]
@@ -39,6 +40,38 @@ class Settings(NamedTuple):
     weight_decay: float
     l1: float
     l2: float
+
+
+def settings(config: Any) -> Settings:
+    """Returns the settings that a whole config asks for. Raises ConfigError for what this network does not have."""
+    # As a plain dict, so that `steps.overrides` does not count every key as read: make_optimizer tells which are used.
+    config = config.to_dict()
+    optim, model = config["optim"], config["model"]
+    for key, value, allowed in (
+        ("optim.name", optim["name"], OPTIMIZERS),
+        ("model.activation", model["activation"], tuple(ACTIVATIONS)),
+        ("optim.clip_norm", optim["clip_norm"], (0.0,)),
+        ("optim.accumulate", optim["accumulate"], (1,)),
+        ("average.name", config["average"]["name"], ("none",)),
+        ("eval.patience_epochs", config["eval"]["patience_epochs"], (0,)),
+        ("eval.shift_px", config["eval"]["shift_px"], (0,)),
+        ("nonfinite.policy", config["nonfinite"]["policy"], ("halt",)),
+        ("data.stream", config["data"]["stream"], (False,)),
+        ("init_from", config["init_from"], ("",)),
+        *((f"augment.{k}", v, (0,)) for k, v in config["augment"].items() if k != "elastic_smooth_px"),
+        *((f"frame.{k}", v, (0,)) for k, v in config["frame"].items()),
+    ):
+        if value not in allowed:
+            raise ConfigError(
+                f"config.{key}={value} is not in the network from scratch: use {', '.join(map(repr, allowed))}"
+            )
+    return Settings(
+        activation=model["activation"],
+        dropout=model["dropout"],
+        label_smoothing=config["loss"]["label_smoothing"],
+        optimizer=optim["name"],
+        **{name: optim[name] for name in ("momentum", "b1", "b2", "eps", "weight_decay", "l1", "l2")},
+    )
 
 
 def layers_of(params: Tree) -> list[str]:

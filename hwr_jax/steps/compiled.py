@@ -157,7 +157,7 @@ def make_programs(recipe: Recipe, mesh: Mesh, *, how: str, examples: int, shape:
         end_epoch=jax.jit(end_epoch, donate_argnums=0, out_shardings=whole),
         predict=jax.jit(predict, out_shardings=whole),
     )
-    return programs if recipe.reference is None else programs._replace(**scratch.make(recipe))
+    return programs if recipe.scratch is None else programs._replace(**scratch.make(recipe))
 
 
 class StepCost(NamedTuple):
@@ -175,7 +175,7 @@ def step_cost(recipe: Recipe, state: TrainState, training: Arrays) -> StepCost:
       state: with a leading seed axis; shapes are enough.
       training: the examples; shapes are enough.
     """
-    if recipe.reference is not None:  # not XLA's
+    if recipe.scratch is not None:  # not XLA's
         return StepCost(None, None)
 
     def step(state, rows):

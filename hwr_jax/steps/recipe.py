@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
 import optax
-from ml_collections import ConfigDict
 
 from hwr_jax import models, tasks
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.data import STRINGS
-from hwr_jax.models import scratch as reference
-from hwr_jax.optim import averages, schedules
-from hwr_jax.optim import optimizers as optim
-from hwr_jax.transforms import augment
-from hwr_jax.transforms import frame as framing
-from hwr_jax.transforms.augment import Mixed
+from hwr_jax.models.scratch import Settings, settings, zero_moments
+from hwr_jax.optim import averages, optimizers, schedules
+from hwr_jax.transforms.augment import MIX, augment
+from hwr_jax.transforms.frame import frame, framed_shape_px
+from hwr_jax.transforms.mix import Mixed, mix
 
 
 class Recipe(NamedTuple):
@@ -31,7 +29,7 @@ class Recipe(NamedTuple):
     frame: Callable[[jax.Array], jax.Array]  # image float32 [H, W, 1] in 0..1 -> [H', W', 1]; also in prediction
     augment: Callable[[jax.Array, jax.Array], jax.Array]  # (key [], image float32 [H, W, 1] in 0..1) -> the same
     augmented: bool  # False: `augment` is the identity, and is left out
-    mix: Callable[..., Mixed] | None  # see `augment.mix`
+    mix: Callable[..., Mixed] | None  # see `transforms.mix`
     task: tasks.Task  # what the scores mean
     loss: Callable[[jax.Array, jax.Array], jax.Array]  # (logits, label) -> nats [B], for training
     mean: float  # of the training pixels, on the scale 0..1
@@ -39,50 +37,11 @@ class Recipe(NamedTuple):
     batch_size: int
     steps_per_epoch: int
     accumulate: int  # parts of a batch
-    reference: reference.Settings | None  # of the network from scratch, which is not compiled
+    scratch: Settings | None  # of the network from scratch, which is not compiled
     trained: tuple[str, ...] | None  # the layers that are trained, the others being frozen; None: all
     nonfinite: str  # halt, skip, rollback
     patience_epochs: int  # 0: train to the end
     eval_shift_px: int  # an image is read at all whole-pixel shifts up to it
-
-
-CHECKED = ("model", "optim", "schedule", "average", "transfer")  # the sections of which a choice makes some keys idle
-
-
-def check_overrides(config: Any, given: Mapping[str, Any]) -> None:
-    """Raises ConfigError if a key of `given` (flat, from the command line) is one that nothing reads, such as the
-    momentum of Adam: a number that a user sets, and that changes nothing, is a mistake."""
-    if not given:
-        return
-    seen = {"transfer.head"} if config.init_from else set()  # read where the weights are put in
-    make_recipe(Seen(config, seen), examples=1000 * config.batch_size, classes=2, mean=0.0, std=1.0)
-    for key, value in given.items():
-        if (key.startswith("data.strings.") and config.data.name != STRINGS) or (
-            key == "eval.beam" and key not in seen
-        ):
-            raise ConfigError(f"config.{key}={value} has no effect here: it is of config.data.name=strings")
-        section = key.split(".")[0]
-        if section in CHECKED and key not in seen:
-            used = ", ".join(sorted(k for k in seen if k.startswith(f"{section}.")))
-            raise ConfigError(
-                f"config.{key}={value} has no effect here: what is read is {used or 'none of that group'}"
-            )
-
-
-class Seen:
-    """A config that notes which of its keys are read, flat, in `seen`."""
-
-    def __init__(self, config: Any, seen: set[str], prefix: str = ""):
-        self._config, self._seen, self._prefix = config, seen, prefix
-
-    def __getattr__(self, name: str) -> Any:
-        value = getattr(self._config, name)
-        if isinstance(value, ConfigDict):
-            return Seen(value, self._seen, f"{self._prefix}{name}.")
-        self._seen.add(f"{self._prefix}{name}")
-        return value
-
-    __getitem__ = __getattr__
 
 
 def _check_lengths(config: Any, width_px: int) -> None:
@@ -100,45 +59,8 @@ def _smoothing(config: Any) -> dict[str, float]:
     return {"smoothing": smoothing} if smoothing else {}
 
 
-def _from_scratch(config: Any) -> reference.Settings:
-    """Returns the settings of `reference`. Raises ConfigError for what it does not have."""
-    config = getattr(config, "_config", config)  # what it reads is no sign that it is used: optax's twin tells that
-    optim, model = config.optim, config.model
-    for key, value, allowed in (
-        ("optim.name", optim.name, reference.OPTIMIZERS),
-        ("model.activation", model.activation, tuple(reference.ACTIVATIONS)),
-        ("optim.clip_norm", optim.clip_norm, (0.0,)),
-        ("optim.accumulate", optim.accumulate, (1,)),
-        ("average.name", config.average.name, ("none",)),
-        ("eval.patience_epochs", config.eval.patience_epochs, (0,)),
-        ("eval.shift_px", config.eval.shift_px, (0,)),
-        ("nonfinite.policy", config.nonfinite.policy, ("halt",)),
-        ("data.stream", config.data.stream, (False,)),
-        ("init_from", config.init_from, ("",)),
-        *((f"augment.{k}", v, (0,)) for k, v in config.augment.to_dict().items() if k != "elastic_smooth_px"),
-        *((f"frame.{k}", v, (0,)) for k, v in config.frame.to_dict().items()),
-    ):
-        if value not in allowed:
-            raise ConfigError(
-                f"config.{key}={value} is not in the network from scratch: use {', '.join(map(repr, allowed))}"
-            )
-    return reference.Settings(
-        activation=model.activation,
-        dropout=model.dropout,
-        label_smoothing=config.loss.label_smoothing,
-        optimizer=optim.name,
-        momentum=optim.momentum,
-        b1=optim.b1,
-        b2=optim.b2,
-        eps=optim.eps,
-        weight_decay=optim.weight_decay,
-        l1=optim.l1,
-        l2=optim.l2,
-    )
-
-
 def _not_here(updates: Any, state: Any, params: Any = None, **more: Any) -> Any:
-    raise NotImplementedError("the network from scratch has its own optimiser: see reference.update")
+    raise NotImplementedError("the network from scratch has its own optimiser: see scratch.update")
 
 
 def whole_px(config: Any) -> tuple[int, int]:
@@ -150,7 +72,7 @@ def whole_px(config: Any) -> tuple[int, int]:
 def shape_px(config: Any) -> tuple[int, int]:
     """Returns height and width of the pictures that the network sees. Raises ConfigError where nothing is left."""
     whole = whole_px(config)
-    framed = framing.framed_shape_px(whole, crop_px=config.frame.crop_px, side_px=config.frame.side_px)
+    framed = framed_shape_px(whole, crop_px=config.frame.crop_px, side_px=config.frame.side_px)
     if min(framed) < 1:
         raise ConfigError(f"config.frame.crop_px={config.frame.crop_px} leaves nothing of {min(whole)} pixels")
     return framed
@@ -187,7 +109,7 @@ def make_recipe(config: Any, *, examples: int, classes: int, mean: float, std: f
       examples: how many training images there are; the remainder of an epoch is dropped.
       classes: K.
       mean, std: of the training pixels on the scale 0..1.
-      injected: the optimiser's scalars lie in its state (see `optim.make_optimizer`).
+      injected: the optimiser's scalars lie in its state (see `optimizers.make_optimizer`).
 
     Raises:
       ConfigError: values that do not fit each other or the data.
@@ -208,7 +130,7 @@ def make_recipe(config: Any, *, examples: int, classes: int, mean: float, std: f
     model = models.make(config.model, classes=classes, shape_px=shape)
     if config.data.name == STRINGS:
         _check_lengths(config, shape[1])
-    optimizer = optim.make_optimizer(config.optim, share, injected=injected)
+    optimizer = optimizers.make_optimizer(config.optim, share, injected=injected)
     trained = None
     if config.init_from:
         names = models.layer_names(model, (*shape, 1))
@@ -217,21 +139,21 @@ def make_recipe(config: Any, *, examples: int, classes: int, mean: float, std: f
             factors = {name: config.transfer.layer_decay**i for i, name in enumerate(reversed(names))}
         else:
             factors = {name: float(name in trained) for name in names}
-        optimizer = optim.by_layer(optimizer, factors)
-    from_scratch = _from_scratch(config) if config.model.name == "scratch" else None
-    if from_scratch is not None:
-        optimizer = optax.GradientTransformation(reference.zero_moments, _not_here)
+        optimizer = optimizers.by_layer(optimizer, factors)
+    scratch = settings(config) if config.model.name == "scratch" else None
+    if scratch is not None:
+        optimizer = optax.GradientTransformation(zero_moments, _not_here)
     strength = config.augment.to_dict()
-    mixed = {name: strength.pop(name) for name in augment.MIX}
+    mixed = {name: strength.pop(name) for name in MIX}
     return Recipe(
         model=model,
         optimizer=optimizer,
         schedule=lambda step: peak * share(step),
         average=averages.make_average(config.average, total_steps=config.epochs * steps_per_epoch),
-        frame=functools.partial(framing.frame, **config.frame.to_dict()),
-        augment=functools.partial(augment.augment, **strength),
+        frame=functools.partial(frame, **config.frame.to_dict()),
+        augment=functools.partial(augment, **strength),
         augmented=any(value for name, value in strength.items() if name != "elastic_smooth_px"),
-        mix=functools.partial(augment.mix, **mixed) if any(mixed.values()) else None,
+        mix=functools.partial(mix, **mixed) if any(mixed.values()) else None,
         task=task,
         loss=functools.partial(task.loss, **_smoothing(config)),
         mean=mean,
@@ -239,7 +161,7 @@ def make_recipe(config: Any, *, examples: int, classes: int, mean: float, std: f
         batch_size=config.batch_size,
         steps_per_epoch=steps_per_epoch,
         accumulate=config.optim.accumulate,
-        reference=from_scratch,
+        scratch=scratch,
         trained=trained,
         nonfinite=config.nonfinite.policy,
         patience_epochs=config.eval.patience_epochs,

@@ -72,7 +72,7 @@ def bind(
       ConfigError: values that do not fit each other, the data or the devices.
     """
     recipe = make_recipe(config, examples=examples, classes=classes, mean=mean, std=std, injected=injected)
-    if recipe.reference is not None and seed_groups > 1:
+    if recipe.scratch is not None and seed_groups > 1:
         raise ConfigError(f"--seed_groups={seed_groups} is not in the network from scratch: use 1")
     mesh = sharding.own_mesh()
     if devices is not None:

@@ -1,4 +1,4 @@
-"""`reference`, the network from scratch, in the place of the compiled programs: the same arguments, states and results.
+"""The network from scratch in place of the compiled programs: the same arguments, states and results.
 
 What is not of interest there stays as it is: the first weights, the order of the examples, the best state.
 """
@@ -56,7 +56,7 @@ def _steps(recipe: Recipe, state: TrainState, arrays: Arrays, order: Any, count:
 def _one_seed(
     recipe: Recipe, state: TrainState, seed: int, image: np.ndarray, label: np.ndarray, order: np.ndarray, count: int
 ) -> TrainState:
-    settings = recipe.reference
+    settings = recipe.scratch
     assert settings is not None
     params, moments = (jax.tree.map(np.array, tree) for tree in (state.params, state.opt_state))
     first, loss, hits = int(state.step), np.float32(state.totals.loss), int(state.totals.hits)
@@ -79,7 +79,7 @@ def _one_seed(
 
 
 def _predict(recipe: Recipe, params: Tree, model_state: Tree, arrays: Arrays) -> Outputs:
-    settings = recipe.reference
+    settings = recipe.scratch
     assert settings is not None
     label = np.asarray(arrays.label)
     x = pixels(recipe, np.asarray(arrays.image))

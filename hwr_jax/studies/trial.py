@@ -174,7 +174,7 @@ def _state(one: Compiled, run: Run, pairs: list[Pair]) -> TrainState:
     state = one.programs.init(run.seed_array())
     if one.begun is not None:
         state = transfer.begin(run, state, one.begun.source)
-    if run.recipe.reference is not None:
+    if run.recipe.scratch is not None:
         return state
     each = [optimizers.scalars(pair.config.optim) for pair in pairs for _ in range(one.members)]
     values = {name: np.array([scalars[name] for scalars in each], np.float32) for name in each[0]}

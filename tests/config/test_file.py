@@ -31,7 +31,7 @@ def test_every_config_is_built_and_traced(path, variant):
     b = made.batch_size
     label = (b, made.data.strings.lengths[1]) if made.data.name == "strings" else (b,)
     rows = Arrays(jax.ShapeDtypeStruct((b, *shape), jnp.uint8), jax.ShapeDtypeStruct(label, jnp.int32))
-    if recipe.reference is not None:  # NumPy is not traced: one step of it is done
+    if recipe.scratch is not None:  # NumPy is not traced: one step of it is done
         programs = make_programs(
             recipe, make_mesh(1, batch_size=b), how="map", examples=1097, shape=(28, 28, 1), eval_batch=9
         )

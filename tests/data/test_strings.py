@@ -20,7 +20,8 @@ from hwr_jax.models.layers import max_pool_rows
 from hwr_jax.pictures import normalise
 from hwr_jax.steps import train_step
 from hwr_jax.steps.compiled import step_cost
-from hwr_jax.steps.recipe import check_overrides, make_recipe
+from hwr_jax.steps.overrides import check_overrides
+from hwr_jax.steps.recipe import make_recipe
 
 ROOT = Path(__file__).parents[2]
 PLAIN = {
@@ -256,7 +257,7 @@ def test_what_does_not_fit_is_told(overrides, words):
 @pytest.mark.parametrize(("key", "value"), [("data.strings.gap_px", 3.0), ("eval.beam", 4)])
 def test_a_key_of_strings_is_refused_elsewhere(smoke, key, value):
     with pytest.raises(
-        ConfigError, match=f"config.{key}={value} has no effect here: it is of config.data.name=strings"
+        ConfigError, match=f"config.{key}={value} has no effect here: it applies to config.data.name=strings only"
     ):
         check_overrides(smoke(**{key.replace(".", "__"): value}), {key: value})
     check_overrides(crnn(**{key.replace(".", "__"): value}), {key: value})

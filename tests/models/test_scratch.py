@@ -9,8 +9,7 @@ from hwr_jax.config import check
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.core.types import Arrays
 from hwr_jax.distributed.sharding import make_mesh
-from hwr_jax.models import layers
-from hwr_jax.models import scratch as reference
+from hwr_jax.models import layers, scratch
 from hwr_jax.models.mlp import MLP
 from hwr_jax.optim import optimizers
 from hwr_jax.steps.compiled import make_programs
@@ -22,7 +21,7 @@ X = np.random.default_rng(0).standard_normal((16, 28 * 28))
 LABEL = np.arange(16, dtype=np.int32) % 10
 
 
-def scratch(smoke, **values):
+def scratch_config(smoke, **values):
     values = {
         "optim__name": "sgd",
         "optim__weight_decay": 0.0,
@@ -34,7 +33,7 @@ def scratch(smoke, **values):
     return smoke(model__name="scratch", model__hidden=HIDDEN, **{**zero, **values})
 
 
-@pytest.mark.parametrize("activation", reference.ACTIVATIONS)
+@pytest.mark.parametrize("activation", scratch.ACTIVATIONS)
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 def test_the_gradients_are_those_of_jax_in_float64(smoke, activation, smoothing):
     with jax.enable_x64(True):
@@ -51,10 +50,10 @@ def test_the_gradients_are_those_of_jax_in_float64(smoke, activation, smoothing)
 
         expected, logits = jax.grad(loss, has_aux=True)(params)
         own = jax.tree.map(np.asarray, params)
-        trace = reference.forward(own, X, activation)
+        trace = scratch.forward(own, X, activation)
         np.testing.assert_allclose(trace[-1][1], logits, rtol=1e-10)
-        target = reference.one_hot(LABEL, 10, smoothing=smoothing, dtype=np.dtype(np.float64))
-        grads = reference.backward(own, trace, target, activation)
+        target = scratch.one_hot(LABEL, 10, smoothing=smoothing, dtype=np.dtype(np.float64))
+        grads = scratch.backward(own, trace, target, activation)
         for a, b in zip(jax.tree.leaves(grads), jax.tree.leaves(expected), strict=True):
             assert b.dtype == np.float64
             np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-12)
@@ -66,14 +65,14 @@ def test_dropout_is_differentiated_with_its_masks():
         "Dense_0": {"kernel": rng.standard_normal((5, 4)), "bias": rng.standard_normal(4)},
         "Dense_1": {"kernel": rng.standard_normal((4, 3)), "bias": rng.standard_normal(3)},
     }
-    masks = reference.dropout_masks(params, 6, rate=0.5, seed=(0, 0), dtype=np.dtype(np.float64))
+    masks = scratch.dropout_masks(params, 6, rate=0.5, seed=(0, 0), dtype=np.dtype(np.float64))
     assert set(np.unique(masks[0])) == {0.0, 2.0}
     x, label = rng.standard_normal((6, 5)), np.arange(6) % 3
-    target = reference.one_hot(label, 3, smoothing=0.0, dtype=np.float64)
-    grads = reference.backward(params, reference.forward(params, x, "tanh", masks), target, "tanh", masks)
+    target = scratch.one_hot(label, 3, smoothing=0.0, dtype=np.float64)
+    grads = scratch.backward(params, scratch.forward(params, x, "tanh", masks), target, "tanh", masks)
 
     def loss():
-        return reference.cross_entropy(reference.forward(params, x, "tanh", masks)[-1][1], target).mean()
+        return scratch.cross_entropy(scratch.forward(params, x, "tanh", masks)[-1][1], target).mean()
 
     for name, layer in params.items():
         for key, values in layer.items():
@@ -87,20 +86,20 @@ def test_dropout_is_differentiated_with_its_masks():
                 np.testing.assert_allclose(grads[name][key][at], (up - down) / (2 * h), rtol=1e-4, atol=1e-8)
 
 
-@pytest.mark.parametrize("name", reference.OPTIMIZERS)
+@pytest.mark.parametrize("name", scratch.OPTIMIZERS)
 def test_the_optimisers_are_those_of_optax(smoke, name):
     decay = 0.2 if name == "adamw" else 0.0
-    config = scratch(smoke, optim__name=name, optim__weight_decay=decay, optim__l1=0.01, optim__l2=0.02)
-    settings = make_recipe(config, examples=64, classes=10, mean=0.0, std=1.0).reference
+    config = scratch_config(smoke, optim__name=name, optim__weight_decay=decay, optim__l1=0.01, optim__l2=0.02)
+    settings = make_recipe(config, examples=64, classes=10, mean=0.0, std=1.0).scratch
     rng = np.random.default_rng(0)
     params = {"Dense_0": {"kernel": rng.standard_normal((4, 3)).astype(np.float32), "bias": np.ones(3, np.float32)}}
     own = config.optim.copy_and_resolve_references()
     own.learning_rate = 0.1
     transformation = optimizers.make_optimizer(own, lambda step: 1.0)
-    theirs, state, moments = params, transformation.init(params), reference.zero_moments(params)
+    theirs, state, moments = params, transformation.init(params), scratch.zero_moments(params)
     for step in range(4):
         grads = jax.tree.map(lambda p: rng.standard_normal(p.shape).astype(np.float32), params)
-        params, moments = reference.update(params, moments, grads, step=step, rate=0.1, settings=settings)
+        params, moments = scratch.update(params, moments, grads, step=step, rate=0.1, settings=settings)
         with jax.numpy_dtype_promotion("standard"):
             updates, state = transformation.update(grads, state, theirs)
         theirs = jax.tree.map(jnp.add, theirs, updates)
@@ -115,7 +114,7 @@ def test_a_run_from_scratch_is_its_flax_twin_step_by_step(smoke, digits, name):
     arrays = Arrays(jnp.asarray(digits.train.image[:96]), jnp.asarray(digits.train.label[:96]))
     states, outputs = [], []
     for model in ("scratch", "mlp"):
-        config = scratch(smoke, **values)
+        config = scratch_config(smoke, **values)
         config.model.name = model
         check.check(config)
         recipe = make_recipe(config, examples=96, classes=10, mean=digits.mean, std=digits.std)
@@ -148,7 +147,7 @@ def test_a_run_from_scratch_is_its_flax_twin_step_by_step(smoke, digits, name):
 )
 def test_what_it_does_not_have_is_told(smoke, values, words):
     with pytest.raises(ConfigError, match=words):
-        make_recipe(scratch(smoke, **values), examples=64, classes=10, mean=0.0, std=1.0)
+        make_recipe(scratch_config(smoke, **values), examples=64, classes=10, mean=0.0, std=1.0)
 
 
 def test_the_main_job_trains_it_resumes_it_and_leaves_the_same_run_folder(command, tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from hwr_jax.config import file
 from hwr_jax.core import files
 from hwr_jax.data import STRINGS
-from hwr_jax.steps import recipe, train_step
+from hwr_jax.steps import overrides, recipe, train_step
 from hwr_jax.studies import comparison, report, results, spec
 
 ROOT = Path(__file__).parents[2] / "experiments"
@@ -26,7 +26,7 @@ def test_every_variant_of_a_study_is_an_ordinary_config(path):
     study = spec.checked(path)
     for variant, made in study.configs.items():
         assert file.to_json(file.load(f"{path}:{variant}")) == file.to_json(made)
-        recipe.check_overrides(made, study.variants[variant])  # nothing that it overrides is idle
+        overrides.check_overrides(made, study.variants[variant])  # nothing that it overrides is idle
         examples = made.data.train_examples or 50_000
         one = recipe.make_recipe(made, examples=examples, classes=10, mean=0.13, std=0.3)
         assert made.data.name != STRINGS
