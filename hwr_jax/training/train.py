@@ -1,4 +1,4 @@
-"""A run in its run folder: the loop with checkpoints, metrics, timing and event files. Owns the run folder."""
+"""A run in its run folder: the state, from wherever it comes, through the loop, into the folder's files."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jax
+import numpy as np
 from rich.console import Console
 
 from hwr_jax.cli import console
 from hwr_jax.core import files
 from hwr_jax.core.types import TrainState, Tree
 from hwr_jax.distributed.signals import Signals
+from hwr_jax.steps.compiled import Programs
 from hwr_jax.steps.run import Run, compile_training
-from hwr_jax.training import beginning, loop
+from hwr_jax.training import loop
 from hwr_jax.training.summary import finish
 from hwr_jax.workdir import checkpoint, logs, run_folder
 
@@ -58,9 +61,7 @@ def train(
         found = checkpoints.newest(screen.print) if resume else None
         done = found == run.total_steps  # only the evaluation is left
         programs, compile_seconds = (run.programs, 0.0) if done else compile_training(run)
-        state = beginning.first_state(
-            run, programs, folder, checkpoints, found, resume=resume, log=screen.print, begin=begin
-        )
+        state = _first_state(run, programs, folder, checkpoints, found, resume=resume, log=screen.print, begin=begin)
         step = int(state.step[0])
         if resume:
             run_folder.note_resume(folder, env, step)
@@ -79,7 +80,7 @@ def train(
                 def roll_back(scale):
                     checkpoints.wait()
                     log = screen.print
-                    return beginning.rolled_back(run, programs, folder, checkpoints, scale, log=log, begin=begin)
+                    return _rolled_back(run, programs, folder, checkpoints, scale, log=log, begin=begin)
 
                 tools = loop.Tools(
                     screen.print,
@@ -97,3 +98,41 @@ def train(
                 return {}
             signals.raise_pending(f"all steps are done and saved in {folder}; the same command evaluates them")
             return finish(run, programs, state, folder, board, timing, more=more)
+
+
+def _first_state(
+    run: Run,
+    programs: Programs,
+    folder: Path,
+    checkpoints: checkpoint.Checkpoints,
+    step: int | None,
+    *,
+    resume: bool,
+    log: Callable[[str], None],
+    begin: Callable[[TrainState], TrainState] = lambda state: state,
+) -> TrainState:
+    """Returns the state to go on from: of the checkpoint of `step`, else (None) what `begin` makes of a fresh one."""
+    logs.cut_metrics(folder / "metrics.jsonl", -1 if step is None else step)
+    checkpoints.drop_after(step)
+    if step is None:
+        if resume:
+            log(f"{folder} has no checkpoint yet: beginning with step 0")
+        return begin(programs.init(run.seed_array()))
+    log(f"going on from step {step} in {folder}")
+    return checkpoints.restore(step, run.state_shapes())
+
+
+def _rolled_back(
+    run: Run,
+    programs: Programs,
+    folder: Path,
+    checkpoints: checkpoint.Checkpoints,
+    scale: np.ndarray,
+    *,
+    log: Callable[[str], None],
+    begin: Callable[[TrainState], TrainState],
+) -> TrainState:
+    """Returns the state of the newest checkpoint, or a fresh one, with `scale` float32 [S] of the learning rates."""
+    step = checkpoints.newest(log)
+    state = _first_state(run, programs, folder, checkpoints, step, resume=True, log=log, begin=begin)
+    return state._replace(faults=state.faults._replace(scale=jax.device_put(scale, run.sharding)))
