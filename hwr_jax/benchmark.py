@@ -7,11 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from absl import flags
 from ml_collections import config_flags
 
 from hwr_jax.benchmarks.peers import PEERS
-from hwr_jax.cli import command
+from hwr_jax.cli import command, flags
 from hwr_jax.core import errors
 
 USAGE = """\
@@ -30,30 +29,20 @@ Measures what a config costs on this machine, part by part, and writes benchmark
 """
 PARTS = ("limits", "accuracy", "training", "inference", "scaling", "convolution", "peers", "pytorch")
 
-FLAGS = flags.FlagValues()
-_CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "The experiment (required): FILE.py or FILE.py:VARIANT.", lock_config=True, flag_values=FLAGS
-)
-_OUT = flags.DEFINE_string(
-    "out", None, "Folder of the results; default: runs/benchmark-<config name>.", flag_values=FLAGS
-)
-_PARTS = flags.DEFINE_list("parts", list(PARTS), f"Which parts: {', '.join(PARTS)}.", flag_values=FLAGS)
-_SEEDS = flags.DEFINE_integer("seeds", 30, "Seeds of the part accuracy.", lower_bound=1, flag_values=FLAGS)
-_PAIRS = flags.DEFINE_integer("pairs", 5, "Turns of us and a peer.", lower_bound=1, flag_values=FLAGS)
-_PEERS_DIR = flags.DEFINE_string("peers_dir", None, "Folder of the peer programs.", flag_values=FLAGS)
-_PEERS_PYTHON = flags.DEFINE_string(
-    "peers_python", sys.executable, "The Python that has what the peers import.", flag_values=FLAGS
-)
-_PEERS = flags.DEFINE_list("peers", ["pytorch-fast"], "Which peers (see benchmarks/peers.py).", flag_values=FLAGS)
-_DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "Folder of tensorflow-datasets; default: TFDS_DATA_DIR or its own.", flag_values=FLAGS
-)
+FLAGS = flags.Flags()
+_CONFIG = flags.config(FLAGS)
+_OUT = flags.out(FLAGS, "Folder of the results; default: runs/benchmark-<config name>.")
+_PARTS = FLAGS.names("parts", list(PARTS), f"Which parts: {', '.join(PARTS)}.")
+_SEEDS = FLAGS.integer("seeds", 30, "Number of seeds of the part accuracy.", at_least=1)
+_PAIRS = FLAGS.integer("pairs", 5, "How often hwr_jax and a peer take turns.", at_least=1)
+_PEERS_DIR = FLAGS.string("peers_dir", None, "Folder with the peer programs.")
+_PEERS_PYTHON = FLAGS.string("peers_python", sys.executable, "The Python that has the packages of the peers.")
+_PEERS = FLAGS.names("peers", ["pytorch-fast"], "Which peers (see benchmarks/peers.py).")
+_DATA_DIR = flags.data_dir(FLAGS)
 
 
-def main(argv: list[str]) -> int:
+def main() -> int:
     """Runs the parts; returns the exit code."""
-    if argv:
-        raise errors.ConfigError(f"{argv[0]!r} is no flag: a flag is --name=value")
     _check("parts", _PARTS.value, PARTS)
     _check("peers", _PEERS.value, PEERS)
     from hwr_jax.benchmarks import parts

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 
-from absl import flags
-
-from hwr_jax.cli import command
+from hwr_jax.cli import command, flags
 from hwr_jax.core import errors
 
 USAGE = """\
@@ -16,17 +14,13 @@ the current folder, data. Says how to mend what does not work. Ends with 1 if so
     python -m hwr_jax.doctor
 """
 
-FLAGS = flags.FlagValues()
-_FORMAT = flags.DEFINE_enum("format", "table", ["table", "json"], "How the findings are printed.", flag_values=FLAGS)
-_DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "Folder of tensorflow-datasets; default: TFDS_DATA_DIR or its own.", flag_values=FLAGS
-)
+FLAGS = flags.Flags()
+_FORMAT = flags.output_format(FLAGS, ["table", "json"])
+_DATA_DIR = flags.data_dir(FLAGS)
 
 
-def main(argv: list[str]) -> int:
+def main() -> int:
     """Prints the findings; returns the exit code."""
-    if argv:
-        raise errors.ConfigError(f"{argv[0]!r} is no flag: a flag is --name=value")
     from hwr_jax.checks import health
     from hwr_jax.cli import console
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 
-from absl import flags
-
-from hwr_jax.cli import command
+from hwr_jax.cli import command, flags
 from hwr_jax.core import errors
 
 USAGE = """\
@@ -15,37 +13,27 @@ Evaluates a trained run on any split of its data set, or of another one, with th
     python -m hwr_jax.evaluate --workdir=runs/cnn [--dataset=digits] [--split=validation] [--checkpoint=best] [--seed=0]
 """
 
-FLAGS = flags.FlagValues()
-_WORKDIR = flags.DEFINE_string("workdir", None, "The run folder (required).", flag_values=FLAGS)
-_DATASET = flags.DEFINE_string("dataset", None, "Data set; default: the one of the run.", flag_values=FLAGS)
-_SPLIT = flags.DEFINE_enum(
-    "split", "test", ["train", "validation", "test"], "Which part of the data set.", flag_values=FLAGS
+FLAGS = flags.Flags()
+_WORKDIR = flags.workdir(FLAGS)
+_DATASET = FLAGS.string("dataset", None, "Data set; default: that of the run.")
+_SPLIT = FLAGS.choice("split", "test", ["train", "validation", "test"], "Which part of the data set.")
+_CHECKPOINT = flags.checkpoint(FLAGS)
+_SEED = FLAGS.integer("seed", None, "One seed of the run; default: all.")
+_BEAM = FLAGS.integer(
+    "beam", None, "Width of the beam search, for strings; default: as in the run's config.", at_least=1
 )
-_CHECKPOINT = flags.DEFINE_enum(
-    "checkpoint", None, ["last", "best"], "Which state; default: as the run's config says.", flag_values=FLAGS
+_SHIFT_PX = FLAGS.integer(
+    "shift_px", None, "Average over all whole-pixel shifts up to this; default: as in the run's config.", at_least=0
 )
-_SEED = flags.DEFINE_integer("seed", None, "One seed of the run; default: all.", flag_values=FLAGS)
-_BEAM = flags.DEFINE_integer(
-    "beam", None, "Of strings: width of the beam search; default: as the run's config says.", lower_bound=1,
-    flag_values=FLAGS,
-)  # fmt: skip
-_SHIFT_PX = flags.DEFINE_integer(
-    "shift_px", None, "Read images at all whole-pixel shifts up to this, averaged; default: as the run's config says.",
-    lower_bound=0, flag_values=FLAGS,
-)  # fmt: skip
-_FORMAT = flags.DEFINE_enum("format", "table", ["table", "json"], "How the results are printed.", flag_values=FLAGS)
-_DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "Folder of tensorflow-datasets; default: TFDS_DATA_DIR or its own.", flag_values=FLAGS
-)
-_MANUAL_DIR = flags.DEFINE_string(
-    "manual_dir", None, "Folder of the original files, or of your own pictures; default: the run's.", flag_values=FLAGS
+_FORMAT = flags.output_format(FLAGS, ["table", "json"])
+_DATA_DIR = flags.data_dir(FLAGS)
+_MANUAL_DIR = FLAGS.string(
+    "manual_dir", None, "Folder with the original files, or with your own pictures; default: that of the run."
 )
 
 
-def main(argv: list[str]) -> int:
+def main() -> int:
     """Prints the metrics of the chosen states; returns the exit code."""
-    if argv:
-        raise errors.ConfigError(f"{argv[0]!r} is no flag: a flag is --name=value")
     folder = command.folder("workdir", _WORKDIR.value)
     from hwr_jax.cli import console
     from hwr_jax.data import cache
@@ -53,7 +41,7 @@ def main(argv: list[str]) -> int:
     from hwr_jax.steps import compiled
     from hwr_jax.workdir import run_folder
 
-    config = run_folder.read_config(folder)  # before the heavy work: a wrong folder is told at once
+    config = run_folder.read_config(folder)  # before the heavy work, so that a wrong folder fails at once
     compiled.cache_compilations(cache.default_cache_dir())
     screen = console.make_console(stderr=_FORMAT.value == "json")
     model = predictor.load(
@@ -87,7 +75,7 @@ def main(argv: list[str]) -> int:
 
 
 def _load(config, facts: dict, log):
-    """Loads the data set that is asked for; that of the run must be what it was."""
+    """Loads the data set that --dataset names; the run's own must not have changed."""
     from hwr_jax import data
 
     name = _DATASET.value or config.data.name

@@ -11,10 +11,9 @@ STARTED = time.perf_counter()  # before the heavy imports: they are part of the 
 
 from pathlib import Path
 
-from absl import flags
 from ml_collections import config_flags
 
-from hwr_jax.cli import command
+from hwr_jax.cli import command, flags
 from hwr_jax.core import errors
 
 USAGE = """\
@@ -27,55 +26,37 @@ interrupted run stopped. Any key of the config is set by --config.KEY=VALUE (see
 DETERMINISTIC = "--xla_gpu_exclude_nondeterministic_ops=true --xla_gpu_autotune_level=0"
 CLAIMS = ("new", "resume", "finished")  # of `claim.claim`
 
-FLAGS = flags.FlagValues()
-_CONFIG = config_flags.DEFINE_config_file(
-    "config", None, "The experiment (required): FILE.py or FILE.py:VARIANT.", lock_config=True, flag_values=FLAGS
+FLAGS = flags.Flags()
+_CONFIG = flags.config(FLAGS)
+_WORKDIR = FLAGS.string("workdir", None, "Run folder; default: runs/<config name>.")
+_OVERWRITE = FLAGS.boolean("overwrite", "Remove the run in the folder, and start again.")
+_DATA_DIR = flags.data_dir(FLAGS)
+_DEVICES = flags.devices(FLAGS)
+_SEED_GROUPS = FLAGS.integer(
+    "seed_groups", 1, "Groups of devices: each trains its share of the seeds, its devices share each batch.", at_least=1
 )
-_WORKDIR = flags.DEFINE_string("workdir", None, "Run folder; default: runs/<config name>.", flag_values=FLAGS)
-_OVERWRITE = flags.DEFINE_bool(
-    "overwrite", False, "Remove the run that is in the folder, and start afresh.", flag_values=FLAGS
+_COORDINATOR = FLAGS.string(
+    "coordinator", "", "HOST:PORT of process 0 in a multi-process job (not needed on Slurm, Open MPI and TPU VMs)."
 )
-_DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "Folder of tensorflow-datasets; default: TFDS_DATA_DIR or its own.", flag_values=FLAGS
+_PROCESSES = FLAGS.integer("processes", 0, "Number of processes that share the job.")
+_PROCESS = FLAGS.integer("process", -1, "Number of this process, counted from 0.")
+_JOIN = FLAGS.boolean("join", "Ask JAX for the other processes if the environment names none (TPU VMs).")
+_HEARTBEAT_S = FLAGS.integer(
+    "heartbeat_s", 30, "The others exit when a process has been silent for this many seconds.", at_least=1
 )
-_DEVICES = flags.DEFINE_integer("devices", 0, "How many devices are used; 0: all.", lower_bound=0, flag_values=FLAGS)
-_SEED_GROUPS = flags.DEFINE_integer(
-    "seed_groups", 1, "Groups of devices: each trains its part of the seeds, and its devices share each batch.",
-    lower_bound=1, flag_values=FLAGS,
-)  # fmt: skip
-
-_COORDINATOR = flags.DEFINE_string(
-    "coordinator", "", "Of many processes: HOST:PORT of process 0 (Slurm, Open MPI and TPU VMs need no such flags).",
-    flag_values=FLAGS,
-)  # fmt: skip
-_PROCESSES = flags.DEFINE_integer("processes", 0, "How many processes share the job.", flag_values=FLAGS)
-_PROCESS = flags.DEFINE_integer("process", -1, "Which of them this is, from 0.", flag_values=FLAGS)
-_JOIN = flags.DEFINE_bool(
-    "join", False, "Ask JAX for the other processes, where the environment names none (TPU VMs).", flag_values=FLAGS
+_START_S = FLAGS.integer("start_s", 300, "How many seconds processes wait for each other at the start.", at_least=1)
+_WATCHDOG_S = FLAGS.integer(
+    "watchdog_s",
+    0,
+    "Exit, printing the stacks of all threads, after N seconds without progress; 0: never.",
+    at_least=0,
 )
-_HEARTBEAT_S = flags.DEFINE_integer(
-    "heartbeat_s", 30, "After so long without a sign of life of a process the others end.", lower_bound=1,
-    flag_values=FLAGS,
-)  # fmt: skip
-_START_S = flags.DEFINE_integer(
-    "start_s", 300, "How long processes wait for each other at the start.", lower_bound=1, flag_values=FLAGS
-)
-_WATCHDOG_S = flags.DEFINE_integer(
-    "watchdog_s", 0, "End, with the stacks of all threads, when nothing is done for so long; 0: never.", lower_bound=0,
-    flag_values=FLAGS,
-)  # fmt: skip
-_DETERMINISTIC = flags.DEFINE_bool(
-    "deterministic", False, "On GPU: only kernels that give the same bits every time (slower).", flag_values=FLAGS
-)
-_SUMMARY = flags.DEFINE_bool(
-    "summary", False, "Print the network, layer by layer, with parameters and FLOPs, and stop.", flag_values=FLAGS
-)
+_DETERMINISTIC = FLAGS.boolean("deterministic", "On GPU: use only kernels that give the same bits every time (slower).")
+_SUMMARY = FLAGS.boolean("summary", "Print the network layer by layer, with parameters and FLOPs, and stop.")
 
 
-def main(argv: list[str]) -> int:
+def main() -> int:
     """Runs the job; returns the exit code."""
-    if argv:
-        raise errors.ConfigError(f"{argv[0]!r} is no flag: a flag is --name=value")
     if _DETERMINISTIC.value:  # before jax looks at them; they are recorded in environment.json
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {DETERMINISTIC}".strip()
     from hwr_jax.cli import console

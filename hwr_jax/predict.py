@@ -8,9 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from absl import flags
-
-from hwr_jax.cli import command
+from hwr_jax.cli import command, flags
 from hwr_jax.core import errors
 
 USAGE = """\
@@ -25,22 +23,18 @@ An argument may also be a folder (all pictures below it) or a CSV file (a square
 """
 ALTERNATIVES = 3  # next best classes that are listed
 
-FLAGS = flags.FlagValues()
-_WORKDIR = flags.DEFINE_string("workdir", None, "The run folder (required).", flag_values=FLAGS)
-_CHECKPOINT = flags.DEFINE_enum(
-    "checkpoint", None, ["last", "best"], "Which state; default: as the run's config says.", flag_values=FLAGS
-)
-_SEED = flags.DEFINE_integer("seed", None, "One seed of the run; default: all, averaged.", flag_values=FLAGS)
-_FORMAT = flags.DEFINE_enum(
-    "format", "table", ["table", "json", "csv"], "How the predictions are printed.", flag_values=FLAGS
-)
+FLAGS = flags.Flags()
+_WORKDIR = flags.workdir(FLAGS)
+_CHECKPOINT = flags.checkpoint(FLAGS)
+_SEED = FLAGS.integer("seed", None, "One seed of the run; default: the mean of all.")
+_FORMAT = flags.output_format(FLAGS, ["table", "json", "csv"])
 
 
-def main(argv: list[str]) -> int:
+def main(paths: list[str]) -> int:
     """Prints one prediction per image; returns the exit code: 66 if an image could not be read."""
     folder = command.folder("workdir", _WORKDIR.value)
-    if not argv:
-        raise errors.ConfigError("no image is named: give one or more picture files after the flags")
+    if not paths:
+        raise errors.ConfigError("no picture was given: name one or more picture files after the flags")
     from hwr_jax.cli import console
     from hwr_jax.data import cache
     from hwr_jax.inference import predictor
@@ -49,7 +43,7 @@ def main(argv: list[str]) -> int:
     screen = console.make_console(stderr=_FORMAT.value != "table")
     compiled.cache_compilations(cache.default_cache_dir())
     model = predictor.load(folder, which=_CHECKPOINT.value or "", seed=_SEED.value, log=screen.print)
-    names, images, unread = read_all(argv, model)
+    names, images, unread = read_all(paths, model)
     rows = read_out(names, model.read(images, best=1 + ALTERNATIVES))
     screen.print(f"{folder}: {console.trained_on(model.facts['name'])}")
     if rows or _FORMAT.value != "table":
@@ -128,4 +122,4 @@ def _print(rows: list[dict[str, Any]], screen) -> None:
 
 
 if __name__ == "__main__":
-    command.run(main, FLAGS, usage=USAGE)
+    command.run(main, FLAGS, usage=USAGE, arguments=True)

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from absl import flags
-
-from hwr_jax.cli import command
+from hwr_jax.cli import command, flags
 from hwr_jax.core import errors
 
 USAGE = """\
@@ -19,35 +17,27 @@ report.md and figures are written. How a search is written: hwr_jax/tuning/spec.
     python -m hwr_jax.search --search=experiments/fast_search/search.py --minutes=30 [--trials=200]
 """
 
-FLAGS = flags.FlagValues()
-_SEARCH = flags.DEFINE_string("search", None, "The search (required): its search.py, or the folder.", flag_values=FLAGS)
-_TRIALS = flags.DEFINE_integer(
-    "trials", 200, "Stop when there are so many, of all processes and calls.", lower_bound=1, flag_values=FLAGS
+FLAGS = flags.Flags()
+_SEARCH = FLAGS.string("search", None, "The search (required): its search.py, or the folder.")
+_TRIALS = FLAGS.integer("trials", 200, "Stop after this many trials, counted over all processes and calls.", at_least=1)
+_MINUTES = FLAGS.number(
+    "minutes", 30.0, "Start no trial after this time; 0: only report the trials so far.", at_least=0.0
 )
-_MINUTES = flags.DEFINE_float(
-    "minutes", 30.0, "Begin no trial after so long; 0: report what is there.", lower_bound=0.0, flag_values=FLAGS
+_STORAGE = FLAGS.string(
+    "storage", "", "Where trials are kept: a journal file, or a database URL; default: journal.log in --out."
 )
-_STORAGE = flags.DEFINE_string(
-    "storage", "", "Where trials are kept: a journal file, or the URL of a database; default: journal.log in --out.",
-    flag_values=FLAGS,
-)  # fmt: skip
-_OUT = flags.DEFINE_string("out", None, "Folder of journal and report; default: the search's own.", flag_values=FLAGS)
-_SEED = flags.DEFINE_integer(
-    "seed", -1, "Of the proposals, for one process alone; -1: another one each time.", lower_bound=-1, flag_values=FLAGS
+_OUT = flags.out(FLAGS, "Folder of journal and report; default: that of the search.")
+_SEED = FLAGS.integer(
+    "seed", -1, "Seed of the proposals, reproducible in a single process; -1: a new one each time.", at_least=-1
 )
-_CONFIRM = flags.DEFINE_integer(
-    "confirm", 10, "New seeds that compare what was found with the config as it is; 0: none.", lower_bound=0,
-    flag_values=FLAGS,
-)  # fmt: skip
-_DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "Folder of tensorflow-datasets; default: TFDS_DATA_DIR or its own.", flag_values=FLAGS
+_CONFIRM = FLAGS.integer(
+    "confirm", 10, "New seeds that compare the best trial with the unchanged config; 0: none.", at_least=0
 )
+_DATA_DIR = flags.data_dir(FLAGS)
 
 
-def main(argv: list[str]) -> int:
+def main() -> int:
     """Searches; returns the exit code."""
-    if argv:
-        raise errors.ConfigError(f"{argv[0]!r} is no flag: a flag is --name=value")
     if not _SEARCH.value:
         raise errors.ConfigError("--search is missing: name one, such as --search=experiments/fast_search/search.py")
     from hwr_jax.tuning import spec

@@ -7,9 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from absl import flags
-
-from hwr_jax.cli import command
+from hwr_jax.cli import command, flags
 from hwr_jax.core import errors
 
 USAGE = """\
@@ -19,43 +17,29 @@ The same command again trains what is missing, and nothing twice. How a study is
     python -m hwr_jax.study --study=experiments/initialisation/study.py [--only=zeros] [--seeds=20] [--dry_run]
 """
 
-FLAGS = flags.FlagValues()
-_STUDY = flags.DEFINE_string("study", None, "The study (required): its study.py, or the folder.", flag_values=FLAGS)
-_ONLY = flags.DEFINE_list("only", [], "Train these variants alone.", flag_values=FLAGS)
-_SEEDS = flags.DEFINE_integer(
-    "seeds", 0, "How many seeds of each variant; 0: as the study says.", lower_bound=0, flag_values=FLAGS
+FLAGS = flags.Flags()
+_STUDY = FLAGS.string("study", None, "The study (required): its study.py, or the folder.")
+_ONLY = FLAGS.names("only", [], "Train only these variants.")
+_SEEDS = FLAGS.integer("seeds", 0, "Number of seeds of each variant; 0: as in the study.", at_least=0)
+_DRY_RUN = FLAGS.boolean("dry_run", "List the missing trials and what they would cost, and stop.")
+_REPORT = FLAGS.boolean("report", "Write the report from the existing results, and train nothing.")
+_OUT = flags.out(FLAGS, "Folder of results and report; default: that of the study.")
+_BLOCK = FLAGS.integer(
+    "block", 0, "Trials trained at once; 0: one on CPU, all of a shape on accelerators, 5 in a task of Ray.", at_least=0
 )
-_DRY_RUN = flags.DEFINE_bool(
-    "dry_run", False, "Say what is missing, and what it would cost, and stop.", flag_values=FLAGS
+_ENGINE = FLAGS.choice(
+    "engine", "local", ["local", "ray"], "Where the trials run: in this process, or on Ray's workers."
 )
-_REPORT = flags.DEFINE_bool("report", False, "Write the report of what is there, and train nothing.", flag_values=FLAGS)
-_OUT = flags.DEFINE_string("out", None, "Folder of results and report; default: the study's own.", flag_values=FLAGS)
-_BLOCK = flags.DEFINE_integer(
-    "block", 0, "Trials trained at once; 0: one on CPU, all of a shape on accelerators; of a task of Ray: 5.",
-    lower_bound=0, flag_values=FLAGS,
-)  # fmt: skip
-_ENGINE = flags.DEFINE_enum(
-    "engine", "local", ["local", "ray"], "Where the trials run: in this process, or on the workers of Ray.",
-    flag_values=FLAGS,
-)  # fmt: skip
-_RAY_ADDRESS = flags.DEFINE_string(
-    "ray_address", "", "Of a Ray cluster that runs (auto: the one of this machine); default: one is started here.",
-    flag_values=FLAGS,
-)  # fmt: skip
-_WORKERS = flags.DEFINE_integer(
-    "workers", 0, "Processes of the Ray that is started here; 0: as many as processors.", lower_bound=0,
-    flag_values=FLAGS,
-)  # fmt: skip
-_DEVICES = flags.DEFINE_integer("devices", 0, "How many devices are used; 0: all.", lower_bound=0, flag_values=FLAGS)
-_DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "Folder of tensorflow-datasets; default: TFDS_DATA_DIR or its own.", flag_values=FLAGS
+_RAY_ADDRESS = FLAGS.string(
+    "ray_address", "", "Address of a running Ray cluster (auto: that of this machine); default: start one here."
 )
+_WORKERS = FLAGS.integer("workers", 0, "Number of processes of the Ray started here; 0: one per processor.", at_least=0)
+_DEVICES = flags.devices(FLAGS)
+_DATA_DIR = flags.data_dir(FLAGS)
 
 
-def main(argv: list[str]) -> int:
+def main() -> int:
     """Runs the study; returns the exit code."""
-    if argv:
-        raise errors.ConfigError(f"{argv[0]!r} is no flag: a flag is --name=value")
     if not _STUDY.value:
         raise errors.ConfigError("--study is missing: name one, such as --study=experiments/initialisation/study.py")
     from hwr_jax.studies import spec

@@ -10,9 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from absl import flags
-
-from hwr_jax.cli import command
+from hwr_jax.cli import command, flags
 from hwr_jax.core import errors
 
 USAGE = """\
@@ -23,21 +21,15 @@ else equal within chance, with the differences named; with 1 if not.
     python -m hwr_jax.verify --workdir=runs/cnn [--quick]
 """
 
-FLAGS = flags.FlagValues()
-_WORKDIR = flags.DEFINE_string("workdir", None, "The run folder (required).", flag_values=FLAGS)
-_QUICK = flags.DEFINE_bool("quick", False, "Check the first epoch alone.", flag_values=FLAGS)
-_DEVICES = flags.DEFINE_integer(
-    "devices", 0, "How many devices are used; 0: as in the run.", lower_bound=0, flag_values=FLAGS
-)
-_DATA_DIR = flags.DEFINE_string(
-    "data_dir", None, "Folder of tensorflow-datasets; default: TFDS_DATA_DIR or its own.", flag_values=FLAGS
-)
+FLAGS = flags.Flags()
+_WORKDIR = flags.workdir(FLAGS)
+_QUICK = FLAGS.boolean("quick", "Check only the first epoch.")
+_DEVICES = flags.devices(FLAGS, "as in the run")
+_DATA_DIR = flags.data_dir(FLAGS)
 
 
-def main(argv: list[str]) -> int:
+def main() -> int:
     """Reruns and compares; returns the exit code."""
-    if argv:
-        raise errors.ConfigError(f"{argv[0]!r} is no flag: a flag is --name=value")
     folder = command.folder("workdir", _WORKDIR.value)
     from hwr_jax.workdir import machine, run_folder
 

@@ -215,7 +215,7 @@ def test_help_answers_within_three_seconds(command, verb):
         ([SMOKE, "--nonsense=1"], ["--nonsense is not a flag", "--workdir"]),
         ([SMOKE, "--overwrite=maybe"], ["--overwrite=maybe is not possible: use true or false"]),
         (["--config=configs/digits.py:tiny"], ["there is no variant 'tiny': use smoke"]),
-        ([SMOKE, "nonsense"], ["'nonsense' is no flag"]),
+        ([SMOKE, "nonsense"], ["unexpected argument 'nonsense': flags are written --name=value"]),
         ([SMOKE, "--devices=99", "--workdir={tmp}"], ["--devices=99 is not possible"]),
         ([SMOKE, "--config.optim.momentum=0.5"], ["config.optim.momentum=0.5 has no effect here: what is read is"]),
         (

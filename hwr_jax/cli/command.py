@@ -1,11 +1,10 @@
-"""What every command shares: flags, one clear sentence per error, and the exit codes of `errors`."""
+"""How every command runs: it ends with an exit code of `errors`, and an error is one clear sentence."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
-import re
 import sys
 import time
 import traceback
@@ -13,34 +12,35 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from absl import flags
+import absl.flags
 
+from hwr_jax.cli import flags
 from hwr_jax.core import errors
 from hwr_jax.distributed import processes
 
 ECHOES = ("Event loop is closed", "Encountered error while reading array index")
-MAIN_PROCESS_LAST_S = 1.0  # when the lead has gone, JAX aborts the others
+MAIN_PROCESS_LAST_S = 1.0  # when the main process has gone, JAX aborts the others
 
 
-def run(main: Callable[[list[str]], int | None], flag_values: flags.FlagValues, *, usage: str) -> None:
-    """Parses the flags, runs `main` with the arguments that are no flags, and exits with the code of the table.
+def run(main: Callable[..., int | None], verb: flags.Flags, *, usage: str, arguments: bool = False) -> None:
+    """Parses the flags, runs `main`, and exits with its code or with the code of its error.
 
     Args:
       main: returns the exit code; None is 0.
-      flag_values: the command's own flags.
-      usage: shown above the flags by --help.
+      verb: the flags of the command.
+      usage: printed above the flags by --help.
+      arguments: whether the command takes arguments that are not flags: `main` is called with a list of them.
     """
-    argv = sys.argv
-    if any(a in ("--help", "-h", "-help", "--helpfull") for a in argv[1:]):
-        print(f"{usage.strip()}\n\nFlags:{flag_values.get_help(include_special_flags=False)}")
+    if any(a in ("--help", "-h", "-help", "--helpfull") for a in sys.argv[1:]):
+        print(f"{usage.strip()}\n\nFlags:{verb.get_help(include_special_flags=False)}")
         sys.exit(errors.DONE)
     code = errors.DONE
     sys.unraisablehook = leave_out_echoes
     try:
-        arguments = _parse(argv, flag_values)
-        code = main(arguments[1:]) or errors.DONE
+        left = flags.parse(sys.argv, verb, arguments=arguments)
+        code = (main(left) if arguments else main()) or errors.DONE
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader (head, less) has gone: nothing to tell, and nobody
+    except BrokenPipeError:  # the reader (head, less) is gone, and there is nobody to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except BaseException as error:
         _leave_at_once(report(error))
@@ -49,22 +49,20 @@ def run(main: Callable[[list[str]], int | None], flag_values: flags.FlagValues, 
 
 
 def _leave_at_once(code: int) -> NoReturn:
-    """Ends the process without the interpreter's teardown: in it jaxlib crashes (segmentation fault) when a signal has
-    raised an exception in the middle of a compilation, orbax waits without end for a save that has failed, and one of
-    many processes waits for the others, which wait for it. Whoever had something to save has saved it."""
+    """Ends the process without the interpreter's teardown, in which jaxlib crashes (segmentation fault) if a signal
+    raised an exception during a compilation, orbax waits forever for a save that failed, and the processes of a job
+    wait for each other. Whatever had to be saved is saved by now."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError):  # nobody reads
             stream.flush()
     if processes.many() and processes.is_main_process():
-        time.sleep(
-            MAIN_PROCESS_LAST_S
-        )  # where all leave for the same reason, the others are to do so with their own code
+        time.sleep(MAIN_PROCESS_LAST_S)  # the others may be leaving for the same reason: let them exit with their code
     os._exit(code)
 
 
 def leave_out_echoes(unraisable: sys.UnraisableHookArgs) -> None:
-    """Leaves out the echoes of a failed save or restore: after the first error, which `report` tells, orbax closes its
-    event loop, each of tensorstore's threads that is not done complains of that, and each array tells what it is."""
+    """Hides the echoes of a failed save or restore: after the first error, which `report` prints, orbax closes its
+    event loop, and each unfinished thread of tensorstore complains about that, array by array."""
     if not str(unraisable.exc_value).startswith(ECHOES):
         sys.__unraisablehook__(unraisable)
 
@@ -84,13 +82,13 @@ def report(error: BaseException) -> int:
 def classify(error: BaseException) -> tuple[int, str]:
     """Returns the exit code and the sentence of an error."""
     match error:
-        case SystemExit():  # rich's answer to a reader that has gone
+        case SystemExit():  # raised by rich when the reader is gone
             return errors.INPUT_OUTPUT, "standard output was closed before the end"
         case errors.Stopped():
             return error.code, str(error)
         case KeyboardInterrupt():
             return errors.INTERRUPTED, "interrupted"
-        case errors.ConfigError() | flags.Error():
+        case errors.ConfigError() | absl.flags.Error():
             return errors.WRONG_CONFIG, str(error)
         case errors.DataError():
             return errors.BAD_DATA, str(error)
@@ -117,46 +115,6 @@ def _file_sentence(error: OSError) -> str:
     where = f": {error.filename}" if error.filename else ""
     more = " (free some space, or choose another --workdir)" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
     return f"{error.strerror}{where}{more}"
-
-
-def _parse(argv: list[str], flag_values: flags.FlagValues) -> list[str]:
-    """Parses the flags; returns the arguments that are none. Whatever is wrong becomes a ConfigError."""
-    if "config" in flag_values:
-        _check_config_keys(argv)
-    try:
-        return flag_values(argv)
-    except flags.UnrecognizedFlagError as error:
-        known = ", ".join(f"--{name}" for name in sorted(flag_values))
-        raise errors.ConfigError(f"--{error.flagname} is not a flag of this command: use one of {known}") from error
-    except flags.IllegalFlagValueError as error:
-        raise errors.ConfigError(_illegal_value(str(error), flag_values)) from error
-    except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
-        text = str(error).strip().splitlines()
-        raise errors.ConfigError(text[0] if text else type(error).__name__) from error
-
-
-def _illegal_value(text: str, flag_values: flags.FlagValues) -> str:
-    """Turns absl's "flag --devices=x: invalid literal for int() ..." into what is wrong and what is allowed."""
-    found = re.match(r"flag --([\w.]+)=(.*?): ", text)
-    flag = flag_values[found[1]] if found else None
-    allowed = "" if flag is None else "true or false" if flag.boolean else flag.parser.syntactic_help
-    return f"--{found[1]}={found[2]} is not possible: use {allowed}" if found and allowed else text.splitlines()[0]
-
-
-def _check_config_keys(argv: list[str]) -> None:
-    """Loads the config once before absl does, for errors in our own words."""
-    from hwr_jax.config import file as configs
-
-    path = None
-    for argument, following in zip(argv[1:], [*argv[2:], ""], strict=False):
-        if found := re.match(r"--?config(?:=(.*))?$", argument):
-            path = following if found[1] is None else found[1]
-    if not path:
-        raise errors.ConfigError("--config is missing: name a config file, such as --config=configs/cnn.py")
-    config = configs.load(path)
-    for argument in argv[1:]:
-        if found := re.match(r"--?(?:no)?config\.([\w.]+)", argument):
-            configs.require_key(config, found[1])
 
 
 def run_name(path: str) -> str:

@@ -357,7 +357,7 @@ def test_a_wrong_study_is_told_in_a_sentence(make, old, new, words):
         ((), "--study is missing: name one"),
         (("--study=none.py",), "--study=none.py is not a file: name one, such as experiments/"),
         (("--study={}", "--only=adam"), "--only=adam is no variant: use some of slow, fast, huge, three"),
-        (("--study={}", "more"), "'more' is no flag: a flag is --name=value"),
+        (("--study={}", "more"), "unexpected argument 'more': flags are written --name=value"),
         (("--study={}", "--seeds=-1"), "--seeds=-1 is not possible: use"),
         (("--study={}", "--report"), "has no results.jsonl: train the study first, without --report"),
         (("--study={}", "--engine=ray", "--devices=2"), "--devices=2 is of --engine=local"),
