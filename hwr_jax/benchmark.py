@@ -1,4 +1,4 @@
-"""Measures speed: `python -m hwr_jax.benchmark --config=configs/fast.py [--peers_dir=FOLDER]`."""
+"""Measures the speed of a config on this machine: `python -m hwr_jax.benchmark --config=configs/fast.py`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Says what works on this machine: `python -m hwr_jax.doctor`."""
+"""Checks this machine and suggests fixes: `python -m hwr_jax.doctor`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads pictures of one digit, or of one line: `python -m hwr_jax.predict --workdir=runs/cnn IMAGE...`."""
+"""Reads pictures of one character or of one line: `python -m hwr_jax.predict --workdir=runs/cnn IMAGE...`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Searches hyperparameters: `python -m hwr_jax.search --search=experiments/fast_search/search.py [--minutes=30]`."""
+"""Searches hyperparameters and confirms the best: `python -m hwr_jax.search --search=FOLDER [--minutes=30]`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs a study: `python -m hwr_jax.study --study=experiments/initialisation/study.py [--dry_run]`."""
+"""Runs a study and writes its report: `python -m hwr_jax.study --study=experiments/initialisation [--dry_run]`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reruns a recorded run and compares: `python -m hwr_jax.verify --workdir=runs/cnn [--quick]`."""
+"""Trains a recorded run again and compares the results: `python -m hwr_jax.verify --workdir=runs/cnn [--quick]`."""
 
 from __future__ import annotations
 

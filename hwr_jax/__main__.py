@@ -1,0 +1,57 @@
+"""Lists the verbs and runs them: `hwr VERB ...` or `python -m hwr_jax VERB ...` is `python -m hwr_jax.VERB ...`.
+
+A verb is a file beside this one, and its line in the list is the first sentence of its docstring: nothing is imported.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import re
+import runpy
+import sys
+from pathlib import Path
+
+from hwr_jax.core import errors
+
+NAMES = {"main": "train"}  # verbs that are called otherwise than their file
+
+
+def verbs() -> dict[str, Path]:
+    """Returns the verbs, sorted by name, and the file of each."""
+    files = [path for path in Path(__file__).parent.glob("*.py") if not path.stem.startswith("_")]
+    return dict(sorted((NAMES.get(path.stem, path.stem), path) for path in files))
+
+
+def listing() -> str:
+    """Returns the text that lists the verbs, one line each."""
+    found = verbs()
+    width = max(map(len, found))
+    lines = [f"  {name:{width}}  {_first_sentence(path)}" for name, path in found.items()]
+    return "\n".join(["usage: hwr VERB [--FLAG=VALUE ...]    (hwr VERB --help lists the flags)", "", *lines])
+
+
+def _first_sentence(path: Path) -> str:
+    words = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return re.split(r"[:.](?:\s|$)", words, maxsplit=1)[0]
+
+
+def main() -> int:
+    """Runs the verb that the first argument names, as its own program; returns the exit code."""
+    name = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    found = verbs()
+    if name in ("--help", "-h", "help"):
+        print(listing())
+        return errors.DONE
+    if name not in found:
+        near = difflib.get_close_matches(name, found, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]}?" if near else f"use one of {', '.join(found)}"
+        print(f"hwr_jax: there is no verb {name!r}: {hint}", file=sys.stderr)
+        return errors.WRONG_CONFIG
+    del sys.argv[1]
+    runpy.run_module(f"hwr_jax.{found[name].stem}", run_name="__main__", alter_sys=True)
+    return errors.DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())
