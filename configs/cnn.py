@@ -1,4 +1,4 @@
-"""The main job: a convolutional network on MNIST. 99.2 % and more on the test set in about a minute on two cores."""
+"""The main job: a convolutional network on MNIST. At least 99.2 % on the test set after about a minute on two cores."""
 
 from configs import base
 

@@ -1,4 +1,4 @@
-"""Strings of one to seven digits, read by convolutions, a bidirectional GRU over the columns, and CTC."""
+"""Reads strings of one to seven digits with convolutions, a bidirectional GRU over the columns, and CTC."""
 
 from configs import base
 

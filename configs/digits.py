@@ -1,4 +1,4 @@
-"""The embedded default: scikit-learn's 1,797 handwritten digits, resized to MNIST's conventions. Needs no network."""
+"""The main job's network on scikit-learn's 1,797 handwritten digits, resized to MNIST's conventions. Needs no download."""
 
 from configs import base, cnn
 

@@ -2,7 +2,7 @@
 
     python -m hwr_jax.main --config=configs/finetune.py --config.data.manual_dir=FOLDER
 
-FOLDER has a folder of pictures for each class (see hwr_jax/data/folder.py for the other layouts). The run reports the
+FOLDER holds a folder of pictures for each class (hwr_jax/data/folder.py lists the other layouts). The run reports the
 accuracy on both data sets, before and after.
 """
 

@@ -1,4 +1,4 @@
-"""A multilayer perceptron of two hidden layers."""
+"""A multilayer perceptron with two hidden layers."""
 
 from configs import base
 

@@ -1,4 +1,4 @@
-"""A residual network of three stages, with the shifts and rotations that keep it from learning by heart."""
+"""A residual network of three stages, with shifts and rotations that keep it from overfitting."""
 
 from configs import base
 

@@ -1,4 +1,4 @@
-"""A bidirectional LSTM that reads the picture row by row."""
+"""A bidirectional LSTM that reads the image row by row."""
 
 from configs import base
 

@@ -1,4 +1,4 @@
-"""A multilayer perceptron written out in NumPy, forward, backward and Adam: see hwr_jax/models/scratch.py."""
+"""A multilayer perceptron written in plain NumPy, forward, backward and Adam: see hwr_jax/models/scratch.py."""
 
 from configs import base
 

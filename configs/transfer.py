@@ -1,6 +1,6 @@
 """Few-shot: the network of runs/cnn, trained on MNIST, learns scikit-learn's digits from 10 labels per class.
 
-The variants 1, 5, 10 and 100 say how many labels per class; 10-scratch and so on begin with random weights instead.
+The variants 1, 5, 10 and 100 set the number of labels per class; 10-scratch and so on start from random weights.
 """
 
 from configs import base

@@ -1,4 +1,4 @@
-"""Draws every map of the augmentation, alone, on scikit-learn's digits: one row each, from none to full strength.
+"""Draws each augmentation by itself on scikit-learn's digits, one row each; the first row is unchanged.
 
 python scripts/augmentation_gallery.py experiments/augmentation.png
 """

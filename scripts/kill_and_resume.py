@@ -1,9 +1,9 @@
-"""Kills a run with SIGKILL at random moments, starts it again each time, and compares it with an uninterrupted one.
+"""Kills a run with SIGKILL at random moments, resumes it each time, and compares it with an uninterrupted one.
 
     python scripts/kill_and_resume.py --kills=20 --config=configs/digits.py --config.epochs=200 [ANY FLAG OF main]
 
 Both runs must agree to the bit in their final checkpoint (every array), metrics.jsonl and predictions.npz. Prints one
-JSON line and exits with 1 if they do not.
+JSON line, and exits with 1 if they differ.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ sys.path.insert(0, str(ROOT))
 def main() -> int:
     """Runs the comparison; returns 0 if the two runs are equal."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--kills", type=int, default=20, help="number of kills")
     parser.add_argument("--config", default="configs/digits.py")
-    parser.add_argument("--folder", default=None, help="where the two run folders go; default: a temporary folder")
-    parser.add_argument("--longest_s", type=float, default=20.0, help="a kill comes within so many seconds of a start")
-    parser.add_argument("--seed", type=int, default=0, help="of the moments of the kills")
+    parser.add_argument("--folder", default=None, help="folder for the two runs; default: a temporary folder")
+    parser.add_argument("--longest_s", type=float, default=20.0, help="longest time from a start to a kill")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random times of the kills")
     arguments, more = parser.parse_known_args()
     folder = Path(arguments.folder or tempfile.mkdtemp(prefix="hwr_jax-kill-"))
     line = [sys.executable, "-m", "hwr_jax.main", f"--config={arguments.config}", "--config.data.fallback=none", *more]
@@ -46,7 +46,7 @@ def main() -> int:
 
 
 def kill_repeatedly(line: list[str], workdir: Path, arguments: argparse.Namespace, moments: random.Random):
-    """Starts the run, and kills it `kills` times; the last start is left alone. Returns (kills, finished)."""
+    """Starts the run and kills it `kills` times, then lets it finish. Returns (kills, finished)."""
     done = 0
     while True:
         process = subprocess.Popen([*line, f"--workdir={workdir}"], cwd=ROOT, stdout=subprocess.DEVNULL)
@@ -64,13 +64,13 @@ def kill_repeatedly(line: list[str], workdir: Path, arguments: argparse.Namespac
 
 
 def newest_step(workdir: Path) -> int | None:
-    """The newest step that has a manifest."""
+    """Returns the newest step that has a manifest, or None."""
     steps = [int(p.stem) for p in (workdir / "manifests").glob("*.json")]
     return max(steps, default=None)
 
 
 def compare(a: Path, b: Path) -> list[str]:
-    """Returns what differs between two finished runs: files of numbers, and every array of the final checkpoint."""
+    """Returns the files and the arrays of the final checkpoint in which two finished runs differ."""
     differences = []
     if (a / "metrics.jsonl").read_bytes() != (b / "metrics.jsonl").read_bytes():
         differences.append("metrics.jsonl")
@@ -90,7 +90,7 @@ def compare_states(a: Path, b: Path) -> list[str]:
 
 
 def bits(array) -> np.ndarray:
-    """The array's content as unsigned bytes: NaN equals NaN, and 0 differs from -0."""
+    """Returns an array's content as bytes, so that NaN equals NaN, and 0 differs from -0."""
     import jax
 
     if jax.numpy.issubdtype(array.dtype, jax.dtypes.prng_key):
@@ -99,7 +99,7 @@ def bits(array) -> np.ndarray:
 
 
 def last_state(folder: Path):
-    """Restores the newest checkpoint of a run, whole."""
+    """Restores the whole of a run's newest checkpoint."""
     from hwr_jax.inference import predictor
     from hwr_jax.workdir import checkpoint
 

@@ -1,8 +1,8 @@
-"""Starts one job as several processes on this machine, on the loopback interface: what many hosts do, to try and test.
+"""Starts one job as several processes on this machine, over the loopback interface: many hosts, to try and to test.
 
     python scripts/launch_local.py --processes=2 --devices=1 -- --config=configs/digits.py --workdir=runs/two
 
-What follows -- are the flags of `python -m hwr_jax.main`. The exit code is the first that is not 0, in time.
+The flags after -- go to `python -m hwr_jax.main`. The exit code is that of the first process to fail.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 
-LEAST_S = 30  # what a process is given to end after another has failed
+LEAST_S = 30  # time for the others to exit after one has failed
 
 
 def free_port() -> int:
@@ -24,17 +24,17 @@ def free_port() -> int:
 
 
 def start(arguments: list[str], *, processes: int, devices: int, verb: str = "main") -> list[subprocess.Popen]:
-    """Starts the processes of a job on CPU, with so many virtual devices each."""
+    """Starts the processes of a job on CPU, each with `devices` virtual devices."""
     coordinator = f"--coordinator=127.0.0.1:{free_port()}"
     flags = os.environ.get("XLA_FLAGS", "") + f" --xla_force_host_platform_device_count={devices}"
     env = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags.strip()}
     command = [sys.executable, "-m", f"hwr_jax.{verb}", coordinator, f"--processes={processes}", *arguments]
-    # In sessions of their own: what the terminal signals to the whole group is handed on once, by `main`.
+    # Each in its own session: `main` passes a signal on once, instead of the terminal signalling the whole group.
     return [subprocess.Popen([*command, f"--process={i}"], env=env, start_new_session=True) for i in range(processes)]
 
 
 def wait(started: list[subprocess.Popen], *, grace_s: float) -> int:
-    """Waits for all; kills what still runs so long after one has failed. Returns the first failure's code, or 0."""
+    """Waits for all; kills those that still run `grace_s` after one has failed. Returns the first failure's code, or 0."""
     code, deadline = 0, float("inf")
     while any(p.poll() is None for p in started):
         failed = [p.returncode for p in started if p.poll() not in (None, 0)]
@@ -48,12 +48,14 @@ def wait(started: list[subprocess.Popen], *, grace_s: float) -> int:
 
 
 def main() -> int:
-    """Starts, hands signals on, and waits; returns the exit code (128 + the signal that killed a process)."""
+    """Starts the job, passes signals on, and waits; returns the exit code (128 + the signal that killed a process)."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--devices", type=int, default=1, help="virtual devices of each process")
-    parser.add_argument("--grace_s", type=float, default=LEAST_S, help="for the others, after one has failed")
-    parser.add_argument("flags", nargs="*", help="of hwr_jax.main, after --")
+    parser.add_argument("--processes", type=int, default=2, help="number of processes")
+    parser.add_argument("--devices", type=int, default=1, help="virtual devices per process")
+    parser.add_argument(
+        "--grace_s", type=float, default=LEAST_S, help="time for the others to exit after one has failed, seconds"
+    )
+    parser.add_argument("flags", nargs="*", help="flags of hwr_jax.main, after --")
     args = parser.parse_args()
     started = start(args.flags, processes=args.processes, devices=args.devices)
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -3,8 +3,8 @@
 #
 #   scripts/launch_tpu_vm.sh NAME ZONE --config=configs/cnn.py --workdir=/shared/runs/cnn
 #
-# The repository must lie in ~/hwr_jax on every host, and --workdir on a disk that all hosts share. The same command
-# goes on where a preempted job stopped.
+# The repository must be in ~/hwr_jax on every host, and --workdir on a disk that all hosts share. Run the same command
+# again to resume a preempted job.
 set -euo pipefail
 
 if [ $# -lt 3 ]; then

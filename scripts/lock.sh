@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Writes the lock files anew from pyproject.toml: every package pinned, with the hashes of all its files, for all
-# platforms. Needs uv (pip install uv). Pins that are already there are kept; UPGRADE=1 takes the newest of everything.
-#   requirements.txt         works on every Python from 3.11; scripts/run.py takes it for 3.11
+# Rewrites the lock files from pyproject.toml: every package pinned, with the hashes of all its files, for all
+# platforms. Needs uv (pip install uv). Existing pins are kept if they still fit; UPGRADE=1 takes the newest versions.
+#   requirements.txt         works on every Python from 3.11; scripts/run.py uses it for 3.11
 #   requirements-py312.txt   the newest JAX, which needs Python 3.12
 #   requirements-build.txt   what builds the packages that come as source (promise), and the project itself
 set -euo pipefail

@@ -1,12 +1,12 @@
-"""Make the TFRecord fixture of tests/data/test_tfds_reader.py with the real thing: stock TFDS and TensorFlow.
+"""Makes the TFRecord fixture of tests/data/test_tfds_reader.py with stock TFDS and TensorFlow.
 
-Run once, in a throwaway environment, because the project itself does without TensorFlow:
+Run it once, in a throwaway environment, because the project itself does not use TensorFlow:
 
     uv venv -p 3.11 tfenv && uv pip install -p tfenv tensorflow-cpu tensorflow-datasets importlib_resources
     HWR_MNIST_DIR=<folder with the original files> tfenv/bin/python scripts/make_tfrecord_fixture.py
 
-It runs the stock `mnist` builder over the first 40 training and 20 test examples and leaves what TFDS wrote in
-tests/fixtures/tfds/mnist/3.0.1/, and the same examples in their original order in tests/fixtures/tfds/expected.npz.
+It runs the stock `mnist` builder on the first 40 training and 20 test examples, and puts what TFDS writes into
+tests/fixtures/tfds/mnist/3.0.1/ and the same examples, in their original order, into tests/fixtures/tfds/expected.npz.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FILES = {
 
 
 def cut(original: Path, folder: Path) -> dict[str, np.ndarray]:
-    """Write the first examples of the original files as small IDX files; returns them as arrays."""
+    """Writes the first examples of the original files as small IDX files, and returns them as arrays."""
     arrays = {}
     for key, (name, examples, header_bytes, example_bytes) in FILES.items():
         raw = gzip.decompress((original / f"{name}.gz").read_bytes())
@@ -51,7 +51,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         arrays = cut(Path(os.environ["HWR_MNIST_DIR"]), Path(folder))
         mnist._TRAIN_EXAMPLES, mnist._TEST_EXAMPLES = TRAIN_EXAMPLES, TEST_EXAMPLES
-        # in place of the download: the small files, under the names that the builder asks for
+        # instead of downloading, hand the small files to the builder, under the names that it asks for
         tfds.download.DownloadManager.download_and_extract = lambda self, urls: {
             key: str(Path(folder) / Path(url).stem) for key, url in urls.items()
         }

@@ -1,7 +1,7 @@
-"""Writes README's performance table from benchmark.json files, between its two markers.
+"""Writes the table of docs/performance.md from benchmark.json files, between its two markers.
 
-python scripts/performance_table.py experiments/benchmarks/*.json           # writes README.md
-python scripts/performance_table.py --check experiments/benchmarks/*.json   # fails if README.md differs from them
+python scripts/performance_table.py experiments/benchmarks/*.json           # writes docs/performance.md
+python scripts/performance_table.py --check experiments/benchmarks/*.json   # fails if the page differs from them
 """
 
 import argparse
@@ -11,6 +11,8 @@ from pathlib import Path
 from statistics import median
 
 import readme_table
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 
 
 def rows(results: dict) -> list[str]:
@@ -72,12 +74,12 @@ def main() -> int:
     """Writes or checks; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("results", nargs="+", type=Path, help="benchmark.json files")
-    parser.add_argument("--check", action="store_true", help="change nothing; exit code 1 if README.md would change")
+    parser.add_argument("--check", action="store_true", help="change nothing; exit code 1 if the page would change")
     args = parser.parse_args()
     lines = ["| what | measured | on |", "|---|---|---|"]
     for path in args.results:
         lines += rows(json.loads(path.read_text()))
-    return readme_table.put("performance", Path(__file__).name, lines, check=args.check)
+    return readme_table.put("performance", Path(__file__).name, lines, check=args.check, page=PAGE)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Puts a table between its two markers in README.md or another page, or checks that it stands there."""
+"""Puts a table between its two markers in README.md or another page, or checks that the page has it."""
 
 import re
 import sys

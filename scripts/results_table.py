@@ -3,7 +3,7 @@
     python scripts/results_table.py            # from experiments/results/*/summary.json
     python scripts/results_table.py --check    # changes nothing; exit code 1 if README.md differs from them
 
-experiments/results/NAME/summary.json is that of a run of configs/NAME.py, as the main job wrote it.
+experiments/results/NAME/summary.json is what a run of configs/NAME.py wrote.
 """
 
 import argparse

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Tries every Python that the project supports and that is found here: a fresh environment in a temporary folder, the
-# locked packages, the smoke job and the default test suite; prints one line of a table for each.
-#   scripts/try_pythons.sh                     python3.11, python3.12 and python3.13, as far as they are on the PATH
+# Tries every supported Python that is installed: makes a fresh environment in a temporary folder, installs the locked
+# packages, runs the smoke job and the default test suite, and prints one line of a table for each.
+#   scripts/try_pythons.sh                     python3.11, python3.12 and python3.13, if they are on the PATH
 #   scripts/try_pythons.sh PYTHON [PYTHON ..]  these
-# The exit code is 1 if anything failed; the full output of each lies in the folder that is named at the end.
+# The exit code is 1 if anything failed; the full output is in the folder that the last line names.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 [ $# -gt 0 ] || set -- python3.11 python3.12 python3.13
 folder=$(mktemp -d "${TMPDIR:-/tmp}/hwr_jax-pythons.XXXXXX")
 export HWR_CACHE_DIR="$folder/cache" TFDS_DATA_DIR="$folder/tfds"
 
-verdict() { # verdict LOG COMMAND ...: runs it, and prints "ok" or its exit code
+verdict() { # verdict LOG COMMAND ...: runs COMMAND and prints "ok" or its exit code
   local log=$1
   shift
   if "$@" >>"$log" 2>&1; then echo ok; else echo "failed ($?)"; fi

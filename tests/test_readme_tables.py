@@ -1,4 +1,4 @@
-"""README's tables are the ones that the committed results give."""
+"""The tables of README.md and docs/ are the ones that the committed results give."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ def up_to_date(script, *results):
     return subprocess.run(line, check=False).returncode == 0
 
 
-def test_the_performance_table_of_the_readme_is_up_to_date():
+def test_the_performance_table_is_up_to_date():
     results = sorted((ROOT / "experiments" / "benchmarks").glob("*.json"))
     assert results
     assert up_to_date("performance_table.py", *results), "run scripts/performance_table.py without --check"

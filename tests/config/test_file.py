@@ -135,8 +135,8 @@ def test_differences_name_key_and_both_values():
 
 
 @pytest.mark.parametrize("variant", ["", ":smoke"])
-def test_the_example_of_the_readme_is_a_config(tmp_path, variant):
-    example = re.search(r"```python\n(.*?get_config.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+def test_the_example_of_the_docs_is_a_config(tmp_path, variant):
+    example = re.search(r"```python\n(.*?get_config.*?)```", (ROOT / "docs" / "configs.md").read_text(), re.DOTALL)
     (tmp_path / "mine.py").write_text(example[1])
     made = file.load(f"{tmp_path / 'mine.py'}{variant}")
     check.check(made)
