@@ -1,4 +1,4 @@
-"""The main job's network on scikit-learn's 1,797 handwritten digits, resized to MNIST's conventions. Needs no download."""
+"""The main job on scikit-learn's 1,797 handwritten digits, resized to MNIST's conventions. Needs no download."""
 
 from configs import base, cnn
 

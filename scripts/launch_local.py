@@ -34,7 +34,7 @@ def start(arguments: list[str], *, processes: int, devices: int, verb: str = "ma
 
 
 def wait(started: list[subprocess.Popen], *, grace_s: float) -> int:
-    """Waits for all; kills those that still run `grace_s` after one has failed. Returns the first failure's code, or 0."""
+    """Waits for all; `grace_s` after one has failed, kills the rest. Returns the first failure's code, or 0."""
     code, deadline = 0, float("inf")
     while any(p.poll() is None for p in started):
         failed = [p.returncode for p in started if p.poll() not in (None, 0)]
@@ -53,7 +53,7 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=2, help="number of processes")
     parser.add_argument("--devices", type=int, default=1, help="virtual devices per process")
     parser.add_argument(
-        "--grace_s", type=float, default=LEAST_S, help="time for the others to exit after one has failed, seconds"
+        "--grace_s", type=float, default=LEAST_S, help="seconds for the rest to exit after one has failed"
     )
     parser.add_argument("flags", nargs="*", help="flags of hwr_jax.main, after --")
     args = parser.parse_args()
