@@ -5,6 +5,7 @@ __all__ = [
     "figures",
     "live",
     "local",
+    "metric",
     "power_law",
     "ray_cluster",
     "report",

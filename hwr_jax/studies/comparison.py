@@ -11,7 +11,7 @@ import numpy as np
 from hwr_jax.config import file as configs
 from hwr_jax.core import stats
 from hwr_jax.studies import power_law
-from hwr_jax.studies.spec import METRICS, Study
+from hwr_jax.studies.spec import Study
 
 LEVEL = 0.05  # of significance, after Holm's correction
 
@@ -68,8 +68,7 @@ def compare(study: Study, records: list[dict[str, Any]]) -> list[Row]:
     by_variant = _by_variant(study, records)
     paired = _against(study, by_variant, [(name, study.baseline) for name in study.variants if name != study.baseline])
     rows = [_row(study, name, own, paired.get((name, study.baseline))) for name, own in by_variant.items() if own]
-    best = -1 if METRICS[study.metric][1] else 1
-    return sorted(rows, key=lambda row: math.inf if row.test is None else best * row.test["mean"])
+    return sorted(rows, key=lambda row: math.inf if row.test is None else study.metric.badness(row.test["mean"]))
 
 
 def tested(rows: list[Row]) -> int:
@@ -104,7 +103,8 @@ def _against(
 
 
 def _scores(study: Study, records: list[dict[str, Any]], split: str = "test") -> dict[int, float]:
-    return {r["seed"]: r[split][study.metric] for r in records if not r.get("diverged")}
+    values = {r["seed"]: study.metric.of(r, split) for r in records}
+    return {seed: value for seed, value in values.items() if value is not None}
 
 
 def _row(study: Study, name: str, records: list[dict[str, Any]], paired: Paired | None) -> Row:
@@ -112,9 +112,7 @@ def _row(study: Study, name: str, records: list[dict[str, Any]], paired: Paired 
     seconds = [r["train_seconds"] for r in records if "train_seconds" in r]
     return Row(
         variant=name,
-        test=stats.summarise(scores, within=(0.0, math.inf if study.metric in ("loss", "cer") else 1.0))
-        if scores
-        else None,
+        test=stats.summarise(scores, within=(0.0, study.metric.highest)) if scores else None,
         validation=float(np.mean(validation)) if validation else None,
         diverged=sum(bool(r.get("diverged")) for r in records),
         train_seconds=float(np.min(seconds)) if seconds else None,
@@ -133,7 +131,7 @@ def _pair(
     both = [{r["seed"]: r for r in group} for group in (baseline, records)]
     same = baseline[0]["test_sha256"] == records[0]["test_sha256"]
     mcnemar, examples_error = _by_example(*both, seeds) if same else ((0, 0), None)
-    if study.metric != "accuracy":  # what a record has of each example is only whether it is right
+    if study.metric.name != "accuracy":  # what a record has of each example is only whether it is right
         examples_error = None
     mean = float(d.mean())
     if len(seeds) < 2:
@@ -179,9 +177,8 @@ def along_axis(
     names = list(study.variants if variants is None else variants)
     scores = {name: _scores(study, [r for r in records if r["variant"] == name], split) for name in names}
     at = dict(zip(names, places(study, names), strict=True))
-    higher = METRICS[study.metric][1]
     return {
-        at[name]: {seed: 1 - value if higher else value for seed, value in scores[name].items()}
+        at[name]: {seed: study.metric.error(value) for seed, value in scores[name].items()}
         for name in sorted(scores, key=lambda name: at[name])
         if scores[name]
     }

@@ -12,7 +12,7 @@ import numpy as np
 from hwr_jax.core import canvas
 from hwr_jax.studies import comparison
 from hwr_jax.studies.comparison import Row
-from hwr_jax.studies.spec import METRICS, Study
+from hwr_jax.studies.spec import Study
 
 REACH = 6.0  # a forest plot reaches at most so many times as far as the median interval does
 MANY_TIMES = 4.0  # values whose extremes are so far apart are drawn on a logarithmic axis
@@ -42,7 +42,7 @@ def _differences(path: Path, study: Study, rows: list[Row]) -> bool:
     shown = [(row.variant, row.paired) for row in rows[::-1] if row.paired is not None and row.paired.t is not None]
     if not any(paired.significant or paired.decidable for _, paired in shown):
         return False
-    words, higher, factor, unit = METRICS[study.metric]
+    factor = study.metric.factor
     figure = canvas.figure(7.5, 1.2 + 0.38 * len(shown))
     axes = figure.subplots()
     axes.axvline(0, color="black", linewidth=0.8)
@@ -62,10 +62,11 @@ def _differences(path: Path, study: Study, rows: list[Row]) -> bool:
         else:  # outside as a whole
             x, side = (low, "left") if middle <= low else (high, "right")
             axes.annotate(f"  {middle:+.3g}  ", (x, y), ha=side, va="center", fontsize=8)
-    better = "right" if higher else "left"
+    better = "right" if study.metric.higher_is_better else "left"
     axes.set_yticks(range(len(shown)), [variant for variant, _ in shown])
     axes.set(
-        xlabel=f"difference to {study.baseline} in {words}, {'points' if unit == '%' else unit} ({better}: better)\n"
+        xlabel=f"difference to {study.baseline} in {study.metric.words}, {study.metric.difference_unit} "
+        f"({better}: better)\n"
         "line: Student's 95 % interval, band: bootstrap; blue: significant after Holm's correction"
     )
     figure.suptitle(study.question, fontsize=10)
@@ -112,7 +113,7 @@ def _time(path: Path, study: Study, rows: list[Row]) -> bool:
     shown = [(row, row.test, row.train_seconds) for row in rows if row.test and row.train_seconds is not None]
     if not shown:
         return False
-    words, higher, factor, unit = METRICS[study.metric]
+    metric, factor = study.metric, study.metric.factor
     figure, axes = _sheet(study, len(shown))
     for (row, test, at), mark in zip(shown, itertools.cycle(MARKS), strict=False):
         low, high = test["ci95"] or (test["mean"], test["mean"])
@@ -121,9 +122,9 @@ def _time(path: Path, study: Study, rows: list[Row]) -> bool:
         axes.errorbar(at, middle, error, marker=mark, capsize=3, linestyle="", label=row.variant)
     seconds = [at for _, _, at in shown]
     scale = "log" if max(seconds) > MANY_TIMES * min(seconds) else "linear"
-    axes.set(xlabel="seconds inside the steps, one trial", ylabel=f"{words} ({unit})", xscale=scale)
+    axes.set(xlabel="seconds inside the steps, one trial", ylabel=f"{metric.words} ({metric.unit})", xscale=scale)
     lowest, highest = (factor * pick(test["mean"] for _, test, _ in shown) for pick in (min, max))
-    if higher and factor == 100 and 100 - lowest > MANY_TIMES * (100 - highest):
+    if metric.higher_is_better and metric.unit == "%" and 100 - lowest > MANY_TIMES * (100 - highest):
         axes.set_yscale("function", functions=(_to_log_error, _from_log_error))
         axes.set_yticks(SHARES)
         ends = [factor * end for _, test, _ in shown for end in test["ci95"] or ()] or [lowest, highest]
@@ -189,7 +190,7 @@ def _axis(path: Path, study: Study, records: list[dict[str, Any]], fit: dict[str
     curves = {name: curve for name, curve in curves.items() if len(curve) > 1}
     if not curves:
         return False
-    words, higher, factor, unit = METRICS[study.metric]
+    metric, factor = study.metric, study.metric.factor
     figure, axes = _sheet(study, len(curves))
     every = [factor * np.mean(list(errors.values())) for curve in curves.values() for errors in curve.values()]
     if min(every) <= 0:
@@ -208,7 +209,8 @@ def _axis(path: Path, study: Study, records: list[dict[str, Any]], fit: dict[str
     if fit is not None:
         x = np.array(list(curves[MEAN]))
         axes.plot(x, factor * fit["factor"] * x ** -fit["exponent"], "--", color="tab:red", label="power law")
-    what = f"{'100 % - ' if higher else ''}{words.replace('test', split)} ({unit})"
+    complement = "100 % - " if metric.higher_is_better else ""
+    what = f"{complement}{metric.words.replace('test', split)} ({metric.unit})"
     where = f"{study.axis} (x: above, or diverged)" if beyond else study.axis
     axes.set(xlabel=where, ylabel=what, xscale="log", yscale="log")
     if max(every) > top:

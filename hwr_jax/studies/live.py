@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 
 from hwr_jax.studies.comparison import Row
-from hwr_jax.studies.spec import METRICS, Study
+from hwr_jax.studies.spec import Study
 
 Heard = Callable[[str, dict[str, Any]], None]
 
@@ -77,36 +77,24 @@ def board(study: Study, works: list, records: list[dict[str, Any]], console: Con
 
     def said(variant: str, record: dict[str, Any]) -> None:
         hear(variant, record)
-        value = score(study, record)
-        words = "diverged" if value is None else f"{METRICS[study.metric][0]} {shown_value(study, value)}"
+        value = study.metric.of(record)
+        words = "diverged" if value is None else f"{study.metric.words} {study.metric.value_with_unit(value)}"
         console.print(f"{variant}, seed {record['seed']}: {words}; {sum(left.values())} to train, about {eta()}")
 
     yield said
 
 
-def score(study: Study, record: dict[str, Any]) -> float | None:
-    """Returns a record's value of the study's metric, None where the trial diverged."""
-    return None if record.get("diverged") else record["test"][study.metric]
-
-
-def shown_value(study: Study, value: float) -> str:
-    """Returns a value of the study's metric with its unit."""
-    _, _, factor, unit = METRICS[study.metric]
-    return f"{factor * value:.2f} {unit}" if factor == 100 else f"{value:.4f} {unit}"
-
-
 def _table(study: Study, records: list[dict[str, Any]], left: dict[str, int], eta: str) -> Table:
-    words = METRICS[study.metric][0]
     table = Table(
         "variant", title=study.question, caption=f"left: {sum(left.values())} trials, about {eta}" if eta else ""
     )
-    for column in ("done", "left", words, "a trial"):
+    for column in ("done", "left", study.metric.words, "a trial"):
         table.add_column(column, justify="right")
     seconds = mean_seconds(records)
     for variant in study.variants:
         own = [r for r in records if r["variant"] == variant]
-        values = [v for v in (score(study, r) for r in own) if v is not None]
-        mean = shown_value(study, float(np.mean(values))) if values else ""
+        values = [v for v in map(study.metric.of, own) if v is not None]
+        mean = study.metric.value_with_unit(float(np.mean(values))) if values else ""
         took = f"{seconds[variant]:.1f} s" if variant in seconds else ""
         table.add_row(variant, str(len(own)), str(left.get(variant, 0)), mean, took)
     return table
@@ -115,13 +103,12 @@ def _table(study: Study, records: list[dict[str, Any]], left: dict[str, int], et
 def results_table(study: Study, rows: list[Row]) -> Table:
     """Returns the variants, the best first, with their paired differences to the baseline."""
     table = Table("variant")
-    for column in (METRICS[study.metric][0], f"difference to {study.baseline}", "95 % interval", "p (Holm)"):
+    for column in (study.metric.words, f"difference to {study.baseline}", "95 % interval", "p (Holm)"):
         table.add_column(column, justify="right")
     for row in rows:
-        cells = ["diverged" if row.test is None else shown_value(study, row.test["mean"])]
-        if row.paired is not None and row.paired.t is not None:
-            factor = METRICS[study.metric][2]
-            low, high = (factor * end for end in row.paired.t)
-            cells += [f"{factor * row.paired.mean:+.3f}", f"{low:+.3f} .. {high:+.3f}", f"{row.paired.p_holm:.3g}"]
+        cells = ["diverged" if row.test is None else study.metric.value_with_unit(row.test["mean"])]
+        paired = row.paired
+        if paired is not None and paired.t is not None:
+            cells += [study.metric.signed(paired.mean), study.metric.interval(paired.t), f"{paired.p_holm:.3g}"]
         table.add_row(row.variant, *cells)
     return table

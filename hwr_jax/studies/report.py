@@ -12,7 +12,7 @@ from hwr_jax.core import files, stats
 from hwr_jax.studies import comparison, tables
 from hwr_jax.studies import figures as study_plots
 from hwr_jax.studies.comparison import LEVEL, Paired, Row
-from hwr_jax.studies.spec import METRICS, Study
+from hwr_jax.studies.spec import Study
 
 MANY = 12  # names in a sentence
 
@@ -71,13 +71,13 @@ def answers(study: Study, records: list[dict[str, Any]], rows: list[Row]) -> lis
 
 def verdict(study: Study, rows: list[Row]) -> str:
     """Returns what the statistics support, in a few sentences."""
-    words, higher, _, _ = METRICS[study.metric]
+    words = study.metric.words
     pairs = [(row.variant, row.paired) for row in rows if row.paired is not None and row.paired.p is not None]
     if not pairs:
         return "Nothing can be said: the baseline and another variant have scores of fewer than two common seeds."
     found = [(n, p) for n, p in pairs if p.significant]
-    better = [(n, p) for n, p in found if (p.mean > 0) == higher]
-    worse = [(n, p) for n, p in found if (p.mean > 0) != higher]
+    better = [(n, p) for n, p in found if study.metric.is_gain(p.mean)]
+    worse = [(n, p) for n, p in found if not study.metric.is_gain(p.mean)]
     rest = [(n, p) for n, p in pairs if not p.significant and p.decidable]
     sentences = []
     if better:
@@ -89,7 +89,8 @@ def verdict(study: Study, rows: list[Row]) -> str:
         sentences.append(f"Not decided: {_named(study, rest, ends=True)}")
     elif rest:
         seen = max(p.visible or 0.0 for _, p in rest)
-        power = f"; one of {tables.difference(study, seen, sign=False)} would have been seen four times of five"
+        visible = f"{study.metric.value(seen)} {study.metric.difference_unit}"
+        power = f"; one of {visible} would have been seen four times of five"
         sentences.append(
             f"No difference to `{study.baseline}` in {words} is established: {_named(study, rest, ends=True)}"
             f"{power if seen else ''}"
@@ -109,9 +110,9 @@ def verdict(study: Study, rows: list[Row]) -> str:
 def _contrasted(study: Study, found: dict[tuple[str, str], Paired]) -> str:
     """Returns what the comparisons that the question asks for beside the baseline support."""
     named = {f"`{one}` - `{two}`": pair for (one, two), pair in found.items() if pair.t is not None}
-    clear = [f"{name} ({tables.difference(study, pair.mean)})" for name, pair in named.items() if pair.significant]
+    clear = [f"{name} ({study.metric.difference(pair.mean)})" for name, pair in named.items() if pair.significant]
     rest = [
-        f"{name} ({tables.difference(study, pair.mean)}, {tables.ends(study, pair.t or ())})"
+        f"{name} ({study.metric.difference(pair.mean)}, {study.metric.interval(pair.t or ())})"
         for name, pair in named.items()
         if not pair.significant
     ]
@@ -126,14 +127,13 @@ def _best_on_validation(study: Study, rows: list[Row]) -> str:
     if paired is None or paired.validation is None:
         return f"Best on validation: `{best}`"
     gain, *ends = paired.validation
-    return f"Best on validation: `{best}` ({tables.difference(study, gain)} there, {tables.ends(study, ends)})"
+    return f"Best on validation: `{best}` ({study.metric.difference(gain)} there, {study.metric.interval(ends)})"
 
 
 def _by_validation(study: Study, rows: list[Row]) -> str:
     """The best mean; but a variant with fewer trials that ended well is no choice where another has more."""
-    sign = -1 if METRICS[study.metric][1] else 1
     return min(
-        (-min(study.seeds, len(row.test["per_seed"])), sign * row.validation, row.variant)
+        (-min(study.seeds, len(row.test["per_seed"])), study.metric.badness(row.validation), row.variant)
         for row in rows
         if row.test is not None and row.validation is not None
     )[2]
@@ -156,8 +156,8 @@ def _be(pairs: list[tuple[str, Paired]]) -> str:
 
 def _named(study: Study, pairs: list[tuple[str, Paired]], *, ends: bool = False) -> str:
     def said(paired: Paired) -> str:
-        interval = f", {tables.ends(study, paired.t)}" if ends and paired.t else ""
-        return f"{tables.difference(study, paired.mean)}{interval}"
+        interval = f", {study.metric.interval(paired.t)}" if ends and paired.t else ""
+        return f"{study.metric.difference(paired.mean)}{interval}"
 
     return _listed([f"`{name}` ({said(paired)})" for name, paired in pairs])
 

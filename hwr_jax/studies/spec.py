@@ -25,15 +25,8 @@ from ml_collections import ConfigDict
 
 from hwr_jax.config import file as configs
 from hwr_jax.core.errors import ConfigError
+from hwr_jax.studies.metric import CLASSES_ONLY, METRICS, STRINGS_ONLY, Metric
 
-STRINGS_ONLY, CLASSES_ONLY = ("cer",), ("f1_macro",)  # metrics
-METRICS = {  # name: (words, higher is better, factor and unit of a table)
-    "accuracy": ("test accuracy", True, 100.0, "%"),
-    "loss": ("test loss", False, 1.0, "nats"),
-    "cer": ("test character error rate", False, 100.0, "%"),
-    "ece": ("test calibration error", False, 100.0, "%"),
-    "f1_macro": ("test F1 (macro)", True, 100.0, "%"),
-}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+=-]*")
 KNOWN = {
     "QUESTION": str,
@@ -59,7 +52,7 @@ class Study(NamedTuple):
     configs: dict[str, ConfigDict]  # name -> the whole config
     baseline: str
     seeds: int
-    metric: str  # one of METRICS
+    metric: Metric
     axis: str  # flat config key, or ""
     series: dict[str, list[str]]  # curves over the axis: name -> variants; {}: one
     contrasts: list[tuple[str, str]]  # what is compared beside each variant with the baseline
@@ -90,6 +83,7 @@ def load(path: str | Path) -> Study:
         _check_variant(path, name, made[name], overrides)
     if values["AXIS"]:
         _check_axis(path, values, made)
+    values["METRIC"] = METRICS[values["METRIC"]]
     return Study(path=path, configs=made, **{key.lower(): value for key, value in values.items()})
 
 
@@ -106,8 +100,8 @@ def check_values(study: Study) -> None:
 
     for name, config in study.configs.items():
         unknown = CLASSES_ONLY if config.data.name == "strings" else STRINGS_ONLY
-        if study.metric in unknown:
-            raise ConfigError(f"{study.path}:{name}: METRIC={study.metric!r} is not of {config.data.name}")
+        if study.metric.name in unknown:
+            raise ConfigError(f"{study.path}:{name}: METRIC={study.metric.name!r} is not of {config.data.name}")
         try:
             check.check(config)
         except ConfigError as error:

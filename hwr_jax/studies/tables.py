@@ -1,52 +1,32 @@
-"""The tables of a study's report, and how its numbers are written."""
+"""The tables of a study's report, in Markdown."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from hwr_jax.core import stats
 from hwr_jax.studies import comparison
 from hwr_jax.studies.comparison import LEVEL, Paired, Row
-from hwr_jax.studies.spec import METRICS, Study
-
-
-def value(study: Study, number: float) -> str:
-    """Returns a value of the metric as the tables show it."""
-    return f"{METRICS[study.metric][2] * number:.{_digits(study)}f}"
-
-
-def difference(study: Study, number: float, *, sign: bool = True) -> str:
-    """Returns a difference of the metric: in percentage points, or in the metric's unit."""
-    _, _, factor, unit = METRICS[study.metric]
-    shown = f"{factor * number:{'+' if sign else ''}.{_digits(study)}f}"
-    return f"{shown} points" if unit == "%" else f"{shown} {unit}"
-
-
-def _digits(study: Study) -> int:
-    return 3 if METRICS[study.metric][3] == "%" else 4
-
-
-def ends(study: Study, ends: Sequence[float]) -> str:
-    """An interval of differences, without the unit."""
-    return " to ".join(f"{METRICS[study.metric][2] * end:+.{_digits(study)}f}" for end in ends)
+from hwr_jax.studies.metric import Metric
+from hwr_jax.studies.spec import Study
 
 
 def table(study: Study, rows: list[Row]) -> str:
     """Returns the table, the best variant first."""
-    words, _, _, unit = METRICS[study.metric]
+    metric = study.metric
     columns: dict[str, Callable[[Row], str]] = {
         "variant": lambda r: f"`{r.variant}`" + (" (baseline)" if r.variant == study.baseline else ""),
-        f"{words}, {unit}": lambda r: _test(study, r),
-        f"{_difference_title(study)} to `{study.baseline}`": lambda r: _paired(study, r.paired),
+        f"{metric.words}, {metric.unit}": lambda r: _test(metric, r),
+        f"{_difference_title(metric)} to `{study.baseline}`": lambda r: _paired(metric, r.paired),
         "p": lambda r: "" if r.paired is None or r.paired.p_holm is None else f"{r.paired.p_holm:.3g}",
         "d": lambda r: "" if r.paired is None or r.paired.effect is None else f"{r.paired.effect:.2f}",
         "seeds needed": lambda r: _needed(r.paired, comparison.tested(rows)),
-        "images": lambda r: _images(study, r.paired),
+        "images": lambda r: _images(metric, r.paired),
         "McNemar": lambda r: (
             "" if r.paired is None or not r.paired.mcnemar[1] else "{} of {}".format(*r.paired.mcnemar)
         ),
-        "validation": lambda r: "" if r.validation is None else value(study, r.validation),
+        "validation": lambda r: "" if r.validation is None else metric.value(r.validation),
         "parameters": lambda r: "" if r.parameters is None else f"{r.parameters:,}",
         "training, s": lambda r: "" if r.train_seconds is None else f"{r.train_seconds:.2f}",
     }
@@ -64,36 +44,35 @@ def _needed(paired: Paired | None, comparisons: int) -> str:
     return f"{'≤ ' if fewest else ''}{paired.needed:,}"
 
 
-def _test(study: Study, row: Row) -> str:
+def _test(metric: Metric, row: Row) -> str:
     if row.test is None:
         return "diverged"
-    mean = value(study, row.test["mean"])
+    mean = metric.value(row.test["mean"])
     if row.test["ci95"] is None:
         return mean
-    low, high = (value(study, end) for end in row.test["ci95"])
+    low, high = map(metric.value, row.test["ci95"])
     return f"{mean} ({low} to {high})"
 
 
-def _paired(study: Study, paired: Paired | None) -> str:
+def _paired(metric: Metric, paired: Paired | None) -> str:
     if paired is None:
         return ""
-    factor, digits = METRICS[study.metric][2], _digits(study)
-    shown = f"{factor * paired.mean:+.{digits}f}"
+    shown = metric.signed(paired.mean)
     for ends in (paired.t, paired.bootstrap):
         if ends is not None:
-            shown += f" ({factor * ends[0]:+.{digits}f} to {factor * ends[1]:+.{digits}f})"
+            shown += f" ({metric.interval(ends)})"
     return f"**{shown}**" if paired.significant else shown
 
 
-def _images(study: Study, paired: Paired | None) -> str:
+def _images(metric: Metric, paired: Paired | None) -> str:
     if paired is None or paired.examples_error is None:
         return ""
-    return f"±{METRICS[study.metric][2] * 2 * paired.examples_error:.{_digits(study)}f}"
+    return f"±{metric.value(2 * paired.examples_error)}"
 
 
 def contrasts(study: Study, found: dict[tuple[str, str], Paired]) -> str:
     """Returns the table of the comparisons that the question asks for beside those with the baseline."""
-    lines = [f"| compared | {_difference_title(study)} | p | images | on validation |", "|---" * 5 + "|"]
+    lines = [f"| compared | {_difference_title(study.metric)} | p | images | on validation |", "|---" * 5 + "|"]
     for one, two in study.contrasts:
         paired = found.get((one, two))
         if paired is None:
@@ -102,14 +81,15 @@ def contrasts(study: Study, found: dict[tuple[str, str], Paired]) -> str:
         p = "" if paired.p_holm is None else f"{paired.p_holm:.3g}"
         gain = ""
         if paired.validation is not None:
-            gain = f"{ends(study, paired.validation[:1])} ({ends(study, paired.validation[1:])})"
-        lines.append(f"| `{one}` - `{two}` | {_paired(study, paired)} | {p} | {_images(study, paired)} | {gain} |")
+            mean, *ends = paired.validation
+            gain = f"{study.metric.signed(mean)} ({study.metric.interval(ends)})"
+        difference, images = _paired(study.metric, paired), _images(study.metric, paired)
+        lines.append(f"| `{one}` - `{two}` | {difference} | {p} | {images} | {gain} |")
     return "\n".join(lines)
 
 
-def _difference_title(study: Study) -> str:
-    unit = METRICS[study.metric][3]
-    return f"difference, {'points' if unit == '%' else unit} (Student's 95 %) (bootstrap's)"
+def _difference_title(metric: Metric) -> str:
+    return f"difference, {metric.difference_unit} (Student's 95 %) (bootstrap's)"
 
 
 def setup(study: Study, records: list[dict[str, Any]], rows: list[Row]) -> str:
