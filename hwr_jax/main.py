@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import time
@@ -24,7 +23,6 @@ interrupted run stopped. Any key of the config is set by --config.KEY=VALUE (see
 """
 
 DETERMINISTIC = "--xla_gpu_exclude_nondeterministic_ops=true --xla_gpu_autotune_level=0"
-CLAIMS = ("new", "resume", "finished")  # of `claim.claim`
 
 FLAGS = flags.Flags()
 _CONFIG = flags.config(FLAGS)
@@ -81,8 +79,20 @@ def main() -> int:
         if _SUMMARY.value:
             screen.print(_summary(config, dataset.classes))
             return errors.DONE
+        from hwr_jax.training import job
+        from hwr_jax.training.session import Session
+
         folder = command.folder("workdir", _WORKDIR.value, f"runs/{command.run_name(path)}")
-        summary = _train(config, dataset, folder, screen, handlers)
+        session = Session(
+            folder=folder,
+            screen=screen,
+            signals=handlers,
+            data_dir=_DATA_DIR.value,
+            devices=_DEVICES.value,
+            seed_groups=_SEED_GROUPS.value,
+            started=STARTED,
+        )
+        summary = job.run(config, dataset, session, overwrite=_OVERWRITE.value).summary
     watchdog.arm(0)
     if not processes.is_main_process():
         return errors.DONE
@@ -173,40 +183,6 @@ def _fallback_paragraph(name: str, missing: errors.DataMissing, other: str) -> s
         "of tensorflow-datasets that holds it by --data_dir=FOLDER.\n"
         f"--config.data.fallback=none makes this an error.\n{bar}\n"
     )
-
-
-def _train(config, dataset, folder: Path, screen, signals) -> dict:
-    """Claims the run folder, trains what is left of the run, and returns its summary."""
-    from hwr_jax.distributed import processes
-    from hwr_jax.workdir import run_folder
-
-    with contextlib.ExitStack() as held:
-        status = _claimed(config, dataset, folder, held, screen.print) if processes.is_main_process() else ""
-        status = CLAIMS[processes.from_main_process(CLAIMS.index(status) if status else 0)]
-        if status == "finished":
-            screen.print(f"{folder} holds this run, finished: nothing was trained (--overwrite starts it afresh)")
-            return run_folder.read_json(folder, "summary.json")
-        from hwr_jax.training import job
-
-        return job.do(
-            config,
-            dataset,
-            folder,
-            resume=status == "resume",
-            screen=screen,
-            signals=signals,
-            data_dir=_DATA_DIR.value,
-            devices=_DEVICES.value,
-            seed_groups=_SEED_GROUPS.value,
-            started=STARTED,
-        )
-
-
-def _claimed(config, dataset, folder: Path, held: contextlib.ExitStack, log) -> str:
-    from hwr_jax.workdir import claim, run_folder
-
-    held.enter_context(run_folder.locked(folder))
-    return claim.claim(folder, config, dataset, overwrite=_OVERWRITE.value, log=log)
 
 
 if __name__ == "__main__":

@@ -44,6 +44,7 @@ def main() -> int:
     from hwr_jax.config import check
     from hwr_jax.distributed.signals import Signals
     from hwr_jax.training import job
+    from hwr_jax.training.session import Session
 
     recorded = reproduction.last_epoch(folder)
     if not recorded:
@@ -60,18 +61,15 @@ def main() -> int:
         tempfile.TemporaryDirectory(prefix="hwr_jax-verify-") as temporary,
     ):
         again = Path(temporary)
-        job.do(
-            config,
-            dataset,
-            again,
-            resume=False,
+        session = Session(
+            folder=again,
             screen=screen,
             signals=signals,
             data_dir=_DATA_DIR.value,
             devices=used,
             seed_groups=math.gcd(groups, used),
-            last_epoch=None if whole else epochs,
         )
+        job.do(config, dataset, session, resume=False, last_epoch=None if whole else epochs)
         differences = reproduction.surroundings(env, run_folder.read_json(again, "environment.json"))
         verdict = reproduction.compare(folder, again, epochs=epochs, differences=differences)
     screen.print(f"\n{folder}, {epochs} of {config.epochs} epochs, rerun: {verdict.sentence}")

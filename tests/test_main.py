@@ -365,7 +365,7 @@ def test_interrupted_and_resumed_equals_uninterrupted_to_the_bit(finished, comma
         torn.write('{"epoch": ')
     done = command("main", *arguments, f"--workdir={folder}")
     assert done.returncode == 0, done.stderr
-    assert "going on from step" in done.stdout
+    assert "resuming from step" in done.stdout
     assert (folder / "metrics.jsonl").read_bytes() == (whole / "metrics.jsonl").read_bytes()
     sys.path.insert(0, str(ROOT / "scripts"))
     from kill_and_resume import compare

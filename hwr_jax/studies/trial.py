@@ -49,25 +49,12 @@ class Compiled(NamedTuple):
     run: Run
     programs: Programs
     predict_test: Any | None  # None: the test set is not read
-    begun: transfer.Begun | None  # the weights that trials begin with, where they are not random
+    begun: transfer.WarmStart | None  # the weights that trials begin with, where they are not random
     shape: str  # see `shape_of`
     facts: dict[str, Any]  # of every record
     seconds: float  # of compiling
     block: int  # trials at once
     members: int  # seeds of a trial: config.seeds, of more than one the ensemble is scored
-
-
-class Unsaved:
-    """Checkpoints that are not written."""
-
-    def save(self, step: int, state: TrainState) -> None:
-        """Does nothing."""
-
-    def settle(self) -> None:
-        """Does nothing."""
-
-    def wait(self) -> None:
-        """Does nothing."""
 
 
 class Times:
@@ -120,7 +107,7 @@ def compiled(
     own = config.copy_and_resolve_references()
     own.seeds = block * config.seeds
     groups = math.gcd(devices or jax.device_count(), own.seeds)
-    bound = job.bind(own, dataset, devices=devices, seed_groups=groups, injected=True, data_dir=data_dir, log=log)
+    bound = job.prepare(own, dataset, devices=devices, seed_groups=groups, injected=True, data_dir=data_dir, log=log)
     run, start = bound.run, time.perf_counter()
     programs, _ = compile_training(run)
     state = run.state_shapes()
@@ -140,7 +127,9 @@ def compiled(
     if "init_from" in bound.env:
         facts["init_from"] = bound.env["init_from"]
     seconds = time.perf_counter() - start
-    return Compiled(run, programs, predict_test, bound.begun, shape_of(config), facts, seconds, block, config.seeds)
+    return Compiled(
+        run, programs, predict_test, bound.warm_start, shape_of(config), facts, seconds, block, config.seeds
+    )
 
 
 def train(one: Compiled, pairs: list[Pair], signals: Signals, *, watch: Watch = lambda line: None) -> list[dict]:
@@ -173,7 +162,7 @@ def _state(one: Compiled, run: Run, pairs: list[Pair]) -> TrainState:
     """The state before the first step, with the scalars of each pair's config."""
     state = one.programs.init(run.seed_array())
     if one.begun is not None:
-        state = transfer.begin(run, state, one.begun.source)
+        state = transfer.put_in(run, state, one.begun.source)
     if run.recipe.scratch is not None:
         return state
     each = [optimizers.scalars(pair.config.optim) for pair in pairs for _ in range(one.members)]
@@ -196,18 +185,7 @@ def _train(one: Compiled, pairs: list[Pair], signals: Signals, watch: Watch) -> 
         lines.append(line)
         watch(line)
 
-    def roll_back(scale):
-        raise AssertionError("studies and searches refuse config.nonfinite.policy=rollback")
-
-    tools = loop.Tools(
-        lambda words: None,
-        signals,
-        Unsaved(),
-        times,
-        record,
-        roll_back,
-        stopped=lambda step: STOPPED,
-    )
+    tools = loop.Tools(signals=signals, record=record, stopped=lambda step: STOPPED, timing=times)
     try:
         state = loop.epochs(run, one.programs, _state(one, run, padded), tools)
     finally:

@@ -1,37 +1,114 @@
-"""One job in a claimed run folder: from config and data to a trained run. Owns the order of the steps, and no flag."""
+"""A job, from config and data to a trained run: the order of the steps. `run` is what every caller calls."""
 
 from __future__ import annotations
 
 import contextlib
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
-from rich.console import Console
 
 from hwr_jax.core.types import Dataset
 from hwr_jax.data import cache
 from hwr_jax.distributed import processes
-from hwr_jax.distributed.signals import Signals
 from hwr_jax.steps import compiled
 from hwr_jax.steps.run import Run, make_run
-from hwr_jax.training import transfer
-from hwr_jax.training.train import train
-from hwr_jax.workdir import run_folder
+from hwr_jax.training import train, transfer
+from hwr_jax.training.session import Session
+from hwr_jax.workdir import claim, run_folder
+
+STATUSES = ("new", "resume", "finished")  # of `claim.claim`
 
 
-class Job(NamedTuple):
-    """What is trained, and what is noted of it."""
+class Result(NamedTuple):
+    """What a job found in its folder, and the results that the folder holds now."""
+
+    status: str  # 'new', 'resume' (an interrupted run was resumed) or 'finished' (nothing was left to train)
+    summary: dict[str, Any]  # the content of summary.json
+
+
+def run(config: ConfigDict, dataset: Dataset, session: Session, *, overwrite: bool = False) -> Result:
+    """Claims and locks the session's folder and trains the run in it: from the start, or from where it was interrupted.
+
+    Needs no flags. If the folder holds the finished run, nothing is trained.
+
+    Args:
+      config: resolved and checked.
+      dataset: the config's.
+      session: where and how.
+      overwrite: first remove the run that is in the folder.
+
+    Raises:
+      ConfigError: the folder holds another run or someone else's files, or values do not fit the data or the devices.
+      RunFolderError: the folder is in use, on no shared disk, or damaged; or a checkpoint cannot be read or written.
+      Stopped: a signal came; the state is saved.
+      NotFiniteError, DataError, OSError.
+    """
+    folder, log = session.folder, session.screen.print
+    with contextlib.ExitStack() as held:
+        status = STATUSES[0]
+        if processes.is_main_process():
+            held.enter_context(run_folder.locked(folder))
+            status = claim.claim(folder, config, dataset, overwrite=overwrite, log=log)
+        status = STATUSES[processes.from_main_process(STATUSES.index(status))]
+        if status == "finished":
+            log(f"{folder} holds this run, finished: nothing was trained (use --overwrite to train it again)")
+            return Result(status, run_folder.read_json(folder, "summary.json"))
+        return Result(status, do(config, dataset, session, resume=status == "resume"))
+
+
+def do(
+    config: ConfigDict, dataset: Dataset, session: Session, *, resume: bool, last_epoch: int | None = None
+) -> dict[str, Any]:
+    """Trains what is left of a run in a folder that is claimed already, and returns the content of its summary.json.
+
+    Args:
+      config: resolved and checked.
+      dataset: the config's.
+      session: where and how; its folder holds nothing, or with `resume` the run.
+      resume: whether the folder holds the run.
+      last_epoch: stop after this epoch, leave the test set alone and return {}; None: train to the end.
+
+    Raises:
+      See `run`.
+    """
+    folder, log = session.folder, session.screen.print
+    processes.check_shared(folder)
+    prepared = prepare(
+        config,
+        dataset,
+        resumed=folder if resume else None,
+        data_dir=session.data_dir,
+        devices=session.devices,
+        seed_groups=session.seed_groups,
+        log=log,
+    )
+    run, env = prepared.run, prepared.env
+    dataset, used = run.dataset, int(run.sharding.mesh.devices.size)
+    seeds = f"seeds {run.seeds[0]} to {run.seeds[-1]}" if len(run.seeds) > 1 else f"seed {run.seeds[0]}"
+    log(
+        f"{config.model.name} on {dataset.name} {dataset.version} ({len(dataset.train.label):,} training images), "
+        f"{seeds}, {config.epochs} epochs, {used} x {env['devices'][0]}; run folder {folder}"
+    )
+    with _own_folder(folder) as own:
+        if not resume or own != folder:
+            run_folder.begin(own, config, env)
+        return train.train(
+            run, own, session, env=env, resume=resume, warm_start=prepared.warm_start, last_epoch=last_epoch
+        )
+
+
+class Prepared(NamedTuple):
+    """A config bound to its data and devices, ready to train."""
 
     run: Run
     env: dict[str, Any]  # of environment.json
-    begun: transfer.Begun | None  # the weights it begins with, where they are not random
+    warm_start: transfer.WarmStart | None  # the weights to begin with; None: random ones
 
 
-def bind(
+def prepare(
     config: ConfigDict,
     dataset: Dataset,
     *,
@@ -41,95 +118,34 @@ def bind(
     seed_groups: int = 1,
     injected: bool = False,
     log: Callable[[str], Any],
-) -> Job:
-    """Binds a resolved and checked config to its data, to the weights it begins with, and to devices (see `do`).
+) -> Prepared:
+    """Binds a resolved and checked config to its data, to the weights it begins with, and to devices.
 
     Args:
-      resumed: the folder of a run that goes on.
+      config, dataset: see `run`.
+      resumed: the folder of the run that is resumed, if any.
+      data_dir, devices, seed_groups: see `Session`.
       injected: see `make_recipe`.
       log: called with one line of text for the user at a time.
+
+    Raises:
+      ConfigError, DataError, RunFolderError.
     """
     compiled.cache_compilations(cache.default_cache_dir())
-    begun = transfer.prepare(config, dataset, resumed, data_dir, log) if config.init_from else None
-    if begun is not None:
-        dataset = begun.dataset
+    warm_start = transfer.prepare(config, dataset, resumed, data_dir, log) if config.init_from else None
+    if warm_start is not None:
+        dataset = warm_start.dataset
     run = make_run(config, dataset, devices=devices, seed_groups=seed_groups, injected=injected)
     mesh = run.sharding.mesh
     env = run_folder.environment(
         config, dataset, over_seeds=run.how, mesh_devices=int(mesh.devices.size), seed_groups=mesh.shape["seed"]
     )
-    return Job(run, env if begun is None else {**env, "init_from": begun.facts}, begun)
-
-
-def do(
-    config: ConfigDict,
-    dataset: Dataset,
-    folder: Path,
-    *,
-    resume: bool,
-    screen: Console,
-    signals: Signals,
-    data_dir: str | None = None,
-    devices: int = 0,
-    seed_groups: int = 1,
-    last_epoch: int | None = None,
-    started: float | None = None,
-) -> dict[str, Any]:
-    """Trains what is left of a run, and returns the content of its summary.json.
-
-    Args:
-      config: resolved and checked.
-      dataset: that of the config.
-      folder: a locked run folder that `claim.claim` found new, or one to go on in.
-      resume: which of the two.
-      screen: for rows and tables.
-      signals: entered.
-      data_dir: of tensorflow-datasets, for what is rehearsed; None: the usual one.
-      devices: how many are used; 0: all.
-      seed_groups: of devices; each trains its part of the seeds, and shares each batch.
-      last_epoch: stop after it, without reading the test set ({} is returned); None: train to the end.
-      started: `time.perf_counter()` at the start of the process; None: now.
-
-    Raises:
-      ConfigError, DataError, Stopped, NotFiniteError, RunFolderError, OSError.
-    """
-    processes.check_shared(folder)
-    bound = bind(
-        config,
-        dataset,
-        resumed=folder if resume else None,
-        data_dir=data_dir,
-        devices=devices,
-        seed_groups=seed_groups,
-        log=screen.print,
-    )
-    run, env = bound.run, bound.env
-    dataset, used = run.dataset, int(run.sharding.mesh.devices.size)
-    seeds = f"seeds {run.seeds[0]} to {run.seeds[-1]}" if len(run.seeds) > 1 else f"seed {run.seeds[0]}"
-    screen.print(
-        f"{config.model.name} on {dataset.name} {dataset.version} ({len(dataset.train.label):,} training images), "
-        f"{seeds}, {config.epochs} epochs, {used} x {env['devices'][0]}; run folder {folder}"
-    )
-    with _own_folder(folder) as own:
-        if not resume or own != folder:
-            run_folder.begin(own, config, env)
-        return train(
-            run,
-            own,
-            checkpoints_in=folder,
-            env=env,
-            resume=resume,
-            screen=screen,
-            signals=signals,
-            started=time.perf_counter() if started is None else started,
-            last_epoch=last_epoch,
-            **({} if bound.begun is None else bound.begun.hooks(run)),
-        )
+    return Prepared(run, env if warm_start is None else {**env, "init_from": warm_start.facts}, warm_start)
 
 
 @contextlib.contextmanager
 def _own_folder(folder: Path) -> Iterator[Path]:
-    """Yields where this process writes: on the lead the run folder, elsewhere one that is thrown away."""
+    """Yields the folder that this process writes to: the run folder on the main process, else a temporary one."""
     if processes.is_main_process():
         yield folder
         return

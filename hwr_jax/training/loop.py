@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -45,16 +46,34 @@ class Times(Protocol):
         """Hears of `images` of all seeds in `train_seconds` inside the steps."""
 
 
-class Tools(NamedTuple):
-    """What the loop writes to."""
+class Unsaved:
+    """`Saves` that writes no checkpoints."""
 
-    log: Callable[[str], None]
+    def save(self, step: int, state: TrainState) -> None:
+        """Does nothing."""
+
+    def settle(self) -> None:
+        """Does nothing."""
+
+    def wait(self) -> None:
+        """Does nothing."""
+
+
+def _no_checkpoint(scale: np.ndarray) -> TrainState:
+    raise AssertionError("config.nonfinite.policy=rollback needs checkpoints to roll back to")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tools:
+    """What the loop reports to. What has a default stays silent without it."""
+
     signals: Signals
-    checkpoints: Saves
+    record: Callable[[dict[str, Any]], None]  # called with each line of metrics
+    stopped: Callable[[int], str]  # step -> the message when a signal stops the loop after it
     timing: Times
-    record: Callable[[dict[str, Any]], None]  # a line of metrics
-    roll_back: Callable[[np.ndarray], TrainState]  # to the last checkpoint, with `scale` [S] of the learning rates
-    stopped: Callable[[int], str]  # what is said of a signal after a step
+    log: Callable[[str], None] = lambda line: None
+    checkpoints: Saves = field(default_factory=Unsaved)
+    roll_back: Callable[[np.ndarray], TrainState] = _no_checkpoint  # scale [S] of the rates -> the last saved state
     advance: Callable[[int, float], None] = lambda images, images_per_second: None  # of the progress bar
 
 

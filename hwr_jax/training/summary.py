@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from hwr_jax.steps import compiled
 from hwr_jax.steps.compiled import Programs
 from hwr_jax.steps.run import Run, on_device
 from hwr_jax.tasks import metrics
+from hwr_jax.training import transfer
 from hwr_jax.workdir import logs, run_folder
 
 
@@ -29,11 +29,19 @@ def finish(
     board: logs.TensorBoard,
     timing: logs.Timing,
     *,
-    more: Callable[[Tree, Tree], dict[str, Any]] = lambda params, model_state: {},
+    warm_start: transfer.WarmStart | None = None,
 ) -> dict[str, Any]:
     """Reads the test set, once, with the state that config.eval.checkpoint names; writes predictions and summary.
 
-    `programs`: see `read`. `more` gives further entries of the summary.
+    Args:
+      run, state: trained.
+      programs: see `read`.
+      folder: the run folder, which this process writes to.
+      board, timing: open in that folder.
+      warm_start: the weights that the run began with, to compare with the final ones; None: random ones.
+
+    Returns:
+      The content of summary.json.
     """
     outputs = read(run, programs, run.programs.predict, state)
     both: dict[str, Any] = {}
@@ -46,7 +54,9 @@ def finish(
     files.append_json_line(folder / "metrics.jsonl", line)
     board.write(line)
     params, model_state = evaluation.chosen(state, run.config.eval.checkpoint)
-    further = more(params, model_state)
+    further = {}
+    if warm_start is not None:
+        further = {"transfer": transfer.compare(run, warm_start.source, (params, model_state), warm_start.old)}
     if processes.is_main_process():
         _draw(run, folder, outputs["test"], jax.tree.map(lambda x: np.asarray(x)[0], params))
     timing.write("evaluation")

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
-from rich.console import Console
 
 from hwr_jax.cli import console
 from hwr_jax.core import files
-from hwr_jax.core.types import TrainState, Tree
-from hwr_jax.distributed.signals import Signals
+from hwr_jax.core.types import TrainState
 from hwr_jax.steps.compiled import Programs
 from hwr_jax.steps.run import Run, compile_training
-from hwr_jax.training import loop
+from hwr_jax.training import loop, transfer
+from hwr_jax.training.session import Session
 from hwr_jax.training.summary import finish
 from hwr_jax.workdir import checkpoint, logs, run_folder
 
@@ -25,31 +25,23 @@ from hwr_jax.workdir import checkpoint, logs, run_folder
 def train(
     run: Run,
     folder: Path,
+    session: Session,
     *,
-    checkpoints_in: Path,
     env: dict,
     resume: bool,
-    screen: Console,
-    signals: Signals,
-    started: float,
+    warm_start: transfer.WarmStart | None = None,
     last_epoch: int | None = None,
-    begin: Callable[[TrainState], TrainState] = lambda state: state,
-    more: Callable[[Tree, Tree], dict[str, Any]] = lambda params, model_state: {},
 ) -> dict[str, Any]:
     """Trains, evaluates on the test set once, and writes the run folder.
 
     Args:
       run: from `make_run`.
-      folder: a locked run folder that `run_folder.begin` has begun.
-      checkpoints_in: the run folder that all processes of the job share; of one process: `folder`.
-      env: from `run_folder.environment`, noted when a run goes on.
-      resume: go on from the newest checkpoint that verifies, if there is one.
-      screen: for rows and tables.
-      signals: entered; a signal saves and raises Stopped between two dispatches.
-      started: `time.perf_counter()` at the start of the process.
-      last_epoch: stop after it, and leave the test set alone; None: train to the end.
-      begin: changes the state before step 0.
-      more: further entries of summary.json, from the final (params, model_state).
+      folder: where this process writes, after `run_folder.begin`: on the main process the session's folder.
+      session: its folder is claimed and locked, and holds the checkpoints of all processes.
+      env: from `run_folder.environment`; recorded again when a run is resumed.
+      resume: resume from the newest checkpoint that verifies, if there is one.
+      warm_start: the weights to begin with; None: random ones.
+      last_epoch: stop after this epoch, and leave the test set alone; None: train to the end.
 
     Returns:
       The content of summary.json; {} after `last_epoch`.
@@ -57,11 +49,14 @@ def train(
     Raises:
       Stopped, NotFiniteError, RunFolderError, OSError.
     """
-    with checkpoint.Checkpoints(checkpoints_in, keep=run.config.checkpoint.keep) as checkpoints:
-        found = checkpoints.newest(screen.print) if resume else None
+    log, signals = session.screen.print, session.signals
+    started = time.perf_counter() if session.started is None else session.started
+    with checkpoint.Checkpoints(session.folder, keep=run.config.checkpoint.keep) as checkpoints:
+        found = checkpoints.newest(log) if resume else None
         done = found == run.total_steps  # only the evaluation is left
         programs, compile_seconds = (run.programs, 0.0) if done else compile_training(run)
-        state = _first_state(run, programs, folder, checkpoints, found, resume=resume, log=screen.print, begin=begin)
+        first_state = functools.partial(_first_state, run, programs, folder, checkpoints, warm_start, log=log)
+        state = first_state(found, resume=resume)
         step = int(state.step[0])
         if resume:
             run_folder.note_resume(folder, env, step)
@@ -71,7 +66,9 @@ def train(
         writer = logs.TensorBoard(folder / "tensorboard", run.seeds, config_text, step if resume else None)
         with contextlib.closing(writer) as board:  # however it ends: what is not flushed yet would be lost
             per_step = len(run.seeds) * run.config.batch_size
-            with console.progress_bar(screen, images=per_step * run.total_steps, done=step * per_step) as advance:
+            with console.progress_bar(
+                session.screen, images=per_step * run.total_steps, done=step * per_step
+            ) as advance:
 
                 def record(line):
                     files.append_json_line(folder / "metrics.jsonl", line)
@@ -79,25 +76,27 @@ def train(
 
                 def roll_back(scale):
                     checkpoints.wait()
-                    log = screen.print
-                    return _rolled_back(run, programs, folder, checkpoints, scale, log=log, begin=begin)
+                    state = first_state(checkpoints.newest(log), resume=True)
+                    return state._replace(faults=state.faults._replace(scale=jax.device_put(scale, run.sharding)))
 
                 tools = loop.Tools(
-                    screen.print,
-                    signals,
-                    checkpoints,
-                    timing,
-                    record,
-                    roll_back,
-                    lambda step: f"saved step {step} in {checkpoints_in}; the same command goes on from there",
-                    advance,
+                    signals=signals,
+                    record=record,
+                    stopped=lambda step: f"saved step {step} in {session.folder}; run the same command again to resume",
+                    timing=timing,
+                    log=log,
+                    checkpoints=checkpoints,
+                    roll_back=roll_back,
+                    advance=advance,
                 )
                 state = loop.epochs(run, programs, state, tools, last_epoch=last_epoch)
             signals.deferred = False
             if last_epoch is not None:
                 return {}
-            signals.raise_pending(f"all steps are done and saved in {folder}; the same command evaluates them")
-            return finish(run, programs, state, folder, board, timing, more=more)
+            signals.raise_pending(
+                f"all steps are done and saved in {folder}; run the same command again to evaluate them"
+            )
+            return finish(run, programs, state, folder, board, timing, warm_start=warm_start)
 
 
 def _first_state(
@@ -105,34 +104,19 @@ def _first_state(
     programs: Programs,
     folder: Path,
     checkpoints: checkpoint.Checkpoints,
+    warm_start: transfer.WarmStart | None,
     step: int | None,
     *,
     resume: bool,
     log: Callable[[str], None],
-    begin: Callable[[TrainState], TrainState] = lambda state: state,
 ) -> TrainState:
-    """Returns the state to go on from: of the checkpoint of `step`, else (None) what `begin` makes of a fresh one."""
+    """Returns the state of the checkpoint of `step`; None: that before step 0. Cuts the records back to it."""
     logs.cut_metrics(folder / "metrics.jsonl", -1 if step is None else step)
     checkpoints.drop_after(step)
-    if step is None:
-        if resume:
-            log(f"{folder} has no checkpoint yet: beginning with step 0")
-        return begin(programs.init(run.seed_array()))
-    log(f"going on from step {step} in {folder}")
-    return checkpoints.restore(step, run.state_shapes())
-
-
-def _rolled_back(
-    run: Run,
-    programs: Programs,
-    folder: Path,
-    checkpoints: checkpoint.Checkpoints,
-    scale: np.ndarray,
-    *,
-    log: Callable[[str], None],
-    begin: Callable[[TrainState], TrainState],
-) -> TrainState:
-    """Returns the state of the newest checkpoint, or a fresh one, with `scale` float32 [S] of the learning rates."""
-    step = checkpoints.newest(log)
-    state = _first_state(run, programs, folder, checkpoints, step, resume=True, log=log, begin=begin)
-    return state._replace(faults=state.faults._replace(scale=jax.device_put(scale, run.sharding)))
+    if step is not None:
+        log(f"resuming from step {step} in {folder}")
+        return checkpoints.restore(step, run.state_shapes())
+    if resume:
+        log(f"{folder} has no checkpoint yet: starting at step 0")
+    state = programs.init(run.seed_array())
+    return state if warm_start is None else transfer.put_in(run, state, warm_start.source)

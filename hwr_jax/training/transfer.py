@@ -27,27 +27,18 @@ from hwr_jax.workdir import run_folder
 FREE = ("model.dropout:", "model.precision:", "model.convolution:", "model.initializer:")  # may differ
 
 
-class Begun(NamedTuple):
-    """What a run needs that begins with other weights."""
+class WarmStart(NamedTuple):
+    """What a run needs that begins with the weights of another one."""
 
     source: Predictor
     facts: dict[str, str]  # of the weights, for environment.json
     dataset: Dataset  # fitted to the weights, with what is rehearsed
     old: Dataset | None  # what is rehearsed
 
-    def hooks(self, run: Run) -> dict[str, Any]:
-        """Returns `train.train`'s `begin` and `more`."""
-        return {
-            "begin": lambda state: begin(run, state, self.source),
-            "more": lambda params, model_state: {
-                "transfer": compare(run, self.source, (params, model_state), self.old)
-            },
-        }
-
 
 def prepare(
     config: ConfigDict, dataset: Dataset, resumed: Path | None, data_dir: str | None, log: Callable[[str], Any]
-) -> Begun:
+) -> WarmStart:
     """Loads the weights to begin with, and fits the data set to them.
 
     Args:
@@ -75,7 +66,7 @@ def prepare(
         some, seed = config.data.rehearsal_examples, config.data.subset_seed
         old = old._replace(train=subset.fewer(old.train, some, seed=seed, key="data.rehearsal_examples"))
         dataset = rehearse(dataset, old)
-    return Begun(source, found, dataset, old)
+    return WarmStart(source, found, dataset, old)
 
 
 def load(config: ConfigDict, log: Callable[[str], Any]) -> Predictor:
@@ -137,7 +128,7 @@ def _rows(run: Run, source: Predictor) -> np.ndarray:
     return (np.asarray(run.seeds) - run.config.seed) % len(source.seeds)
 
 
-def begin(run: Run, state: TrainState, source: Predictor) -> TrainState:
+def put_in(run: Run, state: TrainState, source: Predictor) -> TrainState:
     """Puts the source's weights into the state before step 0; the i-th seed from config.seed on takes those of the
     source's i-th seed, over again where it has fewer. With transfer.head=new the output layer keeps its first weights,
     which are random."""

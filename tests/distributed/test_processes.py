@@ -191,7 +191,7 @@ def test_a_signal_to_one_process_stops_all_after_saving_and_one_process_goes_on(
     assert 0 < saved < 30 * 34
     done = command("main", *flags, f"--workdir={run}")
     assert done.returncode == 0, done.stderr
-    assert f"going on from step {saved}" in done.stdout
+    assert f"resuming from step {saved}" in done.stdout
     lines = records(run)
     assert [epoch for epoch, split in lines if split == "validation"] == list(range(1, 31))  # none twice, none missing
 

@@ -1,0 +1,83 @@
+"""A job without a command: what a notebook calls, in a thread that may install no signal handlers."""
+
+import contextlib
+import io
+import shutil
+import signal
+import threading
+
+import jax
+import pytest
+
+from hwr_jax.cli import console
+from hwr_jax.config import file
+from hwr_jax.core import files
+from hwr_jax.core.errors import ConfigError, RunFolderError
+from hwr_jax.distributed.signals import Signals
+from hwr_jax.training import job
+from hwr_jax.training.session import Session
+from hwr_jax.workdir import run_folder
+
+
+def quiet(folder, signals):
+    return Session(folder=folder, screen=console.make_console(quiet=True), signals=signals, devices=1)
+
+
+def one_epoch():
+    return file.load("configs/digits.py:smoke", {"epochs": 1})
+
+
+def handlers():
+    return [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+
+
+@pytest.fixture(scope="module")
+def in_a_thread(caches, digits, tmp_path_factory):
+    """A run, and the same again, in another thread: the folder, both results, the output, the handlers meanwhile."""
+    folder, found, out = tmp_path_factory.mktemp("job") / "run", [], io.StringIO()
+
+    def body():
+        with jax.numpy_dtype_promotion("standard"), Signals() as signals:
+            found.append(handlers())
+            found.extend(job.run(one_epoch(), digits, quiet(folder, signals)) for _ in range(2))
+
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out):
+        for key, value in caches.items():
+            patch.setenv(key, value)
+        thread = threading.Thread(target=body)
+        thread.start()
+        thread.join()
+    meanwhile, first, again = found
+    return folder, first, again, out.getvalue(), meanwhile
+
+
+def test_a_run_needs_no_flags_no_terminal_and_no_signal_handlers(in_a_thread):
+    folder, first, again, out, meanwhile = in_a_thread
+    assert (first.status, again.status) == ("new", "finished")
+    assert first.summary["test"]["accuracy"]["mean"] == again.summary["test"]["accuracy"]["mean"]
+    assert again.summary == files.read_json(folder / "summary.json")
+    assert out == ""
+    assert meanwhile == handlers()
+
+
+@pytest.mark.usefixtures("here")
+def test_a_run_that_was_killed_before_its_evaluation_is_resumed(in_a_thread, digits, tmp_path):
+    folder = shutil.copytree(in_a_thread[0], tmp_path / "run")
+    before = files.read_json(folder / "summary.json")
+    (folder / "summary.json").unlink()
+    with Signals() as signals:
+        result = job.run(one_epoch(), digits, quiet(folder, signals))
+    assert result.status == "resume"
+    assert result.summary["state_sha256"] == before["state_sha256"]
+    assert result.summary["test"] == before["test"]
+    assert files.read_json(folder / "environment.json")["resumed"][0]["step"] == before["steps"]
+
+
+def test_another_run_in_the_folder_is_refused_and_so_is_a_folder_in_use(in_a_thread, digits):
+    folder = in_a_thread[0]
+    other = file.load("configs/digits.py:smoke", {"epochs": 2})
+    with Signals() as signals:
+        with pytest.raises(ConfigError, match=r"epochs: 1 -> 2"):
+            job.run(other, digits, quiet(folder, signals))
+        with run_folder.locked(folder), pytest.raises(RunFolderError, match="another process is training in"):
+            job.run(one_epoch(), digits, quiet(folder, signals))
