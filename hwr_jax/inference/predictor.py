@@ -8,14 +8,13 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from ml_collections import ConfigDict
 
-from hwr_jax import data
 from hwr_jax.config import check
 from hwr_jax.core.errors import ConfigError, RunFolderError
 from hwr_jax.core.types import Arrays, Outputs, TrainState, Tree
 from hwr_jax.inference import evaluation
 from hwr_jax.steps.compiled import Programs
+from hwr_jax.steps.plan import Plan, make_plan, with_reading
 from hwr_jax.steps.run import Bound, bind
 from hwr_jax.tasks import ctc, metrics
 from hwr_jax.workdir import checkpoint, run_folder
@@ -28,7 +27,7 @@ BEAM = 8  # at least so many prefixes are kept to rank strings
 class Predictor(NamedTuple):
     """The chosen seeds of a run, with what is needed to use them."""
 
-    config: ConfigDict
+    plan: Plan
     facts: dict  # of the training data: name, version, sha256, classes, shape, examples, mean, std
     seeds: list[int]
     programs: Programs
@@ -43,7 +42,7 @@ class Predictor(NamedTuple):
     @property
     def reads_strings(self) -> bool:
         """Whether it reads strings, and not one class a picture."""
-        return self.config.data.name == data.STRINGS
+        return self.plan.reads_strings
 
     def outputs(self, arrays: Arrays) -> list[Outputs]:
         """Evaluates uint8 images [N, H, W, 1] with labels int32 [N]: per seed, loss, pred and prob."""
@@ -72,7 +71,7 @@ class Predictor(NamedTuple):
         if not self.reads_strings:
             orders = ((prob, np.argsort(-prob, kind="stable")[:best]) for prob in self.predict(images))
             return [[(self.classes[k], float(prob[k])) for k in order] for prob, order in orders]
-        width = max(BEAM, best, self.config.eval.beam)
+        width = max(BEAM, best, self.plan.beam)
         found: list[list[tuple[str, float]]] = []
         for outputs in self._in_parts(images):
             means: list[dict[str, float]] = [{} for _ in outputs[0].loss]
@@ -111,11 +110,10 @@ def open_run(workdir: str | Path, *, reading: Mapping[str, int | None] | None = 
     config = run_folder.read_config(folder)
     check.check_recorded(config, folder)
     given = {key: value for key, value in (reading or {}).items() if value is not None}
-    if "beam" in given and config.data.name != data.STRINGS:
+    if "beam" in given and not make_plan(config).reads_strings:
         raise ConfigError(f"--beam={given['beam']} is for models of strings, and {folder} names one class a picture")
     if given:
-        config.eval.update(given)
-        check.check(config)
+        config = with_reading(config, given)
     facts = run_folder.read_json(folder, "environment.json")["dataset"]
     bound = bind(
         config,
@@ -160,12 +158,12 @@ def load(
             raise RunFolderError(
                 f"{workdir} has no checkpoint that can be used: train it with `python -m hwr_jax.main`"
             )
-    params, model_state = evaluation.chosen(state, which or bound.config.eval.checkpoint)
+    params, model_state = evaluation.chosen(state, which or bound.plan.checkpoint)
     if seed is not None:
         one = seeds.index(seed)
         params, model_state = jax.tree.map(lambda x: x[one : one + 1], (params, model_state))
         seeds = [seed]
-    return Predictor(bound.config, facts, seeds, bound.programs, params, model_state)
+    return Predictor(bound.plan, facts, seeds, bound.programs, params, model_state)
 
 
 def _newest(checkpoints: checkpoint.Checkpoints, bound: Bound, log: Callable[[str], None]) -> TrainState | None:

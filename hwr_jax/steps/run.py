@@ -16,6 +16,7 @@ from hwr_jax.core.types import Arrays, Dataset, TrainState, Tree
 from hwr_jax.distributed import sharding
 from hwr_jax.steps import compiled
 from hwr_jax.steps.compiled import Programs
+from hwr_jax.steps.plan import Plan, make_plan
 from hwr_jax.steps.recipe import Recipe, make_recipe
 
 
@@ -23,7 +24,7 @@ from hwr_jax.steps.recipe import Recipe, make_recipe
 class Bound:
     """A config bound to the shapes of its data and to devices."""
 
-    config: ConfigDict
+    plan: Plan  # what the host needs of the config
     recipe: Recipe
     programs: Programs
     how: str  # over the seeds: 'map' or 'vmap'
@@ -48,7 +49,7 @@ class Run(Bound):
     @property
     def total_steps(self) -> int:
         """Optimiser steps of the whole run, per seed."""
-        return self.config.epochs * self.recipe.steps_per_epoch
+        return self.plan.epochs * self.recipe.steps_per_epoch
 
 
 def bind(
@@ -82,7 +83,7 @@ def bind(
         recipe, mesh, how=how, examples=examples, shape=tuple(shape), eval_batch=config.eval.batch_size
     )
     seeds = list(range(config.seed, config.seed + config.seeds))
-    return Bound(config, recipe, programs, how, sharding.replicated(mesh), seeds)
+    return Bound(make_plan(config), recipe, programs, how, sharding.replicated(mesh), seeds)
 
 
 def make_run(
@@ -113,7 +114,7 @@ def compile_training(run: Run) -> tuple[Programs, float]:
     scalar, seeds, state = jnp.int32(0), run.seed_array(), run.state_shapes()
     training, validation = (shapes(getattr(run.dataset, s), run.sharding) for s in ("train", "validation"))
     order = shapes(jax.eval_shape(run.programs.order, seeds, scalar), run.sharding)
-    if run.config.data.stream:
+    if run.plan.stream:
         steps: dict[str, tuple] = {"stream": (state, _batch_shapes(run), scalar)}
     else:
         steps = {"steps": (state, training, order, scalar)}
@@ -138,7 +139,7 @@ def compile_training(run: Run) -> tuple[Programs, float]:
 def _batch_shapes(run: Run) -> Arrays:
     """The shapes of the batches of a dispatch that are read from the disk: [S, W, B, ...]."""
     placed = sharding.batches_over_data(run.sharding)
-    lead = (len(run.seeds), run.config.steps_per_dispatch, run.config.batch_size)
+    lead = (len(run.seeds), run.plan.steps_per_dispatch, run.plan.batch_size)
     return Arrays(*(jax.ShapeDtypeStruct((*lead, *x.shape[1:]), x.dtype, sharding=placed) for x in run.dataset.train))
 
 

@@ -162,7 +162,7 @@ def _state(one: Compiled, run: Run, pairs: list[Pair]) -> TrainState:
     """The state before the first step, with the scalars of each pair's config."""
     state = one.programs.init(run.seed_array())
     if one.begun is not None:
-        state = transfer.put_in(run, state, one.begun.source)
+        state = transfer.put_in(run, state, one.begun)
     if run.recipe.scratch is not None:
         return state
     each = [optimizers.scalars(pair.config.optim) for pair in pairs for _ in range(one.members)]

@@ -20,7 +20,7 @@ Epoch = Callable[[jax.Array, int], Advance]  # (order [S, steps, B], first step 
 
 def make(run: Run, programs: Programs) -> Epoch:
     """Returns the function that begins an epoch, wherever in it the state stands."""
-    return _streaming(run, programs) if run.config.data.stream else _in_memory(run, programs)
+    return _streaming(run, programs) if run.plan.stream else _in_memory(run, programs)
 
 
 def _in_memory(run: Run, programs: Programs) -> Epoch:
@@ -34,14 +34,14 @@ def _in_memory(run: Run, programs: Programs) -> Epoch:
 
 def _streaming(run: Run, programs: Programs) -> Epoch:
     placed = sharding.batches_over_data(run.sharding)
-    columns = _columns(placed, run.config.batch_size)
+    columns = _columns(placed, run.plan.batch_size)
 
     def place(local: np.ndarray) -> jax.Array:
-        shape = (*local.shape[:2], run.config.batch_size, *local.shape[3:])
+        shape = (*local.shape[:2], run.plan.batch_size, *local.shape[3:])
         return jax.make_array_from_process_local_data(placed, local, shape)
 
     def epoch(order: jax.Array, first: int) -> Advance:
-        window = run.config.steps_per_dispatch
+        window = run.plan.steps_per_dispatch
         batches = stream.read(stream.Plan(run.dataset.train, np.asarray(order), first, window, columns))
         return lambda state, count: programs.stream(state, Arrays(*map(place, next(batches))), jnp.int32(count))
 

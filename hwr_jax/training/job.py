@@ -14,6 +14,7 @@ from hwr_jax.core.types import Dataset
 from hwr_jax.data import cache
 from hwr_jax.distributed import processes
 from hwr_jax.steps import compiled
+from hwr_jax.steps.plan import make_plan
 from hwr_jax.steps.run import Run, make_run
 from hwr_jax.training import train, transfer
 from hwr_jax.training.session import Session
@@ -89,8 +90,8 @@ def do(
     dataset, used = run.dataset, int(run.sharding.mesh.devices.size)
     seeds = f"seeds {run.seeds[0]} to {run.seeds[-1]}" if len(run.seeds) > 1 else f"seed {run.seeds[0]}"
     log(
-        f"{config.model.name} on {dataset.name} {dataset.version} ({len(dataset.train.label):,} training images), "
-        f"{seeds}, {config.epochs} epochs, {used} x {env['devices'][0]}; run folder {folder}"
+        f"{run.plan.name} on {dataset.name} {dataset.version} ({len(dataset.train.label):,} training images), "
+        f"{seeds}, {run.plan.epochs} epochs, {used} x {env['devices'][0]}; run folder {folder}"
     )
     with _own_folder(folder) as own:
         if not resume or own != folder:
@@ -132,8 +133,9 @@ def prepare(
       ConfigError, DataError, RunFolderError.
     """
     compiled.cache_compilations(cache.default_cache_dir())
-    warm_start = transfer.prepare(config, dataset, resumed, data_dir, log) if config.init_from else None
-    if warm_start is not None:
+    plan, warm_start = make_plan(config), None
+    if plan.transfer is not None:
+        warm_start = transfer.prepare(plan.transfer, plan.network, dataset, resumed, data_dir, log)
         dataset = warm_start.dataset
     run = make_run(config, dataset, devices=devices, seed_groups=seed_groups, injected=injected)
     mesh = run.sharding.mesh

@@ -86,11 +86,11 @@ def epochs(
     Raises:
       Stopped, NotFiniteError, and what the tools raise.
     """
-    policy, limit = run.config.nonfinite.policy, run.config.nonfinite.limit
+    policy, limit = run.plan.nonfinite, run.plan.nonfinite_limit
     scale = np.asarray(state.faults.scale)
     for rollback in range(1, limit + 2):
         try:
-            return _epochs(run, programs, state, tools, last_epoch or run.config.epochs)
+            return _epochs(run, programs, state, tools, last_epoch or run.plan.epochs)
         except NotFiniteError as error:
             if policy != "rollback" or rollback > limit:
                 raise
@@ -102,7 +102,7 @@ def epochs(
 
 def _epochs(run: Run, programs: Programs, state: TrainState, tools: Tools, last_epoch: int) -> TrainState:
     """Trains whatever is left of the run up to an epoch, one by one."""
-    config, per_epoch = run.config, run.recipe.steps_per_epoch
+    plan, per_epoch = run.plan, run.recipe.steps_per_epoch
     done = int(state.step[0])
     if done == run.total_steps:
         return state
@@ -111,7 +111,7 @@ def _epochs(run: Run, programs: Programs, state: TrainState, tools: Tools, last_
     for epoch in range(done // per_epoch, last_epoch):
         active = int(np.sum(~np.asarray(stopped(run.recipe, state))))
         if not active:
-            tools.log(f"stopped: no seed has improved on validation for {config.eval.patience_epochs} epochs")
+            tools.log(f"stopped: no seed has improved on validation for {plan.patience_epochs} epochs")
             break
         start = time.perf_counter()
         before = int(state.step[0])
@@ -124,12 +124,12 @@ def _epochs(run: Run, programs: Programs, state: TrainState, tools: Tools, last_
         for line in lines:
             tools.record(line)
         last = epoch + 1 == last_epoch or bool(np.all(stopped(run.recipe, state)))
-        if last or (epoch + 1) % config.checkpoint.every_epochs == 0 or tools.signals.pending:
+        if last or (epoch + 1) % plan.every_epochs == 0 or tools.signals.pending:
             tools.checkpoints.save(step, state)
-        images = (step - before) * config.batch_size * active
+        images = (step - before) * plan.batch_size * active
         tools.timing.trained("epoch", epoch=epoch + 1, step=step, train_seconds=train_seconds, images=images)
         wall = time.perf_counter() - start
-        tools.log(console.epoch_row(epoch + 1, config.epochs, *lines, images / train_seconds, wall))
+        tools.log(console.epoch_row(epoch + 1, plan.epochs, *lines, images / train_seconds, wall))
         if tools.signals.pending:
             _stop(state, tools)
     tools.checkpoints.wait()
@@ -143,13 +143,13 @@ def _one_epoch(
 
     `active`: how many seeds have not stopped early.
     """
-    config, per_epoch = run.config, run.recipe.steps_per_epoch
+    plan, per_epoch = run.plan, run.recipe.steps_per_epoch
     step = int(state.step[0])
     left = per_epoch - step % per_epoch
     total_seconds, begun = 0.0, left
     tools.signals.deferred = True
     while left:
-        count = min(config.steps_per_dispatch, left)
+        count = min(plan.steps_per_dispatch, left)
         start = time.perf_counter()
         state = advance(state, count)
         loss = np.asarray(state.totals.loss)  # waits for the steps
@@ -159,11 +159,11 @@ def _one_epoch(
         left, step = left - count, step + count
         nonfinite.check_loss(run, loss, step)
         nonfinite.check_skipped(run, state, step)
-        images = count * config.batch_size * len(run.seeds)
+        images = count * plan.batch_size * len(run.seeds)
         tools.advance(images, images / seconds)
         tools.checkpoints.settle()
         if left and tools.signals.pending:
-            images = (begun - left) * config.batch_size * active
+            images = (begun - left) * plan.batch_size * active
             nonfinite.check_loss(run, nonfinite.magnitude(state), step)
             tools.checkpoints.save(step, state)
             tools.timing.trained("stopped", step=step, train_seconds=total_seconds, images=images)

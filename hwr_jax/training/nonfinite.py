@@ -22,7 +22,7 @@ def check_loss(run: Run, loss: np.ndarray, step: int) -> None:
     if bad.any():
         raise NotFiniteError(
             f"the loss of seed {run.seeds[int(bad.argmax())]} is not finite at step {step}: lower "
-            f"config.optim.learning_rate ({run.config.optim.learning_rate}) or set config.optim.clip_norm; checkpoints "
+            f"config.optim.learning_rate ({run.plan.learning_rate}) or set config.optim.clip_norm; checkpoints "
             "before it are kept",
             bad,
         )
@@ -30,15 +30,15 @@ def check_loss(run: Run, loss: np.ndarray, step: int) -> None:
 
 def check_skipped(run: Run, state: TrainState, step: int) -> None:
     """Raises NotFiniteError if a seed has left out more updates in a row than config.nonfinite.limit."""
-    if run.recipe.nonfinite != "skip":
+    if run.plan.nonfinite != "skip":
         return
     longest = np.asarray(state.faults.longest)
-    bad = longest > run.config.nonfinite.limit
+    bad = longest > run.plan.nonfinite_limit
     if bad.any():
         raise NotFiniteError(
             f"{longest.max()} updates in a row of seed {run.seeds[int(bad.argmax())]} before step {step} were not "
-            f"finite and were left out, more than config.nonfinite.limit={run.config.nonfinite.limit}: lower "
-            f"config.optim.learning_rate ({run.config.optim.learning_rate}); checkpoints before it are kept",
+            f"finite and were left out, more than config.nonfinite.limit={run.plan.nonfinite_limit}: lower "
+            f"config.optim.learning_rate ({run.plan.learning_rate}); checkpoints before it are kept",
             bad,
         )
 

@@ -53,10 +53,10 @@ def finish(
     line = logs.metrics_line(_epochs(run, state), int(state.step[0]), "test", run.seeds, **values)
     files.append_json_line(folder / "metrics.jsonl", line)
     board.write(line)
-    params, model_state = evaluation.chosen(state, run.config.eval.checkpoint)
+    params, model_state = evaluation.chosen(state, run.plan.checkpoint)
     further = {}
     if warm_start is not None:
-        further = {"transfer": transfer.compare(run, warm_start.source, (params, model_state), warm_start.old)}
+        further = {"transfer": transfer.compare(run, warm_start, (params, model_state))}
     if processes.is_main_process():
         _draw(run, folder, outputs["test"], jax.tree.map(lambda x: np.asarray(x)[0], params))
     timing.write("evaluation")
@@ -71,7 +71,7 @@ def read(run: Run, programs: Programs, predict_test: Any | None, state: TrainSta
     `programs` are those of training: the validation set is evaluated by the same compiled one. `predict_test` takes the
     shapes of the test set; None leaves it alone.
     """
-    weights = evaluation.chosen(state, run.config.eval.checkpoint)
+    weights = evaluation.chosen(state, run.plan.checkpoint)
     return {
         split: evaluation.on_host(predict(*weights, on_device(run, getattr(run.dataset, split))))
         for split, predict in (("validation", programs.predict), ("test", predict_test))
@@ -92,10 +92,10 @@ def _draw(run: Run, folder: Path, outputs: list[Outputs], params: Tree) -> None:
         keys = rng.per_example(key, jnp.arange(len(image)))
         return np.asarray(jax.jit(jax.vmap(lambda k, i: run.recipe.augment(k, run.recipe.frame(i))))(keys, image))
 
-    title = f"{run.config.model.name} trained on {run.dataset.name}, seed {run.seeds[0]}"
+    title = f"{run.plan.name} trained on {run.dataset.name}, seed {run.seeds[0]}"
     if len(run.seeds) > 1:
         title += f" (curves and confusion: all {len(run.seeds)} seeds)"
-    shown = augment if run.recipe.augmented or any(run.config.frame.values()) else None
+    shown = augment if run.recipe.augmented or any(run.plan.network["frame"].values()) else None
     figures.draw_all(folder, run.dataset, outputs, params, title=title, augment=shown)
 
 
@@ -116,7 +116,7 @@ def _summary(run: Run, state: TrainState, scores: dict[str, dict], folder: Path)
         "steps": int(state.step[0]),
         "parameters": sum(int(np.prod(p.shape[1:])) for p in jax.tree.leaves(state.params)),
         "flops_per_image": cost.flops_per_image,
-        "checkpoint": run.config.eval.checkpoint,
+        "checkpoint": run.plan.checkpoint,
         "state_sha256": digests.of_tree((state.params, state.model_state, state.average)),
         "skipped_updates": [int(n) for n in state.faults.skipped],
         "learning_rate_scale": [float(x) for x in state.faults.scale],

@@ -51,7 +51,7 @@ def train(
     """
     log, signals = session.screen.print, session.signals
     started = time.perf_counter() if session.started is None else session.started
-    with checkpoint.Checkpoints(session.folder, keep=run.config.checkpoint.keep) as checkpoints:
+    with checkpoint.Checkpoints(session.folder, keep=run.plan.keep) as checkpoints:
         found = checkpoints.newest(log) if resume else None
         done = found == run.total_steps  # only the evaluation is left
         programs, compile_seconds = (run.programs, 0.0) if done else compile_training(run)
@@ -65,7 +65,7 @@ def train(
         config_text = (folder / "config.json").read_text()
         writer = logs.TensorBoard(folder / "tensorboard", run.seeds, config_text, step if resume else None)
         with contextlib.closing(writer) as board:  # however it ends: what is not flushed yet would be lost
-            per_step = len(run.seeds) * run.config.batch_size
+            per_step = len(run.seeds) * run.plan.batch_size
             with console.progress_bar(
                 session.screen, images=per_step * run.total_steps, done=step * per_step
             ) as advance:
@@ -119,4 +119,4 @@ def _first_state(
     if resume:
         log(f"{folder} has no checkpoint yet: starting at step 0")
     state = programs.init(run.seed_array())
-    return state if warm_start is None else transfer.put_in(run, state, warm_start.source)
+    return state if warm_start is None else transfer.put_in(run, state, warm_start)
