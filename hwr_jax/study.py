@@ -53,7 +53,7 @@ def main() -> int:
         raise errors.ConfigError(f"--devices={_DEVICES.value} is of --engine=local: Ray gives each task one device")
     spec.check_values(study)
     from hwr_jax.cli import console
-    from hwr_jax.studies import comparison, live, report, results
+    from hwr_jax.studies import comparison, live, report, results, verdict
 
     screen = console.make_console()
     if _REPORT.value:
@@ -76,7 +76,7 @@ def main() -> int:
         report.write(study, records, folder)
     rows = comparison.compare(study, records)
     screen.print(live.results_table(study, rows))
-    screen.print(report.verdict(study, rows))
+    screen.print(verdict.verdict(study, rows))
     screen.print(f"Report: {folder / 'report.md'}")
     return errors.DONE
 

@@ -13,7 +13,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
 import readme_table
 
-from hwr_jax.studies import comparison, live, report, results, spec
+from hwr_jax.studies import comparison, live, results, spec, verdict
 from hwr_jax.tuning import spec as search_spec
 
 EXPERIMENTS = ROOT / "experiments"
@@ -29,8 +29,8 @@ def study_row(path: Path) -> str:
     rows = comparison.compare(study, records)
     cost = live.duration(sum(r.get("seconds", 0.0) + r.get("compile_seconds", 0.0) for r in records))
     link = f"[{study.name}]({study.name}/report.md)"
-    notes = " ".join(words.removeprefix("> **Note.** ") for words in report.warnings(study, records, rows))
-    said = " ".join([*report.answers(study, records, rows), *([f"*{notes}*"] if notes else [])])
+    notes = " ".join(words.removeprefix("> **Note.** ") for words in verdict.warnings(study, records, rows))
+    said = " ".join([*verdict.answers(study, records, rows), *([f"*{notes}*"] if notes else [])])
     return f"| {link} | {study.question} | {size} | {cost} | {said} |"
 
 

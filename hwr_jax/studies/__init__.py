@@ -14,4 +14,5 @@ __all__ = [
     "spec",
     "tables",
     "trial",
+    "verdict",
 ]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hwr_jax.core import files
-from hwr_jax.tuning import figures as search_plots
+from hwr_jax.tuning import figures
 from hwr_jax.tuning.spec import Search
 
 SHOWN = 10  # trials in the table
@@ -15,18 +15,18 @@ SHOWN = 10  # trials in the table
 
 def write(search: Search, study: Any, folder: Path) -> None:
     """Writes report.md and the figures; there is a finished trial."""
-    figures = search_plots.draw_all(study, folder)
-    files.write_atomic(folder / "report.md", text(search, study, figures))
+    drawn = figures.draw_all(study, folder)
+    files.write_atomic(folder / "report.md", text(search, study, drawn))
 
 
-def text(search: Search, study: Any, figures: list[str]) -> str:
-    """Returns the report; `figures` are names of files beside it."""
+def text(search: Search, study: Any, drawn: list[str]) -> str:
+    """Returns the report; `drawn` are the names of the figures beside it."""
     parts = [
         f"# {search.name}",
         f"**{search.question}**",
         verdict(search, study),
         _table(search, study),
-        "\n".join(f"![{name.removesuffix('.png')}]({name})" for name in figures),
+        "\n".join(f"![{name.removesuffix('.png')}]({name})" for name in drawn),
         "## Setup",
         *([" ".join(search.notes.split())] if search.notes else []),
         _setup(search, study),

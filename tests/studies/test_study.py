@@ -18,8 +18,7 @@ from hwr_jax.core import files, rng
 from hwr_jax.core.errors import ConfigError, RunFolderError
 from hwr_jax.core.types import Outputs
 from hwr_jax.distributed import signals
-from hwr_jax.studies import comparison, local, report, results, scores, spec, tables, trial
-from hwr_jax.studies import figures as study_plots
+from hwr_jax.studies import comparison, figures, local, report, results, scores, spec, tables, trial, verdict
 
 STUDY = """
 from configs import base, digits
@@ -476,7 +475,7 @@ def test_a_difference_that_is_there_is_found_and_one_that_is_not_is_not(make):
     assert rows["good"].paired.p_holm == pytest.approx(3 * 2 / 2**10)
     assert rows["good"].paired.t[0] < 0.01 < rows["good"].paired.t[1]
     assert rows["base"].paired is None
-    assert report.verdict(study, list(rows.values())) == (
+    assert verdict.verdict(study, list(rows.values())) == (
         f"In test accuracy, `good` ({100 * rows['good'].paired.mean:+.3f} points) is better than `base`. "
         f"`bad` ({100 * rows['bad'].paired.mean:+.3f} points) is worse. "
         f"Not decided: `same` ({100 * rows['same'].paired.mean:+.3f} points, {ends(rows['same'].paired.t)}). "
@@ -493,14 +492,14 @@ def test_where_lower_is_better_the_verdict_turns_round(make):
     study, records = synthetic(make, {"high": 0.01, "low": -0.01}, metric="loss")
     rows = comparison.compare(study, records)
     assert [row.variant for row in rows] == ["low", "base", "high"]
-    assert report.verdict(study, rows).startswith("In test loss, `low` (-0.0")
-    assert "`high` (+0.0" in report.verdict(study, rows)
+    assert verdict.verdict(study, rows).startswith("In test loss, `low` (-0.0")
+    assert "`high` (+0.0" in verdict.verdict(study, rows)
 
 
 def test_without_a_difference_the_report_says_what_would_have_been_seen(make):
     study, records = synthetic(make, {"same": 0.0})
     rows = comparison.compare(study, records)
-    words = report.verdict(study, rows)
+    words = verdict.verdict(study, rows)
     (pair,) = [row.paired for row in rows if row.paired]
     assert words.startswith(
         f"No difference to `base` in test accuracy is established: `same` ({100 * pair.mean:+.3f} points, "
@@ -522,7 +521,7 @@ def test_a_difference_smaller_than_the_choice_of_test_images_is_warned_of(make):
     assert pair.mcnemar == (0, 10)
     assert any(
         "`good` is not beyond chance when the choice of the test images is counted" in w
-        for w in report.warnings(study, records, rows)
+        for w in verdict.warnings(study, records, rows)
     )
 
 
@@ -533,14 +532,14 @@ def test_a_difference_larger_than_that_is_not_warned_of(make):
     pair = next(row.paired for row in rows if row.variant == "good")
     assert pair.beyond_examples
     assert pair.mcnemar == (10, 10)
-    assert report.warnings(study, records, rows) == []
+    assert verdict.warnings(study, records, rows) == []
 
 
 def test_diverged_trials_are_left_out_and_counted(make):
     study, records = synthetic(make, {"a": 0.01, "b": 0.0}, diverged=[("a", 3), ("a", 4)])
     rows = {row.variant: row for row in comparison.compare(study, records)}
     assert (rows["a"].diverged, rows["a"].paired.seeds, len(rows["a"].test["per_seed"])) == (2, 8, 8)
-    assert any("`a` 2 of 10" in w for w in report.warnings(study, records, list(rows.values())))
+    assert any("`a` 2 of 10" in w for w in verdict.warnings(study, records, list(rows.values())))
 
 
 def test_a_variant_that_always_diverges_is_last_and_has_no_number(make):
@@ -563,14 +562,14 @@ def test_seeds_that_only_one_of_both_has_do_not_count(make):
 def test_one_seed_says_nothing(make):
     study, records = synthetic(make, {"a": 0.01})
     rows = comparison.compare(study, [r for r in records if r["seed"] == 0])
-    assert report.verdict(study, rows).startswith("Nothing can be said: the baseline")
+    assert verdict.verdict(study, rows).startswith("Nothing can be said: the baseline")
     assert report.text(study, records[:1], comparison.compare(study, records[:1]), [])
 
 
 def test_too_few_seeds_give_no_verdict_however_large_the_difference(make):
     study, records = synthetic(make, {"a": 0.05, "b": -0.05, "c": 0.0}, seeds=6)
     rows = comparison.compare(study, records)
-    words = report.verdict(study, rows)
+    words = verdict.verdict(study, rows)
     assert "established" not in words
     assert words.startswith("No test is possible of ")
     assert ": with 6 seeds none can be the first significant one of 3 comparisons, it takes 7." in words
@@ -580,7 +579,7 @@ def test_too_few_seeds_give_no_verdict_however_large_the_difference(make):
 def test_one_variant_with_fewer_seeds_does_not_take_the_verdict_from_the_others(make):
     study, records = synthetic(make, {"a": 0.05, "b": 0.05}, seeds=10)
     records = [r for r in records if not (r["variant"] == "b" and r["seed"] > 3)]
-    words = report.verdict(study, comparison.compare(study, records))
+    words = verdict.verdict(study, comparison.compare(study, records))
     assert words.startswith("In test accuracy, `a` (+5.")
     assert "No test is possible of `b`: with 4 seeds none can be the first significant one of 2 comparisons" in words
 
@@ -589,7 +588,7 @@ def test_records_of_several_versions_or_devices_are_told(make):
     study, records = synthetic(make, {"a": 0.01})
     records[0]["code"] = {"version": "0", "sha256": "d" * 64}
     records[1]["devices"] = ["gpu"]
-    words = " ".join(report.warnings(study, records, comparison.compare(study, records)))
+    words = " ".join(verdict.warnings(study, records, comparison.compare(study, records)))
     assert "several versions of the code" in words
     assert "several kinds of devices" in words
 
@@ -630,9 +629,9 @@ def test_each_series_has_its_own_curve_and_choice(make, tmp_path):
     assert list(curve.values()) == [a, c]
     assert len(a) == 9
     (tmp_path / "curves.png").touch()  # of an earlier report
-    figures = study_plots.draw_all(study, records, rows, tmp_path, None)
-    assert figures == ["differences.png", "time.png", "axis.png"]
-    assert {p.name for p in tmp_path.glob("*.png")} == set(figures)
+    drawn = figures.draw_all(study, records, rows, tmp_path, None)
+    assert drawn == ["differences.png", "time.png", "axis.png"]
+    assert {p.name for p in tmp_path.glob("*.png")} == set(drawn)
 
 
 def test_a_lucky_survivor_is_not_chosen_by_validation(make):
@@ -668,7 +667,7 @@ def test_a_comparison_smaller_than_the_choice_of_test_images_is_warned_of_too(ma
     errors = {"a": [0, 1, 2, 3], "b": [4, 5, 6]}
     study, records = synthetic(make, {"a": 0.0, "b": 0.002}, errors=errors, spread=0.0001)
     study = study._replace(contrasts=[("b", "a")])
-    words = report.warnings(study, records, comparison.compare(study, records))
+    words = verdict.warnings(study, records, comparison.compare(study, records))
     assert any("b - a" in w and "not beyond chance" in w for w in words)
 
 
@@ -690,9 +689,9 @@ def test_figures_of_a_study_without_any_error_are_left_out(make, tmp_path):
         r["test"]["accuracy"] = r["validation"]["accuracy"] = 1.0
         r["curve"] = {"epoch": [1, 2], "validation_accuracy": [1.0, 1.0]}
     rows = comparison.compare(study, records)
-    assert study_plots.draw_all(study, records, rows, tmp_path, None) == ["differences.png", "curves.png", "time.png"]
-    assert "established: `a` (+0.000 points, +0.000 to +0.000), `b`" in report.verdict(study, rows)
-    assert "would have been seen" not in report.verdict(study, rows)
+    assert figures.draw_all(study, records, rows, tmp_path, None) == ["differences.png", "curves.png", "time.png"]
+    assert "established: `a` (+0.000 points, +0.000 to +0.000), `b`" in verdict.verdict(study, rows)
+    assert "would have been seen" not in verdict.verdict(study, rows)
 
 
 def test_the_parameters_of_an_ensemble_are_those_of_all_its_members(finished):
@@ -703,17 +702,17 @@ def test_the_parameters_of_an_ensemble_are_those_of_all_its_members(finished):
 
 def test_a_variant_that_learns_nothing_does_not_hide_the_others():
     near = np.array([[-0.3, -0.1], [-0.1, 0.1], [0.1, 0.2]])
-    low, high = study_plots.limits(near)
+    low, high = figures.limits(near)
     assert low < -0.3
     assert high > 0.2
-    assert study_plots.limits(np.array([*near, [-90.0, -88.0]]))[0] > -2
-    assert study_plots.limits(np.array([[0.0, 0.0], [0.1, 0.3]]))[1] > 0.3
-    assert study_plots.limits(np.zeros((2, 2)))[0] < 0
+    assert figures.limits(np.array([*near, [-90.0, -88.0]]))[0] > -2
+    assert figures.limits(np.array([[0.0, 0.0], [0.1, 0.3]]))[1] > 0.3
+    assert figures.limits(np.zeros((2, 2)))[0] < 0
 
 
 def test_a_sentence_does_not_name_very_many_variants(make):
     study, records = synthetic(make, {f"v{i}": -0.05 for i in range(30)}, seeds=12)
-    words = report.verdict(study, comparison.compare(study, records))
+    words = verdict.verdict(study, comparison.compare(study, records))
     assert "and 24 others are worse than `base`" in words
     assert words.count("`v") < 9
 

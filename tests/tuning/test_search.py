@@ -12,8 +12,7 @@ from hwr_jax.core.errors import ConfigError
 from hwr_jax.core.types import Arrays, Dataset
 from hwr_jax.distributed import signals
 from hwr_jax.training import summary
-from hwr_jax.tuning import report, spec, storage
-from hwr_jax.tuning import trials as searching
+from hwr_jax.tuning import report, spec, storage, trials
 
 SEARCH = """
 from configs import digits
@@ -50,19 +49,19 @@ def of_states(study, *names):
 
 def peak(search, one, load, handlers, log):
     """In place of training: best at a rate of 0.01; reported as three epochs."""
-    rate = searching._overrides(search, one)["optim.learning_rate"]
+    rate = trials._overrides(search, one)["optim.learning_rate"]
     value = 1 - abs(np.log10(rate) + 2) / 10
     for step in (1, 2, 3):
-        searching._pruning(one)(step, value * step / 3)
+        trials._pruning(one)(step, value * step / 3)
     return value
 
 
 def test_the_best_values_are_found_and_bad_trials_are_ended_early(make, monkeypatch):
     search = spec.load(make())
     study = opened(search, search.folder)
-    monkeypatch.setattr(searching, "_score", peak)
+    monkeypatch.setattr(trials, "_score", peak)
     heard = []
-    searching.run(search, study, fake, None, trials=60, minutes=1, heard=heard.append, log=print)
+    trials.run(search, study, fake, None, trials=60, minutes=1, heard=heard.append, log=print)
     assert len(heard) == 60 == len(of_states(study, "COMPLETE", "PRUNED"))
     assert len(of_states(study, "PRUNED")) > 20
     assert abs(np.log10(study.best_params["optim.learning_rate"]) + 2) < 0.2
@@ -73,30 +72,30 @@ def test_the_best_values_are_found_and_bad_trials_are_ended_early(make, monkeypa
 
 def test_the_same_sampler_seed_proposes_the_same(make, monkeypatch, tmp_path):
     search = spec.load(make())
-    monkeypatch.setattr(searching, "_score", peak)
+    monkeypatch.setattr(trials, "_score", peak)
     found = []
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         study = opened(search, tmp_path / name, seed=3)
-        searching.run(search, study, fake, None, trials=15, minutes=1, heard=lambda one: None, log=print)
+        trials.run(search, study, fake, None, trials=15, minutes=1, heard=lambda one: None, log=print)
         found.append([(one.params, one.value) for one in study.get_trials()])
     assert found[0] == found[1]
 
 
 def test_a_search_goes_on_where_it_stopped_and_stops_at_the_asked_number_or_time(make, monkeypatch):
     search = spec.load(make())
-    monkeypatch.setattr(searching, "_score", peak)
-    for trials, expected in ((5, 5), (8, 8), (8, 8)):
+    monkeypatch.setattr(trials, "_score", peak)
+    for asked, expected in ((5, 5), (8, 8), (8, 8)):
         study = opened(search, search.folder)
-        searching.run(search, study, fake, None, trials=trials, minutes=1, heard=lambda one: None, log=print)
+        trials.run(search, study, fake, None, trials=asked, minutes=1, heard=lambda one: None, log=print)
         assert len(study.get_trials()) == expected
-    searching.run(search, study, fake, None, trials=99, minutes=0, heard=lambda one: None, log=print)
+    trials.run(search, study, fake, None, trials=99, minutes=0, heard=lambda one: None, log=print)
     assert len(study.get_trials()) == 8
 
 
 def test_a_choice_of_the_config_comes_back_as_it_was(make):
     search = spec.load(make())
-    found = searching.as_overrides(search, {"model.hidden": "(16,)", "batch_size": 32, "optim.learning_rate": 0.1})
+    found = trials.as_overrides(search, {"model.hidden": "(16,)", "batch_size": 32, "optim.learning_rate": 0.1})
     assert found == {"model.hidden": (16,), "batch_size": 32, "optim.learning_rate": 0.1}
     assert spec.with_overrides(search, found).model.hidden == (16,)
 
@@ -118,10 +117,10 @@ def test_a_trial_is_the_mean_of_its_seeds_on_validation_and_the_test_set_is_left
     study.enqueue_trial(fixed)
     study.enqueue_trial({**fixed, "optim.learning_rate": 1.0})
     with signals.Signals() as handlers:
-        searching.run(
+        trials.run(
             search, study, lambda config: digits, handlers, trials=2, minutes=5, heard=lambda one: None, log=print
         )
-        result = searching.confirm(search, study, lambda config: digits, handlers, seeds=2, log=print)
+        result = trials.confirm(search, study, lambda config: digits, handlers, seeds=2, log=print)
     first = study.get_trials()[0]
     assert read
     assert all(splits == ["validation"] for splits in read)
@@ -144,7 +143,7 @@ def test_values_that_do_not_fit_each_other_are_passed_over(make, here):
     study = opened(search, search.folder)
     study.enqueue_trial({"optim.name": "adam", "optim.learning_rate": 0.01, "model.hidden": "(16,)"})
     with signals.Signals() as handlers:
-        searching.run(search, study, lambda config: fake(), handlers, trials=1, minutes=1, heard=print, log=print)
+        trials.run(search, study, lambda config: fake(), handlers, trials=1, minutes=1, heard=print, log=print)
     assert "called adamw" in study.get_trials()[0].user_attrs["refused"]
     assert not report.has_finished(study)
 
@@ -191,13 +190,13 @@ def test_a_signal_ends_a_search_with_its_code(make, caches):
 
 def test_a_line_of_the_journal_that_a_crash_cut_short_is_removed(make, monkeypatch):
     search = spec.load(make())
-    monkeypatch.setattr(searching, "_score", peak)
+    monkeypatch.setattr(trials, "_score", peak)
     study = opened(search, search.folder)
-    searching.run(search, study, fake, None, trials=3, minutes=1, heard=lambda one: None, log=print)
+    trials.run(search, study, fake, None, trials=3, minutes=1, heard=lambda one: None, log=print)
     journal = search.folder / storage.JOURNAL
     journal.write_bytes(journal.read_bytes()[:-7])
     study = opened(search, search.folder)
-    searching.run(search, study, fake, None, trials=4, minutes=1, heard=lambda one: None, log=print)
+    trials.run(search, study, fake, None, trials=4, minutes=1, heard=lambda one: None, log=print)
     again = opened(search, search.folder)
     assert len(of_states(again, "COMPLETE", "PRUNED")) == 4
 
@@ -222,9 +221,9 @@ def test_two_processes_share_one_study(make, caches):
 
 def test_a_database_will_do_too(make, monkeypatch, tmp_path):
     search = spec.load(make())
-    monkeypatch.setattr(searching, "_score", peak)
+    monkeypatch.setattr(trials, "_score", peak)
     study = storage.open_study(search, tmp_path, f"sqlite:///{tmp_path}/trials.db", sampler_seed=0)
-    searching.run(search, study, fake, None, trials=3, minutes=1, heard=lambda one: None, log=print)
+    trials.run(search, study, fake, None, trials=3, minutes=1, heard=lambda one: None, log=print)
     again = storage.open_study(search, tmp_path, f"sqlite:///{tmp_path}/trials.db", sampler_seed=0)
     assert len(again.get_trials()) == 3
 
@@ -250,7 +249,7 @@ def test_other_data_than_in_the_first_trial_are_refused(make):
     study = opened(search, search.folder)
     study.set_user_attr("data", "others")
     with pytest.raises(ConfigError, match="has changed since the first trial: choose another --out"):
-        searching.run(search, study, lambda config: fake(), None, trials=1, minutes=1, heard=print, log=print)
+        trials.run(search, study, lambda config: fake(), None, trials=1, minutes=1, heard=print, log=print)
 
 
 @pytest.mark.parametrize(
