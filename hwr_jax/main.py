@@ -148,7 +148,7 @@ def _summary(config, classes) -> str:
 
 def _config_and_data(log):
     """Returns the config file, the checked config and the data: those of the fallback where the data is missing."""
-    from hwr_jax.config import check
+    from hwr_jax.config import check, shipped
     from hwr_jax.config import file as configs
     from hwr_jax.steps import overrides
 
@@ -161,7 +161,7 @@ def _config_and_data(log):
         given = config_flags.get_override_values(FLAGS["config"])
         if config.data.fallback == "none" or "data.name" in given:  # a data set that is named is meant
             raise
-        other = str(Path(path.partition(":")[0]).with_name(f"{config.data.fallback}.py"))
+        other = shipped.beside(path, config.data.fallback)
         log(_fallback_paragraph(command.whose_files(config), missing, other))
     variant = path.partition(":")[2]
     path = f"{other}:{variant}" if variant else other
@@ -176,7 +176,7 @@ def _fallback_paragraph(name: str, missing: errors.DataMissing, other: str) -> s
     bar = "!" * 100
     variable = f"HWR_{name.partition('/')[0].upper()}_DIR"
     return (
-        f"\n{bar}\n{name.upper()} COULD NOT BE HAD, SO THIS RUN TRAINS ON ANOTHER DATA SET: {other}\n"
+        f"\n{bar}\n{name.upper()} WAS NOT FOUND: TRAINING ON ANOTHER DATA SET INSTEAD: {other}\n"
         f"The results below are not results on {name}. What was tried:\n{tried}\n"
         "To supply it: connect to the network, or put the four original files (train-images-idx3-ubyte.gz, ...) into\n"
         f"a folder and name it by {variable}=FOLDER or --config.data.manual_dir=FOLDER, or name a folder\n"

@@ -291,7 +291,7 @@ def test_without_mnist_the_main_job_says_so_and_runs_on_digits(command, tmp_path
         "main", "--config=configs/cnn.py:smoke", "--config.seed=4", f"--workdir={tmp_path / 'r'}", env=unreachable
     )
     assert done.returncode == 0, done.stderr
-    assert "MNIST COULD NOT BE HAD" in done.stdout
+    assert "MNIST WAS NOT FOUND: TRAINING ON ANOTHER DATA SET INSTEAD" in done.stdout
     for word in ("cache", "TFDS folder", "HWR_MNIST_DIR", "download https"):
         assert word in done.stdout
     for name in ("config.json", "environment.json", "summary.json"):

@@ -45,9 +45,13 @@ class Flags(flags.FlagValues):
 
 
 def config(verb: Flags) -> Flag:
-    """--config=FILE.py, with --config.KEY=VALUE for each of its keys."""
+    """--config=FILE.py or --config=NAME, with --config.KEY=VALUE for each of its keys."""
     return config_flags.DEFINE_config_file(
-        "config", None, "The experiment (required): FILE.py or FILE.py:VARIANT.", lock_config=True, flag_values=verb
+        "config",
+        None,
+        "The experiment (required): NAME or FILE.py, or either with :VARIANT.",
+        lock_config=True,
+        flag_values=verb,
     )
 
 
@@ -95,7 +99,7 @@ def parse(argv: list[str], verb: Flags, *, arguments: bool = False) -> list[str]
       ConfigError: whatever is wrong, in one sentence.
     """
     if "config" in verb:
-        _check_config_keys(argv)
+        argv = _checked_config(argv)
     try:
         left = verb(argv)[1:]
     except flags.UnrecognizedFlagError as error:
@@ -119,17 +123,27 @@ def _illegal_value(text: str, verb: Flags) -> str:
     return f"--{found[1]}={found[2]} is not possible: use {allowed}" if found and allowed else text.splitlines()[0]
 
 
-def _check_config_keys(argv: list[str]) -> None:
-    """Loads the config once before absl does, for errors in our own words."""
-    from hwr_jax.config import file as configs
+def _checked_config(argv: list[str]) -> list[str]:
+    """Returns the command line with a path in place of a config's name, which absl does not know.
 
-    path = None
-    for argument, following in zip(argv[1:], [*argv[2:], ""], strict=False):
+    Loads the config once before absl does, for errors in our own words.
+    """
+    from hwr_jax.config import file as configs
+    from hwr_jax.config import shipped
+
+    path, argv = "", list(argv)
+    for i, argument in enumerate(argv):
         if found := re.match(r"--?config(?:=(.*))?$", argument):
-            path = following if found[1] is None else found[1]
+            given = found[1] if found[1] is not None else "".join(argv[i + 1 : i + 2])
+            path = shipped.resolve(given)
+            if found[1] is not None:
+                argv[i] = f"--config={path}"
+            elif given:
+                argv[i + 1] = path
     if not path:
-        raise errors.ConfigError("--config is missing: name a config file, such as --config=configs/cnn.py")
+        raise errors.ConfigError("--config is missing: name a config, such as --config=cnn or --config=mine.py")
     config = configs.load(path)
     for argument in argv[1:]:
         if found := re.match(r"--?(?:no)?config\.([\w.]+)", argument):
             configs.require_key(config, found[1])
+    return argv

@@ -1,12 +1,13 @@
-"""Configs as files and JSON: load, write, compare. Which values are allowed is `config_check`'s; defaults are in
-configs/base.py. Imports no jax, so that a misspelt key is told at once."""
+"""Configs as files and JSON: load, write, compare. `check` has the allowed values, configs/base.py the defaults.
+
+Importing it imports no jax, so that a misspelt key is reported at once.
+"""
 
 from __future__ import annotations
 
 import difflib
 import inspect
 import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -14,10 +15,11 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from hwr_jax.config import shipped
 from hwr_jax.core.errors import ConfigError
 
 EXAMPLES = {
-    "config": "configs/cnn.py",
+    "config": "cnn or mine.py",
     "study": "experiments/initialisation/study.py",
     "search": "experiments/fast_search/search.py",
 }
@@ -26,16 +28,17 @@ FORMS = {"study": "hwr_jax/studies/spec.py", "search": "hwr_jax/tuning/spec.py"}
 
 
 def load(path: str | Path, overrides: dict[str, Any] | None = None) -> ConfigDict:
-    """Loads a config file: `path` may end in `:variant`, which `get_config(variant)` is given.
+    """Loads a config; `path` may end in `:variant`, the argument of its `get_config`.
 
     Args:
-      path: such as configs/digits.py or configs/cnn.py:smoke.
+      path: a file, such as mine.py:smoke, or the name of a config that comes with hwr_jax, such as cnn:smoke.
       overrides: flat keys ("model.dropout") and their values, set on top.
 
     Raises:
       ConfigError: no such file or variant, the file does not run, or an override does not fit.
     """
-    name, _, variant = str(path).partition(":")
+    path = shipped.resolve(path)
+    name, _, variant = path.partition(":")
     module = load_module(name)
     try:
         if variant and not inspect.signature(module.get_config).parameters:
@@ -62,7 +65,7 @@ def load_module(path: str | Path, *, flag: str = "config") -> ModuleType:
     example = EXAMPLES[flag]
     if not Path(path).is_file():
         raise ConfigError(f"--{flag}={path} is not a file: name one, such as {example}")
-    allow_imports(path)
+    shipped.allow_imports(path)
     if Path(path).suffix != ".py":
         raise ConfigError(f"--{flag}={path} is not a Python file (.py): name one, such as {example}")
     module = ModuleType(f"hwr_jax_{flag}")
@@ -109,15 +112,6 @@ def require_key(config: ConfigDict, key: str) -> None:
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     hint = f"did you mean config.{near[0]}?" if near else f"the keys are {', '.join(known)}"
     raise ConfigError(f"there is no config.{key}: {hint}")
-
-
-def allow_imports(path: str | Path) -> None:
-    """Puts the folder that holds `configs/` on the import path, so that a config can import its base."""
-    for folder in Path(path).resolve().parents:
-        if (folder / "configs" / "base.py").is_file():
-            if str(folder) not in sys.path:
-                sys.path.insert(0, str(folder))
-            return
 
 
 def flatten(config: Any, prefix: str = "") -> dict[str, Any]:

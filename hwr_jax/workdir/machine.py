@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import hwr_jax
+from hwr_jax.config import shipped
 
 THREADS = "NPROC"  # the environment variable by which XLA is told
 SURROUNDINGS = (
@@ -21,10 +22,12 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "ml-collection
 
 
 def code_digest() -> str:
-    """Returns the SHA-256 of the package's own sources: the code version, with or without git."""
+    """Returns the SHA-256 of the package's own sources: the code version, with or without git, installed or not."""
     root = Path(hwr_jax.__file__).parent
     digest = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
+        if path.is_relative_to(root / shipped.NAME):  # only there in an installed package
+            continue
         digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
@@ -64,11 +67,17 @@ def spare_threads() -> None:
 
 
 def git_revision() -> str | None:
-    """Returns the commit of the package's sources, with -dirty where they have changed; None outside of git."""
-    where = Path(hwr_jax.__file__).parent
+    """Returns the commit of the package's sources, with -dirty if they have changed.
+
+    None if git does not track them: an installed package may lie in an environment inside somebody else's repository.
+    """
+    git = ["git", "-C", str(Path(hwr_jax.__file__).parent)]
+    tracked = [*git, "ls-files", "--error-unmatch", "__init__.py"]
+    describe = [*git, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        command = ["git", "-C", str(where), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=5)
+        if subprocess.run(tracked, capture_output=True, timeout=5).returncode:
+            return None
+        done = subprocess.run(describe, capture_output=True, text=True, timeout=5)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() or None
