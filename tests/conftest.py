@@ -1,5 +1,6 @@
 """What every test shares: eight virtual CPU devices, strict promotion, and caches that are not the user's."""
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -18,7 +19,12 @@ from hwr_jax.workdir import machine
 
 ROOT = Path(__file__).parent.parent
 
+_spec = importlib.util.spec_from_file_location("warm_python", ROOT / "tests" / "warm_python.py")
+warm_python = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(warm_python)
+
 machine.spare_threads()  # before JAX looks for its devices
+sys.dont_write_bytecode = False  # hwr_jax would be compiled again by each of the suite's processes
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
@@ -36,18 +42,27 @@ def pytest_terminal_summary(terminalreporter):
 
 
 @pytest.fixture(scope="session")
-def caches(tmp_path_factory):
+def shared(tmp_path_factory):
+    """A folder that all workers of pytest-xdist have in common."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def caches(shared):
     """The environment of the suite's processes: caches and data folders of its own, one device, plain promotion."""
-    folder = tmp_path_factory.mktemp("caches")
-    keep = {k: v for k, v in os.environ.items() if not k.startswith(("HWR_", "TFDS_", "XLA_", "JAX_", "NPROC"))}
-    own = {"HWR_CACHE_DIR": str(folder / "hwr"), "TFDS_DATA_DIR": str(folder / "tfds"), "JAX_PLATFORMS": "cpu"}
+    other = ("HWR_", "TFDS_", "XLA_", "JAX_", "NPROC", "PYTHONDONTWRITEBYTECODE")
+    keep = {k: v for k, v in os.environ.items() if not k.startswith(other)}
+    own = {"HWR_CACHE_DIR": str(shared / "hwr"), "TFDS_DATA_DIR": str(shared / "tfds"), "JAX_PLATFORMS": "cpu"}
     return {**keep, **own, "PYTHONPATH": str(ROOT)}
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _compile_once(caches):
-    """A program that several tests compile is compiled once."""
-    jax.config.update("jax_compilation_cache_dir", f"{caches['HWR_CACHE_DIR']}/tests")
+def _compile_once(tmp_path_factory):
+    """A program that several tests compile is compiled once; not shared, for JAX does not write whole files at once."""
+    jax.config.update("jax_compilation_cache_dir", str(tmp_path_factory.mktemp("compiled")))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
@@ -61,14 +76,27 @@ def digits(caches):
 
 
 @pytest.fixture(scope="session")
-def command(caches):
-    """Returns run(verb, *arguments): the finished process of `python -m hwr_jax.<verb>`."""
+def warm(caches):
+    """A Python that has imported the libraries, for commands."""
+    server = warm_python.Server(caches)
+    yield server
+    server.close()
 
-    def run(verb, *arguments, timeout=240, env=None, cwd=ROOT):
-        line = [sys.executable, "-m", f"hwr_jax.{verb}", *map(str, arguments)]
-        return subprocess.run(
-            line, capture_output=True, text=True, timeout=timeout, cwd=cwd, env={**caches, **(env or {})}
-        )
+
+@pytest.fixture(scope="session")
+def command(caches, warm):
+    """Returns run(verb, *arguments): the finished process of `python -m hwr_jax.<verb>`.
+
+    `fresh` starts an interpreter of its own, which costs three seconds of imports.
+    """
+
+    def run(verb, *arguments, timeout=240, env=None, cwd=ROOT, fresh=False):
+        env = {**caches, **(env or {})}
+        module, arguments = f"hwr_jax.{verb}", [str(a) for a in arguments]
+        if warm.fits(env) and not fresh:
+            return warm.run(module, arguments, env=env, cwd=cwd, timeout=timeout)
+        line = [sys.executable, "-m", module, *arguments]
+        return subprocess.run(line, capture_output=True, text=True, timeout=timeout, cwd=cwd, env=env)
 
     return run
 

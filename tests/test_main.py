@@ -197,7 +197,7 @@ def test_predict_reads_the_good_pictures_and_names_the_bad_ones(finished, comman
 @pytest.mark.parametrize("verb", ["main", "evaluate", "predict", "benchmark"])
 def test_help_answers_within_three_seconds(command, verb):
     start = time.monotonic()
-    done = command(verb, "--help")
+    done = command(verb, "--help", fresh=True)
     assert done.returncode == 0
     assert ("--out" if verb == "benchmark" else "--workdir") in done.stdout
     assert time.monotonic() - start < 3
