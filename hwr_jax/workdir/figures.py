@@ -15,6 +15,7 @@ from hwr_jax.tasks import metrics
 
 SAMPLE = 64  # training images shown
 WORST = 36  # mistakes shown
+SIDE = 24  # pixels at least: smaller images are magnified
 
 
 def draw_all(
@@ -163,22 +164,31 @@ def _roofline(path: Path, parts: dict[str, Any], title: str) -> None:
 
 
 def _montage(path: Path, images: np.ndarray, captions: list[str] | None, title: str, *, columns: int, **look) -> None:
-    """Draws images [N, H, W] in a grid, lines in fewer columns; without any, the title alone."""
-    is_line = len(images) > 0 and images.shape[2] > 2 * images.shape[1]
+    """Draws images [N, H, W] in a grid, lines in fewer columns; without any, the title alone.
+
+    All are one picture on one pair of axes: a hundred pairs of axes take seconds to lay out.
+    """
+    images = images.repeat(max(1, SIDE // images.shape[1]), 1).repeat(max(1, SIDE // images.shape[1]), 2)
+    height, width = images.shape[1:]
+    is_line = len(images) > 0 and width > 2 * height
     columns = columns // 2 if is_line else columns
     rows = max(1, -(-len(images) // columns))
     wide = captions is not None and any(len(c) > 4 for c in captions)
-    side = 1.75 if wide else 1.2
-    figure = canvas.figure(
-        columns * (3.0 if is_line else 1.75 if wide else 1.0), 0.6 + rows * (1.0 if is_line else side)
-    )
-    grid = figure.subplots(rows, columns, squeeze=False).ravel()
-    look = look or {"cmap": "gray_r"}
-    for i, axes in enumerate(grid):
-        axes.axis("off")
-        if i < len(images):
-            axes.imshow(images[i], **look)
-            if captions is not None:
-                axes.set_title(captions[i], fontsize=7)
+    cell_in = (3.0, 1.0) if is_line else (1.75, 1.75) if wide else (1.0, 1.2)
+    caption_in = 0.0 if captions is None else 0.2
+    px_per_in = max(width / (0.92 * cell_in[0]), height / (0.92 * cell_in[1] - caption_in))
+    across, down, caption = (round(px_per_in * inches) for inches in (*cell_in, caption_in))
+    sheet = np.full((rows * down, columns * across), np.nan)  # which is drawn as paper
+    figure = canvas.figure(columns * cell_in[0], 0.4 + rows * cell_in[1])
+    axes = figure.subplots()
+    axes.axis("off")
+    for i, image in enumerate(images):
+        y = i // columns * down + caption + (down - caption - height) // 2
+        x = i % columns * across + (across - width) // 2
+        low, high = look.get("vmin", image.min()), look.get("vmax", image.max())
+        sheet[y : y + height, x : x + width] = (image - low) / ((high - low) or 1)
+        if captions is not None:
+            axes.text(x + width / 2, y - 0.04 * px_per_in, captions[i], ha="center", va="bottom", fontsize=7)
+    axes.imshow(sheet, cmap=look.get("cmap", "gray_r"), vmin=0, vmax=1)
     figure.suptitle(title)
     figure.savefig(path)
