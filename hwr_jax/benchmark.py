@@ -50,7 +50,7 @@ def main() -> int:
     from hwr_jax.config import check
     from hwr_jax.core import files
     from hwr_jax.data import cache
-    from hwr_jax.steps import compiled
+    from hwr_jax.steps import compile_cache
     from hwr_jax.workdir import figures, machine
 
     path, config = config_flags.get_config_filename(FLAGS["config"]), _CONFIG.value
@@ -58,7 +58,7 @@ def main() -> int:
     folder = command.folder("out", _OUT.value, f"runs/benchmark-{command.run_name(path)}")
     folder.mkdir(parents=True, exist_ok=True)
     screen = console.make_console()
-    compiled.cache_compilations(cache.default_cache_dir())
+    compile_cache.cache_compilations(cache.default_cache_dir())
     dataset = command.load_data(config, _DATA_DIR.value, screen.print)
     job = parts.Job(
         path=path,

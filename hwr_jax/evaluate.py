@@ -38,11 +38,11 @@ def main() -> int:
     from hwr_jax.cli import console
     from hwr_jax.data import cache
     from hwr_jax.inference import evaluation, predictor
-    from hwr_jax.steps import compiled
+    from hwr_jax.steps import compile_cache
     from hwr_jax.workdir import run_folder
 
     config = run_folder.read_config(folder)  # before the heavy work, so that a wrong folder fails at once
-    compiled.cache_compilations(cache.default_cache_dir())
+    compile_cache.cache_compilations(cache.default_cache_dir())
     screen = console.make_console(stderr=_FORMAT.value == "json")
     model = predictor.load(
         folder,

@@ -38,10 +38,10 @@ def main(paths: list[str]) -> int:
     from hwr_jax.cli import console
     from hwr_jax.data import cache
     from hwr_jax.inference import predictor
-    from hwr_jax.steps import compiled
+    from hwr_jax.steps import compile_cache
 
     screen = console.make_console(stderr=_FORMAT.value != "table")
-    compiled.cache_compilations(cache.default_cache_dir())
+    compile_cache.cache_compilations(cache.default_cache_dir())
     model = predictor.load(folder, which=_CHECKPOINT.value or "", seed=_SEED.value, log=screen.print)
     names, images, unread = read_all(paths, model)
     rows = read_out(names, model.read(images, best=1 + ALTERNATIVES))

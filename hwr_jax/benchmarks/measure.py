@@ -18,7 +18,7 @@ from ml_collections import ConfigDict
 
 from hwr_jax.core.types import Arrays, Dataset
 from hwr_jax.models import convolution
-from hwr_jax.steps import compiled
+from hwr_jax.steps.cost import step_cost
 from hwr_jax.steps.run import compile_training, make_run, on_device
 
 GIGA = 1e9
@@ -85,7 +85,7 @@ def training(
 
     times = seconds(dispatch, repeats=repeats)
     speeds = steps * config.batch_size * len(run.seeds) / times
-    cost = compiled.step_cost(run.recipe, run.state_shapes(), dataset.train)
+    cost = step_cost(run.recipe, run.state_shapes(), dataset.train)
     low, median, high = np.quantile(speeds, (0.25, 0.5, 0.75))
     return {
         "batch_size": config.batch_size,

@@ -7,6 +7,8 @@ numbers (JAX's default threefry generator gives the same bits for any sharding).
 from __future__ import annotations
 
 import jax
+import jax.numpy as jnp
+from jax import lax
 
 STREAMS = {"init": 0, "order": 1, "augment": 2, "dropout": 3, "figures": 4, "mix": 5}
 
@@ -24,3 +26,14 @@ def stream(key: jax.Array, name: str, step: jax.Array | int = 0) -> jax.Array:
 def per_example(key: jax.Array, position: jax.Array) -> jax.Array:
     """Returns one key per example [B] from the positions int32 [B] in the global batch."""
     return jax.vmap(lambda i: jax.random.fold_in(key, i))(position)
+
+
+def batch_position(size: int, axis_name: str | None) -> jax.Array:
+    """Returns the positions int32 [size] of this device's examples in the global batch.
+
+    Args:
+      size: examples on this device.
+      axis_name: under pmap or shard_map, the axis over which the batch is split; None: the whole batch is here.
+    """
+    first = 0 if axis_name is None else lax.axis_index(axis_name) * size
+    return first + jnp.arange(size, dtype=jnp.int32)

@@ -7,7 +7,6 @@ from functools import partial
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from jax import lax
 from jax.nn import initializers
 
 from hwr_jax.core import rng
@@ -74,12 +73,6 @@ def max_pool_rows(image: jax.Array) -> jax.Array:
     return jnp.maximum(windows[:, :, 0], windows[:, :, 1])
 
 
-def batch_position(size: int, axis_name: str | None) -> jax.Array:
-    """Returns the positions int32 [size] of this device's examples in the global batch (under pmap or shard_map)."""
-    first = 0 if axis_name is None else lax.axis_index(axis_name) * size
-    return first + jnp.arange(size, dtype=jnp.int32)
-
-
 def avg_pool_2x2(image: jax.Array) -> jax.Array:
     """Mean of 2x2 windows: [B, H, W, C] -> [B, H // 2, W // 2, C]; an odd last row or column is left out."""
     b, h, w, c = image.shape
@@ -103,7 +96,7 @@ class Dropout(nn.Module):
         """Drops values of x [B, ...] when `train`, and scales the others so that the mean stays."""
         if not train or self.rate == 0.0:
             return x
-        keys = rng.per_example(self.make_rng("dropout"), batch_position(x.shape[0], self.axis_name))
+        keys = rng.per_example(self.make_rng("dropout"), rng.batch_position(x.shape[0], self.axis_name))
         keep = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - self.rate, x.shape[1:]))(keys)
         return jnp.where(keep, x / (1 - self.rate), jnp.zeros_like(x))
 

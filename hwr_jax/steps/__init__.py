@@ -1,3 +1,15 @@
 """A config turned into pure functions, and those into compiled programs: one batch end to end."""
 
-__all__ = ["compiled", "gradient", "overrides", "plan", "recipe", "run", "scratch", "train_step"]
+__all__ = [
+    "compile_cache",
+    "compiled",
+    "cost",
+    "gradient",
+    "overrides",
+    "plan",
+    "predict_step",
+    "recipe",
+    "run",
+    "scratch",
+    "train_step",
+]

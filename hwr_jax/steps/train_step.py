@@ -1,4 +1,4 @@
-"""The steps: pure functions of a recipe and a state, for one seed. Owns the order of one batch, end to end.
+"""The training steps: pure functions of a recipe and a state, for one seed; one batch from uint8 to new weights.
 
 `compiled.over_seeds` gives any of them a leading seed axis. Nothing here reads a config, a file or a clock.
 """
@@ -13,11 +13,9 @@ import optax
 from jax import lax
 
 from hwr_jax.core import rng
-from hwr_jax.core.types import Arrays, Batch, Best, Faults, Outputs, Totals, TrainState, Tree
-from hwr_jax.models.layers import batch_position
+from hwr_jax.core.types import Arrays, Batch, Best, Faults, Totals, TrainState, Tree
 from hwr_jax.steps import gradient
 from hwr_jax.steps.recipe import Recipe
-from hwr_jax.transforms import views
 
 
 def init_state(recipe: Recipe, seed: jax.Array, shape: tuple[int, int, int]) -> TrainState:
@@ -58,7 +56,13 @@ def epoch_order(recipe: Recipe, seed: jax.Array, epoch: jax.Array, examples: int
 
 
 def train_step(recipe: Recipe, state: TrainState, rows: Arrays, *, axis_name: str | None = None) -> TrainState:
-    """Does one optimiser step on a batch.
+    """Does one optimiser step on a batch: prepares it, computes the gradient, updates the weights.
+
+    The recipe's functions are made elsewhere:
+      recipe.frame, recipe.augment, recipe.mix: transforms/
+      recipe.model.apply: models/
+      recipe.loss: tasks/
+      recipe.optimizer.update: optim/
 
     Args:
       recipe: the run's functions.
@@ -71,12 +75,12 @@ def train_step(recipe: Recipe, state: TrainState, rows: Arrays, *, axis_name: st
 
 
 def prepare(recipe: Recipe, state: TrainState, rows: Arrays, *, axis_name: str | None = None) -> Batch:
-    """Makes uint8 rows [B, H, W, 1] what the model sees in training: 0..1, framed, augmented, mixed, standardised.
+    """Turns uint8 rows [B, H, W, 1] into what the model sees: scaled to 0..1, framed, augmented, mixed, standardised.
 
     The augmentation's keys depend on the state's step and on each example's position in the global batch.
     """
     image = framed(recipe, rows.image)
-    position = batch_position(image.shape[0], axis_name)
+    position = rng.batch_position(image.shape[0], axis_name)
     if recipe.augmented:
         keys = rng.per_example(rng.stream(state.key, "augment", state.step), position)
         image = jax.vmap(recipe.augment)(keys, image)
@@ -88,7 +92,7 @@ def prepare(recipe: Recipe, state: TrainState, rows: Arrays, *, axis_name: str |
 
 
 def framed(recipe: Recipe, image: jax.Array) -> jax.Array:
-    """Makes uint8 images [B, H, W, 1] float32 [B, H', W', 1] in 0..1, deskewed, centred and so on."""
+    """Turns uint8 images [B, H, W, 1] into float32 [B, H', W', 1] in 0..1, deskewed, centred and so on."""
     return jax.vmap(recipe.frame)(image.astype(jnp.float32) / 255)
 
 
@@ -99,8 +103,8 @@ def standardise(recipe: Recipe, image: jax.Array) -> jax.Array:
 
 def update(recipe: Recipe, state: TrainState, batch: Batch, *, axis_name: str | None = None) -> TrainState:
     """Does one optimiser step on a prepared batch (see `train_step`)."""
-    # Cast to "varying", the gradient stays this device's own also where shard_map tracks what is replicated; there the
-    # gradient of a replicated value would be summed already, and the mean below would change nothing.
+    # Cast to "varying", the gradient stays this device's own even where shard_map tracks replicated values: it would
+    # already sum the gradient of a replicated value, and the mean below would change nothing.
     own = state.params if axis_name is None else lax.pcast(state.params, axis_name, to="varying")
     key = rng.stream(state.key, "dropout", state.step)
     grads, sums, model_state = gradient.of_batch(recipe, own, state.model_state, batch, key, axis_name=axis_name)
@@ -136,17 +140,17 @@ def train_steps(
 ) -> TrainState:
     """Does `count` steps in one compiled loop, from wherever in the epoch the state stands.
 
-    `count` is a traced number, so a shorter last chunk costs no second compilation, and the compiled step is the same
-    whatever the size of the chunks.
+    `count` is traced, so a shorter last dispatch needs no second compilation, and the compiled step is the same for
+    dispatches of any size.
 
     Args:
       recipe: the run's functions.
       state: before the steps.
       arrays: the training set, uint8 [N, H, W, 1] and int32 [N] (strings: [N, L]).
       order: int32 [steps, B], the epoch's `epoch_order`; None: `arrays` are batches already, uint8 [W, B, H, W, 1] and
-        int32 [W, B], that of each step at its number modulo W >= count.
+        int32 [W, B], W >= count, and step i takes batch i % W.
       count: int32 [], at most the steps left in the epoch.
-      place: puts a batch where it is computed (see `sharding`).
+      place: puts a batch on the devices that compute it (see `sharding`).
     """
 
     def batch_of(state):
@@ -157,10 +161,10 @@ def train_steps(
         return prepare(recipe, state, place(Arrays(arrays.image[rows], arrays.label[rows])))
 
     def body(i, carry):
-        # The loop carries the next batch, for what a loop carries is computed once and stored: XLA on CPU would
-        # compute the augmentation again for every window of the first convolution (a quarter of the time). Turn 0
-        # only makes the first batch: made outside, by other compiled code, it could differ in the last bit, and the
-        # result would depend on where the dispatches were cut. The batch after the last step is thrown away.
+        # The loop carries the next batch, because XLA computes and stores a carried value once: otherwise XLA on CPU
+        # repeats the augmentation for every window of the first convolution (a quarter of the time). Turn 0 only
+        # makes the first batch: made outside the loop, by other compiled code, it could differ in the last bit, and
+        # the result would depend on where the dispatches were cut. The batch after the last step is thrown away.
         state = lax.cond(i > 0, lambda: update(recipe, *carry), lambda: carry[0])
         return state, batch_of(state)
 
@@ -175,9 +179,10 @@ def train_steps(
 
 
 def stopped(recipe: Recipe, state: TrainState) -> jax.Array:
-    """Returns bool [] (or [S]): has validation not improved for `recipe.patience_epochs`? Then it only counts steps.
+    """Returns bool [] (or [S]): whether validation has not improved for `patience_epochs`; if so, the seed is frozen
+    and only `step` advances.
 
-    It changes at the end of an epoch alone, and a seed stays stopped: what no longer changes is never better.
+    The answer changes only at the end of an epoch, and a stopped seed stays stopped: frozen weights never improve.
     """
     if not recipe.patience_epochs:
         return jnp.zeros_like(state.step, bool)
@@ -186,58 +191,17 @@ def stopped(recipe: Recipe, state: TrainState) -> jax.Array:
 
 
 def evaluated(state: TrainState) -> tuple[Tree, Tree]:
-    """Returns (params, model_state) to evaluate: their averages, where they are kept."""
+    """Returns (params, model_state) to evaluate: the averages if the run keeps them, else the last ones."""
     kept = state.average
     return (kept["params"], kept["model_state"]) if kept else (state.params, state.model_state)
 
 
 def end_epoch(recipe: Recipe, state: TrainState, accuracy: jax.Array) -> TrainState:
-    """Keeps the state as the best one if its validation accuracy [] is a new high, and clears the epoch's totals (but
-    for those of a stopped seed, which stay those of its last epoch)."""
+    """Keeps the state as the best one if its validation accuracy [] is a new high, and clears the epoch's totals; a
+    stopped seed keeps the totals of its last epoch."""
     now = Best(accuracy, state.step, *evaluated(state))
     better = accuracy > state.best.accuracy
     best = jax.tree.map(lambda new, old: jnp.where(better, new, old), now, state.best)
     state = state._replace(best=best)
     totals = jax.tree.map(lambda old, new: jnp.where(stopped(recipe, state), old, new), state.totals, no_totals())
     return state._replace(totals=totals)
-
-
-def predict(
-    recipe: Recipe,
-    params: Tree,
-    model_state: Tree,
-    arrays: Arrays,
-    *,
-    batch_size: int,
-    place: Callable[[Tree], Tree] = lambda rows: rows,
-) -> Outputs:
-    """Evaluates every example exactly once, batch by batch; the last batch is padded, and the padding dropped.
-
-    Args:
-      recipe: the run's functions.
-      params, model_state: of one seed.
-      arrays: uint8 [N, H, W, 1], int32 [N] (strings: [N, L]); N >= 1.
-      batch_size: images per batch.
-      place: puts a batch where it is computed.
-
-    Returns:
-      Outputs over N: loss without smoothing.
-    """
-    examples = arrays.image.shape[0]
-    batches = -(-examples // batch_size)
-    padded = jnp.minimum(jnp.arange(batches * batch_size), examples - 1).reshape(batches, batch_size)
-    variables = {"params": params, **model_state}
-
-    def one_batch(rows):
-        picked = place(Arrays(arrays.image[rows], arrays.label[rows]))
-        logits = views.mean_log_probability(
-            lambda image: recipe.model.apply(variables, standardise(recipe, image), train=False)[0],
-            framed(recipe, picked.image),
-            shift_px=recipe.eval_shift_px,
-        )
-        pred = recipe.task.read(logits)
-        loss, confidence = recipe.task.loss(logits, picked.label), recipe.task.confidence(logits, pred)
-        return Outputs(loss, pred, jax.nn.softmax(logits), confidence)
-
-    outputs = lax.map(one_batch, padded)
-    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:])[:examples], outputs)

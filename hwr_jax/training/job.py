@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from hwr_jax.core.types import Dataset
 from hwr_jax.data import cache
 from hwr_jax.distributed import processes
-from hwr_jax.steps import compiled
+from hwr_jax.steps import compile_cache
 from hwr_jax.steps.plan import make_plan
 from hwr_jax.steps.run import Run, make_run
 from hwr_jax.training import train, transfer
@@ -132,7 +132,7 @@ def prepare(
     Raises:
       ConfigError, DataError, RunFolderError.
     """
-    compiled.cache_compilations(cache.default_cache_dir())
+    compile_cache.cache_compilations(cache.default_cache_dir())
     plan, warm_start = make_plan(config), None
     if plan.transfer is not None:
         warm_start = transfer.prepare(plan.transfer, plan.network, dataset, resumed, data_dir, log)

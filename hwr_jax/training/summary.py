@@ -13,8 +13,8 @@ from hwr_jax.core import digests, files, rng
 from hwr_jax.core.types import Outputs, TrainState, Tree
 from hwr_jax.distributed import processes
 from hwr_jax.inference import evaluation
-from hwr_jax.steps import compiled
 from hwr_jax.steps.compiled import Programs
+from hwr_jax.steps.cost import step_cost
 from hwr_jax.steps.run import Run, on_device
 from hwr_jax.tasks import metrics
 from hwr_jax.training import transfer
@@ -100,7 +100,7 @@ def _draw(run: Run, folder: Path, outputs: list[Outputs], params: Tree) -> None:
 
 
 def _summary(run: Run, state: TrainState, scores: dict[str, dict], folder: Path) -> dict[str, Any]:
-    cost = compiled.step_cost(run.recipe, state, run.dataset.train)
+    cost = step_cost(run.recipe, state, run.dataset.train)
     detail = {key: scores["test"].pop(key) for key in metrics.DETAILS if key in scores["test"]}
     for key in detail:
         scores["validation"].pop(key)

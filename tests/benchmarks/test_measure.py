@@ -9,7 +9,7 @@ import pytest
 
 from hwr_jax.benchmarks import measure
 from hwr_jax.models import convolution
-from hwr_jax.steps.compiled import step_cost
+from hwr_jax.steps.cost import step_cost
 from hwr_jax.steps.run import make_run
 
 

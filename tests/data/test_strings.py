@@ -19,7 +19,7 @@ from hwr_jax.inference import predictor
 from hwr_jax.models.layers import max_pool_rows
 from hwr_jax.pictures import normalise
 from hwr_jax.steps import train_step
-from hwr_jax.steps.compiled import step_cost
+from hwr_jax.steps.cost import step_cost
 from hwr_jax.steps.overrides import check_overrides
 from hwr_jax.steps.recipe import make_recipe
 

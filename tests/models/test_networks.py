@@ -13,7 +13,7 @@ from hwr_jax.config import file
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.core.types import Arrays
 from hwr_jax.models import layers
-from hwr_jax.steps import train_step
+from hwr_jax.steps import predict_step, train_step
 from hwr_jax.steps.recipe import make_recipe
 
 ROOT = Path(__file__).parents[2]
@@ -175,7 +175,7 @@ def test_a_network_learns_64_digits_by_heart(name, digits):
     for epoch in range(100):
         state = train(state, few, train_step.epoch_order(recipe, jnp.int32(0), jnp.int32(epoch), 64), jnp.int32(2))
         if epoch % 10 == 9:
-            predict = jax.jit(functools.partial(train_step.predict, recipe, batch_size=64))
+            predict = jax.jit(functools.partial(predict_step.predict, recipe, batch_size=64))
             if bool(jnp.all(predict(state.params, state.model_state, few).pred == few.label)):
                 return
     pytest.fail("it did not learn them")

@@ -11,7 +11,7 @@ from jax.sharding import PartitionSpec
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.core.types import Arrays
 from hwr_jax.distributed import sharding
-from hwr_jax.steps import train_step
+from hwr_jax.steps import predict_step, train_step
 from hwr_jax.steps.compiled import make_programs
 from hwr_jax.steps.recipe import make_recipe
 
@@ -122,7 +122,7 @@ def test_every_example_is_evaluated_exactly_once_and_padding_never_counts(smoke,
     recipe = recipe_of(smoke(batch_size=B))
     state = train_step.init_state(recipe, 0, (28, 28, 1))
     some = jax.tree.map(lambda x: x[:examples], few)
-    predict = jax.jit(functools.partial(train_step.predict, recipe, batch_size=batch_size))
+    predict = jax.jit(functools.partial(predict_step.predict, recipe, batch_size=batch_size))
     outputs = predict(state.params, state.model_state, some)
     image = (some.image.astype(jnp.float32) / 255 - recipe.mean) / recipe.std
     logits, _ = recipe.model.apply({"params": state.params}, image)

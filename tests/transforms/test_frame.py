@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.core.types import Arrays
-from hwr_jax.steps import train_step
+from hwr_jax.steps import predict_step, train_step
 from hwr_jax.steps.recipe import make_recipe
 from hwr_jax.transforms import frame
 
@@ -81,7 +81,7 @@ def test_training_and_prediction_see_the_same_frame(smoke, digits):
     batch = train_step.prepare(plain, state, rows)
     assert batch.image.shape == (4, 16, 16, 1)
     logits, _ = recipe.model.apply({"params": state.params}, batch.image, train=False)
-    outputs = train_step.predict(recipe, state.params, {}, rows, batch_size=4)
+    outputs = predict_step.predict(recipe, state.params, {}, rows, batch_size=4)
     np.testing.assert_array_equal(outputs.pred, logits.argmax(-1))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hwr_jax.config import file as configs
-from hwr_jax.steps import train_step
+from hwr_jax.steps import predict_step, train_step
 from hwr_jax.steps.recipe import make_recipe
 from hwr_jax.transforms import views
 
@@ -45,7 +45,7 @@ def test_prediction_and_loss_are_of_the_average(smoke, digits):
     for shift_px in (0, 1):
         recipe = make_recipe(smoke(eval__shift_px=shift_px), **facts)
         state = train_step.init_state(recipe, 0, (28, 28, 1))
-        outputs[shift_px] = train_step.predict(recipe, state.params, state.model_state, few, batch_size=3)
+        outputs[shift_px] = predict_step.predict(recipe, state.params, state.model_state, few, batch_size=3)
 
     def logits(image):
         image = jnp.asarray(image, jnp.float32) / 255

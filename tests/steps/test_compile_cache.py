@@ -1,4 +1,4 @@
-"""The cache of compiled programs."""
+"""The compilation cache."""
 
 import subprocess
 import sys
@@ -6,10 +6,10 @@ import sys
 CODE = """
 import sys, pathlib
 import jax
-from hwr_jax import programs
+from hwr_jax.steps import compile_cache
 
 folder = pathlib.Path(sys.argv[1])
-programs.cache_compilations(folder)
+compile_cache.cache_compilations(folder)
 
 
 def ours(x):
@@ -28,6 +28,6 @@ print(min(sizes) > 100 and sizes[1] == sizes[2])
 """
 
 
-def test_an_entry_that_was_cut_short_is_made_anew_without_a_word(tmp_path):
+def test_a_truncated_entry_is_compiled_again_without_a_warning(tmp_path):
     done = subprocess.run([sys.executable, "-c", CODE, str(tmp_path)], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")

@@ -1,0 +1,64 @@
+"""The cost of a training step: FLOPs and bytes, counted by XLA."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.extend
+
+from hwr_jax.core.types import Arrays, TrainState
+from hwr_jax.steps import train_step
+from hwr_jax.steps.recipe import Recipe
+
+
+class StepCost(NamedTuple):
+    """The cost of a training step by XLA's own analysis; None where the device's compiler has none."""
+
+    flops_per_image: float | None
+    flops_per_byte: float | None  # before fusion: a lower bound of the arithmetic intensity
+
+
+def step_cost(recipe: Recipe, state: TrainState, training: Arrays) -> StepCost:
+    """Analyses a training step of one seed.
+
+    Args:
+      recipe: the run's functions.
+      state: with a leading seed axis; shapes are enough.
+      training: the examples; shapes are enough.
+    """
+    if recipe.scratch is not None:  # NumPy, not XLA
+        return StepCost(None, None)
+
+    def step(state, rows):
+        return train_step.train_step(recipe, state, rows)
+
+    batch = recipe.batch_size
+    rows = Arrays(*(jax.ShapeDtypeStruct((batch, *x.shape[1:]), x.dtype) for x in training))
+    one = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), state)
+    flops, moved = _cost(jax.make_jaxpr(step)(one, rows))
+    return StepCost(flops and flops / batch, flops and moved and flops / moved)
+
+
+def _cost(closed: Any) -> tuple[float, float]:
+    """FLOPs and bytes of a closed jaxpr. XLA counts the body of a loop once; here a scan's body counts as often as it
+    runs."""
+    analysis = jax.jit(jax.extend.core.jaxpr_as_fun(closed)).lower(*closed.in_avals).cost_analysis() or {}
+    flops, moved = analysis.get("flops") or 0.0, analysis.get("bytes accessed") or 0.0
+    for body, more in _scans(closed.jaxpr):
+        of_body = _cost(body)
+        flops, moved = flops + more * of_body[0], moved + more * of_body[1]
+    return flops, moved
+
+
+def _scans(jaxpr: Any) -> Iterator[tuple[Any, int]]:
+    """Yields the body of each scan (at any depth, except in another scan) and its number of turns after the first."""
+    for equation in jaxpr.eqns:
+        if equation.primitive.name == "scan":
+            yield equation.params["jaxpr"], equation.params["length"] - 1
+            continue
+        for value in equation.params.values():
+            for inner in value if isinstance(value, tuple | list) else (value,):
+                if hasattr(inner, "eqns") or hasattr(inner, "jaxpr"):
+                    yield from _scans(getattr(inner, "jaxpr", inner))
