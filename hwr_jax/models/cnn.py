@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
+from hwr_jax.core.errors import ConfigError
+from hwr_jax.models import arguments
 from hwr_jax.models.layers import Dense, Dropout, Norm, as_logits, max_pool_2x2
 
 
@@ -70,3 +73,50 @@ class CNN(nn.Module):
             x = self.activation(Norm(self.norm, self.axis_name)(x, train))
         x = Dropout(self.dropout, self.axis_name)(x, train)
         return as_logits(Dense(self.classes, kernel_init=self.kernel_init, dtype=self.dtype)(x))
+
+
+def build(config: Any, classes: int, shape_px: tuple[int, int]) -> Callable[[str | None, bool], CNN]:
+    """Returns (axis_name, train) -> module for `config.model`, K = `classes` and images of H, W = `shape_px`.
+
+    Raises:
+      ConfigError: sizes that do not fit each other or the images.
+    """
+    _check_sizes(config, shape_px)
+    return lambda axis_name, train: CNN(
+        features=tuple(config.features),
+        kernels_px=tuple(config.kernels_px),
+        strides_px=tuple(config.strides_px),
+        pools=tuple(config.pools),
+        padding=config.padding,
+        dense=config.dense,
+        **arguments.convolutional(config, classes, axis_name, train),
+    )
+
+
+def _check_sizes(config: Any, shape_px: tuple[int, int]) -> None:
+    features = tuple(config.features)
+    per_layer = {key: tuple(config[key]) for key in ("kernels_px", "strides_px", "pools")}
+    for key, values in per_layer.items():
+        if len(values) != len(features):
+            raise ConfigError(
+                f"config.model.features={features} and config.model.{key}={values} must have the same length: "
+                "one value for each convolution"
+            )
+    kernels, strides, pools = per_layer.values()
+    if not all(isinstance(v, int) and v > 0 for v in (*features, *kernels, *strides)):
+        raise ConfigError(
+            "config.model.features, config.model.kernels_px and config.model.strides_px must be positive integers, "
+            f"not {features}, {kernels} and {strides}"
+        )
+    if not all(isinstance(v, bool) for v in pools):
+        raise ConfigError(f"config.model.pools={pools} is not possible: use True or False for each convolution")
+    side_px = min(shape_px)
+    for size, stride, pool in zip(kernels, strides, pools, strict=True):
+        side_px = -(-side_px // stride) if config.padding == "same" else (side_px - size) // stride + 1
+        side_px = side_px // 2 if pool else side_px
+    if side_px < 1:
+        height, width = shape_px
+        raise ConfigError(
+            f"config.model.kernels_px={kernels} leaves nothing of a {height}x{width} image: use fewer or smaller "
+            "ones, or less pooling"
+        )

@@ -2,7 +2,7 @@
 
 Why it exists: XLA on CPU runs the gradients of its own convolution up to 15 times slower inside a loop than outside
 (jax issue 12868), and the training steps are a loop. A matrix product keeps its speed there. On accelerators, and for
-evaluation, the native one is used.
+evaluation, XLA's own (`native`) is used.
 """
 
 from __future__ import annotations
@@ -56,7 +56,9 @@ def conv_as_matmul(
     layout = lax.conv_dimension_numbers(lhs.shape, rhs.shape, dimension_numbers)
     plain = all(d == 1 for d in (*(lhs_dilation or (1,)), *(rhs_dilation or (1,)), feature_group_count))
     if not plain or layout != lax.conv_dimension_numbers(lhs.shape, rhs.shape, NHWC):
-        raise NotImplementedError("conv_as_matmul has neither dilation nor groups, and wants NHWC images, HWIO kernels")
+        raise NotImplementedError(
+            "conv_as_matmul supports neither dilation nor groups, and takes only NHWC images and HWIO kernels"
+        )
     if isinstance(padding, str):
         padding = lax.padtype_to_pads(lhs.shape[1:3], rhs.shape[:2], window_strides, padding)
     if any(p for pair in padding for p in pair):
@@ -73,7 +75,7 @@ CONVOLUTIONS = {"native": lax.conv_general_dilated, "patches": conv_as_matmul}
 def by_name(name: str, *, train: bool):
     """Returns the convolution called `name`; 'auto' is 'patches' for training on CPU, and 'native' elsewhere.
 
-    It is XLA's gradients that are slow on CPU: without them its own convolution is two to three times faster.
+    Only XLA's gradients are slow on CPU: without them its own convolution is two to three times faster.
     """
     if name == "auto":
         name = "patches" if train and jax.default_backend() == "cpu" else "native"

@@ -1,4 +1,4 @@
-"""Layers and named choices that several models share: pooling, dropout, normalisation, activations, initialisers."""
+"""What several networks share: pooling, dropout, normalisation; activations, initialisers and precisions by name."""
 
 from __future__ import annotations
 
@@ -40,8 +40,9 @@ INITIALIZERS = {
 }
 
 
-# Not Flax's own: those sum in an order that depends on the number of threads (see `product`).
+# Flax's own sum in an order that depends on the number of threads (see `product`).
 Dense = partial(nn.Dense, dot_general=product.dot_general)
+DENSE = "Dense_"  # Flax names the dense layers of a module Dense_0, Dense_1, ...; checkpoints hold these names
 Attention = partial(
     nn.MultiHeadDotProductAttention, qkv_dot_general=product.dot_general, out_dot_general=product.dot_general
 )
@@ -50,14 +51,14 @@ PRECISIONS = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
 def as_logits(x: jax.Array) -> jax.Array:
-    """Returns what the loss takes: float32 whatever the layers compute, but for float64."""
+    """Returns the scores in the loss's dtype: float32 whatever the layers compute, except float64, which stays."""
     return x if x.dtype == jnp.float64 else x.astype(jnp.float32)
 
 
 def max_pool_2x2(image: jax.Array) -> jax.Array:
     """Maximum over 2x2 windows: [B, H, W, C] -> [B, H // 2, W // 2, C]; an odd last row or column is left out.
 
-    Maxima of pairs, for their gradient is a selection: deterministic on GPU, unlike that of `nn.max_pool`
+    It takes maxima of pairs, whose gradient is a selection: deterministic on GPU, unlike that of `nn.max_pool`
     (select-and-scatter), and on CPU three to six times faster than that of `max` over two axes. Equal values share it.
     """
     b, h, w, c = image.shape
@@ -93,7 +94,7 @@ class Dropout(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        """Drops values of x [B, ...] when `train`, and scales the others so that the mean stays."""
+        """Drops values of x [B, ...] when `train`, and scales the others so that the expected value stays the same."""
         if not train or self.rate == 0.0:
             return x
         keys = rng.per_example(self.make_rng("dropout"), rng.batch_position(x.shape[0], self.axis_name))
@@ -124,10 +125,10 @@ class Norm(nn.Module):
 
 
 def group_size(channels: int) -> int:
-    """Returns the largest divisor of `channels` up to 8. Raises ConfigError where that is 1: nothing would be left."""
+    """Returns the largest divisor of `channels` up to 8. Raises ConfigError if that is 1."""
     size = max(size for size in range(1, 9) if channels % size == 0)
     if size == 1:
-        raise ConfigError(f"config.model.norm=group needs widths with a divisor from 2 to 8, which {channels} has not")
+        raise ConfigError(f"config.model.norm=group needs widths with a divisor from 2 to 8, and {channels} has none")
     return size
 
 

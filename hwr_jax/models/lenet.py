@@ -1,22 +1,25 @@
-"""LeNet-5, as it was drawn in 1998, with average pooling and a softmax."""
+"""LeNet-5 as published in 1998, with average pooling and a softmax."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from hwr_jax.models.layers import Dense, as_logits, avg_pool_2x2
+from hwr_jax.core.errors import ConfigError
+from hwr_jax.models import arguments, convolution
+from hwr_jax.models.layers import ACTIVATIONS, Dense, as_logits, avg_pool_2x2
 
 
 class LeNet(nn.Module):
     """LeNet-5 (LeCun, Bottou, Bengio & Haffner 1998, figure 2): C1 S2 C3 S4 C5 F6 and the output.
 
-    The margin of two pixels makes the 28x28 picture its 32x32 input. Left out are what later networks left out too: the
-    trained factors of the pooling, the table of connections of C3 (all maps are connected) and the radial output.
+    A margin of two pixels turns the 28x28 image into its 32x32 input. Like later networks, this one leaves out the
+    trained factors of the pooling, C3's table of connections (here all maps are connected) and the radial output.
 
     Attributes:
       classes: K.
@@ -48,3 +51,19 @@ class LeNet(nn.Module):
         for width in (120, 84):
             x = self.activation(Dense(width, kernel_init=self.kernel_init, dtype=self.dtype)(x))
         return as_logits(Dense(self.classes, kernel_init=self.kernel_init, dtype=self.dtype)(x))
+
+
+def build(config: Any, classes: int, shape_px: tuple[int, int]) -> Callable[[str | None, bool], LeNet]:
+    """Returns (axis_name, train) -> module for `config.model`, K = `classes` and images of H, W = `shape_px`.
+
+    Raises:
+      ConfigError: the images are too small.
+    """
+    if min(shape_px) < 12:
+        height, width = shape_px
+        raise ConfigError(f"config.frame leaves {height}x{width} pixels, and lenet needs 12x12 or more")
+    return lambda axis_name, train: LeNet(
+        activation=ACTIVATIONS[config.activation],
+        convolution=convolution.by_name(config.convolution, train=train),
+        **arguments.shared(config, classes),
+    )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from hwr_jax.models.layers import Dense, Dropout, Norm, as_logits
+from hwr_jax.models import arguments
+from hwr_jax.models.layers import ACTIVATIONS, Dense, Dropout, Norm, as_logits
 
 
 class MLP(nn.Module):
@@ -43,3 +45,20 @@ class MLP(nn.Module):
             x = self.activation(Norm(self.norm, self.axis_name)(x, train))
             x = Dropout(self.dropout, self.axis_name)(x, train)
         return as_logits(Dense(self.classes, kernel_init=self.kernel_init, dtype=self.dtype)(x))
+
+
+def build(config: Any, classes: int, shape_px: tuple[int, int]) -> Callable[[str | None, bool], MLP]:
+    """Returns (axis_name, train) -> module for `config.model`, K = `classes` and images of H, W = `shape_px`.
+
+    Raises:
+      ConfigError: a width that is not a positive integer.
+    """
+    arguments.check_widths("hidden", config.hidden)
+    return lambda axis_name, train: MLP(
+        hidden=tuple(config.hidden),
+        dropout=config.dropout,
+        norm=config.norm,
+        activation=ACTIVATIONS[config.activation],
+        axis_name=axis_name,
+        **arguments.shared(config, classes),
+    )

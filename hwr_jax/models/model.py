@@ -1,4 +1,4 @@
-"""The networks, behind one pair of functions: the only folder that imports `flax.linen`."""
+"""A network as one pair of functions, `init` and `apply`, whatever it is built of."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import Any, NamedTuple
 import jax
 
 from hwr_jax.core.types import Tree
-from hwr_jax.models.builders import MODELS, READERS
-
-__all__ = ["MODELS", "READERS", "Model", "describe", "head_of", "layer_names", "make"]
+from hwr_jax.models.layers import DENSE
+from hwr_jax.models.registry import MODELS
 
 
 class Model(NamedTuple):
@@ -18,8 +17,8 @@ class Model(NamedTuple):
 
     init(key, shape) -> variables: `{"params": ..., "batch_stats": ...}` for images of shape [B, H, W, 1].
     apply(variables, image, *, train, rngs, axis_name) -> (logits float32 [B, K], model_state): `model_state` is what
-      the network keeps besides its parameters (batch statistics; `{}` for none), updated when `train`. Of strings the
-      logits are [B, T, K + 1] (see `ctc`).
+      the network keeps besides its parameters (batch statistics; `{}` for none), updated when `train`. A reader of
+      strings has logits [B, T, K + 1] (see `tasks.ctc`).
     """
 
     init: Callable[..., Tree]
@@ -40,13 +39,13 @@ def layer_names(model: Model, shape: tuple[int, ...]) -> list[str]:
 
 
 def head_of(params: Tree) -> str:
-    """Returns the name of the output layer: the last dense one."""
-    dense = [name for name in params if name.startswith("Dense_")]
-    return max(dense, key=lambda name: int(name.removeprefix("Dense_")))
+    """Returns the name of the output layer: the last dense one, as every network ends with a dense layer."""
+    dense = [name for name in params if name.startswith(DENSE)]
+    return max(dense, key=lambda name: int(name.removeprefix(DENSE)))
 
 
 def describe(config: Any, *, classes: int, shape: tuple[int, ...]) -> str:
-    """Returns a table of the network's layers, with output shapes, parameters and FLOPs of one picture (by XLA)."""
+    """Returns a table of the network's layers: output shapes, parameters, and FLOPs of one image (counted by XLA)."""
     module = MODELS[config.name](config, classes, (shape[0], shape[1]))(None, False)
     image = jax.numpy.zeros((1, *shape), jax.numpy.float32)
     options = {"width": 200, "force_terminal": False}

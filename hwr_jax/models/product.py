@@ -1,13 +1,13 @@
 """Matrix product of a layer; on CPU its gradient has the same bits for any number of threads from two to eight.
 
-XLA on CPU computes a layer's output, and the gradient of its input, in one order of additions, whatever the number of
-threads (but for one thread). The gradient of its kernel is a sum over thousands of rows, which Eigen cuts into as many
-parts as there are threads where it deems the product large enough (`shardByInnerDim` of its tensor contraction). Here
-it is cut before, into pieces too small for that, and their sums are added in one order.
+XLA on CPU adds up a layer's output, and the gradient of its input, in the same order for any number of threads above
+one. The gradient of its kernel is a sum over thousands of rows, and if the product is large enough Eigen cuts that sum
+into one part per thread (`shardByInnerDim` of its tensor contraction). This module cuts it first, into pieces too small
+for Eigen to cut again, and adds their sums in one order.
 
-Where Eigen cuts was measured, in float32 with jaxlib 0.10.2: experiments/LOG.md. Two limits: forward-mode derivatives
-(`jax.jvp`) of the product are not defined on CPU, and with a number of devices that does not divide 8 XLA moves rows
-between them.
+Where Eigen cuts was measured in float32 with jaxlib 0.10.2 (see experiments/LOG.md). Two limits: forward-mode
+derivatives (`jax.jvp`) of the product are not defined on CPU, and if the number of devices does not divide 8, XLA moves
+rows between them.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ import jax.numpy as jnp
 from jax import lax
 
 PIECE = 800_000  # multiply-adds; Eigen cuts from about 900,000 on
-NARROW = 16  # inputs or outputs; with fewer it cuts from half as many on
-WIDE = 20_480  # numbers of a kernel; from there on, for up to eight threads, it shares out the kernel, not the rows
-DEVICES = 8  # that may share the rows: each has whole pieces
+NARROW = 16  # inputs or outputs; with fewer, Eigen cuts from half of that on
+WIDE = 20_480  # numbers in a kernel; from here on, up to eight threads share out the kernel, not the rows
+DEVICES = 8  # the most that may share the rows; each gets whole pieces
 
 
 def pieces(rows: int, inputs: int, outputs: int) -> int:
-    """Returns into how many pieces the sum over the rows of a kernel's gradient is cut.
+    """Returns into how many pieces to cut the sum over the rows of a kernel's gradient.
 
-    A divisor of `rows` if there is one not far above the least number that keeps each piece below the limit.
+    This is a divisor of `rows` if there is one not far above the least number that keeps each piece below the limit.
     """
     size, limit = inputs * outputs, PIECE if min(inputs, outputs) >= NARROW else PIECE // 2
     if size >= WIDE or rows * size <= limit:
@@ -46,7 +46,7 @@ def matmul(rows: jax.Array, kernel: jax.Array, precision=None) -> jax.Array:
 
 
 def dot_general(lhs, rhs, dimension_numbers, precision=None, preferred_element_type=None) -> jax.Array:
-    """`jax.lax.dot_general` for the layers of Flax: the last axes of lhs with the first of rhs by `matmul`."""
+    """`jax.lax.dot_general` for Flax's layers: contracts the last axes of lhs with the first of rhs by `matmul`."""
     (of_lhs, of_rhs), batch = (tuple(map(tuple, pair)) for pair in dimension_numbers)
     count = len(of_rhs)
     layer = of_lhs == tuple(range(lhs.ndim - count, lhs.ndim)) and of_rhs == tuple(range(count)) and batch == ((), ())
@@ -74,13 +74,13 @@ def _backward(precision, kept, gradient: jax.Array) -> tuple[jax.Array, jax.Arra
         return of_rows, jnp.dot(rows.T, gradient, precision=precision)
     a, b = (_cut(x, count) for x in (rows, gradient))
     sum_dtype = jnp.float64 if kernel.dtype == jnp.float64 else jnp.float32  # of bfloat16 too
-    # Outputs before inputs: the other way round is slower.
+    # [n, m] before transposing: computing [m, n] directly is slower.
     sums = jnp.einsum("prm,prn->pnm", a, b, precision=precision, preferred_element_type=sum_dtype)
     return of_rows, sums.sum(0).T.astype(kernel.dtype)
 
 
 def _cut(x: jax.Array, count: int) -> jax.Array:
-    """[R, n] -> [count, rows of a piece, n]; rows of zeros at the end, which add nothing, where it does not divide."""
+    """[R, n] -> [count, rows of a piece, n]; padded with rows of zeros if `count` does not divide R."""
     missing = -len(x) % count
     return jnp.pad(x, ((0, missing), (0, 0))).reshape(count, -1, x.shape[-1])
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
+from hwr_jax.core.errors import ConfigError
+from hwr_jax.models import arguments
 from hwr_jax.models.layers import Dense, Dropout, Norm, as_logits
 
 
@@ -64,3 +67,20 @@ class ResNet(nn.Module):
         x = self.activation(Norm(self.norm, self.axis_name)(x, train))
         x = Dropout(self.dropout, self.axis_name)(jnp.mean(x, axis=(1, 2)), train)
         return as_logits(Dense(self.classes, kernel_init=self.kernel_init, dtype=self.dtype)(x))
+
+
+def build(config: Any, classes: int, shape_px: tuple[int, int]) -> Callable[[str | None, bool], ResNet]:
+    """Returns (axis_name, train) -> module for `config.model`, K = `classes` and images of H, W = `shape_px`.
+
+    Raises:
+      ConfigError: a width that is not a positive integer, or no stage.
+    """
+    arguments.check_widths("features", config.features)
+    if not config.features:
+        raise ConfigError("config.model.features=() is not possible: a resnet has one stage or more")
+    return lambda axis_name, train: ResNet(
+        features=tuple(config.features),
+        blocks=config.blocks,
+        stride=config.stride_px,
+        **arguments.convolutional(config, classes, axis_name, train),
+    )

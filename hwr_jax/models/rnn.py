@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
+from hwr_jax.models import arguments
 from hwr_jax.models.layers import Dense, Dropout, as_logits
 
 CELLS = {"lstm": nn.OptimizedLSTMCell, "gru": nn.GRUCell, "simple": nn.SimpleCell}
@@ -21,7 +23,7 @@ class RNN(nn.Module):
       classes: K.
       cell: 'lstm' (Hochreiter & Schmidhuber 1997), 'gru' (Cho et al. 2014) or 'simple' (Elman 1990).
       width: of the state, each direction.
-      layers: recurrent layers, one on top of the other.
+      layers: recurrent layers, stacked.
       bidirectional: whether each layer also reads upwards (Schuster & Paliwal 1997).
       dropout: rate of the outputs of each layer.
       kernel_init: of the output layer (see `layers`).
@@ -58,10 +60,23 @@ def recurrent(x: jax.Array, *, cell: str, width: int, bidirectional: bool, dtype
     def read(*, reverse):
         reader = CELLS[cell](width, dtype=dtype)
         zeros = reader.initialize_carry(jax.random.key(0), x[:, 0].shape)  # the default is float32 whatever the dtype
-        # Of x, for under shard_map a constant is not what the loop makes of it: a value of this device's own.
+        # Made from x: under shard_map the loop's carry varies between devices, and a constant does not.
         zeros = jax.tree.map(lambda c: c.astype(dtype) + 0 * x[:, 0, :1].astype(dtype), zeros)
         return nn.RNN(reader, reverse=reverse, keep_order=True)(x, initial_carry=zeros)
 
     if not bidirectional:
         return read(reverse=False)
     return jnp.concatenate([read(reverse=False), read(reverse=True)], axis=-1)
+
+
+def build(config: Any, classes: int, shape_px: tuple[int, int]) -> Callable[[str | None, bool], RNN]:
+    """Returns (axis_name, train) -> module for `config.model`, K = `classes` and images of H, W = `shape_px`."""
+    return lambda axis_name, train: RNN(
+        cell=config.cell,
+        width=config.width,
+        layers=config.layers,
+        bidirectional=config.bidirectional,
+        dropout=config.dropout,
+        axis_name=axis_name,
+        **arguments.shared(config, classes),
+    )

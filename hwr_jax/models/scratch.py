@@ -2,7 +2,7 @@
 
 Everything that the other networks leave to libraries stands here once, in the open. The loop around it (order of the
 examples, evaluation, run folder) is that of every other network. Parameters are {"Dense_0": {"kernel": [I, O], "bias":
-[O]}, ...}, as those of `models.MLP`, so that the two can be compared step by step.
+[O]}, ...}, the same as those of `mlp.MLP`, its twin in Flax, so that the two can be compared step by step.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import numpy as np
 
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.core.types import Tree
+from hwr_jax.models import arguments, layers
+from hwr_jax.models.mlp import MLP
 
 Layer = dict[str, np.ndarray]
 
@@ -40,6 +42,23 @@ class Settings(NamedTuple):
     weight_decay: float
     l1: float
     l2: float
+
+
+def build(config: Any, classes: int, shape_px: tuple[int, int]) -> Callable[[str | None, bool], MLP]:
+    """Returns (axis_name, train) -> the twin, for the first weights and for all uses outside of training.
+
+    Raises:
+      ConfigError: a width that is not a positive integer.
+    """
+    arguments.check_widths("hidden", config.hidden)
+    return lambda axis_name, train: MLP(
+        hidden=tuple(config.hidden),
+        dropout=config.dropout,
+        norm="none",
+        activation=layers.ACTIVATIONS[config.activation],
+        classes=classes,
+        kernel_init=layers.INITIALIZERS[config.initializer],
+    )
 
 
 def settings(config: Any) -> Settings:
@@ -76,7 +95,7 @@ def settings(config: Any) -> Settings:
 
 def layers_of(params: Tree) -> list[str]:
     """Returns the names of the layers, from the image to the scores."""
-    return sorted(params, key=lambda name: int(name.removeprefix("Dense_")))
+    return sorted(params, key=lambda name: int(name.removeprefix(layers.DENSE)))
 
 
 def one_hot(label: np.ndarray, classes: int, *, smoothing: float, dtype: np.dtype) -> np.ndarray:

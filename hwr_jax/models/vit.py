@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from hwr_jax.models.layers import Attention, Dense, Dropout, as_logits
+from hwr_jax.core.errors import ConfigError
+from hwr_jax.models import arguments
+from hwr_jax.models.layers import ACTIVATIONS, Attention, Dense, Dropout, as_logits
 
 
 class ViT(nn.Module):
@@ -57,3 +60,30 @@ class ViT(nn.Module):
             x = x + Dropout(self.dropout, self.axis_name)(y, train)
         x = jnp.mean(nn.LayerNorm(dtype=self.dtype)(x), axis=1)
         return as_logits(Dense(self.classes, kernel_init=self.kernel_init, dtype=self.dtype)(x))
+
+
+def build(config: Any, classes: int, shape_px: tuple[int, int]) -> Callable[[str | None, bool], ViT]:
+    """Returns (axis_name, train) -> module for `config.model`, K = `classes` and images of H, W = `shape_px`.
+
+    Raises:
+      ConfigError: sizes that do not divide each other or the images.
+    """
+    height, width = shape_px
+    if height % config.patch_px or width % config.patch_px:
+        raise ConfigError(
+            f"config.model.patch_px={config.patch_px} is not possible: use a divisor of both sides, {height}x{width}"
+        )
+    if config.width % config.heads:
+        raise ConfigError(
+            f"config.model.heads={config.heads} does not divide config.model.width={config.width}: use a divisor of it"
+        )
+    return lambda axis_name, train: ViT(
+        patch_px=config.patch_px,
+        width=config.width,
+        layers=config.layers,
+        heads=config.heads,
+        dropout=config.dropout,
+        activation=ACTIVATIONS[config.activation],
+        axis_name=axis_name,
+        **arguments.shared(config, classes),
+    )
