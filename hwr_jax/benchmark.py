@@ -17,13 +17,13 @@ USAGE = """\
 Measures what a config costs on this machine, part by part, and writes benchmark.json and figures after each part:
 
     limits       the best matrix product and memory copy, for comparison
-    accuracy     seconds inside the steps to the test accuracy that the config reaches, over --seeds seeds
+    accuracy     the test accuracy that the config reaches, and the seconds inside its steps, over --seeds seeds
     training     images per second, compilation, FLOPs and their share of the best matrix product
     inference    latency p50 and p99, and images per second, for batches of 1, 32 and 1024
     scaling      training speed over batch size, width, number of seeds and number of examples
     convolution  forward and both gradients at two shapes, against XLA's own
-    peers        the main job against the programs of --peers_dir, in turns; skipped, with the reason, without them
-    pytorch      inference and convolutions (ours in the loop that training is) against PyTorch's, in turns
+    peers        the main job in turns with the programs in --peers_dir; without them it is skipped, with the reason
+    pytorch      inference and convolutions (ours inside a loop, as in training) in turns with PyTorch's
 
     python -m hwr_jax.benchmark --config=configs/fast.py --peers_dir=peers --peers_python=/some/python
 """
@@ -45,13 +45,14 @@ def main() -> int:
     """Runs the parts; returns the exit code."""
     _check("parts", _PARTS.value, PARTS)
     _check("peers", _PEERS.value, PEERS)
-    from hwr_jax.benchmarks import parts
+    from hwr_jax.benchmarks import figures, parts
+    from hwr_jax.benchmarks.plan import Plan
     from hwr_jax.cli import console
     from hwr_jax.config import check
     from hwr_jax.core import files
     from hwr_jax.data import cache
     from hwr_jax.steps import compile_cache
-    from hwr_jax.workdir import figures, machine
+    from hwr_jax.workdir import machine
 
     path, config = config_flags.get_config_filename(FLAGS["config"]), _CONFIG.value
     check.check(config)
@@ -60,7 +61,7 @@ def main() -> int:
     screen = console.make_console()
     compile_cache.cache_compilations(cache.default_cache_dir())
     dataset = command.load_data(config, _DATA_DIR.value, screen.print)
-    job = parts.Job(
+    plan = Plan(
         path=path,
         overrides=_overrides(),
         config=config,
@@ -75,9 +76,9 @@ def main() -> int:
     results = _earlier(folder / "benchmark.json", path, machine.facts())
     for part in (p for p in PARTS if p in _PARTS.value):
         screen.print(f"\n{part}", style="bold")
-        found = parts.PARTS[part](job)
+        found = parts.PARTS[part](plan)
         if found is not None:
-            if part == "peers":  # those of an earlier call stay
+            if part == "peers":  # keeps the peers of an earlier call
                 found = results["parts"].get(part, {}) | found
             results["parts"][part] = found
             files.write_json(folder / "benchmark.json", results)

@@ -1,3 +1,3 @@
-"""The speed of a config, and of other programs measured in turns."""
+"""The speed of a config, alone and in turns with other programs."""
 
-__all__ = ["measure", "parts", "peers", "torch_peer"]
+__all__ = ["against", "figures", "measure", "ours", "parts", "peers", "plan", "torch_peer"]

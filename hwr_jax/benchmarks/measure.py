@@ -1,6 +1,6 @@
-"""Speed of a config on this machine: training, inference, convolution, and what the machine could do at best.
+"""Measurements on this machine: training, inference, convolutions, and the best that the machine can do.
 
-Every time is the median of several calls after a first one that is not counted, and every call waits for its result.
+Every time is the median of several calls after one warm-up call, and every call waits for its result.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ GIGA = 1e9
 
 
 def seconds(call: Callable[[], Any], *, repeats: int) -> np.ndarray:
-    """Returns the seconds [repeats] that each of `repeats` calls takes."""
+    """Returns the seconds [repeats] of each of `repeats` calls, after one that is not counted."""
     jax.block_until_ready(call())
     times = []
     for _ in range(repeats):
@@ -37,9 +37,9 @@ def seconds(call: Callable[[], Any], *, repeats: int) -> np.ndarray:
 
 @functools.cache
 def machine_limits(*, repeats: int = 20) -> dict[str, float]:
-    """Returns the best seen of a float32 matrix product (GFLOP/s) and of a copy of memory (GB/s, read and written).
+    """Returns the best speed of a float32 matrix product (GFLOP/s) and of a memory copy (GB/s, read and written).
 
-    Measured once a process.
+    It is measured once per process.
     """
     side = 1024 if jax.default_backend() == "cpu" else 8192
     square = jax.random.normal(jax.random.key(0), (side, side), jnp.float32)
@@ -68,10 +68,10 @@ def training(
     Returns:
       compile_seconds; images_per_second (of all seeds) and its quartiles; by XLA's cost analysis of one step
       flops_per_image and flops_per_byte (before fusion, so a lower bound of the intensity); gflops reached. The last
-      three are None where XLA tells nothing.
+      three are None where XLA has no cost analysis.
     """
     config = config.copy_and_resolve_references()
-    config.eval.patience_epochs = 0  # nothing is validated here
+    config.eval.patience_epochs = 0  # no epoch ends here, so nothing is validated
     run = make_run(config, dataset, devices=devices, seed_groups=seed_groups)
     programs, compile_seconds = compile_training(run)
     state = programs.init(run.seed_array())
@@ -101,7 +101,7 @@ def training(
 
 
 def inference(config: ConfigDict, dataset: Dataset, *, batch: int, calls: int) -> dict[str, Any]:
-    """Times predictions of `batch` images that come from the host, and go back to it: p50 and p99 in seconds."""
+    """Times predictions of `batch` images, from the host and back to it: p50 and p99 in seconds."""
     own = config.copy_and_resolve_references()
     own.seeds = 1
     run = make_run(own, dataset, devices=1)
@@ -125,7 +125,7 @@ def convolutions(
       which: convolutions of `models.convolution`.
 
     Returns:
-      Per convolution: alone_s (outside of any loop), in_loop_s (a turn of a compiled loop) and
+      Per convolution: alone_s (outside any loop), in_loop_s (one turn of a compiled loop) and
       max_relative_error of output and gradients (relative to the largest value of each).
     """
     keys = jax.random.split(jax.random.key(0), 2)

@@ -1,7 +1,8 @@
 """Runs the peer programs beside the main job, each as a process of its own, and reads what they print.
 
 A peer is a program that a user would run instead: it prints one JSON line per seed with `train_seconds` (inside its
-training steps, up to its goal) and `accuracy` (on the test set). Knows nothing of what is inside one.
+training steps, up to its goal) and `accuracy` (on the test set). Nothing else about a peer is known here, except its
+network: `network` and `convolutions` describe it, so that ours can be measured at the same sizes.
 """
 
 from __future__ import annotations
@@ -13,20 +14,23 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ml_collections import ConfigDict
+
+from hwr_jax.benchmarks import torch_peer
 from hwr_jax.core import files
 from hwr_jax.core.errors import DataError
 
 
 class Peer(NamedTuple):
-    """How a peer program is called: `command` in the peers' folder, with {seed} filled in; `needs`: what it imports."""
+    """How to call a peer program."""
 
-    command: tuple[str, ...]
-    needs: str
-    environment: dict[str, str]
+    command: tuple[str, ...]  # file in the peers' folder, then arguments; {seed} is filled in
+    needs: str  # library that it imports
+    environment: dict[str, str]  # variables to set
 
 
 PEERS = {
@@ -37,11 +41,28 @@ PEERS = {
 }
 
 
+def network(config: ConfigDict) -> ConfigDict:
+    """Returns the config with the network of the peers' recipe 'fast' in place of its own."""
+    own = config.copy_and_resolve_references()
+    own.model.update(
+        name="cnn", features=(24, 32), kernels_px=(5, 3), strides_px=(1, 1), pools=(True, True), padding="valid",
+        dense=256, norm="none", activation="relu",
+    )  # fmt: skip
+    own.frame.update(deskew=False, centre=False, crop_px=0, side_px=0)
+    return own
+
+
+def convolutions() -> Iterator[tuple[str, tuple]]:
+    """Yields each convolution of the peers' network: its name, B H W C of the images and h w C F of the kernel."""
+    for name, (nchw, oihw) in torch_peer.CONVOLUTIONS.items():
+        yield name, (tuple(nchw[i] for i in (0, 2, 3, 1)), tuple(oihw[i] for i in (2, 3, 1, 0)))
+
+
 def missing(peer: Peer, folder: Path, python: str) -> str | None:
     """Returns why a peer cannot be run, in one sentence, or None if it can."""
     program = folder / peer.command[0]
     if not program.is_file():
-        return f"{program} is not there"
+        return f"{program} does not exist"
     found = subprocess.run([python, "-c", f"import {peer.needs}"], capture_output=True, check=False)
     return None if found.returncode == 0 else f"{python} cannot import {peer.needs} (--peers_python names another)"
 
@@ -64,7 +85,7 @@ def run_peer(peer: Peer, folder: Path, python: str, seed: int) -> dict[str, Any]
 def torch_speed(folder: Path, python: str) -> dict[str, float]:
     """Runs `torch_peer.py`; returns PyTorch's seconds (p50) of inference and convolutions with the peers' network."""
     program = Path(__file__).with_name("torch_peer.py")
-    # -P: without the package's folder on the import path, where its types.py would hide the standard one.
+    # -P keeps this folder off the import path: its modules could hide those that the program imports.
     return run_peer(Peer(("-P", str(program), str(folder)), "torch", {}), folder, python, 0)["seconds"]
 
 
@@ -92,12 +113,12 @@ def _timed(line: list[str], **options: Any) -> tuple[subprocess.CompletedProcess
 
 
 def _failed(what: str, done: subprocess.CompletedProcess) -> DataError:
-    last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+    last = (done.stderr.strip().splitlines() or ["no message"])[-1]
     return DataError(f"{what} ended with code {done.returncode}: {last}")
 
 
 def alternate(ours: Callable[[int], dict], theirs: Callable[[int], dict], pairs: int) -> dict[str, Any]:
-    """Runs both in turns, seed 0 to pairs - 1, and compares the seconds inside the training steps.
+    """Runs both in turns, with seeds 0 to pairs - 1, and compares the seconds inside the training steps.
 
     Returns:
       `compare` of those seconds, the seconds of the whole processes, and the accuracies [pairs].

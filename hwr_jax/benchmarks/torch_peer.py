@@ -1,8 +1,8 @@
-"""PyTorch's inference and convolution on this machine: seconds (p50), one JSON line. For a Python that has torch.
+"""Times PyTorch's inference and convolution on this machine (p50, seconds); prints one JSON line. Needs torch.
 
     python torch_peer.py PEERS_DIR      # the network is `Fast` of PEERS_DIR/pytorch_peers.py, in channels-last layout
 
-`hwr_jax.benchmark` runs it; it imports nothing of hwr_jax, for torch need not be installed beside it.
+`hwr_jax.benchmark` runs it. It imports nothing from hwr_jax, as the Python that has torch may not have hwr_jax.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ CONVOLUTIONS = {"first": ((256, 1, 28, 28), (24, 1, 5, 5)), "second": ((256, 24,
 
 
 def seconds(call, calls: int) -> float:
-    """Returns the median of the seconds that a call takes, the first ones not counted."""
+    """Returns the median of the seconds that a call takes, after three that are not counted."""
     times = []
     for turn in range(calls + 3):
         start = time.perf_counter()
@@ -28,7 +28,7 @@ def seconds(call, calls: int) -> float:
 
 
 def main(peers_dir: str) -> None:
-    """Measures, and prints the line."""
+    """Measures and prints the line."""
     import torch
 
     sys.path.insert(0, peers_dir)

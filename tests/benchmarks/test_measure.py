@@ -1,4 +1,4 @@
-"""Measurements: what they count, and that the reference they compare with is right."""
+"""Measurements: what they count, and whether the reference they compare with is right."""
 
 import time
 
@@ -71,7 +71,7 @@ def test_training_and_inference_are_measured(smoke, digits):
     assert one["images_per_second"] == pytest.approx(3 / one["p50_s"])
 
 
-def test_few_images_do_not_pay_for_a_whole_batch(smoke, digits):
+def test_a_few_images_are_not_padded_to_a_whole_batch(smoke, digits):
     run = make_run(smoke(eval__batch_size=100), digits, devices=1)
     state = run.state_shapes()
 

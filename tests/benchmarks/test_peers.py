@@ -1,4 +1,4 @@
-"""Peer programs: how they are called and read, and what is said when they cannot be."""
+"""Peer programs: how they are called and read, and what is reported when they cannot be."""
 
 import json
 import sys
@@ -30,20 +30,20 @@ def test_a_peer_is_run_with_its_seed_and_environment(folder):
     assert list(folder.iterdir()) == [folder / "peer.py"]
 
 
-def test_why_a_peer_cannot_be_run_is_said(folder):
+def test_the_reason_why_a_peer_cannot_run_is_reported(folder):
     assert peers.missing(PEER, folder, sys.executable) is None
-    assert "peer.py is not there" in peers.missing(PEER, folder / "none", sys.executable)
+    assert "peer.py does not exist" in peers.missing(PEER, folder / "none", sys.executable)
     other = PEER._replace(needs="no_such_library")
     assert "cannot import no_such_library (--peers_python" in peers.missing(other, folder, sys.executable)
 
 
-def test_a_peer_that_fails_is_told(folder):
+def test_a_failing_peer_is_an_error_with_its_last_line(folder):
     (folder / "peer.py").write_text("raise SystemExit('out of luck')")
     with pytest.raises(DataError, match=r"peer.py --seed=0 ended with code 1: out of luck"):
         peers.run_peer(PEER, folder, sys.executable, 0)
 
 
-def test_the_programs_of_the_table_are_called_with_a_seed_or_not_at_all():
+def test_the_commands_of_the_table_have_no_placeholder_but_seed():
     for peer in peers.PEERS.values():
         assert peer.command[0].endswith(".py")
         assert all("{" not in part.format(seed=3) for part in peer.command)

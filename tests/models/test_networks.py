@@ -136,9 +136,7 @@ def test_groups_are_as_large_as_they_can_be_up_to_8(channels, size):
 
 
 def test_a_width_without_groups_is_told():
-    with pytest.raises(
-        ConfigError, match="config.model.norm=group needs widths with a divisor from 2 to 8, and 11"
-    ):
+    with pytest.raises(ConfigError, match="config.model.norm=group needs widths with a divisor from 2 to 8, and 11"):
         network("mlp.py", hidden=(11,), norm="group")
 
 
