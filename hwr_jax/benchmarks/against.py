@@ -38,7 +38,7 @@ def against_peers(plan: Plan) -> dict[str, Any] | None:
 
 
 def against_pytorch(plan: Plan) -> dict[str, Any] | None:
-    """Times inference and convolutions of the peers' network, in turns with PyTorch; returns None if that cannot run."""
+    """Times inference and convolutions of the peers' network in turns with PyTorch; None if PyTorch cannot run."""
     if plan.reads_strings:
         plan.log("skipped: the peers' network reads images of one digit, but this config reads lines")
         return None
