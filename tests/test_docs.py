@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from hwr_jax.config import file
+from hwr_jax.studies import spec
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(path for place in ("", "docs", "experiments", ".github") for path in (ROOT / place).glob("*.md"))
@@ -82,3 +83,10 @@ def test_every_command_that_a_page_names_has_its_flags(page):
         known = importlib.import_module(f"hwr_jax.{verb}").FLAGS
         for flag in re.findall(r"--(\w+)(?![\w.])", arguments):
             assert flag in known or flag == "help", f"{page.name} gives --{flag} to hwr_jax.{verb}"
+
+
+def test_the_example_of_a_study_is_a_study(tmp_path):
+    example = re.search(r"```python\n(.*?QUESTION.*?)```", (ROOT / "docs" / "studies.md").read_text(), re.DOTALL)
+    assert example is not None
+    (tmp_path / "study.py").write_text(example[1])
+    assert set(spec.checked(tmp_path).variants) == {"none", "some", "much"}
