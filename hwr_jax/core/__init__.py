@@ -1,3 +1,3 @@
-"""What everything may use: the central types, random keys, errors, files, digests, statistics, XLA's flags."""
+"""What everything may use: the central types, random keys, errors, ranges, files, digests, statistics, XLA's flags."""
 
-__all__ = ["canvas", "digests", "errors", "files", "rng", "stats", "types", "xla"]
+__all__ = ["canvas", "digests", "errors", "files", "ranges", "rng", "stats", "types", "xla"]

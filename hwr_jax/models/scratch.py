@@ -16,6 +16,7 @@ from hwr_jax.core.errors import ConfigError
 from hwr_jax.core.types import Tree
 from hwr_jax.models import arguments, layers
 from hwr_jax.models.mlp import MLP
+from hwr_jax.transforms.augment import SHAPES
 
 Layer = dict[str, np.ndarray]
 
@@ -77,7 +78,7 @@ def settings(config: Any) -> Settings:
         ("nonfinite.policy", config["nonfinite"]["policy"], ("halt",)),
         ("data.stream", config["data"]["stream"], (False,)),
         ("init_from", config["init_from"], ("",)),
-        *((f"augment.{k}", v, (0,)) for k, v in config["augment"].items() if k != "elastic_smooth_px"),
+        *((f"augment.{k}", v, (0,)) for k, v in config["augment"].items() if k not in SHAPES),
         *((f"frame.{k}", v, (0,)) for k, v in config["frame"].items()),
     ):
         if value not in allowed:

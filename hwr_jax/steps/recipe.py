@@ -14,7 +14,7 @@ from hwr_jax.core.errors import ConfigError
 from hwr_jax.data import STRINGS
 from hwr_jax.models.scratch import Settings, settings, zero_moments
 from hwr_jax.optim import averages, optimizers, schedules
-from hwr_jax.transforms.augment import MIX, augment
+from hwr_jax.transforms.augment import MIX, augment, changes
 from hwr_jax.transforms.frame import frame, framed_shape_px
 from hwr_jax.transforms.mix import Mixed, mix
 
@@ -152,7 +152,7 @@ def make_recipe(config: Any, *, examples: int, classes: int, mean: float, std: f
         average=averages.make_average(config.average, total_steps=config.epochs * steps_per_epoch),
         frame=functools.partial(frame, **config.frame.to_dict()),
         augment=functools.partial(augment, **strength),
-        augmented=any(value for name, value in strength.items() if name != "elastic_smooth_px"),
+        augmented=changes(strength),
         mix=functools.partial(mix, **mixed) if any(mixed.values()) else None,
         task=task,
         loss=functools.partial(task.loss, **_smoothing(config)),

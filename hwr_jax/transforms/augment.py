@@ -1,24 +1,62 @@
-"""Augmentation on the device: one picture at a time, keys from the caller. Owns the order of the maps.
+"""Augmentation on the device: one image at a time, keys from the caller. Owns the order of the maps.
 
     geometry -> stroke thickness -> lines, background -> blur -> light -> inversion -> noise -> cutout
 
-Every map is the identity, to the bit, at zero strength.
+Every map is the identity, to the bit, at zero strength. A new one is a function in `pen`, a row in PEN (at its place
+in the order, with a new stream) and a key in configs/base.py.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import jax
 
+from hwr_jax.core.ranges import NOT_NEGATIVE, POSITIVE, RATE, SHARE, Range, below, integer, number
 from hwr_jax.transforms import pen
 from hwr_jax.transforms.geometry import warp
 from hwr_jax.transforms.mix import Mixed, mix
 
-__all__ = ["Mixed", "augment", "mix", "pen", "warp"]
+__all__ = ["GEOMETRY", "MIX", "PEN", "RANGES", "SHAPES", "Map", "Mixed", "augment", "changes", "mix", "pen", "warp"]
 
-GEOMETRY = ("shift_px", "rotate_deg", "scale", "shear_deg", "perspective", "elastic_px", "elastic_smooth_px")
-MIX = ("mixup", "cutmix")
+
+class Map(NamedTuple):
+    """A map of images and what sets its strength."""
+
+    function: Callable[..., jax.Array]  # (key [], image float32 [H, W, 1], a strength for each key) -> the same
+    stream: int  # of its random draws: unique and never changed, so that no map changes the draws of another
+    strengths: dict[str, Range]  # key of `config.augment` -> allowed values, in the function's order
+
+
+GEOMETRY = {  # the arguments of `warp`
+    "shift_px": number(0, 14),
+    "rotate_deg": number(0, 180),
+    "scale": RATE,
+    "shear_deg": number(0, 60),
+    "perspective": below(0, 0.5),
+    "elastic_px": number(0, 14),
+    "elastic_smooth_px": POSITIVE,
+}
+PEN = (
+    Map(pen.thickness, 10, {"thickness": SHARE}),
+    Map(pen.lines, 11, {"lines": integer(0, 100)}),
+    Map(pen.background, 12, {"background": SHARE}),
+    Map(pen.blur, 13, {"blur_px": number(0, 14)}),
+    Map(pen.light, 14, {"brightness": SHARE, "contrast": SHARE}),
+    Map(pen.invert, 15, {"invert": SHARE}),
+    Map(pen.noise, 16, {"noise": NOT_NEGATIVE}),
+    Map(pen.salt_pepper, 17, {"salt_pepper": SHARE}),
+    Map(pen.cutout, 18, {"cutout_px": integer(0, 28)}),
+)
+MIX = {"mixup": NOT_NEGATIVE, "cutmix": NOT_NEGATIVE}  # the arguments of `mix`
+RANGES = {**GEOMETRY, **{key: allowed for one in PEN for key, allowed in one.strengths.items()}, **MIX}
+SHAPES = ("elastic_smooth_px",)  # shapes another map, and changes nothing alone
+
+
+def changes(strength: Mapping[str, Any]) -> bool:
+    """Returns whether any map has a strength."""
+    return any(value for key, value in strength.items() if key not in SHAPES)
 
 
 def augment(key: jax.Array, image: jax.Array, **strength: Any) -> jax.Array:
@@ -27,23 +65,13 @@ def augment(key: jax.Array, image: jax.Array, **strength: Any) -> jax.Array:
     Args:
       key: one key [].
       image: float32 [H, W, 1] in 0..1, 0 = paper.
-      **strength: the keys of `config.augment` but those of MIX; see `geometry.warp` and `pen`.
+      **strength: the keys of `config.augment`, except those of MIX; see `geometry.warp` and `pen`.
 
     Returns:
       float32 [H, W, 1] in 0..1.
     """
     image = warp(key, image, **{name: strength[name] for name in GEOMETRY})
-    of = {name: jax.random.fold_in(key, 10 + i) for i, name in enumerate(PEN)}
-    image = pen.thickness(of["thickness"], image, strength["thickness"])
-    image = pen.lines(of["lines"], image, strength["lines"])
-    image = pen.background(of["background"], image, strength["background"])
-    image = pen.blur(of["blur_px"], image, strength["blur_px"])
-    image = pen.light(of["light"], image, brightness=strength["brightness"], contrast=strength["contrast"])
-    image = pen.invert(of["invert"], image, strength["invert"])
-    image = pen.noise(of["noise"], image, strength["noise"])
-    image = pen.salt_pepper(of["salt_pepper"], image, strength["salt_pepper"])
-    return pen.cutout(of["cutout_px"], image, strength["cutout_px"])
-
-
-# Each map has a stream of its own: switching one on changes nothing in the others.
-PEN = ("thickness", "lines", "background", "blur_px", "light", "invert", "noise", "salt_pepper", "cutout_px")
+    for one in PEN:
+        values = (strength[name] for name in one.strengths)
+        image = one.function(jax.random.fold_in(key, one.stream), image, *values)
+    return image

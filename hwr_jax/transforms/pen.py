@@ -45,7 +45,7 @@ def gaussian(side: int, sigma_px: jax.Array) -> jax.Array:
     return weights[side - 1 + jnp.arange(side)[:, None] - jnp.arange(side)[None, :]]
 
 
-def light(key: jax.Array, image: jax.Array, *, brightness: float, contrast: float) -> jax.Array:
+def light(key: jax.Array, image: jax.Array, brightness: float, contrast: float) -> jax.Array:
     """Stretches grey about the image's mean by 1 - contrast..1 + contrast, then adds -brightness..brightness; within
     0..1."""
     if not brightness and not contrast:

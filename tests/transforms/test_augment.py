@@ -198,6 +198,18 @@ def strengths(**changed):
     return {**dict.fromkeys(made, 0), "elastic_smooth_px": 4.0, **changed}
 
 
+def test_the_random_streams_of_the_maps_never_change():
+    assert {key: one.stream for one in augment.PEN for key in one.strengths} == {
+        "thickness": 10, "lines": 11, "background": 12, "blur_px": 13, "brightness": 14, "contrast": 14, "invert": 15,
+        "noise": 16, "salt_pepper": 17, "cutout_px": 18,
+    }  # fmt: skip
+
+
+def test_each_key_of_the_config_is_of_one_map():
+    keys = [*augment.GEOMETRY, *(key for one in augment.PEN for key in one.strengths), *augment.MIX]
+    assert sorted(keys) == sorted(strengths())
+
+
 def test_all_together_are_the_identity_at_zero_and_stay_in_range_at_full_strength():
     zero = {k: v for k, v in strengths().items() if k not in augment.MIX}
     np.testing.assert_array_equal(augment.augment(KEY, INK3, **zero), INK3)
