@@ -309,7 +309,7 @@ def test_without_mnist_and_without_fallback_it_is_an_error(command, tmp_path):
         "HWR_CACHE_DIR": str(tmp_path / "c"),
     }
     done = command("main", "--config=configs/cnn.py", "--config.data.fallback=none", env=unreachable)
-    wrong(done, 66, "the data set mnist is nowhere to be found")
+    wrong(done, 66, "the data set mnist was not found")
 
 
 def test_a_corrupted_data_file_is_named(command, tmp_path):

@@ -1,4 +1,4 @@
-"""The sheet that every figure is drawn on. Owns its resolution; matplotlib is imported when it is needed."""
+"""The canvas of every figure, and its resolution. Imports matplotlib only when a figure is drawn."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ DPI = 110
 
 
 def figure(width: float, height: float, **options: Any):
-    """Returns an empty figure of a size in inches, without a window."""
+    """Returns an empty figure, without a window. Width and height are in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

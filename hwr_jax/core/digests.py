@@ -1,4 +1,4 @@
-"""Digests of what was computed: equal if and only if every name, shape, dtype and bit is."""
+"""Digests of arrays: equal if and only if every name, shape, dtype and bit is equal."""
 
 from __future__ import annotations
 

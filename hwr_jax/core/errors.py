@@ -1,11 +1,11 @@
-"""The errors a user can cause, and the exit code each ends a command with. Owns the table; raises nothing itself.
+"""The errors that a user can cause, and the exit codes of the commands.
 
-An error message is one sentence that names what is wrong and what is allowed. Anything that is not in this table is a
-defect of ours: it ends with `INTERNAL` and a traceback.
+An error message is one sentence that names what is wrong and what is allowed. Any other exception is a bug in hwr_jax:
+the command prints a traceback and exits with `INTERNAL`.
 """
 
 DONE = 0
-DIFFERENT = 1  # verify: the run was not reproduced; doctor: something does not work
+DIFFERENT = 1  # verify: the run was not reproduced; doctor: a check failed
 WRONG_CONFIG = 64  # wrong flag or config
 NOT_FINITE = 65  # the loss is not finite
 BAD_DATA = 66  # data missing or bad
@@ -25,14 +25,14 @@ class DataError(ValueError):
 
 
 class DataMissing(DataError):
-    """A data set is nowhere to be found. `tried` has one line for each place: where, and why it is not there."""
+    """A data set was not found. `tried` has one line per place: where, and why it is not there."""
 
     def __init__(self, name, tried):
         self.name, self.tried = name, tuple(tried)
-        super().__init__(f"the data set {name} is nowhere to be found; tried: {'; '.join(self.tried)}")
+        super().__init__(f"the data set {name} was not found; tried: {'; '.join(self.tried)}")
 
     def __reduce__(self):
-        return type(self), (self.name, self.tried)  # for other processes
+        return type(self), (self.name, self.tried)  # so that it can be pickled, for other processes
 
 
 class RunFolderError(OSError):
@@ -40,7 +40,7 @@ class RunFolderError(OSError):
 
 
 class NotFiniteError(FloatingPointError):
-    """The loss became NaN or infinite: the message names the step and the seed. `bad` says which seeds, bool [S]."""
+    """The loss became NaN or infinite: the message names the step and the seed. `bad` marks the seeds, bool [S]."""
 
     def __init__(self, message, bad=()):
         super().__init__(message)
@@ -50,7 +50,7 @@ class NotFiniteError(FloatingPointError):
 class Stopped(BaseException):
     """A signal ended the command, in training after the state was saved; `code` is the exit code (130 or 143).
 
-    No Exception, so that no library takes it for an error of its own.
+    Derives from BaseException, so that no library's `except Exception` swallows it.
     """
 
     def __init__(self, code, message):

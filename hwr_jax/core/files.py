@@ -1,4 +1,4 @@
-"""Small files that are whole or absent: atomic writes, JSON, JSON lines. Owns no knowledge of what is in them."""
+"""Small files that are whole or absent: atomic writes, JSON, JSON lines."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def write_atomic(path: Path, content: str | bytes) -> None:
 
 
 def flush(path: Path) -> None:
-    """Writes to the disk what the system still holds of a file or folder."""
+    """Flushes a file or folder from the system's buffers to the disk."""
     if os.name == "nt":
         return  # Windows cannot open a folder to flush it
     descriptor = os.open(path, os.O_RDONLY)
@@ -38,7 +38,7 @@ def flush(path: Path) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes indented JSON, atomically. NaN and infinity are refused (ValueError): they are not JSON."""
+    """Writes indented JSON, atomically. Raises ValueError for NaN and infinity, which are not JSON."""
     write_atomic(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
@@ -48,7 +48,7 @@ def read_json(path: Path) -> Any:
 
 
 def append_json_line(path: Path, value: dict[str, Any]) -> None:
-    """Appends one object as a line, on the disk when it returns."""
+    """Appends one object as a line; it is on the disk when this returns."""
     with open(path, "a") as file:
         file.write(json.dumps(value, allow_nan=False) + "\n")
         file.flush()
@@ -56,7 +56,7 @@ def append_json_line(path: Path, value: dict[str, Any]) -> None:
 
 
 def cut_torn_line(path: Path) -> None:
-    """Removes what a crash or a full disk left of a file's last line; whoever calls it holds the file alone."""
+    """Removes a torn last line, which a crash or a full disk can leave. The caller must be the file's only writer."""
     if not path.exists():
         return
     content = path.read_bytes()
@@ -65,10 +65,10 @@ def cut_torn_line(path: Path) -> None:
 
 
 def read_json_lines(path: Path) -> list[dict[str, Any]]:
-    """Reads the whole lines of a file; a torn last line (a crash while it was written) is left out.
+    """Reads the whole lines of a file; ignores a torn last line (from a crash while it was written).
 
     Raises:
-      RunFolderError: another line is damaged.
+      RunFolderError: a line before it is damaged.
     """
     if not path.exists():
         return []

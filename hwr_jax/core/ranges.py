@@ -25,7 +25,7 @@ def below(low: float, high: float) -> Range:
 
 
 def integer(low: int, high: int | None = None) -> Range:
-    """Returns the range low..high of integers (whose type the config sees to); without `high` it has no end."""
+    """Returns the range low..high of integers (the config checks the type); without `high` it has no end."""
     if high is None:
         return Range(lambda v: v >= low, f"an integer >= {low}")
     return Range(lambda v: low <= v <= high, f"an integer from {low} to {high}")

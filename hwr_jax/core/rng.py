@@ -1,6 +1,6 @@
 """Random keys: every draw is a pure function of (seed, stream, step). Owns the streams; draws nothing itself.
 
-No key is ever split and carried along, so a resumed run, a run on other devices and one seed of many draw the same
+No key is ever split and carried along. So a resumed run, a run on other devices and one seed of many draw the same
 numbers (JAX's default threefry generator gives the same bits for any sharding).
 """
 

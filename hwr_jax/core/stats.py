@@ -1,7 +1,7 @@
-"""Statistics over seeds and examples. Owns intervals, tests and their corrections; reads no file.
+"""Statistics over seeds and examples: intervals, tests, corrections for many comparisons.
 
-A study trains every variant with the same seeds, so what counts is the difference of a variant to the baseline, seed by
-seed: d [S]. Two kinds of chance are kept apart: that of training (over the seeds), and that of the test set (over its
+A study trains every variant with the same seeds, so what counts is the difference between a variant and the baseline,
+seed by seed: d [S]. Two sources of chance are kept apart: training (over the seeds) and the test set (over its
 examples). Axis letters: S seeds, N examples.
 """
 
@@ -14,15 +14,15 @@ from typing import Any
 
 import numpy as np
 
-EXACT_SEEDS = 13  # up to so many all 2**S signs are tried
+EXACT_SEEDS = 13  # up to this many, the test tries all 2**S signs
 RESAMPLES = 9_999
-MOST_SEEDS = 100_000  # that `seeds_needed` considers
+MOST_SEEDS = 100_000  # the most that `seeds_needed` considers
 
 
 def summarise(values: Sequence[float], *, within: tuple[float, float] = (-math.inf, math.inf)) -> dict[str, Any]:
     """Returns the mean, standard deviation and 95 % t interval of one value per seed [S], S >= 1.
 
-    The interval is Student's, mean +- t(0.975, S - 1) * std / sqrt(S), cut to the values that are possible: `within`.
+    The interval is Student's, mean +- t(0.975, S - 1) * std / sqrt(S), cut to the possible values `within`.
     For one seed `std` and `ci95` are None.
     """
     values = [float(v) for v in values]
@@ -46,8 +46,8 @@ def bootstrap_interval(
 ) -> np.ndarray:
     """Returns the bootstrap interval of the mean over the last axis: values [..., S] -> [..., 2], S >= 2.
 
-    Bias-corrected and accelerated (Efron 1987). Where all values are equal both ends are that
-    value. With ten seeds it is too narrow: see tests/core/test_stats.py for how often it covers the truth.
+    Bias-corrected and accelerated (Efron 1987). Where all values are equal, both ends are that value. With ten seeds it
+    is too narrow: tests/core/test_stats.py measures how often it covers the truth.
     """
     from scipy.stats import bootstrap
 
@@ -66,16 +66,16 @@ def bootstrap_interval(
 def sign_flip_p(differences: np.ndarray, *, seed: int = 0) -> np.ndarray:
     """Returns the two-sided p of the sign-flip permutation test over the last axis: [..., S] -> [...] in (0, 1].
 
-    Under the hypothesis that variant and baseline are the same, each difference is as likely as its negative (Fisher
-    1935). All 2**S signs are tried for S <= 13, 9,999 random ones beyond. The smallest p of S seeds is 2 / 2**S.
-    Sums that are the same but for rounding count as the same: differences of accuracies often are (multiples of 1 / N).
+    If variant and baseline are the same, each difference is as likely as its negative (Fisher 1935). The test tries all
+    2**S signs for S <= 13, and 9,999 random ones beyond. The smallest p of S seeds is 2 / 2**S. Sums that differ by
+    rounding alone count as equal: differences of accuracies (multiples of 1 / N) often are.
     """
     differences = np.asarray(differences, np.float64)
     seeds = differences.shape[-1]
     if seeds <= EXACT_SEEDS:
         signs, own = all_signs(seeds), 0
     else:
-        signs, own = np.random.default_rng(seed).choice([-1.0, 1.0], (RESAMPLES, seeds)), 1  # and its own signs
+        signs, own = np.random.default_rng(seed).choice([-1.0, 1.0], (RESAMPLES, seeds)), 1  # and the observed signs
     rows = differences.reshape(-1, seeds)
     p = np.empty(len(rows))
     for i, row in enumerate(rows):
@@ -86,13 +86,13 @@ def sign_flip_p(differences: np.ndarray, *, seed: int = 0) -> np.ndarray:
 
 @functools.cache
 def all_signs(seeds: int) -> np.ndarray:
-    """Returns every row of signs [2**S, S]; the first has no minus."""
+    """Returns all rows of signs, [2**S, S]; the first row is all plus."""
     return 1.0 - 2.0 * ((np.arange(2**seeds)[:, None] >> np.arange(seeds)) & 1)
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Returns the p values corrected for how many there are (Holm 1979): rejecting those <= a keeps the chance of any
-    false rejection <= a."""
+    """Returns the p values corrected for their number (Holm 1979): rejecting those <= a keeps the chance of any false
+    rejection <= a."""
     order = np.argsort(p, kind="stable")
     corrected, largest = [0.0] * len(p), 0.0
     for rank, i in enumerate(order):
@@ -102,8 +102,8 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def mcnemar_p(only_first: int, only_second: int) -> float:
-    """Returns the exact two-sided p of McNemar's test (1947): of the examples that one of two classifiers alone gets
-    right, as many should fall to each if they are equally good."""
+    """Returns the exact two-sided p of McNemar's test (1947): of the examples that only one of two classifiers gets
+    right, each should have half if they are equally good."""
     from scipy.stats import binomtest
 
     both = only_first + only_second
@@ -114,7 +114,7 @@ def test_set_error(hits: np.ndarray) -> float:
     """Returns the standard error, from the choice of the test examples, of the mean difference in accuracy.
 
     Args:
-      hits: per example [N], the difference of how many (or which share) of the seeds get it right, N >= 2.
+      hits: per example [N], the difference in the number (or share) of seeds that get it right, N >= 2.
     """
     return float(np.std(hits, ddof=1) / math.sqrt(len(hits)))
 
@@ -131,12 +131,12 @@ def fewest_seeds(level: float) -> int:
 
 
 def seeds_needed(difference: float, std: float, *, level: float = 0.05, power: float = 0.8) -> int | None:
-    """Returns how many seeds the sign-flip test needs to see a true `difference` with probability `power`.
+    """Returns how many seeds the sign-flip test needs to detect a true `difference` with probability `power`.
 
     Args:
       difference: true mean of the paired differences.
       std: their standard deviation.
-      level: chance to see one where there is none; 0.05 / m for m comparisons, which is Holm's first step.
+      level: chance of a false detection; 0.05 / m for m comparisons, which is Holm's first step.
 
     Returns:
       None where 100,000 seeds are not enough.
@@ -160,8 +160,8 @@ def seeds_needed(difference: float, std: float, *, level: float = 0.05, power: f
 
 
 def smallest_visible(std: float, seeds: int, *, level: float = 0.05, power: float = 0.8) -> float | None:
-    """Returns the smallest true difference that so many seeds see with probability `power` (see `seeds_needed`); None
-    where they are too few to see any."""
+    """Returns the smallest true difference that this many seeds detect with probability `power` (see `seeds_needed`);
+    None if they are too few to detect any."""
     if seeds < fewest_seeds(level):
         return None
     return std * _visible_effect(seeds, level, power)
@@ -169,10 +169,10 @@ def smallest_visible(std: float, seeds: int, *, level: float = 0.05, power: floa
 
 @functools.cache
 def _visible_effect(seeds: int, level: float, power: float) -> float:
-    """The smallest mean, in standard deviations of the differences, that is seen with probability `power`.
+    """The smallest mean, in standard deviations of the differences, that is detected with probability `power`.
 
-    Up to 13 seeds by 2,000 simulated studies with normal differences, always the same ones; beyond by the t test, from
-    which the sign-flip test then hardly differs.
+    Up to 13 seeds it comes from 2,000 simulated studies with normal differences, always the same ones; beyond, from the
+    t test, from which the sign-flip test then hardly differs.
     """
     from scipy.optimize import brentq
 
@@ -184,7 +184,7 @@ def _visible_effect(seeds: int, level: float, power: float) -> float:
 
     def seen(effect: float) -> float:
         flipped = np.abs(sums + effect * shift)
-        p = np.mean(flipped >= flipped[:, :1] - 1e-9, axis=1)  # the first has all signs as they are
+        p = np.mean(flipped >= flipped[:, :1] - 1e-9, axis=1)  # the first row flips no sign
         return float(np.mean(p <= level + 1e-9))
 
     low, high = 0.0, 16.0
@@ -195,7 +195,7 @@ def _visible_effect(seeds: int, level: float, power: float) -> float:
 
 
 def _power_of_t(seeds: int, effect: float, level: float) -> float:
-    """The probability that a paired t test of so many seeds rejects (non-central t distribution)."""
+    """The probability that a paired t test with this many seeds rejects (non-central t distribution)."""
     from scipy.stats import nct, t
 
     bound = t.ppf(1 - level / 2, seeds - 1)

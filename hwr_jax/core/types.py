@@ -1,4 +1,4 @@
-"""The central types, each field with its shape, dtype and unit. Owns no behaviour.
+"""The central types, each field with its shape, dtype and unit.
 
 Axis letters: N examples, B batch, S seeds, H W image, K classes, L longest string, T time steps.
 """
@@ -18,15 +18,15 @@ class Arrays(NamedTuple):
     """One split, as it lies in memory or on the device."""
 
     image: Array  # uint8 [N, H, W, 1], 0 = paper, 255 = ink
-    label: Array  # int32 [N], 0 <= label < K; strings: [N, L], filled up with -1
+    label: Array  # int32 [N], 0 <= label < K; strings: [N, L], padded with -1
 
 
 class Dataset(NamedTuple):
-    """A verified data set. `mean` and `std` are of the training pixels on the scale 0..1 (the standardisation)."""
+    """A verified data set. `mean` and `std` (for standardising) are of the training pixels on the scale 0..1."""
 
     name: str
     version: str
-    sha256: str  # of the content, whatever file format it came from
+    sha256: str  # of the content, whatever the file format
     train: Arrays
     validation: Arrays
     test: Arrays
@@ -45,7 +45,7 @@ class Batch(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """Sums over the epoch so far, so that an epoch that was interrupted reports the same means."""
+    """Sums over the epoch so far, so that an interrupted epoch reports the same means."""
 
     loss: jax.Array  # float32 [], sum over examples, nats
     hits: jax.Array  # int32 [], correct predictions on the training batches
@@ -53,7 +53,7 @@ class Totals(NamedTuple):
 
 
 class Best(NamedTuple):
-    """The best weights on validation so far (averages, where they are kept)."""
+    """The weights that were best on validation so far (their averages, if the run keeps them)."""
 
     accuracy: jax.Array  # float32 [], -1 before the first validation
     step: jax.Array  # int32 []
@@ -62,16 +62,16 @@ class Best(NamedTuple):
 
 
 class Faults(NamedTuple):
-    """What became of updates that were not finite (see config.nonfinite)."""
+    """How updates that were not finite were handled (see config.nonfinite)."""
 
-    skipped: jax.Array  # int32 [], updates left out so far
-    in_a_row: jax.Array  # int32 [], of the last steps
+    skipped: jax.Array  # int32 [], updates skipped so far
+    in_a_row: jax.Array  # int32 [], updates skipped in a row up to now
     longest: jax.Array  # int32 [], the most in a row so far
     scale: jax.Array  # float32 [], of the learning rate: halved by each rollback
 
 
 class TrainState(NamedTuple):
-    """Everything that a resume needs. Arrays only, so vmap, scan, donation, pmap and orbax just work."""
+    """Everything that resuming needs. Only arrays, so vmap, scan, donation, pmap and orbax just work."""
 
     step: jax.Array  # int32 [], optimiser steps done
     params: Tree
@@ -80,14 +80,14 @@ class TrainState(NamedTuple):
     key: jax.Array  # typed PRNG key []; the seed's root, never advanced
     totals: Totals
     best: Best
-    average: Tree  # {"params", "model_state"}, averaged over the steps and evaluated in their place; {} without
+    average: Tree  # {"params", "model_state"}, averaged over the steps, to evaluate in their place; {} without
     faults: Faults
 
 
 class Outputs(NamedTuple):
-    """Evaluation, per example. Averages are taken on the host."""
+    """Predictions and their losses, per example. The host averages them."""
 
     loss: Array  # float32 [N], cross-entropy (strings: CTC loss) in nats
-    pred: Array  # int32 [N]; strings: [N, T], filled up with -1
+    pred: Array  # int32 [N]; strings: [N, T], padded with -1
     prob: Array  # float32 [N, K]; strings: [N, T, K + 1], of each time step, the blank last
     confidence: Array  # float32 [N], the probability of the prediction

@@ -1,8 +1,8 @@
-"""What XLA is told before it starts: one flag, without which jaxlib computes some sums on CPU wrong, silently.
+"""The flag that XLA needs before it starts: without it, jaxlib silently computes some sums on CPU wrong.
 
-jaxlib 0.10.2 and 0.12.0.1 hand some reductions to YNNPACK, which returns wrong numbers or NaN (jax issue 39103): 7,200
-of 40,000 rows of a small `vmap`, and the softmax of a network with constant weights. Its matrix products are right, and
-are kept.
+jaxlib 0.10.2 and 0.12.0.1 hand some reductions to YNNPACK, which returns wrong numbers or NaN (jax issue 39103): in
+7,200 of 40,000 rows of a small `vmap`, and in the softmax of a network with constant weights. YNNPACK's matrix products
+are correct and stay in use.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ FLAG = f"{NAME}=-reduce"
 
 
 def keep_reductions_right() -> None:
-    """Appends the flag to XLA_FLAGS, unless the user has set it to some value. Imports no jax.
+    """Appends the flag to XLA_FLAGS, unless the user has set it. Does not import jax.
 
-    Warns where it comes too late (JAX has started already), or where XLA_FLAGS names a file, which is the user's.
+    Warns if JAX has already started, which is too late, or if XLA_FLAGS names a file, which belongs to the user.
     """
     given = os.environ.get("XLA_FLAGS", "").strip()
     is_file = bool(given) and not given.startswith("-")
@@ -43,10 +43,10 @@ def _content(path: str) -> str:
     try:
         return Path(path).read_text()
     except OSError:
-        return ""  # XLA will say so
+        return ""  # XLA will report it
 
 
 def _started() -> bool:
-    """Whether JAX has chosen its devices in this process: XLA reads its flags then, and never again."""
+    """Whether JAX has chosen its devices in this process: XLA reads its flags only then."""
     bridge = sys.modules.get("jax._src.xla_bridge")
     return bridge is not None and bridge.backends_are_initialized()

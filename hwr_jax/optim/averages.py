@@ -1,4 +1,4 @@
-"""Averages of the weights over the steps, which are evaluated in place of the last ones. Owns their formulas."""
+"""Averages of the weights over the steps, evaluated in place of the last weights."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ Average = Callable[[jax.Array, Tree, Tree], Tree]  # (steps before this one [], 
 def make_average(config: Any, *, total_steps: int) -> Average | None:
     """Makes the average that `config.average` describes; None for none.
 
-    ema: exponential moving average, `decay` a step (Polyak & Juditsky 1992; Tarvainen & Valpola 2017). swa: mean of all
-    steps (stochastic weight averaging, Izmailov et al. 2018, here of every step, and of the batch statistics too, which
-    that paper computes anew). Both begin after `start` of the run, with the weights of that step; an EMA is a plain
-    mean until that forgets less than `decay` does, so that no early weights weigh too much.
+    ema: exponential moving average with `decay` per step (Polyak & Juditsky 1992; Tarvainen & Valpola 2017). swa: mean
+    of all steps (stochastic weight averaging, Izmailov et al. 2018; here over every step, and over the batch statistics
+    too, which that paper computes anew). Both begin at the share `start` of the run with the weights of that step. At
+    first an EMA is a plain mean, until `decay` forgets more slowly, so that early weights do not count too much.
 
     Args:
       config: `config.average`, validated.

@@ -3,7 +3,8 @@
     gradient -> clip -> + L1 and coupled L2 -> direction of the optimiser -> + decoupled weight decay
         -> trust ratio of each layer (lamb) -> times -rate
 
-Penalties and decay act on kernels only: biases, normalisation and positions are left alone.
+Penalties and decay act on kernels only, not on biases, normalisation and positions. A new optimiser is a function that
+returns its direction, and a row of OPTIMIZERS: config/check.py takes the allowed names from there.
 """
 
 from __future__ import annotations
@@ -74,10 +75,10 @@ def _muon(config: Any) -> optax.GradientTransformation:
         muon_weight_dimension_numbers=axes,
         consistent_rms=0.2,
     )
-    return optax.chain(whole, optax.scale(-1.0))  # it subtracts already; here the chain does, at its end
+    return optax.chain(whole, optax.scale(-1.0))  # undoes Muon's own minus sign: the chain subtracts at its end
 
 
-OPTIMIZERS = {
+OPTIMIZERS = {  # name -> function of config.optim
     "sgd": _sgd,
     "momentum": _momentum,  # Polyak 1964
     "nesterov": _nesterov,  # Nesterov 1983, Sutskever et al. 2013
@@ -93,7 +94,7 @@ OPTIMIZERS = {
 
 
 def by_layer(optimizer: optax.GradientTransformation, factors: dict[str, float]) -> optax.GradientTransformation:
-    """Multiplies the updates of each layer (a key of the parameters) by its factor; 0 keeps it as it is."""
+    """Multiplies the updates of each layer (a key of the parameters) by its factor; 0 freezes the layer."""
 
     def update(updates, params):
         del params
@@ -103,7 +104,7 @@ def by_layer(optimizer: optax.GradientTransformation, factors: dict[str, float])
 
 
 def kernels(params: Tree) -> Tree:
-    """Returns a tree of bool: which parameters are kernels, by their name."""
+    """Returns a tree of bool: which parameters are kernels, judged by their name."""
     return jax.tree_util.tree_map_with_path(lambda path, _: getattr(path[-1], "key", None) == "kernel", params)
 
 
@@ -117,14 +118,14 @@ def add_l1(strength: float) -> optax.GradientTransformation:
 
 
 def scalars(config: Any) -> dict[str, float]:
-    """Returns the numbers of `config.optim` that one compiled program takes any values of: the learning rate, and the
+    """Returns the numbers of `config.optim` that may change without another compilation: the learning rate, and the
     penalties that are not zero."""
     penalties = {name: getattr(config, name) for name in ("weight_decay", "l2", "l1") if getattr(config, name)}
     return {"learning_rate": config.learning_rate, **penalties}
 
 
 def with_scalars(opt_state: Tree, values: dict[str, Any]) -> Tree:
-    """Puts other scalars (float32, of the state's shape) into the state of an optimiser made with `injected`."""
+    """Returns the state of an optimiser made with `injected` with other scalars (float32, of the state's shape)."""
     return optax.tree_utils.tree_set(opt_state, **values)
 
 
@@ -134,8 +135,8 @@ def make_optimizer(config: Any, schedule: optax.Schedule, *, injected: bool = Fa
     Args:
       config: `config.optim`, validated.
       schedule: step -> share of `config.learning_rate`.
-      injected: the `scalars` lie in the state, where `with_scalars` changes them. What is computed is the same either
-        way, to the bit: where they are the config's, they are hidden from the compiler, which would fold constants.
+      injected: the `scalars` are part of the state, where `with_scalars` changes them. The results have the same bits
+        either way: scalars from the config are hidden from the compiler, which would otherwise fold them.
     """
     if config.name == "adam" and config.weight_decay:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""Learning-rate schedules by name: functions of the step, from optax. Owns which parts of the config each one reads."""
+"""Learning-rate schedules by name: functions of the step, from optax."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ SCHEDULES = ("constant", "step", "exponential", "cosine", "one_cycle", "restarts
 def make_schedule(config: Any, *, peak: float, epochs: int, steps_per_epoch: int) -> optax.Schedule:
     """Makes the function step -> learning rate that `config.schedule` describes.
 
-    constant: peak. step: times `decay` every `step_epochs`. exponential: the same, a little each step. cosine: to
-    `final` * peak at the end (Loshchilov & Hutter 2017). restarts: cosines one after the other, the first of
-    `step_epochs`, each `growth` times as long as the one before (SGDR, the same paper); the last one is cut off by
-    the end of the run. one_cycle: cosine from peak / 25 up to the peak at `rise` of the run, then down to peak /
-    250,000 (Smith & Topin 2019; optax's constants). All others begin with a linear warm-up of `warmup_epochs`, inside
-    the run.
+    constant: peak. step: times `decay` every `step_epochs`. exponential: the same decay, spread over the steps. cosine:
+    down to `final` * peak at the end (Loshchilov & Hutter 2017). restarts: one cosine after another, the first
+    `step_epochs` long, each `growth` times as long as the one before (SGDR, same paper); the end of the run cuts the
+    last one off. one_cycle: cosine from peak / 25 up to the peak at the share `rise` of the run, then down to peak /
+    250,000 (Smith & Topin 2019; optax's constants). All except one_cycle begin with a linear warm-up of
+    `warmup_epochs`, which is part of the run.
 
     Args:
       config: `config.schedule`, validated.

@@ -1,4 +1,4 @@
-"""A config turned into pure functions, and those into compiled programs: one batch end to end."""
+"""Turns a config into pure functions, and those into compiled programs: one batch, end to end."""
 
 __all__ = [
     "compile_cache",

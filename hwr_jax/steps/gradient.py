@@ -1,4 +1,4 @@
-"""The gradient of a batch, whole or in parts one after the other, and the sums that are reported of it."""
+"""The gradient of a batch, whole or in parts one after another, and the sums that training reports."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ def of_batch(
 ) -> tuple[Tree, Totals, Tree]:
     """Returns the gradient of the mean loss, the sums over the batch, and the model's new state.
 
-    In `recipe.accumulate` parts it needs the memory of one. The gradient is the same but for batch statistics, which
-    are those of each part, and for dropout, of which each part draws its own masks. A part is every so many-th
-    example, so that devices that share the batch share it too.
+    Split into `recipe.accumulate` parts, it needs the memory of one part. The gradient is the same, except that batch
+    statistics are those of each part, and each part draws its own dropout masks. Part k takes every `accumulate`-th
+    example, so that devices that share the batch share each part too.
 
     Args:
       recipe: the run's functions.
       params, model_state: of one seed.
       batch: image float32 [B, H, W, 1], label int32 [B] (or [B, L]).
       key: of dropout, for this step.
-      axis_name: see `steps.train_step`.
+      axis_name: see `train_step.train_step`.
     """
     parts = recipe.accumulate
     if parts == 1:
@@ -66,7 +66,7 @@ def _of_part(recipe, params, model_state, batch, key, axis_name):
 
 
 def if_finite(numbers: Tree, after: TrainState, before: TrainState) -> TrainState:
-    """Returns `after` if all the numbers are finite, else `before` with one more update skipped."""
+    """Returns `after` if all the numbers are finite, else `before` with one more skipped update counted."""
     finite = jnp.stack([jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(numbers)]).all()
     count = before.faults
     skipped = jnp.int32(~finite)

@@ -1,4 +1,4 @@
-"""The recipe: a config turned, once, into pure functions. The config stops here; nothing below reads it."""
+"""The recipe: a config turned, once, into pure functions. Nothing that runs on the device reads the config."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hwr_jax.transforms.mix import Mixed, mix
 
 
 class Recipe(NamedTuple):
-    """The static bundle of functions that a run is made of."""
+    """The functions and numbers that define the steps of a run. All are static: no arrays of the run."""
 
     model: models.Model
     optimizer: optax.GradientTransformation
@@ -28,7 +28,7 @@ class Recipe(NamedTuple):
     average: averages.Average | None  # of the weights
     frame: Callable[[jax.Array], jax.Array]  # image float32 [H, W, 1] in 0..1 -> [H', W', 1]; also in prediction
     augment: Callable[[jax.Array, jax.Array], jax.Array]  # (key [], image float32 [H, W, 1] in 0..1) -> the same
-    augmented: bool  # False: `augment` is the identity, and is left out
+    augmented: bool  # False: `augment` is the identity and is skipped
     mix: Callable[..., Mixed] | None  # see `transforms.mix`
     task: tasks.Task  # what the scores mean
     loss: Callable[[jax.Array, jax.Array], jax.Array]  # (logits, label) -> nats [B], for training
@@ -38,19 +38,19 @@ class Recipe(NamedTuple):
     steps_per_epoch: int
     accumulate: int  # parts of a batch
     scratch: Settings | None  # of the network from scratch, which is not compiled
-    trained: tuple[str, ...] | None  # the layers that are trained, the others being frozen; None: all
+    trained: tuple[str, ...] | None  # the layers to train, the others are frozen; None: all
     nonfinite: str  # halt, skip, rollback
     patience_epochs: int  # 0: train to the end
-    eval_shift_px: int  # an image is read at all whole-pixel shifts up to it
+    eval_shift_px: int  # prediction averages over all whole-pixel shifts up to this
 
 
 def _check_lengths(config: Any, width_px: int) -> None:
-    """Raises ConfigError where the longest string does not fit into the time steps: no path could spell it."""
+    """Raises ConfigError if the longest string needs more time steps than there are: no path could spell it."""
     longest, steps = config.data.strings.lengths[1], width_px // config.model.column_px
     if steps < 2 * longest - 1:  # a repeated character needs a blank between
         raise ConfigError(
-            f"config.data.strings.lengths up to {longest} do not fit into {steps} time steps: have 2 * longest - 1 or "
-            "more by a larger config.data.strings.width_px or a smaller config.model.column_px"
+            f"config.data.strings.lengths up to {longest} do not fit into {steps} time steps: use 2 * longest - 1 or "
+            "more, with a larger config.data.strings.width_px or a smaller config.model.column_px"
         )
 
 
@@ -64,13 +64,13 @@ def _not_here(updates: Any, state: Any, params: Any = None, **more: Any) -> Any:
 
 
 def whole_px(config: Any) -> tuple[int, int]:
-    """Returns height and width of the data set's pictures."""
+    """Returns the height and width of the data set's images."""
     strings = config.data.strings
     return (strings.height_px, strings.width_px) if config.data.name == STRINGS else (28, 28)
 
 
 def shape_px(config: Any) -> tuple[int, int]:
-    """Returns height and width of the pictures that the network sees. Raises ConfigError where nothing is left."""
+    """Returns the height and width of the images that the network sees. Raises ConfigError if nothing is left."""
     whole = whole_px(config)
     framed = framed_shape_px(whole, crop_px=config.frame.crop_px, side_px=config.frame.side_px)
     if min(framed) < 1:
@@ -79,7 +79,7 @@ def shape_px(config: Any) -> tuple[int, int]:
 
 
 def _task(config: Any) -> tasks.Task:
-    """Returns what the scores mean. Raises ConfigError where network, data and options do not fit."""
+    """Returns what the scores mean. Raises ConfigError if network, data and options do not fit."""
     strings = config.data.name == STRINGS
     if strings != (config.model.name in models.READERS):
         readers = " or ".join(models.READERS)
@@ -106,10 +106,10 @@ def make_recipe(config: Any, *, examples: int, classes: int, mean: float, std: f
 
     Args:
       config: the resolved config.
-      examples: how many training images there are; the remainder of an epoch is dropped.
+      examples: number of training images; an epoch drops the remainder after its last whole batch.
       classes: K.
       mean, std: of the training pixels on the scale 0..1.
-      injected: the optimiser's scalars lie in its state (see `optimizers.make_optimizer`).
+      injected: the optimiser's scalars are part of its state (see `optimizers.make_optimizer`).
 
     Raises:
       ConfigError: values that do not fit each other or the data.

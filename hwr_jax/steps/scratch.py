@@ -1,6 +1,6 @@
 """The network from scratch in place of the compiled programs: the same arguments, states and results.
 
-What is not of interest there stays as it is: the first weights, the order of the examples, the best state.
+Everything else stays compiled: the first weights, the order of the examples, the best state.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from hwr_jax.steps.recipe import Recipe
 
 
 class Eager(NamedTuple):
-    """A function that is called as it is, where a jitted one is expected."""
+    """A plain function that stands in for a jitted one."""
 
     function: Callable[..., Any]
 
@@ -27,11 +27,11 @@ class Eager(NamedTuple):
         return self.function(*args)
 
     def lower(self, *args: Any) -> Eager:
-        """There is nothing to lower."""
+        """Returns itself: there is nothing to lower."""
         return self
 
     def compile(self) -> Eager:
-        """There is nothing to compile."""
+        """Returns itself: there is nothing to compile."""
         return self
 
 
@@ -45,7 +45,7 @@ def make(recipe: Recipe) -> dict[str, Eager]:
 
 def _steps(recipe: Recipe, state: TrainState, arrays: Arrays, order: Any, count: Any) -> TrainState:
     image, label, order = (np.asarray(x) for x in (*arrays, order))
-    seeds = jax.random.key_data(state.key)[:, -1]  # of threefry, the root key of a seed ends with it
+    seeds = jax.random.key_data(state.key)[:, -1]  # the root threefry key of a seed ends with the seed
     states = [
         _one_seed(recipe, jax.tree.map(lambda x, s=s: x[s], state), int(seeds[s]), image, label, order[s], int(count))
         for s in range(len(order))
@@ -96,6 +96,6 @@ def _predict(recipe: Recipe, params: Tree, model_state: Tree, arrays: Arrays) ->
 
 
 def pixels(recipe: Recipe, image: np.ndarray) -> np.ndarray:
-    """Makes uint8 images [B, H, W, 1] float32 [B, H * W], standardised."""
+    """Turns uint8 images [B, H, W, 1] into float32 [B, H * W], standardised."""
     flat = image.reshape(len(image), -1).astype(np.float32) / np.float32(255)
     return (flat - np.float32(recipe.mean)) / np.float32(recipe.std)

@@ -1,7 +1,7 @@
-"""Connectionist temporal classification: the loss, and reading a string from scores over time. Owns no network.
+"""Connectionist temporal classification: the loss, and reading a string from scores over time.
 
-Time steps carry scores of K classes and, last, of the blank. A path (one symbol a step) stands for the string that is
-left when repeats are merged and blanks dropped. Strings are int32 [L], filled up with -1.
+Each time step has scores for K classes and, last, the blank. A path (one symbol per step) spells the string that is
+left after merging repeats and dropping blanks. Strings are int32 [L], padded with -1.
 
 Source: Graves, Fernandez, Gomez & Schmidhuber 2006.
 """
@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
-NOTHING = -1  # behind the end of a string
+NOTHING = -1  # after the end of a string
 
 
 def loss(logits: jax.Array, label: jax.Array) -> jax.Array:
@@ -21,25 +21,25 @@ def loss(logits: jax.Array, label: jax.Array) -> jax.Array:
 
     Args:
       logits: float32 [B, T, K + 1], the blank last.
-      label: int32 [B, L], filled up with -1.
+      label: int32 [B, L], padded with -1.
 
     Returns:
-      float32 [B]; where no path is long enough, some 1e5.
+      float32 [B]; about 1e5 where the label needs more time steps than there are.
     """
     with jax.numpy_dtype_promotion("standard"):  # optax mixes dtypes
         paddings = jnp.zeros(logits.shape[:2], logits.dtype), (label < 0).astype(logits.dtype)
-        never = -1e5 + 0 * logits[0, 0, 0]  # optax's value; of the logits, for its loop under shard_map
+        never = -1e5 + 0 * logits[0, 0, 0]  # optax's value, made from the logits for optax's loop under shard_map
         blank = logits.shape[-1] - 1
         return optax.ctc_loss(logits, paddings[0], label, paddings[1], blank_id=blank, log_epsilon=never)
 
 
 def best_path(logits: jax.Array) -> jax.Array:
-    """Reads the string of the most probable path: logits [B, T, K + 1] -> int32 [B, T]."""
+    """Returns the string of the most probable path: logits [B, T, K + 1] -> int32 [B, T]."""
     blank = logits.shape[-1] - 1
     symbol = jnp.argmax(logits, -1).astype(jnp.int32)
     before = jnp.pad(symbol[:, :-1], ((0, 0), (1, 0)), constant_values=blank)
     keep = (symbol != blank) & (symbol != before)
-    order = jnp.argsort(~keep, axis=-1, stable=True)  # what is kept, in its order, to the left
+    order = jnp.argsort(~keep, axis=-1, stable=True)  # moves the kept symbols to the left, in order
     return jnp.where(jnp.take_along_axis(keep, order, -1), jnp.take_along_axis(symbol, order, -1), NOTHING)
 
 
@@ -49,17 +49,17 @@ def probability(logits: jax.Array, string: jax.Array) -> jax.Array:
 
 
 def beam_search(logits: jax.Array, width: int) -> tuple[jax.Array, jax.Array]:
-    """Reads the `width` most probable strings of each example, by prefix beam search (Hannun et al. 2014).
+    """Returns the `width` most probable strings of each example, by prefix beam search (Hannun et al. 2014).
 
     Unlike `best_path` it adds up the paths of a string. It is exact if `width` is at least the number of prefixes.
 
     Args:
       logits: float32 [B, T, K + 1], the blank last.
-      width: prefixes that are kept after each step.
+      width: prefixes kept after each step.
 
     Returns:
-      strings int32 [B, width, T] and their log probabilities float32 [B, width] (lower bounds, for paths through
-      dropped prefixes are not counted), the most probable first; -inf: there are not so many strings.
+      strings int32 [B, width, T] and their log probabilities float32 [B, width] (lower bounds, as paths through
+      dropped prefixes are not counted), the most probable first; -inf where there are fewer than `width` strings.
     """
     return jax.vmap(lambda scores: _beams(jax.nn.log_softmax(scores), width))(logits)
 
@@ -77,7 +77,7 @@ def _beams(log_prob: jax.Array, width: int) -> tuple[jax.Array, jax.Array]:
     )
 
     def step(beams, now):
-        prefix, length, blank, label = beams  # log probabilities of the paths that end in a blank, and in a label
+        prefix, length, blank, label = beams  # log probabilities of the paths that end in a blank and in a label
         both = jnp.logaddexp(blank, label)
         at_end = jnp.arange(steps)[None] == length[:, None] - 1
         last = jnp.sum(jnp.where(at_end, prefix, 0), -1)
@@ -85,7 +85,7 @@ def _beams(log_prob: jax.Array, width: int) -> tuple[jax.Array, jax.Array]:
         stay_label = jnp.where(length > 0, label + now[last], never)
         repeats = (jnp.arange(classes)[None] == last[:, None]) & (length > 0)[:, None]
         longer = now[None, :classes] + jnp.where(repeats, blank[:, None], both[:, None])
-        # Prefix i with one more label may be prefix j, which is kept already: the two are one.
+        # Prefix i with one more label may equal prefix j, which is kept already: merge the two.
         parent = jnp.where(at_end, NOTHING, prefix)
         grows = jnp.all(prefix[:, None] == parent[None], -1) & (length[:, None] + 1 == length[None])
         grows = grows & (both > never)[None]

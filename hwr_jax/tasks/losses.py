@@ -1,4 +1,4 @@
-"""Losses, per example. Owns no average: the caller weighs the examples."""
+"""Losses, per example: the caller averages or weighs them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import jax.numpy as jnp
 def cross_entropy(logits: jax.Array, label: jax.Array, *, smoothing: float = 0.0) -> jax.Array:
     """Softmax cross-entropy in nats, with label smoothing (Szegedy et al. 2016).
 
-    The one-hot form, for the gradient of the integer-label form is a scatter, which is not deterministic on GPU.
+    In the one-hot form: the gradient of the integer-label form is a scatter, which is not deterministic on GPU.
 
     Args:
       logits: float32 [B, K].

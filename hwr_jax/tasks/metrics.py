@@ -1,4 +1,4 @@
-"""Metrics on the host, in float64, from per-example outcomes. Owns definitions; nothing here knows a model."""
+"""Metrics on the host, in float64, from the outcome of each example."""
 
 from __future__ import annotations
 
@@ -50,7 +50,12 @@ def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, bins
 
 
 def right(pred: Array, label: Array) -> Array:
-    """Returns bool [N], of NumPy or JAX arrays: is the class [N], or the string [N, T] against [N, L], the label's?"""
+    """Returns whether each prediction equals its label, bool [N], for NumPy or JAX arrays.
+
+    Args:
+      pred: class [N], or string [N, T] padded with negative numbers.
+      label: class [N], or string [N, L] padded likewise.
+    """
     if label.ndim == 1:
         return pred == label
     both = min(pred.shape[1], label.shape[1])
@@ -66,7 +71,7 @@ def text(label: Array, classes: tuple[str, ...]) -> str:
 def edit_distance(pred: np.ndarray, label: np.ndarray) -> np.ndarray:
     """Counts insertions, deletions and replacements from each string int [N, T] to [N, L] (Levenshtein 1966): int [N].
 
-    Strings are filled up with negative numbers.
+    Strings are padded with negative numbers.
     """
     read, true = (pred >= 0).sum(1), (label >= 0).sum(1)
     rows = np.arange(len(label))
@@ -89,10 +94,10 @@ def evaluate(label: np.ndarray, outputs: Outputs) -> dict[str, Any]:
       outputs: loss, pred, prob, confidence over the same N.
 
     Returns:
-      accuracy (of strings: exact match), error_count, loss (nats), ece. Of classes: precision_macro, recall_macro,
+      accuracy (strings: exact match), error_count, loss (nats), ece. For classes: precision_macro, recall_macro,
       f1_macro (means over the classes that occur as label or prediction, as in scikit-learn), and as lists `per_class`
-      and `confusion`. Of strings: cer, the character error rate (edits over characters), and `per_length`: of each
-      length, its examples and accuracy.
+      and `confusion`. For strings: cer, the character error rate (edits over characters), and `per_length`: the
+      examples and accuracy of each length.
     """
     label, pred = np.asarray(label), np.asarray(outputs.pred)
     correct = right(pred, label)

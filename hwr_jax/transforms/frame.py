@@ -1,6 +1,6 @@
-"""How a picture lies in its frame: deskew, centre, crop, resize. The same, on the device, for training and prediction.
+"""How an image lies in its frame: deskew, centre, crop, resize. The same for training and prediction, on the device.
 
-Nothing here is drawn at random. Off, every one is the identity, to the bit.
+Nothing here is random. Switched off, each step is the identity, to the bit.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from hwr_jax.transforms.geometry import bilinear
 
 
 def frame(image: jax.Array, *, deskew: bool, centre: bool, crop_px: int, side_px: int) -> jax.Array:
-    """Applies what is on, in this order.
+    """Applies the steps that are switched on, in this order.
 
     Args:
       image: float32 [H, W, 1], 0 = paper.
       deskew: shears the rows so that the ink leans neither way (its mixed second moment becomes 0).
       centre: moves the ink's centre of mass to the middle of the frame.
-      crop_px: cuts a margin of so many pixels off each side.
-      side_px: resizes to a square of this side, linearly (averaging where it shrinks); 0: as it is.
+      crop_px: cuts a margin of this many pixels off each side.
+      side_px: resizes to a square of this side, linearly (averaging where it shrinks); 0: keeps the size.
 
     Returns:
       float32 [H', W', 1].
@@ -34,13 +34,13 @@ def frame(image: jax.Array, *, deskew: bool, centre: bool, crop_px: int, side_px
 
 
 def framed_shape_px(shape_px: tuple[int, int], *, crop_px: int, side_px: int) -> tuple[int, int]:
-    """Returns the height and width that `frame` gives to a picture; 0 or less where nothing is left."""
+    """Returns the height and width that `frame` makes of an image's; 0 or less where nothing is left."""
     height, width = (side - 2 * crop_px for side in shape_px)
     return (side_px, side_px) if side_px and min(height, width) > 0 else (height, width)
 
 
 def _straighten(image: jax.Array, *, deskew: bool, centre: bool) -> jax.Array:
-    """Shear and shift in one interpolation; a picture without ink stays."""
+    """Shear and shift in one interpolation; an image without ink stays as it is."""
     ink = image[..., 0]
     height, width = ink.shape
     y, x = jnp.meshgrid(*(jnp.arange(n, dtype=jnp.float32) for n in (height, width)), indexing="ij")

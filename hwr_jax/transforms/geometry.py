@@ -1,4 +1,4 @@
-"""Where each point of a picture comes from: affine, perspective and elastic maps, joined, with one interpolation."""
+"""Moves the points of an image: affine, perspective and elastic maps, composed, with a single interpolation."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def warp(
       rotate_deg: degrees.
       scale: relative.
       shear_deg: degrees, along the rows.
-      perspective: relative depth of the edges, along each axis (a plane that is tilted).
+      perspective: relative depth of the edges, along each axis (a tilted plane).
       elastic_px: root mean square of a random field of displacements, pixels (Simard, Steinkraus & Platt 2003).
       elastic_smooth_px: standard deviation of the Gaussian that smooths that field.
 
     Returns:
-      float32 [H, W, 1]; what comes from outside the image is paper.
+      float32 [H, W, 1]; outside the image lies paper.
     """
     affine = not shift_px == rotate_deg == scale == shear_deg == 0
     if not affine and perspective == elastic_px == 0:
@@ -71,7 +71,7 @@ def _unit_gaussian(side: int, sigma_px: float) -> np.ndarray:
 def bilinear(image: jax.Array, y: jax.Array, x: jax.Array) -> jax.Array:
     """Samples image [H, W] at y, x [...] (pixels, 0 = the middle of the first); outside is 0."""
     height, width = image.shape
-    # Paper all round makes every point outside fall between two zeros, so no mask is needed.
+    # A border of paper puts every point outside between zeros, so no mask is needed.
     padded = jnp.pad(image, (1, 2)).reshape(-1)
     y = jnp.clip(y + 1, 0.0, height + 1.0)
     x = jnp.clip(x + 1, 0.0, width + 1.0)

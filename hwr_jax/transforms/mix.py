@@ -1,4 +1,4 @@
-"""Two pictures in one, with both of their labels: mixup and cutmix. The partner is the next example of the batch."""
+"""Mixup and cutmix: two images in one, with both labels. The partner is the next example of the batch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 
 class Mixed(NamedTuple):
-    """A batch of pictures and what is in them."""
+    """A batch of mixed images, and what was mixed in."""
 
     image: jax.Array  # float32 [B, H, W, 1]
     partner: jax.Array  # int32 [B], the label of what was mixed in
@@ -17,17 +17,17 @@ class Mixed(NamedTuple):
 
 
 def mix(keys: jax.Array, image: jax.Array, label: jax.Array, *, mixup: float, cutmix: float) -> Mixed:
-    """Mixes each picture with the next one of the batch (of this device's part, under pmap or shard_map).
+    """Mixes each image with the next one of the batch (under pmap or shard_map: of this device's part).
 
-    mixup (Zhang et al. 2018): share * image + (1 - share) * partner. cutmix (Yun et al. 2019): a box of the partner,
-    1 - share of the area before it is cut at the edge. The share is drawn from Beta(x, x). With both, each picture
-    takes one of them, evenly.
+    mixup (Zhang et al. 2018): share * image + (1 - share) * partner. cutmix (Yun et al. 2019): pastes a box of the
+    partner, 1 - share of the area before the edge cuts it off. The share is drawn from Beta(x, x). With both, each
+    image gets one of them with equal probability.
 
     Args:
       keys: one per example [B].
       image: float32 [B, H, W, 1].
       label: int32 [B].
-      mixup, cutmix: parameter of the Beta distribution; 0: not this one (not both 0).
+      mixup, cutmix: x of the Beta distribution; 0: off (not both).
     """
     other = jnp.roll(image, -1, axis=0)
     if mixup and cutmix:
@@ -47,8 +47,8 @@ def mix(keys: jax.Array, image: jax.Array, label: jax.Array, *, mixup: float, cu
 
 
 def cut_box(key: jax.Array, shape: tuple[int, ...], share: jax.Array) -> jax.Array:
-    """Returns float32 [H, W, 1]: 1 in a box of the picture's proportions and 1 - share of its area, its centre drawn
-    from all pixels; what lies outside is cut off."""
+    """Returns float32 [H, W, 1]: 1 inside a box with the image's proportions and 1 - share of its area, 0 elsewhere.
+    The centre is drawn from the whole image, and the edge cuts off what lies outside."""
     inside = []
     for axis, n in enumerate(shape[:2]):
         half = n * jnp.sqrt(1 - share) / 2

@@ -1,4 +1,4 @@
-"""What another pen, another sheet or another scanner does to a picture; each map is the identity at zero strength."""
+"""What another pen, sheet or scanner does to an image; each map is the identity at zero strength."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from hwr_jax.transforms.geometry import bilinear
 
 
 def thickness(key: jax.Array, image: jax.Array, amount: float) -> jax.Array:
-    """Makes strokes thicker or thinner: from the image to its dilation (or erosion) by a 3x3 square, as far as a number
-    drawn from -amount..amount says; amount <= 1. image: float32 [H, W, 1]."""
+    """Makes strokes thicker or thinner: blends the image [H, W, 1] with its dilation (u > 0) or erosion (u < 0) by a
+    3x3 square, with weight |u|; u is drawn from -amount..amount, amount <= 1."""
     if not amount:
         return image
     u = jax.random.uniform(key, (), jnp.float32, -amount, amount)
@@ -19,7 +19,7 @@ def thickness(key: jax.Array, image: jax.Array, amount: float) -> jax.Array:
 
 
 def dilate(image: jax.Array, *, outside: float = 0.0) -> jax.Array:
-    """The largest value of each 3x3 square; outside of the image [H, W, 1] lies `outside`."""
+    """Returns the largest value of each 3x3 square; outside the image [H, W, 1] lies `outside`."""
     for axis in (0, 1):
         wide = jnp.pad(image, [(1, 1) if a == axis else (0, 0) for a in range(3)], constant_values=outside)
         n = image.shape[axis]
@@ -29,7 +29,7 @@ def dilate(image: jax.Array, *, outside: float = 0.0) -> jax.Array:
 
 
 def blur(key: jax.Array, image: jax.Array, limit_px: float) -> jax.Array:
-    """Blurs by a Gaussian of standard deviation drawn from 0..limit_px; paper lies outside. image: [H, W, 1]."""
+    """Blurs by a Gaussian of standard deviation drawn from 0..limit_px; outside the image [H, W, 1] lies paper."""
     if not limit_px:
         return image
     sigma = jax.random.uniform(key, (), jnp.float32, 0.0, limit_px)
@@ -38,7 +38,7 @@ def blur(key: jax.Array, image: jax.Array, limit_px: float) -> jax.Array:
 
 
 def gaussian(side: int, sigma_px: jax.Array) -> jax.Array:
-    """Returns the matrix [side, side] of a Gaussian blur along one axis; the weights of an endless axis sum to 1."""
+    """Returns the matrix [side, side] of a Gaussian blur along one axis; its weights sum to 1 on an endless axis."""
     steps = jnp.arange(-side + 1, side, dtype=jnp.float32)
     weights = jnp.exp(-0.5 * jnp.square(steps / jnp.maximum(sigma_px, 0.05)))  # below, it is the identity in float32
     weights = weights / jnp.sum(weights)
@@ -46,8 +46,8 @@ def gaussian(side: int, sigma_px: jax.Array) -> jax.Array:
 
 
 def light(key: jax.Array, image: jax.Array, brightness: float, contrast: float) -> jax.Array:
-    """Stretches grey about the image's mean by 1 - contrast..1 + contrast, then adds -brightness..brightness; within
-    0..1."""
+    """Stretches grey about the image's mean by 1 - contrast..1 + contrast, then adds -brightness..brightness, and clips
+    to 0..1."""
     if not brightness and not contrast:
         return image
     limit = jnp.array([contrast, brightness], jnp.float32)
@@ -72,7 +72,7 @@ def background(key: jax.Array, image: jax.Array, amount: float) -> jax.Array:
 
 
 def lines(key: jax.Array, image: jax.Array, most: int) -> jax.Array:
-    """Rules up to `most` straight lines, each with probability 1/2, anywhere, 1 to 2 pixels wide and of any grey."""
+    """Draws up to `most` straight lines, each with probability 1/2, anywhere, 1 to 2 pixels wide and of any grey."""
     if not most:
         return image
     height, width = image.shape[:2]
@@ -87,12 +87,12 @@ def lines(key: jax.Array, image: jax.Array, most: int) -> jax.Array:
 
 
 def noise(key: jax.Array, image: jax.Array, std: float) -> jax.Array:
-    """Adds Gaussian noise of standard deviation `std` to each pixel; within 0..1."""
+    """Adds Gaussian noise of standard deviation `std` to each pixel, and clips to 0..1."""
     return jnp.clip(image + std * jax.random.normal(key, image.shape), 0.0, 1.0) if std else image
 
 
 def salt_pepper(key: jax.Array, image: jax.Array, share: float) -> jax.Array:
-    """Makes each pixel all ink or all paper with probability share / 2 each."""
+    """Turns each pixel into full ink or paper, with probability share / 2 each."""
     if not share:
         return image
     u = jax.random.uniform(key, image.shape)
@@ -100,7 +100,7 @@ def salt_pepper(key: jax.Array, image: jax.Array, share: float) -> jax.Array:
 
 
 def cutout(key: jax.Array, image: jax.Array, side_px: int) -> jax.Array:
-    """Makes a square of `side_px` paper, its centre drawn from all pixels (DeVries & Taylor 2017)."""
+    """Blanks a square of `side_px`, its centre drawn from all pixels (DeVries & Taylor 2017)."""
     if not side_px:
         return image
     height, width = image.shape[:2]

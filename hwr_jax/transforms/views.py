@@ -1,4 +1,4 @@
-"""Test-time augmentation: an image is read at several small shifts and the readings are averaged. Owns no network."""
+"""Test-time augmentation: reads an image at several small shifts and averages the readings."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from jax import lax
 def mean_log_probability(score: Callable[[jax.Array], jax.Array], image: jax.Array, *, shift_px: int) -> jax.Array:
     """Scores images at every whole-pixel shift up to `shift_px` in each direction, and averages over the shifts.
 
-    The average is that of the logarithms of the probabilities, so it stands in for logits; what a shift moves in is
-    paper. Source: multi-crop testing (Krizhevsky et al. 2012, section 4.1).
+    It averages log probabilities, so the result can stand in for logits. A shift moves in paper from outside. Source:
+    multi-crop testing (Krizhevsky et al. 2012, section 4.1).
 
     Args:
       score: images [B, H, W, 1] -> logits [B, K].
       image: float32 [B, H, W, 1] in 0..1, 0 = paper.
-      shift_px: 0 or more; 0: the logits of the image as it is, n: (2n + 1)**2 views.
+      shift_px: 0 or more; 0: the logits of the unshifted image, n: (2n + 1)**2 views.
 
     Returns:
       float32 [B, K].

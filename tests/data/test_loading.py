@@ -76,7 +76,7 @@ def test_nothing_anywhere_lists_every_place_with_its_reason(home, monkeypatch):
         raise DataMissing(name, ["download http://x: no connection (Name or service not known)"])
 
     monkeypatch.setattr(download, "fetch", no_network)
-    with pytest.raises(DataMissing, match="the data set mnist is nowhere to be found; tried: cache") as caught:
+    with pytest.raises(DataMissing, match="the data set mnist was not found; tried: cache") as caught:
         home.load()
     assert caught.value.tried == (
         f"cache {home.cache}/datasets/mnist-3.0.1: not there",
@@ -129,7 +129,7 @@ def test_a_manual_folder_that_was_given_must_be_complete(home):
 
 def test_a_manual_folder_of_the_variable_may_be_incomplete_and_is_listed(home, monkeypatch):
     monkeypatch.setenv("HWR_MNIST_DIR", str(home.manual))
-    with pytest.raises(DataMissing, match="nowhere to be found") as caught:
+    with pytest.raises(DataMissing, match="was not found") as caught:
         home.load()
     assert f"manual folder {home.manual} (HWR_MNIST_DIR): no {IDX_FILES['train_image']}" in caught.value.tried
 
