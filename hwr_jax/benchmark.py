@@ -50,7 +50,7 @@ def main() -> int:
     from hwr_jax.cli import console
     from hwr_jax.config import check
     from hwr_jax.core import files
-    from hwr_jax.data import cache
+    from hwr_jax.data import cache, configured
     from hwr_jax.steps import compile_cache
     from hwr_jax.workdir import machine
 
@@ -60,7 +60,7 @@ def main() -> int:
     folder.mkdir(parents=True, exist_ok=True)
     screen = console.make_console()
     compile_cache.cache_compilations(cache.default_cache_dir())
-    dataset = command.load_data(config, _DATA_DIR.value, screen.print)
+    dataset = configured.load(config, _DATA_DIR.value, screen.print)
     plan = Plan(
         path=path,
         overrides=_overrides(),

@@ -77,13 +77,14 @@ def main() -> int:
 def _load(config, facts: dict, log):
     """Loads the data set that --dataset names; the run's own must not have changed."""
     from hwr_jax import data
+    from hwr_jax.data import configured
 
     name = _DATASET.value or config.data.name
     own = name == config.data.name
     if own:
-        dataset = command.load_of_run(config, facts, _DATA_DIR.value, log, manual_dir=_MANUAL_DIR.value or "")
+        dataset = configured.load_of_run(config, facts, _DATA_DIR.value, log, manual_dir=_MANUAL_DIR.value or "")
     else:
-        dataset = command.load_data(config, _DATA_DIR.value, log, name=name, manual_dir=_MANUAL_DIR.value or "")
+        dataset = configured.load(config, _DATA_DIR.value, log, name=name, manual_dir=_MANUAL_DIR.value or "")
     there, here = list(dataset.train.image.shape[1:]), facts["shape"]
     if there != here:
         raise errors.ConfigError(

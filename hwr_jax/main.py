@@ -74,10 +74,12 @@ def main() -> int:
     _check_same()
     screen = console.make_console(quiet=not processes.is_main_process())
     with signals.of_this_job() as handlers:
-        path, config, dataset = processes.main_process_first(lambda: _config_and_data(screen.print))
+        path, config, dataset = processes.main_process_first(lambda: _experiment(screen.print))
         _check_same_data(config, dataset)
         if _SUMMARY.value:
-            screen.print(_summary(config, dataset.classes))
+            from hwr_jax.training import experiment
+
+            screen.print(experiment.layers(config, dataset.classes))
             return errors.DONE
         from hwr_jax.training import job
         from hwr_jax.training.session import Session
@@ -135,54 +137,13 @@ def _check_same_data(config, dataset) -> None:
         processes.check_same({"data set": dataset.sha256, "resolved config": configs.to_json(config)})
 
 
-def _summary(config, classes) -> str:
-    """Returns the table of the network's layers."""
-    from hwr_jax import models
-    from hwr_jax.inference import predictor
-    from hwr_jax.steps import recipe
+def _experiment(log):
+    """Returns the path of the config, the checked config, and its data."""
+    from hwr_jax.training import experiment
 
-    if config.init_from and config.transfer.head == "keep":
-        classes = predictor.open_run(Path(config.init_from).expanduser())[1]["classes"]
-    return models.describe(config.model, classes=len(classes), shape=(*recipe.shape_px(config), 1))
-
-
-def _config_and_data(log):
-    """Returns the config file, the checked config and the data: those of the fallback where the data is missing."""
-    from hwr_jax.config import check, shipped
-    from hwr_jax.config import file as configs
-    from hwr_jax.steps import overrides
-
-    path, config = config_flags.get_config_filename(FLAGS["config"]), _CONFIG.value
-    check.check(config)
-    overrides.check_overrides(config, config_flags.get_override_values(FLAGS["config"]))
-    try:
-        return path, config, command.load_data(config, _DATA_DIR.value, log)
-    except errors.DataMissing as missing:
-        given = config_flags.get_override_values(FLAGS["config"])
-        if config.data.fallback == "none" or "data.name" in given:  # a data set that is named is meant
-            raise
-        other = shipped.beside(path, config.data.fallback)
-        log(_fallback_paragraph(command.whose_files(config), missing, other))
-    variant = path.partition(":")[2]
-    path = f"{other}:{variant}" if variant else other
-    overrides = {k: v for k, v in given.items() if not k.startswith("data.")}
-    config = configs.load(path, overrides)
-    check.check(config)
-    return path, config, command.load_data(config, _DATA_DIR.value, log)
-
-
-def _fallback_paragraph(name: str, missing: errors.DataMissing, other: str) -> str:
-    tried = "\n".join(f"  - {place}" for place in missing.tried)
-    bar = "!" * 100
-    variable = f"HWR_{name.partition('/')[0].upper()}_DIR"
-    return (
-        f"\n{bar}\n{name.upper()} WAS NOT FOUND: TRAINING ON ANOTHER DATA SET INSTEAD: {other}\n"
-        f"The results below are not results on {name}. What was tried:\n{tried}\n"
-        "To supply it: connect to the network, or put the four original files (train-images-idx3-ubyte.gz, ...) into\n"
-        f"a folder and name it by {variable}=FOLDER or --config.data.manual_dir=FOLDER, or name a folder\n"
-        "of tensorflow-datasets that holds it by --data_dir=FOLDER.\n"
-        f"--config.data.fallback=none makes this an error.\n{bar}\n"
-    )
+    flag = FLAGS["config"]
+    path, given = config_flags.get_config_filename(flag), config_flags.get_override_values(flag)
+    return experiment.prepare(path, _CONFIG.value, given, _DATA_DIR.value, log)
 
 
 if __name__ == "__main__":

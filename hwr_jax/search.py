@@ -65,12 +65,13 @@ def main() -> int:
 
 def _search(search, study: Any, folder: Path, screen) -> None:
     """Runs trials, and what confirms the best of them."""
+    from hwr_jax.data import configured
     from hwr_jax.distributed.signals import Signals
     from hwr_jax.tuning import report, trials
     from hwr_jax.workdir import machine
 
     machine.spare_threads()
-    load = command.Loader(_DATA_DIR.value, quiet=False)
+    load = configured.Loader(_DATA_DIR.value, quiet=False)
     try:
         with Signals() as signals:
             trials.run(

@@ -117,9 +117,10 @@ def _train(study, works: list, records: list[dict[str, Any]], folder: Path, scre
 
 def _trained(works: list, signals, screen):
     """The records, as the engine gives them."""
+    from hwr_jax.data import configured
     from hwr_jax.studies import local, ray_cluster
 
-    load = command.Loader(_DATA_DIR.value, quiet=False)
+    load = configured.Loader(_DATA_DIR.value, quiet=False)
     where = {"block": _BLOCK.value, "data_dir": _DATA_DIR.value, "log": screen.print}
     if _ENGINE.value == "ray":
         load = load._replace(quiet=True)
@@ -129,11 +130,12 @@ def _trained(works: list, signals, screen):
 
 def _say_costs(study, works: list, records: list[dict[str, Any]], screen) -> None:
     """Prints what is missing, and what it would cost: by the records of a variant, else by timing a few steps."""
+    from hwr_jax.data import configured
     from hwr_jax.studies import live, local
 
     known = live.mean_seconds(records)
     unknown = [work for work in works if work.seeds and work.variant not in known]
-    timed = local.expected(unknown, command.Loader(_DATA_DIR.value, quiet=False)) if unknown else {}
+    timed = local.expected(unknown, configured.Loader(_DATA_DIR.value, quiet=False)) if unknown else {}
     costs = {name: (cost.seconds, cost.compile_seconds) for name, cost in timed.items()}
     costs |= {name: (seconds, 0.0) for name, seconds in known.items()}
     screen.print(live.costs_table(works, costs))

@@ -42,6 +42,7 @@ def main() -> int:
     from hwr_jax.checks import reproduction
     from hwr_jax.cli import console
     from hwr_jax.config import check
+    from hwr_jax.data import configured
     from hwr_jax.distributed.signals import Signals
     from hwr_jax.training import job
     from hwr_jax.training.session import Session
@@ -51,7 +52,7 @@ def main() -> int:
         raise errors.ConfigError(f"{folder} has not finished an epoch yet: there is nothing to verify")
     check.check_recorded(config, folder)
     screen = console.make_console()
-    dataset = command.load_of_run(config, env["dataset"], _DATA_DIR.value, screen.print)
+    dataset = configured.load_of_run(config, env["dataset"], _DATA_DIR.value, screen.print)
     epochs = 1 if _QUICK.value else recorded
     used, groups = _DEVICES.value or min(env["mesh_devices"], jax.device_count()), env.get("seed_groups", 1)
     whole = not _QUICK.value and (folder / "summary.json").exists()

@@ -10,7 +10,7 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import NoReturn
 
 import absl.flags
 
@@ -121,80 +121,6 @@ def run_name(path: str) -> str:
     """Returns the name of a config's run: of configs/cnn.py it is cnn, of configs/cnn.py:smoke cnn-smoke."""
     name, _, variant = path.partition(":")
     return Path(name).stem + (f"-{variant}" if variant else "")
-
-
-def load_data(
-    config, data_dir: str | None, log: Callable[[str], None], *, name: str = "", manual_dir: str | None = None
-):
-    """Returns a data set.
-
-    Args:
-      config: that of a run; what it says of the training set is of its own data set alone.
-      data_dir: of tensorflow-datasets; None: the usual one.
-      log: called with one line of text for the user at a time.
-      name: of the data set; "": the config's.
-      manual_dir: folder of original files; None: the config's.
-    """
-    from hwr_jax import data
-
-    own = name in ("", config.data.name)
-    return data.load(
-        name or config.data.name,
-        validation_examples=config.data.validation_examples if own else None,
-        train_examples=config.data.train_examples if own else 0,
-        label_noise=config.data.label_noise if own else 0.0,
-        subset_seed=config.data.subset_seed,
-        layout=config.data.strings.to_dict(),
-        stream=config.data.stream and own,
-        data_dir=data_dir,
-        manual_dir=(config.data.manual_dir if manual_dir is None else manual_dir) or None,
-        log=log,
-    )
-
-
-class Loader(NamedTuple):
-    """`load_data` of a config alone, which other processes can be given."""
-
-    data_dir: str | None
-    quiet: bool = True
-
-    def __call__(self, config):
-        """Returns the config's data set."""
-        return load_data(config, self.data_dir, (lambda line: None) if self.quiet else print)
-
-
-def load_of_run(
-    config, facts: dict[str, Any], data_dir: str | None, log: Callable[[str], None], *, manual_dir: str = ""
-):
-    """Returns the data set of a run, wherever it was trained.
-
-    Args:
-      config, data_dir, log: see `load_data`.
-      facts: of the data, as environment.json has them.
-      manual_dir: folder of original files; "": the config's, where this machine has it.
-
-    Raises:
-      DataError: it has changed since.
-    """
-    from hwr_jax import data
-
-    place = manual_dir or config.data.manual_dir
-    if not manual_dir and whose_files(config) != data.OWN and not Path(place).is_dir():
-        place = ""
-    dataset = load_data(config, data_dir, log, manual_dir=place)
-    if dataset.sha256 != facts["sha256"]:
-        raise errors.DataError(
-            f"{config.data.name} has changed since this run was trained: SHA-256 {dataset.sha256}, then "
-            f"{facts['sha256']}"
-        )
-    return dataset
-
-
-def whose_files(config) -> str:
-    """Returns the data set whose original files a config needs: of strings, that of their glyphs."""
-    from hwr_jax import data
-
-    return config.data.strings.glyphs if config.data.name == data.STRINGS else config.data.name
 
 
 def folder(flag: str, value: str | None, default: str | None = None) -> Path:

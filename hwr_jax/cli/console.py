@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -91,6 +91,27 @@ def results_table(scalars: dict[str, Any]) -> Table:
         for name, value in scalars["ensemble"].items():
             table.add_row(f"ensemble ({name.replace('_', ' ')})", _percent(value))
     return table
+
+
+def fallback_paragraph(name: str, tried: Sequence[str], other: str) -> str:
+    """Returns the warning that a data set was not found, and that the config file `other` is trained instead.
+
+    Args:
+      name: of the data set.
+      tried: a line for each place: where, and why the data is not there.
+      other: the path of the config.
+    """
+    places = "\n".join(f"  - {place}" for place in tried)
+    bar = "!" * 100
+    variable = f"HWR_{name.partition('/')[0].upper()}_DIR"
+    return (
+        f"\n{bar}\n{name.upper()} WAS NOT FOUND: TRAINING ON ANOTHER DATA SET INSTEAD: {other}\n"
+        f"The results below are not results on {name}. Places tried:\n{places}\n"
+        "To supply it, connect to the network; or put the four original files (train-images-idx3-ubyte.gz, ...) into\n"
+        f"a folder and set {variable}=FOLDER or --config.data.manual_dir=FOLDER; or set --data_dir to a folder of\n"
+        "tensorflow-datasets that has it.\n"
+        f"With --config.data.fallback=none this is an error.\n{bar}\n"
+    )
 
 
 def transfer_lines(transfer: dict[str, Any]) -> list[str]:

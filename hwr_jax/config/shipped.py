@@ -49,7 +49,7 @@ def resolve(path: str | Path) -> str:
 
 def beside(path: str | Path, name: str) -> str:
     """Returns the config `name` in the folder of the config file `path`, or else the one that comes with hwr_jax."""
-    sibling = Path(str(path).partition(":")[0]).with_name(f"{name}.py")
+    sibling = Path(str(path).partition(":")[0]).parent / f"{name}.py"
     return str(sibling) if sibling.is_file() else resolve(name)
 
 

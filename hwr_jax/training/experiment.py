@@ -1,0 +1,72 @@
+"""From a config to what a job trains on: the checked config and its data, or those of its fallback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ml_collections import ConfigDict
+
+from hwr_jax import models
+from hwr_jax.cli import console
+from hwr_jax.config import check, shipped
+from hwr_jax.config import file as configs
+from hwr_jax.core.errors import DataMissing
+from hwr_jax.core.types import Dataset
+from hwr_jax.data import configured
+from hwr_jax.inference import predictor
+from hwr_jax.steps import overrides, recipe
+
+
+class Experiment(NamedTuple):
+    """A config that is resolved and checked, and its data."""
+
+    path: str  # of the config's file, with :variant; "": it has none
+    config: ConfigDict
+    dataset: Dataset
+
+
+def prepare(
+    path: str, config: ConfigDict, given: Mapping[str, Any], data_dir: str | None, log: Callable[[str], Any]
+) -> Experiment:
+    """Checks a config and loads its data; without its data, those of the config that it names as its fallback.
+
+    Args:
+      path: of the config's file, with :variant; "" if it has none.
+      config: with the overrides.
+      given: the overrides, flat. One that nothing reads is an error, and one of data.name rules the fallback out.
+      data_dir: folder of tensorflow-datasets; None: the usual one.
+      log: called with one line of text for the user at a time.
+
+    Raises:
+      ConfigError: a value is not allowed, or an override has no effect.
+      DataMissing: the data is nowhere, and there is no fallback; `.tried` lists the places and the reasons.
+      DataError, OSError: see `data.load`.
+    """
+    check.check(config)
+    overrides.check_overrides(config, given)
+    try:
+        return Experiment(path, config, configured.load(config, data_dir, log))
+    except DataMissing as missing:
+        if config.data.fallback == "none" or "data.name" in given:
+            raise
+        other = shipped.beside(path, config.data.fallback)
+        log(console.fallback_paragraph(configured.whose_files(config), missing.tried, other))
+    _, colon, variant = path.partition(":")
+    path = other + colon + variant
+    config = configs.load(path, {k: v for k, v in given.items() if not k.startswith("data.")})
+    check.check(config)
+    return Experiment(path, config, configured.load(config, data_dir, log))
+
+
+def layers(config: ConfigDict, classes: tuple[str, ...]) -> str:
+    """Returns the table of a config's network, layer by layer, with parameters and FLOPs.
+
+    Args:
+      config: resolved and checked.
+      classes: of its data; a network that keeps the output layer of another run has the classes of that run.
+    """
+    if config.init_from and config.transfer.head == "keep":
+        classes = predictor.open_run(Path(config.init_from).expanduser())[1]["classes"]
+    return models.describe(config.model, classes=len(classes), shape=(*recipe.shape_px(config), 1))
