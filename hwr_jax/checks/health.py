@@ -181,7 +181,7 @@ def threads() -> Finding:
 
     count = machine.threads()
     if count == 1 and jax.default_backend() == "cpu":
-        return Finding(NOTE, "one", "a run has other last bits than with two to eight: see README")
+        return Finding(NOTE, "one", "a run has other last bits than with two to eight: see docs/reproducibility.md")
     return Finding(GOOD, str(count))
 
 
