@@ -1,4 +1,4 @@
-"""A network as one pair of functions, `init` and `apply`, whatever it is built of."""
+"""A network as a pair of pure functions, `init` and `apply`; its layer names; a table of its layers."""
 
 from __future__ import annotations
 

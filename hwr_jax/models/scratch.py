@@ -30,7 +30,7 @@ OPTIMIZERS = ("sgd", "momentum", "nesterov", "rmsprop", "adam", "adamw")
 
 
 class Settings(NamedTuple):
-    """What a step is made of; the numbers of `config.optim`, `config.model` and `config.loss`."""
+    """The settings of a step, from `config.optim`, `config.model` and `config.loss`."""
 
     activation: str
     dropout: float
@@ -100,14 +100,14 @@ def layers_of(params: Tree) -> list[str]:
 
 
 def one_hot(label: np.ndarray, classes: int, *, smoothing: float, dtype: np.dtype) -> np.ndarray:
-    """Returns the targets [B, K]: 1 for the label and 0 elsewhere, of which `smoothing` is spread over all classes."""
+    """Returns the targets [B, K]: 1 for the label, else 0, with the share `smoothing` spread over all classes."""
     target = np.zeros((len(label), classes), dtype)
     target[np.arange(len(label)), label] = 1
     return target * (1 - smoothing) + smoothing / classes
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
-    """Returns probabilities [B, K]; the largest score is taken away first, so that no exponential overflows."""
+    """Returns probabilities [B, K]; subtracts the largest score first, so that no exponential overflows."""
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return powers / powers.sum(axis=1, keepdims=True)
 
@@ -119,7 +119,7 @@ def cross_entropy(logits: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def forward(params: Tree, x: np.ndarray, activation: str, masks: list[np.ndarray] | None = None) -> list[tuple]:
-    """Computes the network, and keeps what the way back needs.
+    """Computes the network, and keeps what `backward` needs.
 
     Args:
       params: see the module.
@@ -128,7 +128,7 @@ def forward(params: Tree, x: np.ndarray, activation: str, masks: list[np.ndarray
       masks: of dropout after each hidden layer [B, width], 0 or 1 / (1 - rate); None in evaluation.
 
     Returns:
-      Per layer (its input, its sum z, its activation before dropout); z of the last one are the scores [B, K].
+      Per layer (input, sum z, activation before dropout); z of the last layer are the scores [B, K].
     """
     function, _ = ACTIVATIONS[activation]
     names, trace = layers_of(params), []
@@ -146,7 +146,7 @@ def backward(
     """Returns the gradient of the mean cross-entropy, layer by layer from the scores back (Rumelhart et al. 1986)."""
     _, derivative = ACTIVATIONS[activation]
     names, grads = layers_of(params), {}
-    delta = (softmax(trace[-1][1]) - target) / len(target)  # of the loss by z: softmax and cross-entropy in one
+    delta = (softmax(trace[-1][1]) - target) / len(target)  # d loss / d z: softmax and cross-entropy in one
     for i in reversed(range(len(names))):
         x, _, _ = trace[i]
         grads[names[i]] = {"kernel": x.T @ delta, "bias": delta.sum(axis=0)}
@@ -160,7 +160,7 @@ def backward(
 
 
 def zero_moments(params: Tree) -> Tree:
-    """Returns what the optimisers remember, at the start: {"mean", "square"}, each as the parameters."""
+    """Returns the optimisers' initial moments: {"mean", "square"}, each with the structure of the parameters."""
     return {
         moment: {name: {key: 0 * value for key, value in layer.items()} for name, layer in params.items()}
         for moment in ("mean", "square")
@@ -172,7 +172,7 @@ def update(
 ) -> tuple[Tree, Tree]:
     """Does one step of the optimiser; returns the new parameters and moments.
 
-    Penalties and decay act on kernels alone. `step` counts from 0.
+    Penalties and decay act on kernels only. `step` counts from 0.
     """
     new_params, new_moments = {}, {"mean": {}, "square": {}}
     for name, layer in params.items():
@@ -193,7 +193,7 @@ def update(
 def _direction(
     g: np.ndarray, mean: np.ndarray, square: np.ndarray, step: int, settings: Settings
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns where an optimiser goes, and its new moments."""
+    """Returns the direction of an optimiser, and its new moments."""
     if settings.optimizer == "sgd":
         return g, mean, square
     if settings.optimizer in ("momentum", "nesterov"):
@@ -230,7 +230,7 @@ def train_step(
     """Does one step of training on pixels x [B, D] and labels [B].
 
     Returns:
-      Parameters, moments, the losses [B] in nats and the number of hits, both before the step.
+      Parameters, moments, the losses [B] in nats and the number of hits, both from before the update.
     """
     classes = params[layers_of(params)[-1]]["bias"].size
     masks = dropout_masks(params, len(x), rate=settings.dropout, seed=(seed, step), dtype=x.dtype)

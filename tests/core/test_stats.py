@@ -53,7 +53,7 @@ def test_the_corrected_test_rejects_in_at_most_6_percent_of_2000_studies_without
     assert np.mean(p.min(-1) <= 0.05) > 0.1  # what the correction is for
 
 
-def test_the_corrected_test_finds_an_effect_that_is_there():
+def test_the_corrected_test_finds_a_real_effect():
     values = np.random.default_rng(2).normal(size=(200, 4, SEEDS)) + np.array([2.0, 0.0, 0.0, 0.0])[:, None]
     corrected = np.array([stats.holm(row) for row in stats.sign_flip_p(values)])
     assert np.mean(corrected[:, 0] <= 0.05) > 0.95
@@ -73,7 +73,7 @@ def test_the_sign_flip_test_is_that_of_scipy():
     np.testing.assert_allclose(stats.sign_flip_p(d), found.pvalue, rtol=1e-12)
 
 
-def test_sums_that_are_equal_but_for_rounding_are_equal():
+def test_sums_that_differ_by_rounding_alone_are_equal():
     """Differences of accuracies are multiples of 1 / N; scipy's tolerance is finer than their rounding."""
     counts = np.random.default_rng(6).integers(9_800, 9_999, (2, 200, 10))
     accuracies = counts / 10_000
@@ -82,7 +82,7 @@ def test_sums_that_are_equal_but_for_rounding_are_equal():
     )
 
 
-def test_the_sign_flip_test_takes_random_signs_of_many_seeds_the_same_each_time():
+def test_for_many_seeds_the_sign_flip_test_draws_the_same_random_signs_each_time():
     d = np.random.default_rng(3).normal(0.4, 1, 30)
     p = float(stats.sign_flip_p(d))
     assert p == float(stats.sign_flip_p(d))
@@ -121,7 +121,7 @@ def seen(effect, seeds, level=0.05):
 
 @pytest.mark.parametrize("level", [0.05, 0.05 / 8])
 @pytest.mark.parametrize("effect", [0.9, 1.5])
-def test_so_many_seeds_see_the_difference_four_times_of_five_and_fewer_do_not(effect, level):
+def test_the_needed_seeds_detect_the_difference_with_80_percent_power_and_fewer_do_not(effect, level):
     found = stats.seeds_needed(effect * 0.04, 0.04, level=level)
     assert found is not None
     assert seen(effect, found, level) >= 0.76
@@ -137,7 +137,7 @@ def test_many_seeds_are_those_of_the_t_test_of_statsmodels(effect):
 
 
 @pytest.mark.parametrize(("seeds", "comparisons"), [(6, 1), (8, 5), (10, 9), (10, 16)])
-def test_the_smallest_visible_difference_is_seen_four_times_of_five(seeds, comparisons):
+def test_the_smallest_visible_difference_is_detected_with_80_percent_power(seeds, comparisons):
     level = 0.05 / comparisons
     found = stats.smallest_visible(1.0, seeds, level=level)
     assert found is not None
@@ -146,12 +146,12 @@ def test_the_smallest_visible_difference_is_seen_four_times_of_five(seeds, compa
     assert stats.smallest_visible(0.0, seeds, level=level) == 0.0
 
 
-def test_of_many_seeds_it_is_that_of_the_t_test():
+def test_for_many_seeds_it_is_that_of_the_t_test():
     assert TTestPower().power(stats.smallest_visible(1.0, 30), 30, 0.05) == pytest.approx(0.8, abs=1e-4)
 
 
 @pytest.mark.parametrize(("comparisons", "fewest"), [(1, 6), (2, 7), (5, 8), (6, 8), (8, 9), (16, 10)])
-def test_too_few_seeds_cannot_see_anything(comparisons, fewest):
+def test_too_few_seeds_cannot_detect_anything(comparisons, fewest):
     level = 0.05 / comparisons
     assert stats.fewest_seeds(level) == fewest
     assert stats.sign_flip_p(np.full(fewest, 1.0)) <= level < stats.sign_flip_p(np.full(fewest - 1, 1.0))

@@ -1,4 +1,4 @@
-"""The flag without which jaxlib computes some sums wrong: appended, never over what the user has set."""
+"""The flag without which jaxlib computes some sums wrong: it is appended, and never replaces the user's value."""
 
 import json
 import os
@@ -18,10 +18,10 @@ def flags_after(first="", *, given=None):
     code = (
         "import json, os, warnings\n"
         f"{first}\n"
-        "with warnings.catch_warnings(record=True) as heard:\n"
+        "with warnings.catch_warnings(record=True) as warned:\n"
         "    warnings.simplefilter('always')\n"
         "    import hwr_jax\n"
-        "print(json.dumps([os.environ.get('XLA_FLAGS'), [str(w.message) for w in heard]]))"
+        "print(json.dumps([os.environ.get('XLA_FLAGS'), [str(w.message) for w in warned]]))"
     )
     env = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"} | ({} if given is None else {"XLA_FLAGS": given})
     done = subprocess.run(
@@ -45,18 +45,18 @@ def test_the_flag_is_appended_unless_the_user_has_set_it(given, expected):
 def test_a_file_of_flags_is_left_alone_and_the_missing_flag_reported(tmp_path):
     path = tmp_path / "flags"
     path.write_text("--a=1")
-    given, heard = flags_after(given=str(path))
+    given, warned = flags_after(given=str(path))
     assert given == str(path)
-    assert heard == [f"add {xla.FLAG} to the file {path} (XLA_FLAGS): some sums on CPU are wrong without it"]
+    assert warned == [f"add {xla.FLAG} to the file {path} (XLA_FLAGS): some sums on CPU are wrong without it"]
     path.write_text(f"--a=1\n{xla.FLAG}")
     assert flags_after(given=str(path)) == [str(path), []]
 
 
 def test_an_import_after_jax_has_started_warns_and_records_nothing():
-    given, heard = flags_after("import jax; jax.devices()")
+    given, warned = flags_after("import jax; jax.devices()")
     assert given is None
-    assert len(heard) == 1
-    assert heard[0].startswith("JAX started before hwr_jax was imported")
+    assert len(warned) == 1
+    assert warned[0].startswith("JAX started before hwr_jax was imported")
     assert flags_after("import jax") == [xla.FLAG, []]
 
 

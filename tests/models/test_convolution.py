@@ -52,7 +52,7 @@ def test_patches_are_the_windows_row_by_row():
         {"dimension_numbers": ("NCHW", "OIHW", "NCHW")},
     ],
 )
-def test_what_it_cannot_do_is_said(options):
+def test_unsupported_options_are_refused(options):
     options = {"dimension_numbers": convolution.NHWC, **options}
     with pytest.raises(NotImplementedError, match="neither dilation nor groups"):
         convolution.conv_as_matmul(draw((2, 8, 8, 2), 0), draw((3, 3, 2, 2), 1), (1, 1), "VALID", **options)

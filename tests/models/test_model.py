@@ -93,7 +93,7 @@ def test_the_network_gives_logits_and_its_parameters_are_counted(smoke):
     assert sum(p.size for p in jax.tree.leaves(variables["params"])) == expected
 
 
-def test_batch_norm_keeps_statistics_and_moves_them_in_training_alone(smoke):
+def test_batch_norm_keeps_statistics_and_updates_them_only_in_training(smoke):
     net = make(smoke, model__norm="batch")
     variables = init(net)
     image = jax.random.normal(jax.random.key(1), (4, 28, 28, 1))
@@ -131,7 +131,7 @@ def test_both_convolutions_give_the_same_network(smoke, convolution):
         ({"model__pools": (True, 1)}, r"config.model.pools=\(True, 1\) is not possible: use True or False"),
     ],
 )
-def test_sizes_that_do_not_fit_are_said(smoke, overrides, words):
+def test_sizes_that_do_not_fit_are_refused(smoke, overrides, words):
     with pytest.raises(ConfigError, match=words):
         make(smoke, **overrides)
 
@@ -150,7 +150,7 @@ def test_sizes_that_do_not_fit_are_said(smoke, overrides, words):
     ],
 )
 @pytest.mark.parametrize("convolution", ["native", "patches"])
-def test_strides_pools_and_padding_give_the_sizes_they_say(smoke, overrides, features, convolution):
+def test_strides_pools_and_padding_give_the_sizes_of_their_definitions(smoke, overrides, features, convolution):
     net = make(smoke, model__convolution=convolution, **overrides)
     params = jax.eval_shape(lambda: net.init(jax.random.key(0), (1, 28, 28, 1)))["params"]
     assert params["Dense_0"]["kernel"].shape == (features, 32)

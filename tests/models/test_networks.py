@@ -45,7 +45,7 @@ def logits(model, variables, image=IMAGE):
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
-def test_a_network_has_the_parameters_that_its_plan_has(name):
+def test_a_network_has_as_many_parameters_as_counted_by_hand(name):
     model, variables = network(f"{name}.py")
     assert sum(p.size for p in jax.tree.leaves(variables["params"])) == PARAMETERS[name]
     out = logits(model, variables)
@@ -59,7 +59,7 @@ def test_softmax_regression_is_one_affine_map():
     np.testing.assert_allclose(logits(model, variables), expected, rtol=1e-4, atol=1e-5)
 
 
-def test_lenet_in_numpy_is_the_same():
+def test_lenet_equals_its_definition_in_numpy():
     model, variables = network("lenet.py")
     p = jax.tree.map(lambda x: np.asarray(x, np.float64), variables["params"])
     x = np.pad(IMAGE.astype(np.float64), ((0, 0), (2, 2), (2, 2), (0, 0)))
@@ -104,7 +104,7 @@ def test_reading_upwards_is_reading_the_picture_upside_down(cell):
     )
 
 
-def test_an_lstm_in_numpy_is_the_same():
+def test_an_lstm_equals_its_definition_in_numpy():
     model, variables = network("rnn.py", cell="lstm", width=6, bidirectional=False)
     p = jax.tree.map(lambda x: np.asarray(x, np.float64), variables["params"])
     cell = p[next(k for k in p if k != "Dense_0")]
@@ -135,7 +135,7 @@ def test_groups_are_as_large_as_they_can_be_up_to_8(channels, size):
     assert layers.group_size(channels) == size
 
 
-def test_a_width_without_groups_is_told():
+def test_a_width_without_groups_is_refused():
     with pytest.raises(ConfigError, match="config.model.norm=group needs widths with a divisor from 2 to 8, and 11"):
         network("mlp.py", hidden=(11,), norm="group")
 
@@ -191,6 +191,6 @@ def test_a_network_learns_64_digits_by_heart(name, digits):
         ("resnet.py", {"features": (0,)}, r"config.model.features=\(0,\) is not possible"),
     ],
 )
-def test_sizes_that_do_not_fit_are_told(name, overrides, words):
+def test_sizes_that_do_not_fit_are_refused(name, overrides, words):
     with pytest.raises(ConfigError, match=words):
         network(name, **overrides)

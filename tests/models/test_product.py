@@ -117,7 +117,7 @@ def test_attention_is_that_of_flax():
     np.testing.assert_allclose(ours.apply(params, x), flax.apply(params, x), atol=1e-5)
 
 
-def test_no_network_has_a_layer_that_goes_round_it():
+def test_no_network_has_a_layer_that_bypasses_it():
     for path in (ROOT / "hwr_jax" / "models").glob("*.py"):
         if path.name != "layers.py":
             assert not re.search(r"nn\.(Dense|DenseGeneral|\w*Attention)\(", path.read_text()), path

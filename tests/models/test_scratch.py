@@ -145,7 +145,7 @@ def test_a_run_from_scratch_is_its_flax_twin_step_by_step(smoke, digits, name):
         ({"model__activation": "gelu"}, "config.model.activation=gelu is not in the network from scratch"),
     ],
 )
-def test_what_it_does_not_have_is_told(smoke, values, words):
+def test_what_it_does_not_have_is_refused(smoke, values, words):
     with pytest.raises(ConfigError, match=words):
         make_recipe(scratch_config(smoke, **values), examples=64, classes=10, mean=0.0, std=1.0)
 

@@ -203,7 +203,7 @@ def test_clipping_bounds_the_global_norm_of_the_gradient(smoke):
     np.testing.assert_allclose(path[0], START - RATE * clipped, rtol=1e-5, atol=1e-6)
 
 
-def test_adam_with_decoupled_decay_is_told_its_name(smoke):
+def test_adam_with_decoupled_decay_is_refused_with_its_right_name(smoke):
     with pytest.raises(ConfigError, match="use adamw, or config.optim.l2"):
         walk(smoke(optim__name="adam", optim__weight_decay=0.1))
 
@@ -249,7 +249,7 @@ def test_scalars_in_the_state_compute_what_those_of_the_config_do_to_the_bit(smo
     assert all(np.array_equal(a, b) for a, b in zip(*map(jax.tree.leaves, found), strict=True))
 
 
-def test_scalars_are_put_into_an_optimiser_with_a_factor_a_layer_too(smoke):
+def test_scalars_are_put_into_an_optimiser_with_layer_factors_too(smoke):
     config = at_rate(smoke(optim__weight_decay=0.1).optim, 0.5)
     share, factors = (lambda step: 1.0), {"a": 0.25, "b": 0.0}
     params = {name: {"kernel": jnp.full((2, 2), 2.0)} for name in factors}

@@ -24,7 +24,7 @@ def test_the_constant_schedule_is_constant(smoke):
     assert {float(schedule(smoke, name="constant")(i)) for i in (0, 50, 199)} == {0.5}
 
 
-def test_the_step_schedule_drops_every_so_many_epochs(smoke):
+def test_the_step_schedule_drops_every_step_epochs(smoke):
     rate = schedule(smoke, name="step", step_epochs=2.0, decay=0.1)
     np.testing.assert_allclose([rate(i) for i in (0, 39, 40, 80)], [0.5, 0.5, 0.05, 0.005], rtol=1e-5)
 

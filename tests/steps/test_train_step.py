@@ -108,7 +108,7 @@ def test_many_seeds_by_vmap_agree_with_single_runs_up_to_rounding(smoke, few):
     assert distance(jax.tree.map(lambda x: x[1:], together.params), alone.params) < 1e-4
 
 
-def test_an_epoch_is_a_new_permutation_of_which_the_remainder_is_dropped(smoke):
+def test_an_epoch_is_a_new_permutation_without_the_remainder(smoke):
     recipe = recipe_of(smoke(batch_size=10))
     first, second = (np.asarray(train_step.epoch_order(recipe, 0, epoch, N)) for epoch in (0, 1))
     assert first.shape == (6, 10)
@@ -222,7 +222,7 @@ def test_the_parts_of_a_batch_must_divide_it(smoke):
         recipe_of(smoke(batch_size=B, optim__accumulate=3))
 
 
-def test_a_seed_that_has_not_improved_for_so_long_stops_alone(smoke, few):
+def test_a_seed_that_no_longer_improves_stops_alone(smoke, few):
     recipe = recipe_of(smoke(batch_size=B, eval__patience_epochs=2))
     accuracies = np.array([[0.5, 0.5], [0.6, 0.5], [0.6, 0.4], [0.7, 0.4], [0.7, 0.4], [0.6, 0.4]], np.float32)
 

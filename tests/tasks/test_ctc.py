@@ -1,4 +1,4 @@
-"""CTC against what its definition says: every path of tiny inputs, one by one."""
+"""CTC against its definition: every path of tiny inputs, one by one."""
 
 import functools
 import itertools

@@ -72,7 +72,7 @@ def test_perspective_is_a_division_by_depth(seed):
     np.testing.assert_allclose(out[..., 0], expected, atol=1e-4)
 
 
-def test_elastic_displacements_are_smooth_and_of_the_size_that_is_asked_for():
+def test_elastic_displacements_are_smooth_and_of_the_configured_size():
     x = np.tile(np.arange(28, dtype=np.float32), (28, 1))
     ramp = jnp.asarray(x)[..., None] / 28  # the value tells where a point came from
     moved = []

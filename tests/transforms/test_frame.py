@@ -49,7 +49,7 @@ def test_centre_moves_the_mass_to_the_middle_and_equals_a_shift():
     np.testing.assert_allclose(out[..., 0], expected, atol=1e-4)
 
 
-def test_a_picture_without_ink_stays():
+def test_an_image_without_ink_stays_as_it_is():
     empty = jnp.zeros((28, 28, 1))
     np.testing.assert_array_equal(frame.frame(empty, **{**OFF, "deskew": True, "centre": True}), empty)
 
@@ -65,7 +65,7 @@ def test_crop_cuts_margins_and_resize_is_that_of_scipy():
 
 
 @pytest.mark.parametrize("side", [(28, 0, 0), (28, 3, 0), (28, 3, 16), (28, 0, 40)])
-def test_the_side_of_the_result_is_told_beforehand(side):
+def test_the_shape_of_the_result_is_known_beforehand(side):
     whole, crop, to = side
     out = frame.frame(jnp.zeros((whole, whole + 9, 1)), **{**OFF, "crop_px": crop, "side_px": to})
     assert out.shape[:2] == frame.framed_shape_px((whole, whole + 9), crop_px=crop, side_px=to)
@@ -85,7 +85,7 @@ def test_training_and_prediction_see_the_same_frame(smoke, digits):
     np.testing.assert_array_equal(outputs.pred, logits.argmax(-1))
 
 
-def test_a_crop_that_leaves_nothing_is_told(smoke):
+def test_a_crop_that_leaves_nothing_is_refused(smoke):
     with pytest.raises(ConfigError, match="config.frame.crop_px=14 is out of range"):
         smoke(frame__crop_px=14)
     with pytest.raises(ConfigError, match="leaves nothing of a 2x2 image"):
