@@ -9,7 +9,7 @@ from hwr_jax.core import errors
 
 USAGE = """\
 Tries what a run needs, each in a small size: Python, packages, devices, exchange between devices, cache, checkpoints in
-the current folder, data. Says how to mend what does not work. Ends with 1 if something does not.
+the current folder, data. Suggests a fix for what does not work. Exits with 1 if anything does not.
 
     python -m hwr_jax.doctor
 """

@@ -88,13 +88,13 @@ def _load(config, facts: dict, log):
     there, here = list(dataset.train.image.shape[1:]), facts["shape"]
     if there != here:
         raise errors.ConfigError(
-            f"--dataset={name} has pictures of {there[0]}x{there[1]} pixels, this model reads {here[0]}x{here[1]}"
+            f"--dataset={name} has images of {there[0]}x{there[1]} pixels, this model reads {here[0]}x{here[1]}"
         )
     if config.init_from and own:
         dataset = data.with_classes(dataset, tuple(facts["classes"]))
     if len(dataset.classes) != len(facts["classes"]):
         raise errors.ConfigError(
-            f"--dataset={name} has {len(dataset.classes)} classes, this model {len(facts['classes'])}: they must agree"
+            f"--dataset={name} has {len(dataset.classes)} classes, this model {len(facts['classes'])}: they must match"
         )
     return dataset
 

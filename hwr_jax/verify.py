@@ -15,8 +15,8 @@ from hwr_jax.core import errors
 
 USAGE = """\
 Trains a recorded run again, from its config.json, in a temporary folder, and compares the metrics of every epoch and
-the digest of the final weights. Ends with 0 if it was reproduced: bit-identical where nothing around the run differs,
-else equal within chance, with the differences named; with 1 if not.
+the digest of the final weights. Exits with 0 if the run is reproduced: bit-identical in the same environment, or equal
+within chance in another one, with a list of what changed. Exits with 1 if not.
 
     python -m hwr_jax.verify --workdir=runs/cnn [--quick]
 """
@@ -35,7 +35,7 @@ def main() -> int:
 
     config = run_folder.read_config(folder)
     env = run_folder.read_json(folder, "environment.json")
-    if "threads" in env:  # heard by XLA at its start alone
+    if "threads" in env:  # XLA reads it only when it starts
         os.environ.setdefault(machine.THREADS, str(env["threads"]))
     import jax
 
@@ -49,7 +49,7 @@ def main() -> int:
 
     recorded = reproduction.last_epoch(folder)
     if not recorded:
-        raise errors.ConfigError(f"{folder} has not finished an epoch yet: there is nothing to verify")
+        raise errors.ConfigError(f"{folder} has not finished an epoch yet, so there is nothing to verify")
     check.check_recorded(config, folder)
     screen = console.make_console()
     dataset = configured.load_of_run(config, env["dataset"], _DATA_DIR.value, screen.print)
@@ -58,7 +58,7 @@ def main() -> int:
     whole = not _QUICK.value and (folder / "summary.json").exists()
     with (
         Signals() as signals,
-        _says_nothing_is_kept(),
+        _with_its_own_message(),
         tempfile.TemporaryDirectory(prefix="hwr_jax-verify-") as temporary,
     ):
         again = Path(temporary)
@@ -75,7 +75,7 @@ def main() -> int:
         verdict = reproduction.compare(folder, again, epochs=epochs, differences=differences)
     screen.print(f"\n{folder}, {epochs} of {config.epochs} epochs, rerun: {verdict.sentence}")
     screen.print(f"Final state: {verdict.state}" if whole else "Final state: not compared")
-    screen.print("Differences around it (then -> now):" if differences else "Nothing around it differs.")
+    screen.print("What changed in its environment (then -> now):" if differences else "Its environment is the same.")
     for difference in differences:
         screen.print(f"  {difference}")
     last = {"workdir": str(folder), "epochs": epochs, "differences": differences, **verdict._asdict()}
@@ -84,12 +84,12 @@ def main() -> int:
 
 
 @contextlib.contextmanager
-def _says_nothing_is_kept() -> Iterator[None]:
-    """A signal ends the rerun, whose folder goes with it."""
+def _with_its_own_message() -> Iterator[None]:
+    """Says of a signal that nothing was verified, since the folder of the rerun is temporary."""
     try:
         yield
     except errors.Stopped as stopped:
-        raise errors.Stopped(stopped.code, "stopped: nothing was verified, and the run is as it was") from None
+        raise errors.Stopped(stopped.code, "stopped: nothing was verified, and the run is unchanged") from None
 
 
 if __name__ == "__main__":

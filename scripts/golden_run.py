@@ -2,8 +2,8 @@
 
     python scripts/golden_run.py
 
-A tiny network, one seed; what no reader needs is left out, and so is what is of this machine. Beside it lie the
-probabilities of the first 16 test images, which tests/workdir/test_golden.py expects.
+A tiny network with one seed, without what no reader needs and what only describes this machine. Beside it lie the
+probabilities of the first 16 test images, for tests/workdir/test_golden.py.
 """
 
 import json
@@ -23,7 +23,7 @@ from hwr_jax.workdir import checkpoint
 ROOT = Path(__file__).parent.parent
 KEPT = ("config.json", "environment.json", "metrics.jsonl", "summary.json", "manifests", "checkpoints")
 FLAGS = ("model.features=(4, 8)", "model.dense=16", "model.norm=batch", "average.name=ema", "checkpoint.keep=1")
-OURS = ("platform", "cpu_count", "command", "started", "xla_flags")
+THIS_MACHINE = ("platform", "cpu_count", "command", "started", "xla_flags")
 
 
 def main() -> int:
@@ -39,13 +39,13 @@ def main() -> int:
         for name in KEPT:
             copy = shutil.copytree if (run / name).is_dir() else shutil.copy
             copy(run / name, golden / name)
-    for note in golden.rglob("commit_success.txt"):  # it names the folder
+    for note in golden.rglob("commit_success.txt"):  # its text names the folder
         note.write_text("Checkpoint commit was successful.")
     for manifest in (golden / "manifests").iterdir():
         checkpoint.write_manifest(golden / "checkpoints" / manifest.stem, manifest)
     path = golden / "environment.json"
     environment = json.loads(path.read_text())
-    path.write_text(json.dumps({k: v for k, v in environment.items() if k not in OURS}, indent=2) + "\n")
+    path.write_text(json.dumps({k: v for k, v in environment.items() if k not in THIS_MACHINE}, indent=2) + "\n")
     test = data.load("digits").test
     np.save(golden / "probabilities.npy", predictor.load(golden).predict(np.asarray(test.image[:16])))
     return 0

@@ -54,7 +54,7 @@ def kill_repeatedly(line: list[str], workdir: Path, arguments: argparse.Namespac
             return done, process.wait() == 0
         try:
             process.wait(timeout=moments.uniform(0.1, arguments.longest_s))
-            print(f"the run ended before kill {done + 1}: make it longer", file=sys.stderr)
+            print(f"the run finished before kill {done + 1}: make it longer", file=sys.stderr)
             return done, process.returncode == 0
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)

@@ -1,11 +1,10 @@
-"""Measures how training scales on this machine, and plans what chips would give: docs/scaling.md has its tables.
+"""Measures how training scales on this machine, and predicts how it would on TPU chips, for docs/scaling.md.
 
     python scripts/scaling.py [--config=configs/cnn.py]   # measures, and writes experiments/scaling.json and the tables
-    python scripts/scaling.py --again                     # keeps the faster of each: other work slows a machine down
-    python scripts/scaling.py --tables [--check]          # the tables alone; --check: 1 if they would change
+    python scripts/scaling.py --again                     # keeps the faster of each, as other work slows a machine down
+    python scripts/scaling.py --tables [--check]          # only the tables; --check: exit with 1 if they would change
 
-Virtual devices and processes share the processors that there are, so on one machine they show what the exchange costs,
-and no gain.
+Virtual devices and processes share this machine's processors, so they show what the exchange costs, and no gain.
 """
 
 from __future__ import annotations
@@ -31,24 +30,24 @@ LAYOUTS += [("seeds", 1, 1, 1, n, how) for how in ("map", "vmap") for n in (2, 4
 LAYOUTS += [("seed groups", 1, n, n, 8, "map") for n in (2, 4, 8)]
 ELEMENTS = re.compile(r" = (.+?) all-reduce(?:-start)?\(")
 
-# A TPU v5e chip, as its vendor states it; the two latencies and the share of the peak are assumptions.
+# A TPU v5e chip, by its vendor's figures; the two latencies and the share of the peak are assumptions.
 CHIP = {"tflops": 197.0, "hbm_gbps": 819.0, "ici_gbps": 200.0, "hop_us": 1.0, "launch_us": 5.0, "share_of_peak": 0.2}
 
 
 def worker(args: argparse.Namespace) -> None:
-    """Measures one layout in this process (of those of the job), and prints a line of JSON on the first."""
+    """Measures one layout in this process of the job; the main process prints a line of JSON."""
     from hwr_jax import data
     from hwr_jax.benchmarks import measure
-    from hwr_jax.config import file as configs
-    from hwr_jax.distributed import processes as distributed
+    from hwr_jax.config import file
+    from hwr_jax.distributed import processes
     from hwr_jax.steps.run import compile_training, make_run
     from hwr_jax.workdir import machine
 
     machine.spare_threads()
     if args.processes > 1:
-        distributed.start(args.coordinator, args.processes, args.process)
-    config = configs.load(args.config, {"seeds": args.seeds, "over_seeds": args.how})
-    dataset = distributed.main_process_first(lambda: data.load(config.data.name, log=lambda line: None))
+        processes.start(args.coordinator, args.processes, args.process)
+    config = file.load(args.config, {"seeds": args.seeds, "over_seeds": args.how})
+    dataset = processes.main_process_first(lambda: data.load(config.data.name, log=lambda line: None))
     found = measure.training(config, dataset, steps=args.steps, devices=0, seed_groups=args.groups)
     run = make_run(config, dataset, seed_groups=args.groups)
     text = compile_training(run)[0].steps.as_text()
@@ -56,13 +55,13 @@ def worker(args: argparse.Namespace) -> None:
         sum(math.prod(map(int, re.findall(r"\d+", shape))) for shape in re.findall(r"f32\[([\d,]*)\]", match[1]))
         for match in ELEMENTS.finditer(text)
     ]
-    if distributed.is_main_process():
+    if processes.is_main_process():
         print(json.dumps({**found, "all_reduces": len(reduced), "all_reduced_bytes": 4 * sum(reduced)}), flush=True)
-    distributed.end()
+    processes.end()
 
 
 def layout(args: argparse.Namespace, processes: int, devices: int, groups: int, seeds: int, how: str) -> dict:
-    """Measures a layout in processes of its own."""
+    """Measures a layout in new processes."""
     port = launch_local.free_port()
     flags = os.environ.get("XLA_FLAGS", "") + f" --xla_force_host_platform_device_count={devices}"
     env = {**os.environ, "XLA_FLAGS": flags.strip()}
@@ -81,7 +80,7 @@ def layout(args: argparse.Namespace, processes: int, devices: int, groups: int, 
 
 
 def plan(one: dict, *, chips: int, per_chip: int) -> dict[str, tuple[float, float]]:
-    """Predicts a data-parallel step by the formula of docs/scaling.md.
+    """Predicts a data-parallel step by the formula in docs/scaling.md.
 
     Args:
       one: a measured line: flops_per_image, flops_per_byte, all_reduces, all_reduced_bytes.
@@ -95,7 +94,7 @@ def plan(one: dict, *, chips: int, per_chip: int) -> dict[str, tuple[float, floa
     compute = flops / (CHIP["share_of_peak"] * CHIP["tflops"] * 1e12)
     memory = flops / one["flops_per_byte"] / (CHIP["hbm_gbps"] * 1e9)
     bandwidth = 2 * (chips - 1) / chips * one["all_reduced_bytes"] / (CHIP["ici_gbps"] * 1e9)
-    hops = 2 * 2 * (chips**0.5 - 1)  # of a ring each way along both sides of a square
+    hops = 2 * 2 * (chips**0.5 - 1)  # a ring, each way, along both sides of a square
     latency = one["all_reduces"] * (hops * CHIP["hop_us"] + CHIP["launch_us"]) * 1e-6 if chips > 1 else 0.0
     exchange, work = bandwidth + latency, (compute, max(compute, memory))
     slow, fast = (chips * per_chip / (seconds + exchange) for seconds in reversed(work))
@@ -134,11 +133,11 @@ def planned(found: dict) -> list[str]:
 
 
 def main() -> int:
-    """Measures, plans and writes; returns the exit code."""
+    """Measures, predicts and writes; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--config", default=str(ROOT / "configs" / "cnn.py"))
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--again", action="store_true", help="keep the faster of this measurement and the one before")
+    parser.add_argument("--again", action="store_true", help="keep the faster of this measurement and the last")
     parser.add_argument("--tables", action="store_true", help="measure nothing")
     parser.add_argument("--check", action="store_true", help="with --tables: change nothing")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)

@@ -2,10 +2,10 @@
 
     python scripts/torture.py --results=torture.jsonl [--rows=R1,R3] [--share=0.1] [--soak_minutes=30]
 
-    python scripts/torture.py --results=experiments/torture.jsonl --table [--check]   # that of docs/reliability.md
+    python scripts/torture.py --results=experiments/torture.jsonl --table [--check]   # the one in docs/reliability.md
 
-Appends one JSON line per trial; trials whose line is there are not done again, so it can be stopped at any time. Ends
-with a table, and with 1 if a trial failed. --share does that part of each row's trials (at least one).
+Appends one JSON line per trial and skips trials that have one, so you can stop it at any time and resume. Prints a
+table at the end, and exits with 1 if a trial failed. --share runs that share of each row's trials (at least one).
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from hwr_jax.cli import command
 
 
 class Row(NamedTuple):
-    """A goal, and what tries it."""
+    """A goal, and the trial that tests it."""
 
     goal: str
     trial: Callable[[int, np.random.Generator, Path], str]
-    full: int  # trials
+    full: int  # number of trials
 
 
 ROWS = {
@@ -62,7 +62,7 @@ ROWS = {
 
 
 def attempt(name: str, trial: int, scratch: Path) -> dict:
-    """Does one trial; returns its line."""
+    """Runs one trial; returns its line."""
     folder = scratch / name / str(trial)
     folder.mkdir(parents=True)
     rng = np.random.Generator(np.random.PCG64([int(name[1:]), trial]))
@@ -76,7 +76,7 @@ def attempt(name: str, trial: int, scratch: Path) -> dict:
 
 
 def table(lines: list[dict]) -> str:
-    """Returns the counts of each row."""
+    """Returns the table of the counts of each row."""
     text = [f"{'row':<5}{'goal':<30}{'trials':>7}{'passed':>8}{'failed':>8}"]
     for name, row in ROWS.items():
         of_row = [line for line in lines if line["row"] == name]
@@ -87,7 +87,7 @@ def table(lines: list[dict]) -> str:
 
 
 def markdown(lines: list[dict]) -> list[str]:
-    """Returns the same as the lines of a Markdown table, with what the goal's trials do."""
+    """Returns the counts as lines of a Markdown table, with a description of each row's trials."""
     text = ["| row | goal | what is done | trials | passed |", "|---|---|---|---|---|"]
     for name, row in ROWS.items():
         of_row = [line for line in lines if line["row"] == name]
@@ -97,14 +97,14 @@ def markdown(lines: list[dict]) -> list[str]:
 
 
 def main() -> int:
-    """Does what is left; returns the exit code."""
+    """Runs the trials that are left; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--results", type=Path, required=True)
     parser.add_argument("--rows", default=",".join(ROWS))
     parser.add_argument("--share", type=float, default=1.0)
     parser.add_argument("--soak_minutes", type=float, default=30.0)
-    parser.add_argument("--table", action="store_true", help="write the results into docs/reliability.md, no more")
-    parser.add_argument("--check", action="store_true", help="with --table: change nothing; 1 if it would change")
+    parser.add_argument("--table", action="store_true", help="only write the results into docs/reliability.md")
+    parser.add_argument("--check", action="store_true", help="with --table: change nothing; exit with 1 if outdated")
     args = parser.parse_args()
     soak.minutes = args.soak_minutes
     sys.unraisablehook = command.leave_out_echoes

@@ -18,7 +18,7 @@ def torture(caches, *flags):
 
 
 @pytest.mark.slow
-def test_a_few_trials_pass_and_are_not_done_again(caches, tmp_path):
+def test_a_few_trials_pass_and_are_not_repeated(caches, tmp_path):
     results = tmp_path / "results.jsonl"
     flags = (f"--results={results}", "--rows=R1,R2,R11,R15", "--share=0.01")
     done = torture(caches, *flags)
@@ -30,13 +30,13 @@ def test_a_few_trials_pass_and_are_not_done_again(caches, tmp_path):
     assert results.read_text().count("\n") == 13
 
 
-def test_a_row_that_is_not_known_is_told(caches, tmp_path):
+def test_an_unknown_row_gives_an_error(caches, tmp_path):
     done = torture(caches, f"--results={tmp_path / 'x'}", "--rows=R1,R99")
     assert done.returncode == 2
     assert "--rows=R99 is not known: use some of R1, R2, " in done.stderr
 
 
-def test_the_committed_results_are_of_every_row_and_all_passed():
+def test_the_committed_results_cover_every_row_and_all_passed():
     lines = [json.loads(line) for line in (ROOT / "experiments" / "torture.jsonl").read_text().splitlines()]
     assert {line["row"] for line in lines} == {*(f"R{i}" for i in range(1, 16)), "R19"}
     assert [line for line in lines if not line["ok"]] == []

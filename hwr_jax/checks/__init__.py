@@ -1,3 +1,3 @@
-"""What doctor and verify find: the health of a machine, the reproduction of a run."""
+"""What doctor and verify check: the health of a machine, the reproduction of a run."""
 
 __all__ = ["health", "reproduction"]

@@ -1,4 +1,4 @@
-"""What works on this machine, and how to mend what does not. Each check does the thing itself, in a small size."""
+"""What works on this machine, and how to fix what does not. Each check does the real thing, in a small size."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hwr_jax.data import cache, find, tfds_reader
 from hwr_jax.data.sources import SOURCES, Source
 from hwr_jax.workdir import machine
 
-LITTLE_BYTES = 2_000_000_000  # free: less is said
+LITTLE_BYTES = 2_000_000_000  # free: below this, a note
 ROWS = 40_000
 GOOD, NOTE, BAD = "good", "note", "bad"
 
@@ -31,10 +31,10 @@ class Finding(NamedTuple):
 
 
 def examine(data_dir: str | None) -> Iterator[tuple[str, Finding]]:
-    """Yields the name and the finding of each check; one that fails by itself is a finding too.
+    """Yields the name and the finding of each check; a check that crashes is a finding too.
 
     Args:
-      data_dir: of tensorflow-datasets; None: the usual one.
+      data_dir: folder of tensorflow-datasets; None: the usual one.
     """
     checks: dict[str, Callable[[], Finding]] = {
         "Python": python,
@@ -70,13 +70,13 @@ def python() -> Finding:
 
 
 def packages() -> Finding:
-    """Versions against what this version of hwr_jax asks for."""
+    """Installed versions against those that this version of hwr_jax requires."""
     from packaging.requirements import Requirement
 
     try:
         needs = metadata.requires("hwr_jax") or []
     except metadata.PackageNotFoundError:
-        return Finding(NOTE, "hwr_jax is not installed but found by its path: unchecked", "pip install . in its folder")
+        return Finding(NOTE, "hwr_jax is not installed, only on the path: not checked", "pip install . in its folder")
     wrong = []
     for line in needs:
         need = Requirement(line)
@@ -102,7 +102,7 @@ def devices() -> Finding:
     found = jax.devices()
     words = f"{len(found)} x {found[0].device_kind} ({jax.default_backend()})"
     if jax.default_backend() == "cpu" and Path("/proc/driver/nvidia/version").exists():
-        return Finding(NOTE, f"{words}, though there is an NVIDIA GPU", "HWR_EXTRA=cuda python3 scripts/run.py ...")
+        return Finding(NOTE, f"{words}, alalthough there is an NVIDIA GPU", "HWR_EXTRA=cuda python3 scripts/run.py ...")
     return Finding(GOOD, words)
 
 
@@ -115,26 +115,26 @@ def computing() -> Finding:
     a, b = (np.random.default_rng(i).normal(size=(64, 64)).astype(np.float32) for i in (0, 1))
     value, gradient = jax.jit(jax.value_and_grad(lambda a: jnp.sum(jnp.square(jnp.dot(a, b, precision="highest")))))(a)
     exact = a.astype(np.float64) @ b.astype(np.float64)
-    apart = abs(float(value) / np.sum(exact**2) - 1), np.max(np.abs(gradient - 2 * exact @ b.T)) / np.max(np.abs(exact))
-    if max(apart) > 1e-3:
-        return Finding(BAD, f"a matrix product is wrong by {max(apart):.1g}", "update the driver and jaxlib")
-    return Finding(GOOD, f"a matrix product and its gradient, right to {max(apart):.1g}")
+    error = abs(float(value) / np.sum(exact**2) - 1), np.max(np.abs(gradient - 2 * exact @ b.T)) / np.max(np.abs(exact))
+    if max(error) > 1e-3:
+        return Finding(BAD, f"a matrix product is wrong by {max(error):.1g}", "update the driver and jaxlib")
+    return Finding(GOOD, f"a matrix product and its gradient, right to {max(error):.1g}")
 
 
 def sums() -> Finding:
-    """Two sums that jaxlib computes wrong on CPU without the flag of `xla`: of rows, and in a softmax."""
-    wrong, apart = wrong_rows(), softmax_error()
-    if wrong or not apart < 1e-6:  # NaN is not less
+    """Two sums that jaxlib gets wrong on CPU without the flag of `core.xla`: of rows, and in a softmax."""
+    wrong, error = wrong_rows(), softmax_error()
+    if wrong or not error < 1e-6:  # also if it is NaN
         return Finding(
             BAD,
-            f"{wrong:,} of {ROWS:,} sums are wrong, and a softmax of equal scores by {apart:.1g}",
-            f"have {xla.FLAG} in XLA_FLAGS before JAX starts (it has {os.environ.get('XLA_FLAGS', '')!r})",
+            f"{wrong:,} of {ROWS:,} sums are wrong, and a softmax of equal scores is off by {error:.1g}",
+            f"put {xla.FLAG} into XLA_FLAGS before JAX starts (it has {os.environ.get('XLA_FLAGS', '')!r})",
         )
-    return Finding(GOOD, f"{ROWS:,} sums of a vmap and a softmax, right to {apart:.1g}")
+    return Finding(GOOD, f"{ROWS:,} sums of a vmap and a softmax, right to {error:.1g}")
 
 
 def wrong_rows() -> int:
-    """How many of ROWS sums of squares of 3 numbers XLA gets wrong, against NumPy in float64 (jax issue 39103)."""
+    """Returns how many of ROWS sums of three squares XLA gets wrong, against NumPy in float64 (jax issue 39103)."""
     import jax
     import jax.numpy as jnp
     import numpy as np
@@ -147,7 +147,7 @@ def wrong_rows() -> int:
 
 
 def softmax_error() -> float:
-    """The largest error, perhaps NaN, of the softmax of 1,000 x 10 equal scores, made by weights that are constants."""
+    """Returns the largest error (or NaN) of a softmax of 1,000 x 10 equal scores that constant weights produce."""
     import jax
     import numpy as np
 
@@ -171,24 +171,24 @@ def collectives() -> Finding:
     place = sharding.over_data(mesh)
     total = jax.jit(lambda x: jnp.sum(place(x)), out_shardings=sharding.replicated(mesh))(np.arange(float(count)))
     if float(total) != count * (count - 1) / 2:
-        return Finding(BAD, f"the sum over {count} devices is wrong", "--devices=1 goes round it; update the driver")
+        return Finding(BAD, f"the sum over {count} devices is wrong", "--devices=1 works around it; update the driver")
     return Finding(GOOD, f"{count} devices add up")
 
 
 def threads() -> Finding:
-    """How many processors this process may use."""
+    """How many threads XLA computes with."""
     import jax
 
     count = machine.threads()
     if count == 1 and jax.default_backend() == "cpu":
-        return Finding(NOTE, "one", "a run has other last bits than with two to eight: see docs/reproducibility.md")
+        return Finding(NOTE, "one", "the last bits of a run differ from those with two to eight: see docs/reproducibility.md")
     return Finding(GOOD, str(count))
 
 
 def cache_folder() -> Finding:
-    """Whether the cache can be written, and how much room there is."""
+    """Whether the cache is writable, and how much space is left."""
     folder = cache.default_cache_dir()
-    fix = "make room there, or name another folder in HWR_CACHE_DIR"
+    fix = "free some space there, or name another folder in HWR_CACHE_DIR"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
@@ -202,7 +202,7 @@ def cache_folder() -> Finding:
 
 
 def checkpoints() -> Finding:
-    """A state is saved, verified and read back in the working folder's disk."""
+    """Saves, verifies and restores a state on the disk of the working folder."""
     import jax
     import jax.numpy as jnp
     import numpy as np
@@ -220,18 +220,18 @@ def checkpoints() -> Finding:
         step = saved.newest(lambda problem: None)
         same = step == 1 and np.array_equal(saved.restore(1, like)["w"], state["w"])
     if not same:
-        return Finding(BAD, "a checkpoint came back changed", "use another disk for --workdir")
-    return Finding(GOOD, f"saved, verified and read back in {Path.cwd()}")
+        return Finding(BAD, "a checkpoint has changed on disk", "use another disk for --workdir")
+    return Finding(GOOD, f"saved, verified and restored in {Path.cwd()}")
 
 
 def data(source: Source, data_dir: str | None) -> Finding:
-    """Where a data set would come from, without reading all of it."""
+    """Where a data set would come from; reads only the cache."""
     folder = cache.folder(None, source)
     if folder.exists():
         try:
             cache.read(folder, source)
         except DataError as damage:
-            return Finding(NOTE, str(damage), "it is built again by the next run")
+            return Finding(NOTE, str(damage), "the next run rebuilds it")
         return Finding(GOOD, f"verified in the cache: {folder}")
     if source.name == "digits":
         return Finding(GOOD, "comes with scikit-learn")
@@ -244,4 +244,4 @@ def data(source: Source, data_dir: str | None) -> Finding:
         return Finding(BAD, f"{variable}={named} has no {missing}", "put the original files there, or unset it")
     if named:
         return Finding(GOOD, f"original files in {named}")
-    return Finding(NOTE, "not here yet: the next run downloads it", f"without network, name its folder in {variable}")
+    return Finding(NOTE, "not here yet: the next run downloads it", f"without a network, name its folder in {variable}")

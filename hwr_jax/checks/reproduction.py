@@ -1,4 +1,4 @@
-"""Whether a run can be had again: what differs around it, and how far its numbers are from a rerun's.
+"""Whether a run can be reproduced: what changed in its environment, and how far its numbers are from a rerun's.
 
 Reads run folders; trains nothing.
 """
@@ -11,15 +11,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hwr_jax.config import file as configs
+from hwr_jax.config.file import difference
 from hwr_jax.core import files
 from hwr_jax.workdir import machine, run_folder
 
-STANDARD_ERRORS = 3.0  # between two accuracies that are called equal
+STANDARD_ERRORS = 3.0  # at most between two accuracies that count as equal
 
 
 class Verdict(NamedTuple):
-    """What the comparison of a run with its rerun found."""
+    """The result of comparing a run with its rerun."""
 
     reproduced: bool
     identical: bool
@@ -37,11 +37,11 @@ def surroundings(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
         if key in old:
             there[key], here[key] = old[key], new.get(key)
     resumed = [f"resumed at step {e['step']}: {change}" for e in old.get("resumed", []) for change in e["changed"]]
-    return configs.difference(there, here) + resumed
+    return difference(there, here) + resumed
 
 
 def last_epoch(folder: Path) -> int:
-    """Returns the last epoch that a run has recorded, 0 if none."""
+    """Returns the last epoch that a run has recorded; 0: none."""
     lines = files.read_json_lines(folder / "metrics.jsonl")
     return max((line["epoch"] for line in lines), default=0)
 
@@ -49,14 +49,14 @@ def last_epoch(folder: Path) -> int:
 def compare(there: Path, here: Path, *, epochs: int, differences: list[str]) -> Verdict:
     """Compares the records of a run with those of its rerun.
 
-    Without `differences` around them only the same bits count as reproduced. With them, accuracies may differ by
-    chance: as two samples of the same probability do, by up to 3 standard errors, in the last epoch.
+    Without `differences`, only identical bits count as reproduced. With them, the accuracies of the last epoch may
+    differ by chance: by up to 3 standard errors, as two samples of the same probability do.
 
     Args:
       there: the run folder.
-      here: that of the rerun.
-      epochs: how many of the first epochs are compared; the test set only where both have read it.
-      differences: of `surroundings`.
+      here: the folder of the rerun.
+      epochs: compare this many of the first epochs, and the test set if both have evaluated it.
+      differences: from `surroundings`.
     """
     old, new = (_lines(folder, epochs) for folder in (there, here))
     both = [key for key in old if key in new]
@@ -64,24 +64,26 @@ def compare(there: Path, here: Path, *, epochs: int, differences: list[str]) -> 
     largest: dict[str, float] = {}
     for key in both:
         for name, values in old[key]["per_seed"].items():
-            if name not in new[key]["per_seed"]:  # another version's
+            if name not in new[key]["per_seed"]:  # recorded by another version
                 missing.append(key)
                 continue
-            apart = np.max(np.abs(np.subtract(values, new[key]["per_seed"][name])))
-            largest[name] = max(largest.get(name, 0.0), float(apart))
+            most = np.max(np.abs(np.subtract(values, new[key]["per_seed"][name])))
+            largest[name] = max(largest.get(name, 0.0), float(most))
     state = _state(there, here)
     identical = bool(both) and not missing and not any(largest.values()) and state != "different"
     if identical:
         return Verdict(True, True, "bit-identical", largest, state)
-    words = ", ".join(f"{name} {apart:.2g}" for name, apart in largest.items()) or "nothing to compare"
+    words = ", ".join(f"{name} {most:.2g}" for name, most in largest.items()) or "nothing to compare"
     if not differences:
         why = f"; {len(missing)} records are missing" if missing else ""
-        return Verdict(False, False, f"NOT reproduced, though nothing around it differs: {words}{why}", largest, state)
+        return Verdict(
+            False, False, f"NOT reproduced, although its environment is the same: {words}{why}", largest, state
+        )
     accuracies, allowed = _last_accuracies(there, old, new, both)
     near = abs(accuracies[0] - accuracies[1]) <= allowed and not missing
     if near:
         return Verdict(True, False, f"equal within {words}", largest, state)
-    text = "the mean accuracies {:.4f} and {:.4f} are more than {:.4f} apart".format(*accuracies, allowed)
+    text = "the mean accuracies {:.4f} and {:.4f} differ by more than {:.4f}".format(*accuracies, allowed)
     return Verdict(False, False, f"NOT reproduced: {text} ({words})", largest, state)
 
 
@@ -101,7 +103,7 @@ def _state(there: Path, here: Path) -> str:
 
 
 def _last_accuracies(there: Path, old: dict, new: dict, both: list[tuple[int, str]]) -> tuple[list[float], float]:
-    """The mean accuracies of the last evaluation in both, and how far apart two samples may lie."""
+    """The mean accuracies of the last evaluation in both, and how far two samples may differ."""
     evaluated = [key for key in both if key[1] != "train"]
     if not evaluated:
         return [0.0, 1.0], 0.0

@@ -1,3 +1,3 @@
-"""Many processes and devices as one: joining a job, the mesh, signals, the watchdog."""
+"""Many processes and devices as one: joining a job, the device mesh, signals, the watchdog."""
 
 __all__ = ["processes", "sharding", "signals", "watchdog"]

@@ -1,7 +1,8 @@
-"""Many processes as one job: starting, agreeing, ending. Owns jax.distributed; one process pays nothing for it.
+"""Many processes as one job: starting, agreeing, ending. Owns jax.distributed; a single process pays nothing for it.
 
-Process 0, the lead, writes the run folder and speaks; all compute, and all write their part of a checkpoint. Whatever
-could differ between processes is compared at the start; one that fails ends at once, and the others with it.
+Process 0, the main process, writes the run folder and prints; all processes compute, and each writes its part of a
+checkpoint. They compare at the start whatever could differ between them. If one fails, it exits at once, and the others
+follow.
 """
 
 from __future__ import annotations
@@ -19,18 +20,18 @@ from hwr_jax.core.errors import ConfigError, RunFolderError
 
 T = TypeVar("T")
 LOCAL = ("localhost", "127.0.0.1", "[::1]")
-HEARTBEAT_S = 30  # after so long without a sign of life a process counts as dead, and the others end
+HEARTBEAT_S = 30  # seconds without a sign of life after which a process counts as dead, and the others exit
 SHUTDOWN_S = 60
-SIGN = ".shared-"  # a file that tells whether all see the same folder; a kill may leave one
+SIGN = ".shared-"  # a file that shows whether all processes see the same folder; a kill may leave one behind
 OF_ANOTHER = ("gloo", "nccl", "closed by peer", "coordination service", "connection reset by peer")
 
 _many = False
 
 
 def in_cluster(env: Mapping[str, str]) -> bool:
-    """Whether the environment is that of one process of many: a Slurm step, Open MPI, a TPU slice that names its hosts.
+    """Whether the environment belongs to one of many processes: a Slurm step, Open MPI, a TPU slice with several hosts.
 
-    What it says (addresses, numbers) is for JAX's own detection.
+    JAX itself reads the addresses and numbers from it.
     """
     sizes = (env.get("SLURM_STEP_NUM_TASKS"), env.get("OMPI_COMM_WORLD_SIZE"))
     hosts = (env.get("TPU_WORKER_HOSTNAMES", ""), env.get("TPU_PROCESS_ADDRESSES", ""))
@@ -46,18 +47,18 @@ def start(
     heartbeat_s: int = HEARTBEAT_S,
     start_s: int = 300,
 ) -> None:
-    """Joins the job, if there is one: that of the arguments, else that of the environment. Before any array is made.
+    """Joins the job that the arguments describe, else the environment, if any. Call it before making any array.
 
     Args:
-      coordinator: HOST:PORT of process 0; "": as the environment says.
-      processes: of the whole job.
-      process: which of them this is, from 0.
-      join: ask JAX for the others also where the environment names none: on TPU VMs its metadata server does.
-      heartbeat_s: after so long without a sign of life of a process the others end.
-      start_s: how long the others are waited for at the start.
+      coordinator: HOST:PORT of process 0; "": from the environment.
+      processes: how many the job has.
+      process: the number of this one, from 0.
+      join: ask JAX for the other processes even if the environment lists none (on TPU VMs the metadata server does).
+      heartbeat_s: seconds without a sign of life from a process after which the others exit.
+      start_s: seconds to wait for the others at the start.
 
     Raises:
-      ConfigError: arguments that do not fit, or the address is taken.
+      ConfigError: the arguments do not fit together, or the address is in use.
     """
     global _many
     given = (bool(coordinator), processes > 0, process >= 0)
@@ -65,8 +66,8 @@ def start(
         return
     if any(given) and (not all(given) or process >= processes):
         raise ConfigError(
-            f"--coordinator={coordinator!r}, --processes={processes} and --process={process} do not fit: give all "
-            "three, --process from 0 to one less than --processes"
+            f"--coordinator={coordinator!r}, --processes={processes} and --process={process} do not fit together: "
+            "give all three, with --process from 0 to one less than --processes"
         )
     if processes == 1:
         return
@@ -87,33 +88,33 @@ def start(
             shutdown_timeout_seconds=SHUTDOWN_S,
         )
     except (RuntimeError, ValueError) as error:
-        raise ConfigError(f"the processes cannot be joined: {str(error).splitlines()[0]}") from error
+        raise ConfigError(f"cannot join the processes: {str(error).splitlines()[0]}") from error
     _many = jax.process_count() > 1
 
 
 def _check_free(address: str) -> None:
-    """Raises ConfigError where nothing can listen, of which jaxlib would make a segmentation fault now and then."""
+    """Raises ConfigError if the address cannot be listened on, which would sometimes crash jaxlib."""
     host, _, port = address.rpartition(":")
     for own in (host.strip("[]"),) if host in LOCAL else ("0.0.0.0", "::"):  # as JAX does
         try:
             family, kind, protocol, _, place = socket.getaddrinfo(own, port, type=socket.SOCK_STREAM)[0]
-            with socket.socket(family, kind, protocol) as trial:
-                trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                trial.bind(place)
-                trial.listen()
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(place)
+                probe.listen()
         except OSError as error:
             if error.errno in (errno.EADDRINUSE, errno.EACCES) or isinstance(error, socket.gaierror):
                 words = error.strerror or error
-                raise ConfigError(f"--coordinator={address} cannot be listened at: {words}") from error
+                raise ConfigError(f"--coordinator={address} cannot be listened on: {words}") from error
 
 
 def many() -> bool:
-    """Whether there is more than one process."""
+    """Whether the job has more than one process."""
     return _many
 
 
 def is_main_process() -> bool:
-    """Whether this is the process that writes and speaks."""
+    """Whether this is the process that writes the run folder and prints."""
     import jax
 
     return not _many or jax.process_index() == 0
@@ -128,7 +129,7 @@ def barrier(name: str) -> None:
 
 
 def from_main_process(value: int) -> int:
-    """Returns the lead's number, on every process."""
+    """Returns the main process's number, on every process."""
     if not _many:
         return value
     import numpy as np
@@ -138,7 +139,7 @@ def from_main_process(value: int) -> int:
 
 
 def highest(value: int) -> int:
-    """Returns the highest number of all processes, on every process."""
+    """Returns the highest of all processes' numbers, on every process."""
     if not _many:
         return value
     import numpy as np
@@ -148,17 +149,17 @@ def highest(value: int) -> int:
 
 
 def main_process_first(do: Callable[[], T]) -> T:
-    """Calls a function on the lead, then on the others, which find what it has left; returns its result."""
+    """Calls a function on the main process, then on the others, which find its files; returns the function's result."""
     if not is_main_process():
-        barrier("lead first")
+        barrier("main process first")
         return do()
     done = do()
-    barrier("lead first")
+    barrier("main process first")
     return done
 
 
 def check_same(what: dict[str, str]) -> None:
-    """Raises ConfigError, on every process, if a text differs between processes; the keys must be the same."""
+    """Raises ConfigError, on every process, if a text differs between processes. All must pass the same keys."""
     if not _many:
         return
     import numpy as np
@@ -176,7 +177,7 @@ def check_same(what: dict[str, str]) -> None:
 
 
 def check_shared(folder: Path) -> None:
-    """Raises RunFolderError, on every process, unless all see the same folder: checkpoints are written by all."""
+    """Raises RunFolderError, on every process, unless all see the same folder: every process writes checkpoints."""
     if not _many:
         return
     import numpy as np
@@ -199,12 +200,12 @@ def check_shared(folder: Path) -> None:
 
 
 def is_of_another(error: BaseException) -> bool:
-    """Whether an error says no more than that another process has ended."""
+    """Whether an error only means that another process has ended."""
     return _many and any(words in str(error).lower() for words in OF_ANOTHER)
 
 
 def end() -> None:
-    """Leaves the job, with all others."""
+    """Leaves the job, together with all other processes."""
     global _many
     if _many:
         import jax

@@ -1,4 +1,4 @@
-"""Devices: the mesh ('seed', 'data') and where arrays lie on it. Only this file and `steps` know about devices."""
+"""Devices: the mesh ('seed', 'data'), and where arrays lie on it. Only this file and steps/ know about devices."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hwr_jax.core.types import Tree
 
 
 def own_mesh() -> Mesh:
-    """Makes the mesh of one device of this process: for what each process computes for itself."""
+    """Makes the mesh of one device of this process, for what each process computes for itself."""
     return jax.make_mesh((1, 1), ("seed", "data"), axis_types=(AxisType.Auto,) * 2, devices=jax.local_devices()[:1])
 
 
@@ -26,13 +26,13 @@ def make_mesh(devices: int, *, batch_size: int, groups: int = 1, seeds: int = 1)
       seeds: S.
 
     Raises:
-      ConfigError: more devices than there are, or seeds or a batch that cannot be split over them.
+      ConfigError: more devices than the machine has, or seeds or a batch that they cannot share evenly.
     """
     available = jax.device_count()
     used = devices or available
     if not 1 <= used <= available:
         raise ConfigError(
-            f"--devices={devices} is not possible: this machine has {available}; use 1 to {available}, or 0"
+            f"--devices={devices} is out of range: this machine has {available}; use 1 to {available}, or 0 for all"
         )
     if used % groups or seeds % groups:
         raise ConfigError(
@@ -53,19 +53,19 @@ def make_mesh(devices: int, *, batch_size: int, groups: int = 1, seeds: int = 1)
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-    """Returns the sharding of an array that every device holds whole."""
+    """Returns the sharding of an array that every device holds in full."""
     return NamedSharding(mesh, PartitionSpec())
 
 
 def batches_over_data(whole: NamedSharding) -> NamedSharding:
-    """Returns the sharding of batches [S, W, B, ...] on the mesh of `replicated`: the third axis over the devices."""
+    """Returns the sharding of batches [S, W, B, ...] on the mesh of `whole`: the third axis over the devices."""
     return NamedSharding(whole.mesh, PartitionSpec(None, None, "data"))
 
 
 def over_data(mesh: Mesh) -> Callable[[Tree], Tree]:
-    """Returns the function that splits a batch's first axis over the devices (inside jit; the identity on one)."""
+    """Returns what splits a batch's first axis over the devices (inside jit; on one device, the identity)."""
     if mesh.shape["data"] == 1:
         return lambda rows: rows
-    # Within a group (under shard_map over 'seed') the mesh is that of the context.
+    # Within a group (under shard_map over 'seed') the context supplies the mesh.
     sharding = PartitionSpec("data") if mesh.shape["seed"] > 1 else NamedSharding(mesh, PartitionSpec("data"))
     return lambda rows: jax.lax.with_sharding_constraint(rows, sharding)

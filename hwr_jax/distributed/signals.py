@@ -1,6 +1,6 @@
-"""SIGTERM and SIGINT: asked for between dispatches while training, at once elsewhere; a second one ends at once.
+"""SIGTERM and SIGINT: handled between dispatches while training, immediately elsewhere; a second signal exits at once.
 
-In a job of many processes all agree on the dispatch after which they stop (`Agreed`).
+In a job of many processes, all agree on the dispatch after which they stop (`Agreed`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ CODES = {signal.SIGTERM: TERMINATED, signal.SIGINT: INTERRUPTED}
 
 
 class Signals:
-    """Installs the handlers while entered. `deferred = True` means: only note the signal, `raise_pending` tells."""
+    """Installs the handlers while entered; in a thread other than the main one Python allows none.
+
+    With `deferred = True` a signal is only recorded, for `raise_pending` to raise.
+    """
 
     def __init__(self) -> None:
         self.deferred = False
@@ -31,7 +34,7 @@ class Signals:
         return self
 
     def install_again(self) -> None:
-        """Takes the signals back from a library that has installed handlers of its own meanwhile."""
+        """Takes the signals back from a library that has installed its own handlers since."""
         for number in self._old:
             signal.signal(number, self._handle)
 
@@ -48,18 +51,18 @@ class Signals:
 
     @property
     def pending(self) -> bool:
-        """Whether a signal has come."""
+        """Whether a signal has arrived."""
         return self._received is not None
 
     def raise_pending(self, message: str) -> None:
-        """Raises Stopped with the signal's exit code if one has come."""
+        """Raises Stopped with the signal's exit code if one has arrived."""
         if self._received is not None:
             number = signal.Signals(self._received)
             raise Stopped(CODES[number], f"{number.name}: {message}")
 
 
 class Agreed(Signals):
-    """`Signals` of a job of many processes: a signal that any of them gets stops all after the same dispatch.
+    """`Signals` for a job of many processes: a signal to any of them stops all after the same dispatch.
 
     JAX's own agreement (`reached_preemption_sync_point`) is switched off: orbax calls it with the numbers of the steps
     it saves, so that the agreed number lies many dispatches ahead.
@@ -71,17 +74,17 @@ class Agreed(Signals):
 
     @property
     def pending(self) -> bool:
-        """Whether all are to stop here. Every process must ask equally often: they compare at each question."""
-        # What the handler writes is only read here: it may write while the others are waited for.
+        """Whether all are to stop here. All processes must ask equally often: each question compares them."""
+        # The handler may write `_received` while this waits for the other processes, so it is only read here.
         self._agreed = self._agreed or processes.highest(self._received or 0) or None
         return self._agreed is not None
 
     def raise_pending(self, message: str) -> None:
-        """Raises Stopped with the exit code of the signal that all agreed on, or that came while nobody asked."""
+        """Raises Stopped with the exit code of the signal that all agreed on, or that arrived since."""
         if number := self._agreed or self._received:
             raise Stopped(CODES[signal.Signals(number)], f"{signal.Signals(number).name}: {message}")
 
 
 def of_this_job() -> Signals:
-    """Returns the handlers for one process, or for one of many."""
+    """Returns the handlers for a single process, or for one of many."""
     return Agreed() if processes.many() else Signals()

@@ -1,4 +1,4 @@
-"""Ends a process in which nothing is done any more: a collective whose partner is gone hangs for ever, unnoticed."""
+"""Ends a process that makes no progress: a collective whose partner is gone hangs forever, unnoticed."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ _seconds = 0.0
 
 
 def arm(seconds: float) -> None:
-    """From now on the process ends (exit code 1, the stacks of all threads on standard error) when `alive` has not
-    been called for so long; 0: never. A thread of its own watches, whatever the others wait for."""
+    """Starts the watchdog; 0 stops it. If nobody calls `alive` for `seconds`, the process prints the stacks of all
+    threads to standard error and exits with code 1. It runs in its own thread, whatever the others wait for."""
     global _seconds
     _seconds = seconds
     alive()
 
 
 def alive() -> None:
-    """Says that something was done."""
+    """Resets the watchdog."""
     if _seconds:
         faulthandler.dump_traceback_later(_seconds, exit=True)
     else:

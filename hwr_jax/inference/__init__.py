@@ -1,3 +1,3 @@
-"""Using a trained run: the scores of a data set, the reading of images."""
+"""Using a trained run: scoring a data set, reading images."""
 
 __all__ = ["evaluation", "predictor"]

@@ -1,4 +1,4 @@
-"""Evaluation: outcomes per example of every seed, and the numbers computed from them. Writes predictions.npz."""
+"""Evaluation: the outcome of every example and seed, and the numbers computed from them. Writes predictions.npz."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hwr_jax.tasks import metrics
 
 
 def chosen(state: TrainState, which: str) -> tuple[Tree, Tree]:
-    """Returns (params, model_state) of the 'last' step (averages, where kept) or of the 'best' on validation."""
+    """Returns (params, model_state) of the 'last' step (averages, if kept) or of the 'best' one on validation."""
     return train_step.evaluated(state) if which == "last" else (state.best.params, state.best.model_state)
 
 
@@ -26,8 +26,8 @@ def on_host(outputs: Outputs) -> list[Outputs]:
 
 
 def scores(arrays: Arrays, outputs: list[Outputs]) -> dict[str, Any]:
-    """Returns the metrics of a split over the seeds: each scalar as `stats.summarise`, `per_class` and `per_length` as
-    means over the seeds, `confusion` as sums over the seeds [K, K]. Which there are: see `metrics.evaluate`."""
+    """Returns the metrics of a split (see `metrics.evaluate`) over the seeds: each scalar as `stats.summarise` gives
+    it, `per_class` and `per_length` as means, `confusion` [K, K] as a sum."""
     label = np.asarray(arrays.label)
     each = [metrics.evaluate(label, one) for one in outputs]
     return {
@@ -47,11 +47,11 @@ def _over_seeds(detail: str, each: list[Any]) -> Any:
 
 
 def ensemble(arrays: Arrays, outputs: list[Outputs]) -> dict[str, float] | None:
-    """Returns the accuracy of all seeds (two or more) together, or None for one seed alone.
+    """Returns the accuracy of all seeds (two or more) together, or None for a single seed.
 
-    `mean_probability`: the class of the highest mean probability (not of strings, for the seeds' time steps do not
-    match). `majority`: the class or string that most seeds name; of several with equally many votes the class of the
-    higher mean probability, or the string that a seed is surest of.
+    `mean_probability`: the class of the highest mean probability (not for strings: the seeds' time steps do not match).
+    `majority`: the class or string that most seeds name; in a tie, the class of the higher mean probability, or the
+    string that a seed is surest of.
     """
     if len(outputs) < 2:
         return None
@@ -75,8 +75,8 @@ def _majority(outputs: list[Outputs]) -> np.ndarray:
 
 
 def save_predictions(path: Path, arrays: Arrays, outputs: list[Outputs], seeds: list[int]) -> None:
-    """Writes label [N], pred [S, N], prob [S, N, K], loss and confidence [S, N] and seeds [S], atomically; of strings
-    the shapes are those of `Arrays` and `Outputs`, after S."""
+    """Writes label [N], pred [S, N], prob [S, N, K], loss and confidence [S, N] and seeds [S], atomically. For strings,
+    S is followed by the shapes of `Arrays` and `Outputs`."""
     buffer = io.BytesIO()
     np.savez_compressed(
         buffer,

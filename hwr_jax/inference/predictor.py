@@ -1,4 +1,4 @@
-"""A trained model ready to read images: the one way that pictures, scans and exports get predictions."""
+"""A trained model, ready to read images: pictures, scans and exports all get their predictions here."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from hwr_jax.steps.run import Bound, bind
 from hwr_jax.tasks import ctc, metrics
 from hwr_jax.workdir import checkpoint, run_folder
 
-IMAGES_PER_CALL = 1000  # bounds the memory of a call, whatever the number of images
+IMAGES_PER_CALL = 1000  # bounds the memory of a call
 _search = jax.jit(ctc.beam_search, static_argnames="width")
-BEAM = 8  # at least so many prefixes are kept to rank strings
+BEAM = 8  # prefixes kept, at least, to rank strings
 
 
 class Predictor(NamedTuple):
-    """The chosen seeds of a run, with what is needed to use them."""
+    """The chosen seeds of a run, and what is needed to use them."""
 
     plan: Plan
     facts: dict  # of the training data: name, version, sha256, classes, shape, examples, mean, std
@@ -41,29 +41,29 @@ class Predictor(NamedTuple):
 
     @property
     def reads_strings(self) -> bool:
-        """Whether it reads strings, and not one class a picture."""
+        """Whether the model reads strings, not one class per image."""
         return self.plan.reads_strings
 
     def outputs(self, arrays: Arrays) -> list[Outputs]:
-        """Evaluates uint8 images [N, H, W, 1] with labels int32 [N]: per seed, loss, pred and prob."""
+        """Evaluates images uint8 [N, H, W, 1] with labels int32 [N]; returns loss, pred and prob of each seed."""
         return evaluation.on_host(self.programs.predict(self.params, self.model_state, arrays))
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Returns class probabilities float32 [N, K] of images uint8 [N, H, W, 1], or [N, H, W] (0 = paper, 255 = ink).
 
-        Of several seeds: the mean of their probabilities.
+        With several seeds: the mean of their probabilities.
 
         Raises:
-          ValueError: another shape or dtype, or a model of strings (see `read`).
+          ValueError: another shape or dtype, or a model that reads strings (see `read`).
         """
         if self.reads_strings:
-            raise ValueError("this model reads strings, which have no one probability per class: use read")
+            raise ValueError("this model reads strings, which have no probability per class: use read")
         parts = [np.mean([o.prob for o in outputs], axis=0) for outputs in self._in_parts(images)]
         return np.concatenate(parts) if parts else np.zeros((0, len(self.classes)), np.float32)
 
     def read(self, images: np.ndarray, *, best: int = 4) -> list[list[tuple[str, float]]]:
-        """Reads images uint8 [N, H, W, 1] or [N, H, W]: of each the `best` names (or strings) with their
-        probabilities, the most probable first. Of several seeds: the mean of their probabilities.
+        """Reads images uint8 [N, H, W, 1] or [N, H, W]. Returns for each the `best` classes (or strings) with their
+        probabilities, the most probable first. With several seeds: the mean of their probabilities.
 
         Raises:
           ValueError: another shape or dtype.
@@ -85,33 +85,35 @@ class Predictor(NamedTuple):
         return found
 
     def _in_parts(self, images: np.ndarray) -> Iterator[list[Outputs]]:
-        """Evaluates the images, so many at a time: yields the outputs of each seed."""
+        """Evaluates IMAGES_PER_CALL images at a time; yields the outputs of each seed."""
         images = np.asarray(images)
         height, width = self.facts["shape"][:2]
         if images.dtype != np.uint8 or images.shape[1:] not in ((height, width), (height, width, 1)):
             raise ValueError(
                 f"images must be uint8 [N, {height}, {width}] (0 = paper, 255 = ink), not {images.dtype} "
-                f"{list(images.shape)}: see hwr_jax.preprocess"
+                f"{list(images.shape)}: see hwr_jax.pictures.normalise"
             )
         images = images.reshape(len(images), height, width, 1)
         for first in range(0, len(images), IMAGES_PER_CALL):
             part = images[first : first + IMAGES_PER_CALL]
             shape = (len(part), 1) if self.reads_strings else len(part)
-            yield self.outputs(Arrays(part, np.zeros(shape, np.int32)))  # the labels count for the loss alone
+            yield self.outputs(Arrays(part, np.zeros(shape, np.int32)))  # only the loss depends on the labels
 
 
 def open_run(workdir: str | Path, *, reading: Mapping[str, int | None] | None = None) -> tuple[Bound, dict]:
-    """Reads a run folder, but no checkpoint: its programs on one device, and the facts of its training data.
+    """Reads a run folder without its checkpoints: the programs on one device, and the facts of the training data.
 
     Raises:
-      ConfigError: it is no run folder, or `reading` (see `load`) is not for its model.
+      ConfigError: not a run folder, or `reading` (see `load`) does not apply to its model.
     """
     folder = Path(workdir)
     config = run_folder.read_config(folder)
     check.check_recorded(config, folder)
     given = {key: value for key, value in (reading or {}).items() if value is not None}
     if "beam" in given and not make_plan(config).reads_strings:
-        raise ConfigError(f"--beam={given['beam']} is for models of strings, and {folder} names one class a picture")
+        raise ConfigError(
+            f"--beam={given['beam']} applies to models that read strings, and {folder} names one class per image"
+        )
     if given:
         config = with_reading(config, given)
     facts = run_folder.read_json(folder, "environment.json")["dataset"]
@@ -135,23 +137,23 @@ def load(
     reading: Mapping[str, int | None] | None = None,
     log=print,
 ) -> Predictor:
-    """Loads a run's newest checkpoint that verifies.
+    """Loads the newest checkpoint of a run that verifies.
 
     Args:
       workdir: the run folder.
-      which: 'last', 'best' (on validation) or '': what the run's config says.
+      which: 'last', 'best' (on validation) or '': as in the run's config.
       seed: one of the run's seeds; None: all.
-      reading: `beam` and `shift_px` in place of those of config.eval; None, or a value of None: what that says.
+      reading: `beam` and `shift_px` in place of those of config.eval; None, or a value of None: as in the config.
       log: called with a message for each checkpoint that cannot be used.
 
     Raises:
-      ConfigError: no run folder, or no such seed or state.
+      ConfigError: not a run folder, or it has no such seed or state.
       RunFolderError: no checkpoint can be used.
     """
     bound, facts = open_run(workdir, reading=reading)
     seeds = bound.seeds
     if seed is not None and seed not in seeds:
-        raise ConfigError(f"--seed={seed} was not trained in {workdir}: use one of {', '.join(map(str, seeds))}")
+        raise ConfigError(f"--seed={seed} was not trained in {workdir}; use one of {', '.join(map(str, seeds))}")
     with checkpoint.Checkpoints(Path(workdir), read_only=True) as checkpoints:
         state = _newest(checkpoints, bound, log)
         if state is None:
@@ -167,7 +169,7 @@ def load(
 
 
 def _newest(checkpoints: checkpoint.Checkpoints, bound: Bound, log: Callable[[str], None]) -> TrainState | None:
-    """Reads the newest state; one that a trainer removes meanwhile has a newer one after it."""
+    """Reads the newest state. If a trainer removes it meanwhile, there is a newer one."""
     step = checkpoints.newest(log)
     while step is not None:
         try:

@@ -1,4 +1,4 @@
-"""A run: a config and a data set bound to compiled programs and devices. Owns no file and no clock."""
+"""A run: a config and a data set, bound to compiled programs and devices. Touches no file."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from hwr_jax.steps.recipe import Recipe, make_recipe
 
 @dataclass(frozen=True)
 class Bound:
-    """A config bound to the shapes of its data and to devices."""
+    """A config, bound to the shapes of its data and to devices."""
 
     plan: Plan  # what the host needs of the config
     recipe: Recipe
     programs: Programs
     how: str  # over the seeds: 'map' or 'vmap'
-    sharding: jax.sharding.NamedSharding  # of arrays that every device holds whole
+    sharding: jax.sharding.NamedSharding  # of arrays that every device holds in full
     seeds: list[int]
 
     def seed_array(self) -> jax.Array:
@@ -36,7 +36,7 @@ class Bound:
         return jnp.asarray(self.seeds, jnp.int32)
 
     def state_shapes(self) -> TrainState:
-        """Returns the shapes, dtypes and sharding of the state: what compiling and restoring need."""
+        """Returns the shapes, dtypes and sharding of the state, for compiling and restoring."""
         return shapes(jax.eval_shape(self.programs.init, self.seed_array()), self.sharding)
 
 
@@ -64,17 +64,22 @@ def bind(
     seed_groups: int = 1,
     injected: bool = False,
 ) -> Bound:
-    """Makes the programs of a checked config; `examples`, `shape`, `mean` and `std` are those of the training set.
+    """Makes the plan, the recipe and the programs of a checked config.
 
-    `devices`: how many are used, 0: all; None: one of this process, for itself. `seed_groups`: as for the mesh.
-    `injected`: see `make_recipe`.
+    Args:
+      config: checked.
+      examples, shape, mean, std: of the training set.
+      classes: K.
+      devices: how many to use; 0: all; None: one device of this process, for itself alone.
+      seed_groups: see `sharding.make_mesh`.
+      injected: see `make_recipe`.
 
     Raises:
       ConfigError: values that do not fit each other, the data or the devices.
     """
     recipe = make_recipe(config, examples=examples, classes=classes, mean=mean, std=std, injected=injected)
     if recipe.scratch is not None and seed_groups > 1:
-        raise ConfigError(f"--seed_groups={seed_groups} is not in the network from scratch: use 1")
+        raise ConfigError(f"--seed_groups={seed_groups} does not apply to the network from scratch: use 1")
     mesh = sharding.own_mesh()
     if devices is not None:
         mesh = sharding.make_mesh(devices, batch_size=config.batch_size, groups=seed_groups, seeds=config.seeds)
@@ -89,7 +94,7 @@ def bind(
 def make_run(
     config: ConfigDict, dataset: Dataset, *, devices: int | None = 0, seed_groups: int = 1, injected: bool = False
 ) -> Run:
-    """Turns a checked config into a run. Raises ConfigError for values that do not fit each other, data or devices."""
+    """Binds a checked config to its data set. See `bind` for the arguments and the errors."""
     examples, *shape = dataset.train.image.shape
     bound = bind(
         config,
@@ -106,9 +111,9 @@ def make_run(
 
 
 def compile_training(run: Run) -> tuple[Programs, float]:
-    """Compiles all that training calls, for the run's own shapes; returns the compiled programs and the seconds.
+    """Compiles every program of training for the run's own shapes; returns them, and the seconds it took.
 
-    Each program is compiled (or read from the cache) in a thread of its own, while the next one is traced.
+    Each program is compiled (or read from the cache) in its own thread, while the next one is traced.
     """
     start = time.perf_counter()
     scalar, seeds, state = jnp.int32(0), run.seed_array(), run.state_shapes()
@@ -118,7 +123,7 @@ def compile_training(run: Run) -> tuple[Programs, float]:
         steps: dict[str, tuple] = {"stream": (state, _batch_shapes(run), scalar)}
     else:
         steps = {"steps": (state, training, order, scalar)}
-    arguments = {  # the one that takes longest first
+    arguments = {  # the slowest to compile first
         **steps,
         "predict": (state.params, state.model_state, validation),
         "init": (seeds,),
@@ -127,24 +132,26 @@ def compile_training(run: Run) -> tuple[Programs, float]:
     }
     pool = ThreadPoolExecutor(len(arguments))
     try:
-        begun = {
+        compiling = {
             name: pool.submit(getattr(run.programs, name).lower(*values).compile) for name, values in arguments.items()
         }
-        programs = run.programs._replace(**{name: future.result() for name, future in begun.items()})
+        programs = run.programs._replace(**{name: future.result() for name, future in compiling.items()})
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)  # a signal does not wait for them
+        pool.shutdown(wait=False, cancel_futures=True)  # so that a signal need not wait for them
     return programs, time.perf_counter() - start
 
 
 def _batch_shapes(run: Run) -> Arrays:
-    """The shapes of the batches of a dispatch that are read from the disk: [S, W, B, ...]."""
+    """The shapes of a dispatch's batches that are streamed from disk: [S, W, B, ...]."""
     placed = sharding.batches_over_data(run.sharding)
-    lead = (len(run.seeds), run.plan.steps_per_dispatch, run.plan.batch_size)
-    return Arrays(*(jax.ShapeDtypeStruct((*lead, *x.shape[1:]), x.dtype, sharding=placed) for x in run.dataset.train))
+    leading = (len(run.seeds), run.plan.steps_per_dispatch, run.plan.batch_size)
+    return Arrays(
+        *(jax.ShapeDtypeStruct((*leading, *x.shape[1:]), x.dtype, sharding=placed) for x in run.dataset.train)
+    )
 
 
 def shapes(tree: Tree, sharding: jax.sharding.Sharding) -> Tree:
-    """Returns the shapes and dtypes of a tree of arrays, with a sharding."""
+    """Returns the shapes and dtypes of a tree of arrays, with `sharding`."""
     return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding), tree)
 
 

@@ -1,3 +1,3 @@
-"""One training run: the loop, where it begins, what it writes at its end."""
+"""One training run: from config and data through the loop to the summary in its run folder."""
 
 __all__ = ["experiment", "feeding", "job", "loop", "nonfinite", "session", "summary", "train", "transfer"]

@@ -1,4 +1,4 @@
-"""Where the steps get their batches from: the training set on the device, or a stream from the disk."""
+"""Where the steps get their batches: from the training set on the device, or streamed from disk."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from hwr_jax.distributed import sharding
 from hwr_jax.steps.compiled import Programs
 from hwr_jax.steps.run import Run, on_device
 
-Advance = Callable[[TrainState, int], TrainState]  # (donated state, count) -> the state after so many steps
+Advance = Callable[[TrainState, int], TrainState]  # (donated state, count) -> the state after `count` steps
 Epoch = Callable[[jax.Array, int], Advance]  # (order [S, steps, B], first step of the epoch) -> its steps
 
 
 def make(run: Run, programs: Programs) -> Epoch:
-    """Returns the function that begins an epoch, wherever in it the state stands."""
+    """Returns the function that starts an epoch, at its first step or in the middle of it."""
     return _streaming(run, programs) if run.plan.stream else _in_memory(run, programs)
 
 
@@ -49,7 +49,7 @@ def _streaming(run: Run, programs: Programs) -> Epoch:
 
 
 def _columns(placed: jax.sharding.NamedSharding, batch_size: int) -> slice:
-    """Which of a batch's examples lie on this process's devices: neighbours, for the mesh has its devices in order."""
+    """The part of a batch that lies on this process's devices: one slice, since the mesh lists devices in order."""
     indices = placed.addressable_devices_indices_map((1, 1, batch_size)).values()
     parts = [index[2].indices(batch_size) for index in indices if index]
     return slice(min(first for first, _, _ in parts), max(last for _, last, _ in parts))

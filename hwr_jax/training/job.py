@@ -16,8 +16,9 @@ from hwr_jax.distributed import processes
 from hwr_jax.steps import compile_cache
 from hwr_jax.steps.plan import make_plan
 from hwr_jax.steps.run import Run, make_run
-from hwr_jax.training import train, transfer
+from hwr_jax.training import transfer
 from hwr_jax.training.session import Session
+from hwr_jax.training.train import train_in_folder
 from hwr_jax.workdir import claim, run_folder
 
 STATUSES = ("new", "resume", "finished")  # of `claim.claim`
@@ -96,7 +97,7 @@ def do(
     with _own_folder(folder) as own:
         if not resume or own != folder:
             run_folder.begin(own, config, env)
-        return train.train(
+        return train_in_folder(
             run, own, session, env=env, resume=resume, warm_start=prepared.warm_start, last_epoch=last_epoch
         )
 

@@ -1,5 +1,5 @@
 """The training loop: one for every model, data set and number of seeds or devices. Owns the order of an epoch and the
-seconds inside the steps; what is written, and where, is the caller's (`Tools`)."""
+seconds inside the steps; the caller decides what is written, and where (`Tools`)."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ from hwr_jax.workdir import logs
 
 
 class Saves(Protocol):
-    """What the loop asks of checkpoints."""
+    """What the loop needs from checkpoints."""
 
     def save(self, step: int, state: TrainState) -> None:
-        """Begins to save a state as `step`."""
+        """Starts saving a state as `step`."""
 
     def settle(self) -> None:
-        """Ends a save that has finished meanwhile; never waits."""
+        """Completes a save that has finished writing; never waits."""
 
     def wait(self) -> None:
-        """Waits until the last save is on the disk."""
+        """Waits until the last save is on disk."""
 
 
 class Times(Protocol):
-    """What the loop tells of time."""
+    """What the loop reports about time."""
 
     def trained(self, event: str, *, step: int, train_seconds: float, images: int, **values: Any) -> None:
-        """Hears of `images` of all seeds in `train_seconds` inside the steps."""
+        """Called after an epoch or a stop: `images` of all seeds took `train_seconds` inside the steps."""
 
 
 class Unsaved:
@@ -80,8 +80,8 @@ class Tools:
 def epochs(
     run: Run, programs: Programs, state: TrainState, tools: Tools, *, last_epoch: int | None = None
 ) -> TrainState:
-    """Trains what is left of a run, or up to an epoch; with config.nonfinite.policy=rollback, again from the last
-    checkpoint where it must.
+    """Trains what is left of a run, or up to `last_epoch`. With config.nonfinite.policy=rollback, numbers that are not
+    finite send it back to the last checkpoint.
 
     Raises:
       Stopped, NotFiniteError, and what the tools raise.
@@ -95,13 +95,13 @@ def epochs(
             if policy != "rollback" or rollback > limit:
                 raise
             scale = np.where(error.bad, scale / 2, scale).astype(np.float32)
-            tools.log(f"{error}\nrollback {rollback} of {limit}, with half the learning rate of such seeds")
+            tools.log(f"{error}\nrollback {rollback} of {limit}, with half the learning rate for the seeds concerned")
             state = tools.roll_back(scale)
     raise AssertionError("unreachable")
 
 
 def _epochs(run: Run, programs: Programs, state: TrainState, tools: Tools, last_epoch: int) -> TrainState:
-    """Trains whatever is left of the run up to an epoch, one by one."""
+    """Trains the epochs that are left, up to `last_epoch`, one by one."""
     plan, per_epoch = run.plan, run.recipe.steps_per_epoch
     done = int(state.step[0])
     if done == run.total_steps:
@@ -139,14 +139,14 @@ def _epochs(run: Run, programs: Programs, state: TrainState, tools: Tools, last_
 def _one_epoch(
     run: Run, state: TrainState, advance: feeding.Advance, tools: Tools, active: int
 ) -> tuple[TrainState, float]:
-    """Runs the steps left of an epoch, dispatch by dispatch; returns the state and the seconds inside the steps.
+    """Runs the rest of an epoch, dispatch by dispatch; returns the state and the seconds inside the steps.
 
     `active`: how many seeds have not stopped early.
     """
     plan, per_epoch = run.plan, run.recipe.steps_per_epoch
     step = int(state.step[0])
     left = per_epoch - step % per_epoch
-    total_seconds, begun = 0.0, left
+    total_seconds, at_start = 0.0, left
     tools.signals.deferred = True
     while left:
         count = min(plan.steps_per_dispatch, left)
@@ -163,7 +163,7 @@ def _one_epoch(
         tools.advance(images, images / seconds)
         tools.checkpoints.settle()
         if left and tools.signals.pending:
-            images = (begun - left) * plan.batch_size * active
+            images = (at_start - left) * plan.batch_size * active
             nonfinite.check_loss(run, nonfinite.magnitude(state), step)
             tools.checkpoints.save(step, state)
             tools.timing.trained("stopped", step=step, train_seconds=total_seconds, images=images)
@@ -174,7 +174,7 @@ def _one_epoch(
 def _close_epoch(
     run: Run, programs: Programs, state: TrainState, validation: Arrays, epoch: int
 ) -> tuple[list[dict], TrainState]:
-    """Evaluates on validation; returns the epoch's two metrics lines and the state with best and totals renewed."""
+    """Evaluates on validation; returns the epoch's two lines of metrics, and the state with new best and totals."""
     totals = jax.tree.map(np.asarray, state.totals)
     nonfinite.check_trained(run, totals.examples, int(state.step[0]))
     outputs = evaluation.on_host(programs.predict(*evaluated(state), validation))

@@ -31,7 +31,7 @@ def finish(
     *,
     warm_start: transfer.WarmStart | None = None,
 ) -> dict[str, Any]:
-    """Reads the test set, once, with the state that config.eval.checkpoint names; writes predictions and summary.
+    """Evaluates the state that config.eval.checkpoint names on the test set, once; writes predictions and summary.
 
     Args:
       run, state: trained.
@@ -66,10 +66,10 @@ def finish(
 
 
 def read(run: Run, programs: Programs, predict_test: Any | None, state: TrainState) -> dict[str, list[Outputs]]:
-    """Returns the outcomes of each seed on validation and, once, on the test set.
+    """Returns the outcomes of each seed on the validation set and, once, on the test set.
 
-    `programs` are those of training: the validation set is evaluated by the same compiled one. `predict_test` takes the
-    shapes of the test set; None leaves it alone.
+    `programs`: those of training, whose compiled `predict` has the shapes of the validation set. `predict_test`: one
+    for the shapes of the test set; None leaves the test set alone.
     """
     weights = evaluation.chosen(state, run.plan.checkpoint)
     return {
@@ -80,7 +80,7 @@ def read(run: Run, programs: Programs, predict_test: Any | None, state: TrainSta
 
 
 def _epochs(run: Run, state: TrainState) -> int:
-    """Epochs that were trained: fewer than the config's where every seed stopped early."""
+    """How many epochs were trained: fewer than planned if every seed stopped early."""
     return int(state.step[0]) // run.recipe.steps_per_epoch
 
 

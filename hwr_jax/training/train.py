@@ -22,7 +22,7 @@ from hwr_jax.training.summary import finish
 from hwr_jax.workdir import checkpoint, logs, run_folder
 
 
-def train(
+def train_in_folder(
     run: Run,
     folder: Path,
     session: Session,
@@ -64,7 +64,7 @@ def train(
         timing.write("start", step=step, compile_seconds=round(compile_seconds, 4))
         config_text = (folder / "config.json").read_text()
         writer = logs.TensorBoard(folder / "tensorboard", run.seeds, config_text, step if resume else None)
-        with contextlib.closing(writer) as board:  # however it ends: what is not flushed yet would be lost
+        with contextlib.closing(writer) as board:  # however training ends, unflushed events would be lost
             per_step = len(run.seeds) * run.plan.batch_size
             with console.progress_bar(
                 session.screen, images=per_step * run.total_steps, done=step * per_step

@@ -1,4 +1,4 @@
-"""A run that begins with the weights of another: which are taken, what the data must be, what is reported of both."""
+"""A warm start: which weights of another run a run begins with, the data that fits them, accuracy before and after."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def prepare(
     found = facts(transfer.init_from, source)
     if resumed and (before := run_folder.read_json(resumed, "environment.json").get("init_from")) != found:
         raise ConfigError(
-            f"the run {transfer.init_from}, which {resumed} began with, has changed since (SHA-256 of its weights "
+            f"the run {transfer.init_from}, with which {resumed} began, has changed since (SHA-256 of its weights now "
             f"{found['sha256'][:12]}, then {(before or found)['sha256'][:12]}): use --overwrite to start again"
         )
     keep = not transfer.new_head
@@ -97,7 +97,7 @@ def load(
     changes = [c for c in difference(there, {**network, "shape": list(shape)}) if not c.startswith(FREE)]
     if changes:
         raise ConfigError(
-            f"config.init_from={init_from} has another network, frame or size of pictures; make them the same "
+            f"config.init_from={init_from} has another network, frame or size of images; make them equal "
             f"(there -> here): {', '.join(changes)}"
         )
     return source
@@ -109,11 +109,11 @@ def facts(init_from: str, source: Predictor) -> dict[str, str]:
 
 
 def adapt(dataset: Dataset, source: Predictor, *, keep_head: bool) -> Dataset:
-    """Returns the data set as the weights expect it: standardised as the source was and, where the head is kept, with
-    the source's classes.
+    """Returns the data set as the weights expect it: standardised like the source's and, if the head is kept, with the
+    source's classes.
 
     Raises:
-      ConfigError: the head is kept, and there is a class that it does not know.
+      ConfigError: the head is kept, and the data set has a class that it does not know.
     """
     dataset = dataset._replace(mean=source.facts["mean"], std=source.facts["std"])
     return data.with_classes(dataset, source.classes) if keep_head else dataset
@@ -123,13 +123,13 @@ def rehearse(dataset: Dataset, old: Dataset) -> Dataset:
     """Adds the training images of `old` to those of `dataset`, against forgetting (Robins 1995).
 
     Raises:
-      ConfigError: their classes differ.
+      ConfigError: their classes or the sizes of their images differ.
     """
     if old.train.image.shape[1:] != dataset.train.image.shape[1:]:
-        raise ConfigError(f"config.data.rehearsal={old.name} has pictures of another size than {dataset.name}")
+        raise ConfigError(f"config.data.rehearsal={old.name} has images of another size than {dataset.name}")
     if old.classes != dataset.classes:
         raise ConfigError(
-            f"config.data.rehearsal={old.name} has other classes than {dataset.name}: rehearse a data set with the same"
+            f"config.data.rehearsal={old.name} has other classes than {dataset.name}: use a data set with the same ones"
         )
     pairs = zip(dataset.train, old.train, strict=True)
     return dataset._replace(train=Arrays(*(np.concatenate([np.asarray(a), np.asarray(b)]) for a, b in pairs)))

@@ -1,7 +1,7 @@
 """Checkpoints: orbax behind four verbs, and a manifest of SHA-256 sums. The only file that imports orbax.
 
 Why manifests: orbax does not notice a flipped bit in an array, and counts steps whose save failed or was cut short.
-Here a step counts only when every file of it verifies; others are put aside and said.
+Here a step counts only if each of its files verifies; other steps are set aside, with a message.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from hwr_jax.core.errors import NotFiniteError, RunFolderError, Stopped
 from hwr_jax.core.types import Tree
 from hwr_jax.distributed import processes
 
-READINGS = 10  # how often a reader looks again, in a folder where another process trains
-SPACE_FACTOR, SPACE_BYTES = 1.2, 1_000_000  # what a save needs: the arrays, their index, and room for the small files
+READINGS = 10  # attempts of a reader, in a folder where another process trains
+SPACE_FACTOR, SPACE_BYTES = 1.2, 1_000_000  # what a save needs: the arrays and their index; the small files
 
 
 class Checkpoints:
     """The checkpoints of one run folder: `checkpoints/<step>/` and `manifests/<step>.json`.
 
-    Saving is asynchronous: `save` returns when the arrays are copied; `settle` writes the manifest of a save that has
-    finished meanwhile, `wait` of one that has not. Only then are older ones removed. Errors are RunFolderError.
+    Saving is asynchronous: `save` returns once the arrays are copied. `settle` writes the manifest if the save has
+    finished since, `wait` waits for it; only then are older steps removed. Errors are RunFolderError.
     """
 
     def __init__(self, folder: Path, *, keep: int = 1, read_only: bool = False):
-        """Opens `folder` (a run folder). `keep`: how many of the last steps stay."""
+        """Opens a run folder. `keep`: how many of the last steps to keep."""
         import orbax.checkpoint as ocp
 
-        absl.logging.set_verbosity(absl.logging.FATAL)  # what it logs of an error is said by ours
-        logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # and so are its writers that failed after the first
+        absl.logging.set_verbosity(absl.logging.FATAL)  # our own errors report what it would log
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # and what later writers would
         self._ocp, self._keep, self.folder = ocp, keep, folder
         self._steps, self._manifests = folder / "checkpoints", folder / "manifests"
         if not read_only:
@@ -52,7 +52,7 @@ class Checkpoints:
             try:
                 self._manager = ocp.CheckpointManager(self._steps.resolve(), options=options)
                 break
-            except FileNotFoundError:  # a step that the trainer has removed meanwhile
+            except FileNotFoundError:  # a step that the trainer has removed since
                 if not read_only or attempt == READINGS - 1:
                     raise
 
@@ -61,7 +61,7 @@ class Checkpoints:
 
     def __exit__(self, kind: type[BaseException] | None, *_) -> None:
         if processes.many() and kind is not None and not issubclass(kind, Stopped | NotFiniteError):
-            return  # this process fails alone: the others will not come to what saving and closing wait for
+            return  # this process fails alone: the others will not reach the barriers that saving and closing wait for
         try:
             self.wait()
         except RunFolderError:
@@ -71,7 +71,7 @@ class Checkpoints:
             self._manager.close()
 
     def save(self, step: int, state: Tree) -> None:
-        """Begins to save a state (every leaf with a leading seed axis) as `step`; waits for the save before it."""
+        """Starts saving a state (every leaf with a leading seed axis) as `step`; waits for the save before it."""
         self.wait()
         _require_space(self._steps, state)
         try:
@@ -83,8 +83,8 @@ class Checkpoints:
         self._pending, self._asked = step, 0
 
     def settle(self) -> None:
-        """Writes the manifest of the last save if it has finished; never waits. With many processes, which would not
-        all find it finished at the same call, the second call after the save waits for it."""
+        """Writes the manifest of the last save if it has finished, and never waits. Exception: many processes would not
+        all find it finished at the same call, so there the second call after the save waits for it."""
         self._asked += 1
         if processes.many():
             if self._asked == 2:
@@ -94,7 +94,7 @@ class Checkpoints:
             self.wait()
 
     def wait(self) -> None:
-        """Waits until the last save, if any, is on disk with its manifest, and removes the steps beyond `keep`."""
+        """Waits until the last save, if any, is on disk with its manifest; then removes the steps beyond `keep`."""
         if self._pending is None:
             return
         step, self._pending = self._pending, None
@@ -111,7 +111,7 @@ class Checkpoints:
             raise _unwritten(self._steps, step, error) from error
 
     def newest(self, log: Callable[[str], None]) -> int | None:
-        """Returns the newest step that verifies, None if there is none; only reads. `log`: called for each bad one."""
+        """Returns the newest step that verifies; None: none does. Only reads. `log`: called for each bad step."""
         found = processes.from_main_process(-1 if (step := self._newest(log)) is None else step)
         return None if found < 0 else found
 
@@ -127,14 +127,14 @@ class Checkpoints:
                     break
                 problems[step] = problem
             before, steps = steps, self._on_disk()
-            if len(problems) < len(before[0]) or steps == before:  # else all were removed while they were read
+            if len(problems) < len(before[0]) or steps == before:  # else a trainer removed all of them
                 break
         for bad, problem in problems.items():
-            log(f"checkpoint {bad} of {self._steps.parent} is not used: {problem}")
+            log(f"checkpoint {bad} of {self._steps.parent} cannot be used: {problem}")
         return next((step for step in before[0] if step not in problems), None)
 
     def drop_after(self, step: int | None) -> None:
-        """Puts aside (to quarantine/) every step newer than `step`: they did not verify, and will be written again."""
+        """Moves every step newer than `step` to quarantine/: they did not verify, and will be written again."""
         processes.barrier("before steps are dropped")
         for bad in self._steps_on_disk() if processes.is_main_process() else ():
             if step is not None and bad <= step:
@@ -148,7 +148,7 @@ class Checkpoints:
         self._manager.reload()
 
     def restore(self, step: int, like: Tree) -> Tree:
-        """Reads a step; `like` gives shapes, dtypes and shardings (jax.ShapeDtypeStruct leaves will do)."""
+        """Reads a step. `like`: shapes, dtypes and shardings (leaves may be jax.ShapeDtypeStruct)."""
         try:
             args = self._ocp.args.Composite(state=self._ocp.args.StandardRestore(like))
             return self._manager.restore(step, args=args)["state"]
@@ -168,7 +168,7 @@ class Checkpoints:
 
 
 def write_manifest(step_folder: Path, manifest: Path) -> None:
-    """Flushes a step's files and folders to the disk, then writes their sizes and SHA-256 sums, atomically."""
+    """Flushes a step's files and folders to disk, then writes the files' SHA-256 sums, atomically."""
     entries = {}
     for path in sorted(step_folder.rglob("*")):
         files.flush(path)
@@ -180,7 +180,7 @@ def write_manifest(step_folder: Path, manifest: Path) -> None:
 
 
 def verify_manifest(step_folder: Path, manifest: Path) -> str | None:
-    """Returns None when exactly the files of the manifest are there, unchanged; else what is wrong, in words."""
+    """Returns None if the step has exactly the files of its manifest, unchanged; else what is wrong, in words."""
     if not manifest.is_file():
         return "its save was not finished (it has no manifest)"
     try:
@@ -190,7 +190,7 @@ def verify_manifest(step_folder: Path, manifest: Path) -> str | None:
     try:
         found = {p.relative_to(step_folder).as_posix() for p in step_folder.rglob("*") if p.is_file()}
     except FileNotFoundError:
-        return "it was removed while it was read"
+        return "it was removed while it was being read"
     if found != set(expected):
         return f"files are missing or were added: {', '.join(sorted(found ^ set(expected))[:3])}"
     for name, digest in expected.items():
@@ -198,7 +198,7 @@ def verify_manifest(step_folder: Path, manifest: Path) -> str | None:
             if _digest(step_folder / name) != digest:
                 return f"file {name} has changed since it was written (SHA-256)"
         except FileNotFoundError:
-            return f"file {name} was removed while it was read"
+            return f"file {name} was removed while it was being read"
     return None if expected else "its manifest is empty"
 
 
@@ -207,19 +207,19 @@ def _digest(path: Path) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """Returns the first line of an error's text, or its type where it has none."""
+    """Returns the first line of an error's text, or its type if it has none."""
     lines = str(error).strip().splitlines()
     return lines[0][:300] if lines else type(error).__name__
 
 
 def _require_space(folder: Path, state: Tree) -> None:
-    # Asked beforehand, for a disk that fills up during a save makes each of tensorstore's threads print a traceback.
+    # Checked before: on a disk that fills up during a save, each of tensorstore's threads prints a traceback.
     needed = SPACE_FACTOR * sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(state)) + SPACE_BYTES
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise RunFolderError(
             f"the disk is full: {folder} has {free / 1e6:.1f} MB left and a checkpoint needs {needed / 1e6:.1f} MB; "
-            "free some space and give the same command again, which goes on from the checkpoint before"
+            "free some space and run the same command again to resume from the checkpoint before"
         )
 
 

@@ -1,7 +1,7 @@
 """Whose folder --workdir is: new, this run's, another run's, or somebody else's. The only file that removes a run.
 
-Nothing is removed unless config.json or environment.json proves that a run of ours wrote the folder, and then only what
-has a name that a run writes. Links are removed, never followed.
+It removes nothing unless config.json or environment.json proves that hwr_jax wrote the folder, and then only files with
+names that a run writes. It removes links, and never follows them.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from hwr_jax.config import file as configs
+from hwr_jax.config.file import difference, flatten
 from hwr_jax.core.errors import ConfigError, RunFolderError
 from hwr_jax.core.types import Dataset
 from hwr_jax.distributed import processes
 from hwr_jax.workdir import run_folder
 
-# What a run writes into each folder, as patterns: other files in it are the user's.
+# What a run writes into each folder, as patterns; any other file in it is the user's.
 FOLDERS = {
     "manifests": ("[0-9]*.json", "*.json.tmp-*"),
     "checkpoints": ("[0-9]*",),
@@ -29,7 +29,7 @@ FOLDERS = {
         "learning_curves.png", "confusion_matrix.png", "worst_mistakes.png", "training_images.png", "first_filters.png",
     ),
 }  # fmt: skip
-PROOF = {  # the files that prove it, and keys which only a run of ours has there together
+PROOF = {  # the files that prove a run, and keys that only a run of hwr_jax has together
     "config.json": ("model.name", "batch_size", "epochs"),
     "environment.json": ("dataset.name", "dataset.sha256", "code.version", "code.sha256", "resumed"),
 }
@@ -44,18 +44,18 @@ def claim(
     overwrite: bool,
     log: Callable[[str], None] = lambda line: None,
 ) -> str:
-    """Finds out what the (locked) folder is to this run: 'new', 'resume' or 'finished'.
+    """Decides what to do in the locked folder: 'new' (start there), 'resume', or 'finished' (nothing).
 
     Args:
       folder: locked by `run_folder.locked`.
       config: resolved and checked.
-      dataset: of the config.
-      overwrite: remove the run that is in the folder.
+      dataset: the config's.
+      overwrite: first remove the run that is in the folder.
       log: called with a message for each thing that `overwrite` leaves in the folder.
 
     Raises:
       ConfigError: the folder holds another run (the message lists the differences), or files of somebody else.
-      RunFolderError: it holds a run that is damaged. Nothing was removed.
+      RunFolderError: it holds a damaged run. Nothing was removed.
     """
     damage = {name: problem for name in PROOF if (problem := _damage(folder, name))}
     if overwrite and len(damage) < len(PROOF):
@@ -79,7 +79,7 @@ def claim(
 
 
 def _damage(folder: Path, name: str) -> str:
-    """Returns why a file is no proof of a run, in words; "" if it is one."""
+    """Returns, in words, why a file does not prove a run; "" if it does."""
     path = folder / name
     if not path.is_file():
         return f"{name} is missing"
@@ -87,13 +87,13 @@ def _damage(folder: Path, name: str) -> str:
         value = run_folder.read_json(folder, name)
     except (ConfigError, RunFolderError) as error:
         return str(error)
-    flat = configs.flatten(value)
+    flat = flatten(value)
     missing = [key for key in PROOF[name] if key not in flat]
     return f"{path} is damaged or was not written by hwr_jax: it has no {missing[0]!r}" if missing else ""
 
 
 def _left_by_a_start(path: Path, damage: dict[str, str]) -> bool:
-    """Whether a run that had not begun yet left this: no training is lost with it."""
+    """Whether a run that had not started training left this: removing it loses nothing."""
     if path.name == "environment.json":
         return path.name not in damage
     if path.name in FOLDERS and path.is_dir() and not path.is_symlink():
@@ -102,26 +102,26 @@ def _left_by_a_start(path: Path, damage: dict[str, str]) -> bool:
 
 
 def _passing(name: str) -> bool:
-    """Whether a name is that of a file which a killed run leaves half-written, or of a sign between processes."""
+    """Whether this is the name of a file that a killed run leaves half-written, or of a sign between processes."""
     return name.startswith(processes.SIGN) or any(
         fnmatch.fnmatchcase(name, f"{file}.tmp-*") for file in run_folder.FILES
     )
 
 
 def _compare(folder: Path, config: ConfigDict, dataset: Dataset) -> str:
-    changes = configs.difference(run_folder.read_identity(folder), run_folder.identity(config, dataset))
+    changes = difference(run_folder.read_identity(folder), run_folder.identity(config, dataset))
     if changes:
         lines = "\n  ".join(changes)
         raise ConfigError(
             f"{folder} holds another run, and nothing in it was touched: choose another --workdir, or use --overwrite "
-            f"to remove that run; what differs (there -> here):\n  {lines}"
+            f"to remove that run. The differences (there -> here):\n  {lines}"
         )
     return "finished" if (folder / "summary.json").exists() else "resume"
 
 
 def clear(folder: Path, log: Callable[[str], None] = lambda line: None) -> None:
     """Removes what a run writes, and nothing else; config.json last, so that a kill leaves a folder that is provably
-    a run's. `log` is called with a message for each link and for the user's files in the folders of a run."""
+    a run's. `log` is called with a message for each link, and for the user's files in a run's folders."""
     for name, patterns in FOLDERS.items():
         _clear_folder(folder / name, patterns, log)
     for path in list(folder.iterdir()):
@@ -133,7 +133,7 @@ def clear(folder: Path, log: Callable[[str], None] = lambda line: None) -> None:
 
 def _clear_folder(folder: Path, patterns: tuple[str, ...], log: Callable[[str], None]) -> None:
     if folder.is_symlink():
-        log(f"{folder} was a link to {folder.readlink()}: the link is removed, what it points to is left alone")
+        log(f"{folder} was a link to {folder.readlink()}: only the link was removed")
         folder.unlink()
         return
     if not folder.is_dir():
@@ -147,6 +147,6 @@ def _clear_folder(folder: Path, patterns: tuple[str, ...], log: Callable[[str], 
             path.unlink()
     left = sorted(path.name for path in folder.iterdir())
     if left:
-        log(f"{folder} is not removed: {left[0]!r} in it was not written by a run")
+        log(f"{folder} was not removed: a run did not write {left[0]!r} in it")
     else:
         folder.rmdir()

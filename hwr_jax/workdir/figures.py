@@ -1,4 +1,4 @@
-"""The figures of a run, as PNG files. Owns what they look like; reads metrics.jsonl and arrays, computes no metric."""
+"""The figures of a run, as PNG files: what they look like. Reads metrics.jsonl and arrays."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def draw_all(
     Args:
       folder: the run folder; metrics.jsonl is read.
       dataset: what the run was trained and tested on.
-      outputs: on the test set, per seed; the mistakes of the first seed are shown.
+      outputs: on the test set, per seed; the mistakes are the first seed's.
       params: of one seed, for the filters.
       title: names the run in every figure.
-      augment: images float32 [N, H, W, 1] in 0..1 -> the same, as in training; None: there is no augmentation.
+      augment: images float32 [N, H, W, 1] in 0..1 -> the same, as in training; None: no augmentation.
     """
     figures = folder / "figures"
     figures.mkdir(exist_ok=True)
@@ -72,7 +72,7 @@ def learning_curves(path: Path, lines: list[dict[str, Any]], title: str) -> None
 
 
 def confusion_matrix(path: Path, confusion: np.ndarray, classes: tuple[str, ...], title: str) -> None:
-    """Draws the counts int [K, K] (row = label); the colour shows the mistakes only, for one looks for them."""
+    """Draws the counts int [K, K] (row = label); only mistakes are coloured."""
     side = max(4.5, 0.45 * len(classes))
     figure = canvas.figure(side, side)
     axes = figure.subplots()
@@ -89,7 +89,7 @@ def confusion_matrix(path: Path, confusion: np.ndarray, classes: tuple[str, ...]
 
 
 def worst_mistakes(path: Path, test: Arrays, outputs: Outputs, classes: tuple[str, ...], title: str) -> None:
-    """Draws the wrong predictions of the highest loss, each with label, prediction and confidence."""
+    """Draws the wrong predictions with the highest loss, each with label, prediction and confidence."""
     label = np.asarray(test.label)
     wrong = np.flatnonzero(~metrics.right(outputs.pred, label))
     wrong = wrong[np.argsort(-outputs.loss[wrong], kind="stable")][:WORST]
@@ -102,7 +102,7 @@ def worst_mistakes(path: Path, test: Arrays, outputs: Outputs, classes: tuple[st
 
 
 def training_images(path: Path, dataset: Dataset, augment: Callable[[np.ndarray], np.ndarray] | None) -> None:
-    """Draws training images as the model sees them: augmented, before the standardisation."""
+    """Draws training images as the model sees them: augmented, but not yet standardised."""
     image = np.asarray(dataset.train.image[:SAMPLE], np.float32) / 255
     names = [metrics.text(label, dataset.classes) for label in dataset.train.label[: len(image)]]
     words = "training images as the model sees them" if augment else "training images (no augmentation)"
@@ -110,7 +110,7 @@ def training_images(path: Path, dataset: Dataset, augment: Callable[[np.ndarray]
 
 
 def first_filters(path: Path, params: Tree) -> None:
-    """Draws the kernels of the first convolution [h, w, 1, F]; of a model without one, the first matrix as images."""
+    """Draws the kernels of the first convolution [h, w, 1, F]; without convolutions, the first matrix as images."""
     kernels = [p for p in jax.tree.leaves(params) if p.ndim == 4 and p.shape[2] == 1]
     if kernels:
         filters = kernels[0][:, :, 0].transpose(2, 0, 1)
@@ -124,7 +124,7 @@ def first_filters(path: Path, params: Tree) -> None:
 
 
 def _montage(path: Path, images: np.ndarray, captions: list[str] | None, title: str, *, columns: int, **look) -> None:
-    """Draws images [N, H, W] in a grid, lines in fewer columns; without any, the title alone.
+    """Draws images [N, H, W] in a grid, lines of text in fewer columns; without images, only the title.
 
     All are one picture on one pair of axes: a hundred pairs of axes take seconds to lay out.
     """

@@ -19,23 +19,23 @@ def metrics_line(epoch: int, step: int, split: str, seeds: list[int], **per_seed
 
 
 def cut_metrics(path: Path, step: int) -> None:
-    """Cuts metrics.jsonl back to a checkpoint: lines of later steps, of the test split and a torn last line go."""
+    """Cuts metrics.jsonl back to a checkpoint: removes later steps, the test split and a torn last line."""
     lines = files.read_json_lines(path)
     files.write_json_lines(path, [line for line in lines if line["step"] <= step and line["split"] != "test"])
 
 
 class Timing:
-    """Appends to timing.jsonl. Each line's `seconds` run from the line before (first: from the start of the process),
-    so the sum over all lines is the whole time over any number of resumes, but for what a kill left unwritten. Steps
-    that were done again after a kill count again: it is the time that was spent."""
+    """Appends to timing.jsonl. Each line's `seconds` count from the line before (the first: from the start of the
+    process), so their sum is the whole time over any number of resumes, except for what a kill left unwritten. Steps
+    repeated after a kill count again: that time was spent."""
 
     def __init__(self, path: Path, started: float):
         """`started`: `time.perf_counter()` at the start of the process."""
         self._path, self._last = path, started
-        files.write_json_lines(path, files.read_json_lines(path))  # without a line that a crash tore
+        files.write_json_lines(path, files.read_json_lines(path))  # drops a line that a crash tore
 
     def trained(self, event: str, *, step: int, train_seconds: float, images: int, **values: Any) -> None:
-        """Appends a line of training done: `images` of all seeds in `train_seconds` inside the steps."""
+        """Appends a line about training: `images` of all seeds took `train_seconds` inside the steps."""
         speed = round(images / train_seconds, 1)
         self.write(
             event, step=step, train_seconds=round(train_seconds, 4), images=images, images_per_second=speed, **values
@@ -65,7 +65,7 @@ class TensorBoard:
     """Event files without TensorFlow: one folder per seed under tensorboard/."""
 
     def __init__(self, folder: Path, seeds: list[int], config_text: str, step: int | None):
-        """`step`: where a resumed run stands (TensorBoard hides its events of later steps); None: it is new."""
+        """`step`: where a resumed run stands (TensorBoard hides its later events); None: the run is new."""
         from tensorboardX import SummaryWriter
 
         self._writers = {

@@ -1,4 +1,4 @@
-"""What a run happens on: versions, processor, devices, flags, and the code. Only reads."""
+"""What a run runs on: versions, processor, devices, flags, and the code. Only reads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 import hwr_jax
 from hwr_jax.config import shipped
 
-THREADS = "NPROC"  # the environment variable by which XLA is told
+THREADS = "NPROC"  # the environment variable that XLA reads
 SURROUNDINGS = (
     "versions", "platform", "cpu_count", "threads", "devices", "xla_flags", "over_seeds", "mesh_devices", "seed_groups",
 )  # fmt: skip
@@ -47,8 +47,8 @@ def facts() -> dict[str, Any]:
 
 
 def threads() -> int:
-    """Returns how many threads XLA computes with on the CPU: one, or more than eight, may sum in another order, and
-    give other last bits (see `models.product`)."""
+    """Returns how many threads XLA computes with on the CPU. One, or more than eight, may sum in another order and
+    change the last bits (see `models.product`)."""
     given = os.environ.get(THREADS, "")
     if given.isdecimal() and int(given):
         return int(given)
@@ -56,10 +56,10 @@ def threads() -> int:
 
 
 def spare_threads() -> None:
-    """Gives XLA twice as many threads as virtual CPU devices, unless `NPROC` says how many; call it before JAX starts.
+    """Gives XLA twice as many threads as virtual CPU devices, unless NPROC sets the number; call it before JAX starts.
 
-    It would take as many as devices: when all but one wait in an all-reduce, the last one's matrix product finds no
-    thread to compute with, and none goes on. (Seen with eight devices beside other work; XLA aborts after 40 s.)
+    By default XLA takes one thread per device. When all devices but one wait in an all-reduce, the last one's matrix
+    product finds no free thread, and all hang. (Seen with eight devices beside other work; XLA aborts after 40 s.)
     """
     virtual = re.findall(r"--xla_force_host_platform_device_count=(\d+)", os.environ.get("XLA_FLAGS", ""))
     if virtual and int(virtual[-1]) > 1 and THREADS not in os.environ:

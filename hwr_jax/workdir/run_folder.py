@@ -1,6 +1,6 @@
 """The run folder: its files, its lock, and the identity of a run (config, dataset, code). Knows nothing of training.
 
-Whether a folder may be used, and what is removed from it, is `claim`'s.
+`claim` decides whether a folder may be used, and what is removed from it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 import hwr_jax
-from hwr_jax.config import file as configs
+from hwr_jax.config.file import difference, flatten, from_json, to_json
 from hwr_jax.core import files
 from hwr_jax.core.errors import ConfigError, RunFolderError
 from hwr_jax.core.types import Dataset
@@ -25,18 +25,18 @@ from hwr_jax.workdir import machine
 
 FILES = ("config.json", "environment.json", "metrics.jsonl", "timing.jsonl", "predictions.npz", "summary.json")
 NEEDED = {"environment.json": ("dataset", "code", "resumed"), "summary.json": ("dataset", "test")}
-ADDED = {"eval.shift_px": 0}  # keys that the first run folders lack, and the value that does what was done then
+ADDED = {"eval.shift_px": 0}  # keys that the first run folders lack, with the value that does what was done then
 SPLITS = ("train", "validation", "test")
 
 
 def config_digest(config: ConfigDict) -> str:
-    """Returns the SHA-256 of what a config says, but for the place of the data."""
+    """Returns the SHA-256 of a config, without the place of its data."""
     what = {k: v for k, v in _what(config).items() if (k, v) not in ADDED.items()}
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
 
 def identity(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
-    """Returns what makes a run the run it is: two runs of the same identity compute the same."""
+    """Returns what identifies a run: two runs with the same identity compute the same."""
     return {
         "config": _what(config),
         "dataset": {"name": dataset.name, "sha256": dataset.sha256},
@@ -45,7 +45,7 @@ def identity(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
 
 
 def environment(config: ConfigDict, dataset: Dataset, **more: Any) -> dict[str, Any]:
-    """Returns where a run happens: versions, devices, flags, git revision, command line, dataset, digests."""
+    """Returns what a run runs on and with: versions, devices, flags, git revision, command line, dataset, digests."""
     return {
         "config_sha256": config_digest(config),
         "dataset": {
@@ -68,10 +68,10 @@ def environment(config: ConfigDict, dataset: Dataset, **more: Any) -> dict[str, 
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Makes the folder if need be and holds it alone; a lock left by a killed process does not count.
+    """Creates the folder if needed, and locks it; a lock left by a killed process does not count.
 
     Raises:
-      RunFolderError: another process trains in it, or it is a file.
+      RunFolderError: another process is training in it, or it is a file.
     """
     if folder.exists() and not folder.is_dir():
         raise RunFolderError(f"--workdir={folder} is a file: name a folder")
@@ -85,7 +85,7 @@ def locked(folder: Path) -> Iterator[None]:
             pass  # Windows: not locked
         except BlockingIOError:
             raise RunFolderError(
-                f"another process is training in {folder}: wait for it or choose another --workdir"
+                f"another process is training in {folder}: wait for it, or choose another --workdir"
             ) from None
         yield
 
@@ -99,30 +99,35 @@ def read_identity(folder: Path) -> dict[str, Any]:
 
 
 def _what(config: ConfigDict) -> dict[str, Any]:
-    """The config, flat, without the place of the data: the data's SHA-256 is what counts."""
-    return {k: v for k, v in configs.flatten(config).items() if k != "data.manual_dir"}
+    """The config, flat, without the place of the data: the data's SHA-256 counts instead."""
+    return {k: v for k, v in flatten(config).items() if k != "data.manual_dir"}
 
 
 def begin(folder: Path, config: ConfigDict, env: dict[str, Any]) -> None:
-    """Writes environment.json, then config.json: with the latter the folder is a run."""
+    """Writes environment.json, then config.json, which makes the folder a run."""
     files.write_json(folder / "environment.json", {**env, "resumed": []})
-    files.write_atomic(folder / "config.json", configs.to_json(config))
+    files.write_atomic(folder / "config.json", to_json(config))
 
 
 def note_resume(folder: Path, env: dict[str, Any], step: int) -> None:
-    """Adds to environment.json that the run went on, from which step, and what of the environment differs."""
+    """Records in environment.json that the run was resumed, from which step, and what has changed around it."""
     old = read_json(folder, "environment.json")
     recorded = [key for key in machine.SURROUNDINGS if key in old]
-    changed = configs.difference({k: old[k] for k in recorded}, {k: env.get(k) for k in recorded})
+    changed = difference({k: old[k] for k in recorded}, {k: env.get(k) for k in recorded})
     entry = {"step": step, "started": env["started"], "command": env["command"], "changed": changed}
     files.write_json(folder / "environment.json", {**old, "resumed": [*old["resumed"], entry]})
 
 
 def read_config(folder: Path) -> ConfigDict:
-    """Returns the resolved config of a run. Raises ConfigError where the folder is no run."""
+    """Returns the resolved config of a run.
+
+    Raises:
+      ConfigError: the folder is not a run.
+      RunFolderError: config.json is damaged.
+    """
     text = _read_text(folder, "config.json")
     try:
-        config = configs.from_json(text)
+        config = from_json(text)
     except (ValueError, TypeError) as error:
         raise RunFolderError(f"{folder / 'config.json'} is damaged: {error}") from None
     with config.unlocked():
@@ -134,21 +139,26 @@ def read_config(folder: Path) -> ConfigDict:
 
 
 def read_json(folder: Path, name: str) -> dict[str, Any]:
-    """Returns a JSON file of a run. Raises ConfigError where it is not there, RunFolderError where it is damaged."""
+    """Returns the content of a JSON file of a run.
+
+    Raises:
+      ConfigError: the file does not exist.
+      RunFolderError: it is damaged.
+    """
     try:
         value = json.loads(_read_text(folder, name))
     except (ValueError, RecursionError) as error:
         raise RunFolderError(f"{folder / name} is damaged: {error}") from None
     if not isinstance(value, dict):
-        raise RunFolderError(f"{folder / name} is damaged or not ours: it holds no JSON object")
+        raise RunFolderError(f"{folder / name} is damaged or was not written by hwr_jax: it holds no JSON object")
     missing = [key for key in NEEDED.get(name, ()) if key not in value]
     if missing:
-        raise RunFolderError(f"{folder / name} is damaged or not ours: it has no {missing[0]!r}")
+        raise RunFolderError(f"{folder / name} is damaged or was not written by hwr_jax: it has no {missing[0]!r}")
     return value
 
 
 def _read_text(folder: Path, name: str) -> str:
     if not (folder / name).is_file():
-        what = "is not there" if not folder.exists() else f"has no {name}"
+        what = "does not exist" if not folder.exists() else f"has no {name}"
         raise ConfigError(f"--workdir={folder} {what}: name a run folder that `python -m hwr_jax.main` wrote")
     return (folder / name).read_text()

@@ -1,1 +1,1 @@
-"""The trials of scripts/torture.py: each injects one fault, and raises AssertionError where the goal is not met."""
+"""The trials of scripts/torture.py: each injects one fault, and raises AssertionError if the goal is missed."""

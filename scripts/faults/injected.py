@@ -1,9 +1,9 @@
-"""Faults from within: Python code that a process runs before the command, and that makes a function of it fail."""
+"""Faults from within: Python code that a process runs before the command, to make one of its functions fail."""
 
 from __future__ import annotations
 
 AT_THE_END_OF_EPOCH = """
-from hwr_jax import logs
+from hwr_jax.workdir import logs
 write, calls = logs.Timing.write, []
 def faulty(self, *args, **kwargs):
     calls.append(1)
@@ -21,7 +21,7 @@ def at_the_end_of_epoch(epoch: int, what: str) -> str:
 
 
 def file_size_limit(limit: int) -> str:
-    """Lets no file grow beyond so many bytes, which is how a full disk looks."""
+    """Limits every file to `limit` bytes, which looks like a full disk."""
     return f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))"
 
 
@@ -30,8 +30,8 @@ def not_finite(place: str, step: int) -> str:
     return f"""
 import jax
 import jax.numpy as jnp
-from hwr_jax import gradient, steps
-update, of_batch, now = steps.update, gradient.of_batch, []
+from hwr_jax.steps import gradient, train_step
+update, of_batch, now = train_step.update, gradient.of_batch, []
 def bad(x):
     return jnp.where(now[0], jnp.nan, x)
 def faulty_update(recipe, state, batch, **options):
@@ -45,14 +45,14 @@ def faulty_gradient(recipe, *args, **options):
         recipe = recipe._replace(loss=lambda *arrays: bad(loss(*arrays)))
     grads, sums, model_state = of_batch(recipe, *args, **options)
     return jax.tree.map(bad, grads) if {place!r} == "grads" else grads, sums, model_state
-steps.update, gradient.of_batch = faulty_update, faulty_gradient
+train_step.update, gradient.of_batch = faulty_update, faulty_gradient
 """
 
 
-NOTHING_IS_CHECKED = "from hwr_jax import distributed; distributed.check_same = lambda what: None"
-OTHER_CODE = "from hwr_jax import machine; machine.code_digest = lambda: 'other'"
+NOTHING_IS_CHECKED = "from hwr_jax.distributed import processes; processes.check_same = lambda what: None"
+OTHER_CODE = "from hwr_jax.workdir import machine; machine.code_digest = lambda: 'other'"
 OTHER_VERSION = """
-from hwr_jax import machine
+from hwr_jax.workdir import machine
 facts = machine.facts
 machine.facts = lambda: facts() | {'versions': {'jax': '0.0.1'}}
 """

@@ -17,8 +17,8 @@ HEARTBEAT_S, WATCHDOG_S = 5, 20
 
 
 def peer_fails(trial: int, rng: np.random.Generator, folder: Path) -> str:
-    """R5: SIGKILL or SIGSTOP of a process, or an exception in it: all are gone within the heartbeat and 5 s (exception:
-    2 s), and the same command goes on."""
+    """R5: SIGKILL, SIGSTOP or an exception in one process: all exit within the heartbeat plus 5 s (exception: 2 s), and
+    the same command resumes."""
     fault, victim = ("SIGKILL", "SIGSTOP", "exception")[trial % 3], trial // 3 % 2
     flags = (*SMALL, "--config.epochs=40")
     before = injected.at_the_end_of_epoch(int(rng.integers(1, 9)), "raise RuntimeError('injected')")
@@ -37,7 +37,7 @@ def peer_fails(trial: int, rng: np.random.Generator, folder: Path) -> str:
     for process in started:
         process.kill()
         process.communicate()
-    assert code != 0, "the other ended as if all were well"
+    assert code != 0, "the other process exited as if nothing had happened"
     assert took <= (2 if fault == "exception" else HEARTBEAT_S + 5), f"it took {took:.1f} s"
     assert not (orphans := processes.left(folder)), orphans
     code, _, error = processes.run("main", *flags, f"--workdir={folder}")
@@ -51,8 +51,8 @@ HANGS = ("missing peer", "port in use", "folder not shared", "different programs
 
 
 def hangs(trial: int, rng: np.random.Generator, folder: Path) -> str:
-    """R6: what would wait for ever ends in time and says so: a peer that does not come, a port that is taken, a folder
-    that is not shared, another program in a process (with the checks of the start taken out), other batches, a process
+    """R6: whatever would wait forever exits in time with a message: a peer that never starts, a port in use, a folder
+    that is not shared, another program in one process (with the checks at the start disabled), other batches, a process
     that sleeps and ignores SIGTERM."""
     fault = HANGS[trial % len(HANGS)]
     start = time.monotonic()
@@ -93,8 +93,8 @@ def hangs(trial: int, rng: np.random.Generator, folder: Path) -> str:
         other = ("--config.model.dense=40",)
         codes, errors = processes.ended(processes.job(folder, *watched, of_last=other, before=unchecked), 90)
         limit = 30 + WATCHDOG_S + 5
-        said = ("Thread 0x", "Current thread", "hwr_jax:", "distributed collective mismatch")
-        assert all(any(word in e for word in said) for e in errors), errors
+        expected = ("Thread 0x", "Current thread", "hwr_jax:", "distributed collective mismatch")
+        assert all(any(word in e for word in expected) for e in errors), errors
     took = time.monotonic() - start
     assert 0 not in codes, f"{fault}: {codes}"
     assert took <= limit, f"{fault}: it took {took:.1f} s"
@@ -105,12 +105,12 @@ LAYOUTS = [(1, 2), (1, 4), (1, 8), (2, 1), (2, 2)]  # processes, devices
 
 
 def layouts(trial: int, rng: np.random.Generator, folder: Path) -> str:
-    """R7: SGD on one device, on several, and in several processes: the same parameters to 1e-6 after 100 steps."""
+    """R7: SGD on one device, on several, and in several processes: equal parameters to 1e-6 after 100 steps."""
     from hwr_jax.inference import predictor
 
     layout = LAYOUTS[trial % len(LAYOUTS)]
-    # A smooth network: with ReLU a value on the other side of 0, or in max-pooling another largest one, changes a step
-    # by a whole gradient.
+    # A smooth network: with ReLU, a value on the other side of 0 (in max-pooling, another maximum) changes a step by a
+    # whole gradient.
     flags = (*SMALL, "--config.epochs=3", "--config.model.norm=batch", "--config.model.activation=tanh")
     flags += ("--config.model.pools=(False, False)", "--config.model.strides_px=(2, 2)")
     one = folder.parent / "one"
@@ -140,7 +140,7 @@ DIFFERENT = {
 
 
 def different(trial: int, rng: np.random.Generator, folder: Path) -> str:
-    """R15: config, seed, learning rate, devices, code or a version differ on one process: all refuse."""
+    """R15: config, seed, learning rate, devices, code or a version differ in one process: all refuse."""
     what, (flag, before) = list(DIFFERENT.items())[trial % len(DIFFERENT)]
     flags = (*SMALL, "--config.epochs=5")
     codes, errors = processes.ended(processes.job(folder, *flags, of_last=(flag,), before={1: before}), 60)

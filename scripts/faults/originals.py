@@ -1,4 +1,4 @@
-"""R13: original files of a data set that are damaged."""
+"""R13: damaged original files of a data set."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ BAD = ("magic", "count", "label", "truncated gzip", "not gzip", "missing", "swap
 
 
 def bad_data(trial: int, rng: np.random.Generator, folder: Path) -> str:
-    """R13: original files that are damaged in some way: one sentence with 66 before step 0; the last trial gives the
-    reader 100,000 damaged files."""
+    """R13: damaged original files: one sentence and exit code 66 before step 0; the last trial gives the reader 100,000
+    damaged files."""
     if trial == DAMAGED_FILES:
         return _fuzz(rng, folder)
     fault = BAD[trial % len(BAD)]
@@ -49,7 +49,7 @@ def bad_data(trial: int, rng: np.random.Generator, folder: Path) -> str:
         shutil.move(path, files / "x")
         shutil.move(last, path)
         shutil.move(files / "x", last)
-    elif fault == "flipped byte":  # the files are not MNIST's anyway: their checksums tell
+    elif fault == "flipped byte":  # these files are not MNIST's anyway, which their checksums show
         content = bytearray(path.read_bytes())
         content[int(rng.integers(len(content)))] ^= 1
         path.write_bytes(content)

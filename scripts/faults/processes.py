@@ -25,8 +25,8 @@ SHARED = {"JAX_PLATFORMS": "cpu"}
 def start(
     verb: str, *flags: object, devices: int = 1, env: dict[str, str] | None = None, before: str = ""
 ) -> subprocess.Popen:
-    """Starts `python -m hwr_jax.VERB FLAGS` with so many virtual devices; its output is kept. `before`: Python code
-    that the process runs first."""
+    """Starts `python -m hwr_jax.VERB FLAGS` on `devices` virtual devices, with its output captured. `before`: Python
+    code that the process runs first."""
     line = [sys.executable, "-u", "-m", f"hwr_jax.{verb}", *map(str, flags)]
     if before:
         run = f"runpy.run_module('hwr_jax.{verb}', run_name='__main__')"
@@ -55,8 +55,8 @@ def job(
     of_last: tuple[str, ...] = (),
     before: Mapping[int, str] = MappingProxyType({}),
 ) -> list[subprocess.Popen]:
-    """Starts a job of several processes on the loopback interface; `of_last`: further flags of the last one; `before`:
-    code that a process, by its number, runs first."""
+    """Starts a job of several processes on the loopback interface. `of_last`: further flags of the last one. `before`:
+    code that a process runs first, by its number."""
     port = launch_local.free_port()
     common = [f"--coordinator=127.0.0.1:{port}", f"--processes={processes}", f"--heartbeat_s={heartbeat_s}"]
     return [
@@ -69,7 +69,7 @@ def job(
 
 
 def ended(started: list[subprocess.Popen], timeout_s: float) -> tuple[list[int], list[str]]:
-    """Waits for all processes of a job, kills what is left, and returns exit codes and standard errors."""
+    """Waits for all processes of a job, kills those still running, and returns exit codes and standard errors."""
     deadline = time.monotonic() + timeout_s
     errors = []
     for process in started:
@@ -82,16 +82,16 @@ def ended(started: list[subprocess.Popen], timeout_s: float) -> tuple[list[int],
 
 
 def wait_until(true: Callable[[], object], what: str, started: list[subprocess.Popen], timeout_s: float = 120) -> None:
-    """Waits for something. Raises AssertionError if a process ends before, or it takes too long."""
+    """Waits until `true()` is true. Raises AssertionError if a process exits first, or after `timeout_s`."""
     deadline = time.monotonic() + timeout_s
     while not true():
-        assert time.monotonic() < deadline, f"{what} did not come in {timeout_s} s"
-        assert all(p.poll() is None for p in started), f"a process ended before {what}: {ended(started, 1)}"
+        assert time.monotonic() < deadline, f"{what} did not come within {timeout_s} s"
+        assert all(p.poll() is None for p in started), f"a process exited before {what}: {ended(started, 1)}"
         time.sleep(0.02)
 
 
 def wait_for(path: Path, started: list[subprocess.Popen], lines: int = 1) -> None:
-    """Waits for a file with so many lines in it."""
+    """Waits for a file with at least `lines` lines."""
     wait_until(
         lambda: path.exists() and path.read_bytes().count(b"\n") >= lines, f"{lines} lines of {path.name}", started
     )

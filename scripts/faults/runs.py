@@ -20,7 +20,7 @@ EPOCHS = 12
 
 
 def _whole_run(folder: Path, *flags: str, devices: int = 1) -> Path:
-    """The uninterrupted run of these flags, made once for all trials."""
+    """The uninterrupted run with these flags, made once for all trials."""
     whole = folder.parent / ("whole-" + "".join(c for c in "".join(flags) if c.isalnum())[-60:] + f"-{devices}")
     if not (whole / "summary.json").exists():
         code, _, error = processes.run("main", *flags, f"--workdir={whole}", devices=devices)
@@ -37,8 +37,8 @@ MOMENTS = ("start", "end of an epoch", "last step", "evaluation", "any")
 
 
 def killed(trial: int, rng: np.random.Generator, folder: Path) -> str:
-    """R3: SIGKILL at a given moment of the run, and at a random one of the run that goes on; the one that is then left
-    to its end equals an uninterrupted one."""
+    """R3: SIGKILL at a given moment of the run, and at a random one of the resumed run; the run that is finally allowed
+    to finish equals an uninterrupted one."""
     devices, moment = 1 + trial % 2, MOMENTS[trial % len(MOMENTS)]
     flags = (*SMALL, f"--config.epochs={EPOCHS}", "--config.model.norm=batch", "--config.steps_per_dispatch=3")
     whole = _whole_run(folder, *flags, devices=devices)
@@ -69,8 +69,8 @@ def _kill(process: subprocess.Popen) -> None:
 
 
 def terminated(trial: int, rng: np.random.Generator, folder: Path) -> str:
-    """R4: SIGTERM at a random moment: exit 143 after saving, no step is lost, and the same command ends as if nothing
-    had been; with two processes, to one of them. A second SIGTERM ends it at once."""
+    """R4: SIGTERM at a random moment (with two processes, to one of them): exit code 143 after saving, no step is lost,
+    and the same command finishes as if nothing had happened. A second SIGTERM exits at once."""
     dispatch, ranks = (1, 10, 100)[trial % 3], (1, 2)[trial // 3 % 2]
     flags = (*SMALL, f"--config.epochs={EPOCHS}", f"--config.steps_per_dispatch={dispatch}")
     start = time.monotonic()
@@ -79,7 +79,7 @@ def terminated(trial: int, rng: np.random.Generator, folder: Path) -> str:
     else:
         started = processes.job(folder, *flags, processes=ranks)
     processes.wait_for(folder / ("metrics.jsonl" if trial % 2 else "config.json"), started)
-    begun = time.monotonic() - start
+    started_s = time.monotonic() - start
     time.sleep(rng.uniform(0, 0.5 if trial % 2 else 6))
     alive = all(process.poll() is None for process in started) and not (folder / "summary.json").exists()
     started[int(rng.integers(ranks))].send_signal(signal.SIGTERM)
@@ -94,10 +94,10 @@ def terminated(trial: int, rng: np.random.Generator, folder: Path) -> str:
     where = "twice" if twice else "training" if any("saved step" in e for e in errors) else "elsewhere"
     if ranks == 1 or where == "training":
         assert codes == [143] * ranks, f"{codes} {errors}"
-    else:  # outside of the loop only the one that was signalled knows
+    else:  # outside the loop only the process that received the signal knows
         assert 143 in codes, f"{codes} {errors}"
         assert 0 not in codes, f"{codes} {errors}"
-    assert took <= (2 if twice else 10 + begun), f"it took {took:.1f} s"
+    assert took <= (2 if twice else 10 + started_s), f"it took {took:.1f} s"
     code, _, error = processes.run("main", *flags, f"--workdir={folder}")
     assert code == 0, error[-500:]
     if ranks == 1:
@@ -111,13 +111,13 @@ NETWORKS = ("cnn", "lenet", "mlp", "resnet")
 
 
 def repeated(trial: int, rng: np.random.Generator, folder: Path) -> str:
-    """R8: two seeds of a network, in three processes of 2, 4 and 8 threads: the same bits; `verify` finds one of them
-    bit-identical in a fourth; the second seed alone, in a fifth, has its bits."""
+    """R8: two seeds of a network, in three processes with 2, 4 and 8 threads: the same bits; in a fourth process,
+    `verify` finds one of them bit-identical; in a fifth, the second seed alone gives its bits."""
     network = NETWORKS[trial % len(NETWORKS)]
     flags = ("--config=configs/digits.py", "--config.epochs=2", f"--config.model.name={network}")
     flags = (*flags, f"--config.optim.learning_rate={rng.uniform(5e-4, 5e-3):.5f}")
     folders = {threads: folder.with_name(f"{folder.name}-{threads}") for threads in (2, 4, 8)}
-    for threads, own in folders.items():  # a cache for each: none runs what another has compiled
+    for threads, own in folders.items():  # each with its own cache, so that none runs what another has compiled
         env = {"NPROC": str(threads), "HWR_CACHE_DIR": str(folder / f"cache-{threads}")}
         code, _, error = processes.run("main", *flags, "--config.seeds=2", f"--workdir={own}", env=env)
         assert code == 0, error
@@ -138,8 +138,8 @@ def repeated(trial: int, rng: np.random.Generator, folder: Path) -> str:
 
 
 def not_finite(trial: int, rng: np.random.Generator, folder: Path) -> str:
-    """R12: NaN in images, loss or gradient of the first, a middle or the last step: halt ends with 65 and keeps no
-    checkpoint with it; skip leaves out exactly that update; a rate that overflows ends with 65 whatever the policy."""
+    """R12: NaN in images, loss or gradient of the first, a middle or the last step: halt exits with 65 and saves no
+    NaN; skip skips exactly that update; a learning rate that overflows exits with 65 under every policy."""
     place, when = ("data", "loss", "grads")[trial % 3], ("first", "middle", "last")[trial // 3 % 3]
     flags, epochs = (*SMALL, "--config.steps_per_dispatch=3"), 4
     steps = files.read_json(_whole_run(folder, *flags, f"--config.epochs={epochs}") / "summary.json")["steps"]
@@ -155,7 +155,7 @@ def not_finite(trial: int, rng: np.random.Generator, folder: Path) -> str:
             assert all(np.isfinite(x).all() for x in state), f"{policy}: step {saved} was saved"
         if policy == "skip":
             skipped = files.read_json(own / "summary.json")["skipped_updates"]
-            assert skipped == [1], f"{skipped} updates were left out"
+            assert skipped == [1], f"{skipped} updates were skipped"
     rate = f"--config.optim.learning_rate={10.0 ** float(rng.uniform(20, 30))}"
     policy = ("halt", "skip", "rollback")[trial % 3]
     own = folder / "rate"
@@ -166,7 +166,7 @@ def not_finite(trial: int, rng: np.random.Generator, folder: Path) -> str:
 
 
 def at_the_same_time(trial: int, rng: np.random.Generator, folder: Path) -> str:
-    """R14: a second trainer on a run folder is refused, readers do no harm, and a killed trainer's lock is no lock."""
+    """R14: a second trainer in a run folder is refused, readers do no harm, and a killed trainer leaves no lock."""
     flags = (*SMALL, "--config.epochs=80", "--config.checkpoint.keep=1", f"--workdir={folder}")
     first = processes.start("main", *flags)
     processes.wait_for(folder / "metrics.jsonl", [first])
@@ -176,7 +176,7 @@ def at_the_same_time(trial: int, rng: np.random.Generator, folder: Path) -> str:
         try:
             predictor.load(folder, log=lambda line: None)
         except RunFolderError:
-            if early == readings:  # there is no checkpoint yet
+            if early == readings:  # before the first checkpoint
                 early += 1
             else:
                 late += 1

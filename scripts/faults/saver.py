@@ -1,4 +1,4 @@
-"""Saves states one after the other until it is killed, and says before and after each:
+"""Saves one state after another until it is killed, and prints a line before and after each:
 `python saver.py FOLDER PORT PROCESSES PROCESS`."""
 
 import sys
@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from hwr_jax.distributed import processes as distributed
+import hwr_jax.distributed.processes
 from hwr_jax.distributed import sharding
 from hwr_jax.workdir import checkpoint
 
@@ -16,12 +16,12 @@ WIDTH = 250_000  # a state of 1 MB
 
 
 def state(step):
-    """The state of a step: every value tells the step."""
+    """The state of a step: every value depends on the step."""
     return {"step": jnp.int32(step), "w": jnp.full(WIDTH, float(step)) + jnp.arange(float(WIDTH)) / WIDTH}
 
 
 def _on_all(state):
-    """The same, held by every process's devices."""
+    """The same state, held by the devices of every process."""
     whole = sharding.replicated(sharding.make_mesh(0, batch_size=jax.device_count()))
 
     def spread(x):
@@ -34,7 +34,7 @@ def _on_all(state):
 if __name__ == "__main__":
     folder, port, processes, process = Path(sys.argv[1]), *map(int, sys.argv[2:])
     if processes > 1:
-        distributed.start(f"127.0.0.1:{port}", processes, process)
+        hwr_jax.distributed.processes.start(f"127.0.0.1:{port}", processes, process)
     with checkpoint.Checkpoints(folder, keep=3) as checkpoints:
         step = checkpoints.newest(print) or 0
         checkpoints.drop_after(step or None)

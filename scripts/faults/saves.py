@@ -37,7 +37,7 @@ OF_ONE = 50  # trials with one process; the others have two
 
 
 def killed_while_saving(trial: int, rng: np.random.Generator, folder: Path) -> str:
-    """R1: SIGKILL at a random moment of a process that saves without a pause; then again, from what is there."""
+    """R1: SIGKILL at a random moment of a process that saves without a pause; then once more, on what it left."""
     inside = []
     many = 2 if trial >= OF_ONE else 1
     for _ in range(2):
@@ -60,9 +60,9 @@ def killed_while_saving(trial: int, rng: np.random.Generator, folder: Path) -> s
         acknowledged = max(int(line.split()[1]) for line in said if line.startswith("done"))
         inside.append(said[-1].startswith("begin"))
         step, found = _newest(folder, [])
-        assert step is not None, "no checkpoint is left"
-        assert step >= acknowledged, f"step {acknowledged} was acknowledged, and {step} is the newest"
-        assert _is_that_of(step, found), f"step {step} came back changed"
+        assert step is not None, "no checkpoint survived"
+        assert step >= acknowledged, f"step {acknowledged} was acknowledged, but {step} is the newest"
+        assert _is_that_of(step, found), f"step {step} was restored with other values"
     return f"{sum(inside)} of 2 inside a save, {many} processes"
 
 
@@ -70,8 +70,8 @@ FAULTS = ("flip a bit", "truncate", "zero", "delete", "empty step folder", "half
 
 
 def corrupted(trial: int, rng: np.random.Generator, folder: Path) -> str:
-    """R2: the newest of two checkpoints is damaged in some way: the older one is used, and it is said."""
-    whole = folder.parent / "whole"  # made once for all trials
+    """R2: the newest of two checkpoints is damaged in some way: the older one is used, and a message says so."""
+    whole = folder.parent / "whole"  # made once, for all trials
     if not (whole / "manifests" / "2.json").exists():
         whole.mkdir(exist_ok=True)
         with checkpoint.Checkpoints(whole, keep=3) as checkpoints:
@@ -101,12 +101,12 @@ def corrupted(trial: int, rng: np.random.Generator, folder: Path) -> str:
             one.unlink()
     said: list[str] = []
     step, found = _newest(folder, said)
-    if fault == "damage the manifest" and step == 2:  # white space, or a key that nothing reads
+    if fault == "damage the manifest" and step == 2:  # white space, or a key that nobody reads
         assert _is_that_of(2, found), "a wrong value was loaded"
         return f"{fault}: harmless"
     assert step == 1, f"{fault} of {path.name}: step {step} is used"
-    assert _is_that_of(1, found), "the older checkpoint came back changed"
-    assert any("checkpoint 2" in line for line in said), "nothing was said"
+    assert _is_that_of(1, found), "the older checkpoint was restored with other values"
+    assert any("checkpoint 2" in line for line in said), "no message"
     return fault
 
 
@@ -114,7 +114,7 @@ LAYOUTS = [(1, 1), (1, 2), (1, 4), (1, 8), (2, 1), (2, 2)]  # processes, devices
 
 
 def elastic(trial: int, rng: np.random.Generator, folder: Path) -> str:
-    """R9: what one layout of processes and devices has saved, another goes on from, with the same values."""
+    """R9: a layout of processes and devices resumes from what another one has saved, with the same values."""
     pairs = [(a, b) for a in LAYOUTS for b in LAYOUTS if a != b]
     before, after = pairs[trial * 7 % len(pairs)]
     flags = (*SMALL, "--config.batch_size=32")
@@ -139,7 +139,7 @@ def elastic(trial: int, rng: np.random.Generator, folder: Path) -> str:
 
 
 def storage(trial: int, rng: np.random.Generator, folder: Path) -> str:
-    """R10: the disk is full, or the checkpoints cannot be written or are gone: it ends with 74, and goes on later."""
+    """R10: the disk is full, or checkpoints cannot be written or are gone: the run exits with 74, and resumes later."""
     fault = ("file size limit", "checkpoints cannot be written", "checkpoints are gone")[trial % 3]
     flags = (*SMALL, "--config.epochs=12", f"--workdir={folder}")
     if fault == "file size limit":
@@ -159,17 +159,17 @@ def storage(trial: int, rng: np.random.Generator, folder: Path) -> str:
         if target.is_file():
             target.unlink()
             (folder / "aside").rename(target)
-    if fault == "checkpoints are gone" and returncode == 0:  # between two saves: the later ones are whole
+    if fault == "checkpoints are gone" and returncode == 0:  # removed between two saves: the later ones are complete
         steps = files.read_json(folder / "summary.json")["steps"]
         problem = checkpoint.verify_manifest(
             folder / "checkpoints" / str(steps), folder / "manifests" / f"{steps}.json"
         )
         assert problem is None, f"{fault}, exit code 0, and the last step {problem}"
-        return f"{fault}, and made again"
+        return f"{fault}, and written again"
     assert returncode == 74, f"{fault}: exit code {returncode}: {error[-500:]}"
     assert "Traceback" not in error, error
     code, _, error = processes.run("main", *flags)
-    assert code == 0, f"it did not go on: {error[-500:]}"
+    assert code == 0, f"it did not resume: {error[-500:]}"
     return fault
 
 
@@ -184,7 +184,7 @@ ENDS = {
 
 
 def clean_exit(trial: int, rng: np.random.Generator, folder: Path) -> str:
-    """R11: however a run ends, its last step is committed, no temporary folder is left, and a failure is no 0."""
+    """R11: however a run ends, its last step is committed, no temporary folder is left, and no failure exits with 0."""
     how, (expected, before) = list(ENDS.items())[trial % len(ENDS)]
     flags = [*SMALL, "--config.epochs=8", f"--workdir={folder}"]
     if how == "loss not finite":

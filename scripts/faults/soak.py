@@ -1,4 +1,4 @@
-"""R19: random faults for a long time, with a loop that starts the run again: it ends as if nothing had been."""
+"""R19: random faults for a long time, in a loop that restarts the run: it finishes as if nothing had happened."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ TOGETHER = ("SIGKILL of one", "SIGTERM of one", "SIGSTOP of one", "nothing")
 
 
 def soak(trial: int, rng: np.random.Generator, folder: Path) -> str:
-    """Until the time is over: a run of one process or of two, started again after each fault until it is finished, has
-    the state of an uninterrupted one; memory, open files and disk stay what they are."""
+    """Until the time is up: a run of one or two processes, restarted after each fault until it has finished, has the
+    state of an uninterrupted one; memory, open files and disk use do not grow."""
     end = time.monotonic() + 60 * minutes
     done: collections.Counter = collections.Counter()
     used: list[tuple[int, int, int]] = []  # memory [kB], open files, size of the run folder [kB]
@@ -44,7 +44,7 @@ def soak(trial: int, rng: np.random.Generator, folder: Path) -> str:
         shutil.rmtree(run)
         done["runs"] += 1
     assert not (orphans := processes.left(folder)), orphans
-    assert used, "no process was seen at work"
+    assert used, "no process was seen running"
     third = max(1, len(used) // 3)
     first, last = (np.median(part, axis=0) for part in (used[:third], used[-third:]))
     assert (last <= 1.2 * first + 20).all(), f"memory, files, disk: {first} at first, {last} at last"
@@ -59,7 +59,7 @@ def _start(run: Path, number: int, before: str = "") -> list[subprocess.Popen]:
 
 
 def _once(run: Path, number: int, fault: str, rng: np.random.Generator, used: list) -> None:
-    """Starts the command once, with a fault at a random moment, and waits for its end."""
+    """Starts the command once, injects a fault at a random moment, and waits for the end."""
     before = injected.file_size_limit(int(rng.integers(2_000, 20_000)))
     started = _start(run, number, before if fault == "file size limit" else "")
     victim = started[int(rng.integers(number))]
@@ -79,12 +79,12 @@ def _once(run: Path, number: int, fault: str, rng: np.random.Generator, used: li
         for process in started:
             process.wait(timeout=60)
     codes, errors = processes.ended(started, 240)
-    assert not any("(killed after" in e for e in errors), f"{fault}: a process did not end: {codes} {errors}"
+    assert not any("(killed after" in e for e in errors), f"{fault}: a process did not exit: {codes} {errors}"
     allowed = {0, 143} if fault == "SIGTERM" else {0, 74} if fault == "file size limit" else {0}
     if fault in ("SIGTERM", "file size limit", "damage", "nothing"):
         assert set(codes) <= allowed, f"{fault}: {codes} {errors}"
     if not (run / "summary.json").exists():
-        assert 0 not in codes, f"{fault}: {codes}, and the run is not finished"
+        assert 0 not in codes, f"{fault}: {codes}, but the run has not finished"
     if fault == "damage":
         _damage(run, rng)
 
@@ -97,7 +97,7 @@ def _use(pid: int, run: Path) -> tuple[int, int, int]:
 
 
 def _damage(run: Path, rng: np.random.Generator) -> None:
-    """Flips a bit in the newest checkpoint of a run, whose evaluation is then to be done again."""
+    """Flips a bit in the newest checkpoint of a run, so that it has to train and evaluate again."""
     steps = processes.saved_steps(run)
     if len(steps) < 2:
         return

@@ -1,4 +1,4 @@
-"""The doctor: a healthy machine has nothing bad, and each thing that is broken is named with what to do."""
+"""The doctor: a healthy machine passes, and whatever is broken is named, with a fix."""
 
 import json
 from importlib import metadata
@@ -16,23 +16,23 @@ def test_a_healthy_machine_has_nothing_bad(command, tmp_path):
     found = json.loads(done.stdout)
     assert {f["status"] for f in found.values()} <= {"good", "note"}
     assert {"Python", "packages", "devices", "computing", "sums", "cache", "checkpoints", "data: mnist"} <= found.keys()
-    assert not list(tmp_path.iterdir())  # nothing is left
+    assert not list(tmp_path.iterdir())  # it leaves nothing behind
 
 
-def test_what_is_broken_is_said_and_the_exit_code_tells(command, tmp_path):
+def test_what_is_broken_is_reported_with_a_fix_and_exit_code_1(command, tmp_path):
     (tmp_path / "file").write_text("")
     broken = {"HWR_CACHE_DIR": str(tmp_path / "file" / "x"), "HWR_MNIST_DIR": str(tmp_path)}
     done = command("doctor", env=broken, cwd=tmp_path)
     assert done.returncode == 1
     assert " bad  cache: " in done.stdout
-    assert "-> make room there, or name another folder in HWR_CACHE_DIR" in done.stdout
+    assert "-> free some space there, or name another folder in HWR_CACHE_DIR" in done.stdout
     assert f"bad  data: mnist: HWR_MNIST_DIR={tmp_path} has no train-images-idx3-ubyte.gz" in done.stdout
 
 
-def test_sums_that_jaxlib_computes_wrong_are_right_here_and_a_flag_that_undoes_that_is_found(command, tmp_path):
+def test_the_sums_that_jaxlib_gets_wrong_are_right_here_and_a_flag_that_undoes_that_is_reported(command, tmp_path):
     assert health.wrong_rows() == 0
     assert health.softmax_error() < 1e-6
-    given = "--xla_cpu_experimental_ynn_fusion_type=+reduce"  # the user's value is kept: the fault is back
+    given = "--xla_cpu_experimental_ynn_fusion_type=+reduce"  # the user's value is kept, so the fault is back
     done = command("doctor", "--format=json", env={"XLA_FLAGS": given}, cwd=tmp_path)
     assert done.returncode == 1
     found = json.loads(done.stdout)["sums"]
@@ -61,7 +61,7 @@ def test_a_wrong_or_missing_package_is_named(monkeypatch):
 
 
 @pytest.mark.parametrize("damaged", [False, True])
-def test_a_cache_is_read_and_its_damage_told(tmp_path, monkeypatch, digits, damaged):
+def test_a_damaged_cache_is_reported(tmp_path, monkeypatch, digits, damaged):
     from hwr_jax import data
 
     monkeypatch.setenv("HWR_CACHE_DIR", str(tmp_path))
@@ -76,7 +76,7 @@ def test_a_cache_is_read_and_its_damage_told(tmp_path, monkeypatch, digits, dama
     assert ("test_label" in found.what) is damaged
 
 
-def test_a_check_that_fails_by_itself_is_a_finding():
+def test_a_check_that_crashes_is_a_finding():
     def broken():
         raise RuntimeError("no driver\nmore")
 

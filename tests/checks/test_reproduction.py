@@ -1,4 +1,4 @@
-"""Reruns of recorded runs: the same bits, and each thing that can differ is named."""
+"""Reruns of recorded runs: the same bits, and a list of whatever changed in the environment."""
 
 import json
 import shutil
@@ -52,7 +52,7 @@ def test_a_run_is_reproduced_to_the_bit_in_another_process_with_its_number_of_th
     assert (found["reproduced"], found["identical"], found["state"]) == (True, True, "the same")
     assert found["differences"] == []
     assert found["largest"] == {"loss": 0.0, "accuracy": 0.0, "learning_rate": 0.0}
-    assert {p: p.read_bytes() for p in run.rglob("*") if p.is_file()} == before  # and it was only read
+    assert {p: p.read_bytes() for p in run.rglob("*") if p.is_file()} == before  # verify only reads the folder
 
 
 @pytest.mark.slow
@@ -82,14 +82,14 @@ def test_another_device_layout_is_named_and_equal_within_chance(command, run):
     assert found["identical"] or found["sentence"].startswith("equal within loss ")
 
 
-def test_changed_data_is_told(command, run):
+def test_changed_data_gives_an_error(command, run):
     edit(run / "environment.json", dataset__sha256="0" * 64)
     done, _ = verify(command, run)
     assert (done.returncode, done.stderr.count("\n")) == (66, 1)
     assert "digits has changed since this run was trained" in done.stderr
 
 
-def test_what_is_no_run_or_has_no_epoch_is_told(command, run, tmp_path):
+def test_a_folder_without_a_run_or_an_epoch_gives_an_error(command, run, tmp_path):
     done, _ = verify(command, tmp_path / "nothing")
     assert (done.returncode, done.stderr.count("\n")) == (64, 1)
     (run / "metrics.jsonl").write_text("")
@@ -122,11 +122,11 @@ FIRST = (1, "validation", 0.9)
     ("new", "differences", "expected"),
     [
         ([FIRST], [], (True, True)),
-        ([(1, "validation", 0.9001)], [], (False, False)),  # nothing differs around it: only the same bits count
+        ([(1, "validation", 0.9001)], [], (False, False)),  # in the same environment only identical bits count
         ([(1, "validation", 0.9001)], ["devices: 1 -> 2"], (True, False)),
         ([(1, "validation", 0.8)], ["devices: 1 -> 2"], (False, False)),  # more than three standard errors
         ([], ["devices: 1 -> 2"], (False, False)),
-        ([FIRST, (2, "validation", 0.95)], [], (True, True)),  # epochs beyond those compared do not count
+        ([FIRST, (2, "validation", 0.95)], [], (True, True)),  # later epochs do not count
     ],
 )
 def test_the_verdict(tmp_path, new, differences, expected):

@@ -1,4 +1,4 @@
-"""What devices tell each other in a training step: the sums that a global batch needs, and nothing else."""
+"""What devices exchange in a training step: the sums that a global batch needs, and nothing else."""
 
 import re
 
@@ -32,11 +32,11 @@ def test_a_step_sums_the_gradient_the_batch_statistics_and_two_numbers(smoke, di
     channels = sum(made.model.features) + made.model.dense
     found = exchanged(made, digits, 8)
     assert {kind for kind, _ in found} == {"all-reduce"}
-    # Of each norm two sums forward (of values and squares) and two backward, some of which are gradients as well; loss
-    # and hits of the batch.
+    # For each norm, two sums forward (of values and squares) and two backward, some of which are also gradients; the
+    # loss and the hits of the batch.
     least = parameters + 2 * channels + 2
     assert least <= sum(elements for _, elements in found) <= least + 2 * channels
 
 
-def test_one_device_tells_nobody_anything(smoke, digits):
+def test_one_device_exchanges_nothing(smoke, digits):
     assert exchanged(smoke(model__norm="batch"), digits, 1) == []

@@ -1,4 +1,4 @@
-"""Jobs of several processes, real ones on the loopback interface: against one process, and with faults."""
+"""Jobs of several real processes on the loopback interface: compared with one process, and with faults."""
 
 import functools
 import importlib.util
@@ -105,7 +105,7 @@ def alone(command, tmp_path_factory):
 
 
 def over_a_mesh(config, dataset, devices):
-    """The parameters [1, ...] after training on a mesh of so many devices of this process."""
+    """The parameters [1, ...] after training on a mesh of `devices` devices of this process."""
     run = make_run(config, dataset, devices=devices)
     arrays, seeds = on_device(run, dataset.train), run.seed_array()
     state = run.programs.init(seeds)
@@ -137,7 +137,7 @@ def test_every_layout_trains_the_same_parameters(job, alone, tmp_path, command, 
         codes, said = job(run, *SMOOTH, processes=processes, devices=devices).wait()
         assert codes == [0] * processes, said
         spoken = [line for out, _ in said[1:] for line in out.splitlines() if not line.startswith("[Gloo]")]
-        assert spoken == []  # only the lead speaks
+        assert spoken == []  # only the main process prints
         trained[run.name] = predictor.load(run).params
         assert json.loads((run / "environment.json").read_text())["mesh_devices"] == processes * devices
         assert not list(run.glob(".shared-*"))
@@ -154,7 +154,7 @@ def test_every_layout_trains_the_same_parameters(job, alone, tmp_path, command, 
     done = command("evaluate", f"--workdir={run}", "--format=json")  # one process reads what many wrote
     summary = json.loads((run / "summary.json").read_text())
     assert json.loads(done.stdout)["accuracy"]["per_seed"] == summary["test"]["accuracy"]["per_seed"]
-    (run / "summary.json").unlink()  # a job of which the evaluation alone is left
+    (run / "summary.json").unlink()  # a job with only the evaluation left
     codes, said = job(run, *SMOOTH, processes=2, devices=2).wait()
     assert codes == [0, 0], said
     assert json.loads((run / "summary.json").read_text())["state_sha256"] == summary["state_sha256"]
@@ -178,7 +178,7 @@ def test_two_processes_that_share_the_seeds_train_those_of_one_process(job, comm
 
 
 @pytest.mark.slow
-def test_a_signal_to_one_process_stops_all_after_saving_and_one_process_goes_on(job, command, tmp_path):
+def test_a_signal_to_one_process_stops_all_after_saving_and_one_process_resumes(job, command, tmp_path):
     run = tmp_path / "run"
     flags = (*SGD, "--config.epochs=30")
     started = job(run, *flags)
@@ -203,7 +203,7 @@ def test_a_signal_to_one_process_stops_all_after_saving_and_one_process_goes_on(
         (["--config.seed=3"], "process 1 of 2 has another config than process 0"),
     ],
 )
-def test_what_differs_between_processes_is_refused_by_all(job, tmp_path, different, words):
+def test_all_processes_refuse_what_differs_between_them(job, tmp_path, different, words):
     codes, said = job(tmp_path / "run", *SGD, of_one=different).wait(timeout=60)
     assert codes == [CODES["refused"]] * 2, said
     assert words in said[0][1]
@@ -212,7 +212,7 @@ def test_what_differs_between_processes_is_refused_by_all(job, tmp_path, differe
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("fault", "victim"), [(signal.SIGKILL, 1), (signal.SIGSTOP, 0)])
-def test_when_a_process_is_killed_or_frozen_the_others_end_and_the_same_command_goes_on(job, tmp_path, fault, victim):
+def test_when_a_process_is_killed_or_frozen_the_others_exit_and_the_same_command_resumes(job, tmp_path, fault, victim):
     run = tmp_path / "run"
     flags = (*SGD, "--config.epochs=60")
     started = job(run, *flags)
@@ -234,7 +234,7 @@ def test_when_a_process_is_killed_or_frozen_the_others_end_and_the_same_command_
 @pytest.mark.slow
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_process_that_fails_takes_the_others_with_it(job, tmp_path, rank):
-    """One of them sees a cache that cannot be written: the others do not wait for ever."""
+    """One of them sees a cache that cannot be written: the others do not wait forever."""
     start = time.monotonic()
     started = job(tmp_path / "run", *SGD, of_one={rank: {"HWR_CACHE_DIR": "/dev/null/nothing"}})
     codes, said = started.wait(timeout=60)
@@ -243,7 +243,7 @@ def test_a_process_that_fails_takes_the_others_with_it(job, tmp_path, rank):
     assert time.monotonic() - start < 60
 
 
-def test_a_missing_process_is_not_waited_for_for_ever(job, tmp_path):
+def test_the_others_do_not_wait_forever_for_a_missing_process(job, tmp_path):
     start = time.monotonic()
     started = job(tmp_path / "run", *SGD, "--start_s=4", processes=1, of_one=["--processes=2", "--process=0"])
     [code], said = started.wait(timeout=60)
@@ -259,18 +259,18 @@ def test_a_missing_process_is_not_waited_for_for_ever(job, tmp_path):
         ["--coordinator=127.0.0.1:1", "--processes=2", "--process=2"],
     ],
 )
-def test_flags_that_do_not_fit_are_told(command, tmp_path, flags):
+def test_flags_that_do_not_fit_together_give_an_error(command, tmp_path, flags):
     done = command("main", *SGD, *flags, f"--workdir={tmp_path / 'run'}")
     assert (done.returncode, done.stderr.count("\n")) == (64, 1)
-    assert "do not fit: give all three" in done.stderr
+    assert "do not fit together: give all three" in done.stderr
 
 
-def test_an_address_that_is_taken_is_told():
+def test_an_address_in_use_gives_an_error():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        with pytest.raises(ConfigError, match=f"--coordinator={address} cannot be listened at: Address already in use"):
+        with pytest.raises(ConfigError, match=f"--coordinator={address} cannot be listened on: Address already in use"):
             distributed.start(address, 2, 0)
 
 
@@ -279,7 +279,7 @@ def test_an_address_that_is_taken_is_told():
     [
         ({}, False),
         ({"SLURM_STEP_NUM_TASKS": "1"}, False),
-        ({"SLURM_NTASKS": "4"}, False),  # an allocation, but no step of many: salloc, or a batch script without srun
+        ({"SLURM_NTASKS": "4"}, False),  # an allocation, but not a step of many: salloc, or a batch script without srun
         ({"SLURM_STEP_NUM_TASKS": "4"}, True),
         ({"TPU_PROCESS_ADDRESSES": "one:1,two:1"}, True),
         ({"OMPI_COMM_WORLD_SIZE": "2"}, True),
@@ -287,11 +287,11 @@ def test_an_address_that_is_taken_is_told():
         ({"TPU_WORKER_HOSTNAMES": "one,two"}, True),
     ],
 )
-def test_a_job_of_many_is_seen_in_the_environment(env, expected):
+def test_the_environment_shows_a_job_of_many_processes(env, expected):
     assert distributed.in_cluster(env) is expected
 
 
-def test_devices_that_leave_out_a_process_are_told(job, tmp_path):
+def test_devices_that_leave_out_a_process_give_an_error(job, tmp_path):
     codes, said = job(tmp_path / "run", *SGD, "--devices=1").wait(timeout=60)
     assert codes == [64, 64], said
     assert "--devices=1 leaves one of the 2 processes without a device" in said[0][1]
@@ -313,33 +313,33 @@ def test_many_processes_begin_with_the_weights_of_another_run(job, command, tmp_
 
 @pytest.fixture
 def agreed(monkeypatch):
-    """`signals.Agreed`, entered and deferred, of a job whose other processes have got what `others` returns."""
+    """`signals.Agreed`, entered and deferred, of a job whose other processes have received what `others` returns."""
     handlers = signals.Agreed()
     handlers.deferred = True
     with handlers:
         yield handlers, lambda others: monkeypatch.setattr(distributed, "highest", lambda own: max(own, others()))
 
 
-def test_a_signal_that_comes_while_the_others_are_asked_is_not_lost(agreed):
+def test_a_signal_that_arrives_while_the_others_are_asked_is_not_lost(agreed):
     handlers, others = agreed
     others(lambda: os.kill(os.getpid(), signal.SIGTERM) or 0)
-    assert not handlers.pending  # it came too late for this question
+    assert not handlers.pending  # too late for this question
     others(lambda: 0)
     assert handlers.pending
     with pytest.raises(Stopped, match="SIGTERM: saved"):
         handlers.raise_pending("saved")
 
 
-def test_a_first_signal_after_the_others_was_agreed_on_does_not_end_at_once(agreed):
+def test_a_processs_first_signal_after_all_agreed_does_not_exit_at_once(agreed):
     handlers, others = agreed
     others(lambda: int(signal.SIGTERM))
     assert handlers.pending
-    os.kill(os.getpid(), signal.SIGTERM)  # Slurm signals every process: this one's own comes a little later
+    os.kill(os.getpid(), signal.SIGTERM)  # Slurm signals every process: this one's own signal arrives a little later
     others(lambda: 0)
     assert handlers.pending  # still agreed
 
 
-def test_one_process_waits_for_nobody():
+def test_a_single_process_waits_for_nobody():
     assert not distributed.many()
     assert distributed.is_main_process()
     assert distributed.from_main_process(7) == 7
@@ -350,7 +350,9 @@ def test_one_process_waits_for_nobody():
 
 
 def test_the_watchdog_ends_a_process_that_hangs_with_its_stacks():
-    code = "import time, signal; from hwr_jax import watchdog; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    code = (
+        "import time, signal; from hwr_jax.distributed import watchdog; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    )
     code += "watchdog.arm(6); time.sleep(3); watchdog.alive(); time.sleep(4); print('alive', flush=True)\n"
     code += "time.sleep(60)"
     start = time.monotonic()
@@ -362,5 +364,5 @@ def test_the_watchdog_ends_a_process_that_hangs_with_its_stacks():
 
 
 def test_a_disarmed_watchdog_ends_nothing():
-    code = "import time; from hwr_jax import watchdog; watchdog.arm(0.3); watchdog.arm(0); time.sleep(0.8)"
+    code = "import time; from hwr_jax.distributed import watchdog; watchdog.arm(0.3); watchdog.arm(0); time.sleep(0.8)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=30, env=os.environ).returncode == 0

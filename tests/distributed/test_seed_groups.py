@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from hwr_jax.config import file as configs
+from hwr_jax.config import file
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.distributed import sharding
 from hwr_jax.steps.run import compile_training, make_run, on_device
@@ -26,7 +26,7 @@ def trained(config, dataset, *, devices, groups):
 
 def config(how="map"):
     own = {"seeds": 4, "optim.name": "sgd", "model.norm": "batch", "over_seeds": how}
-    return configs.load("configs/digits.py:smoke", own)
+    return file.load("configs/digits.py:smoke", own)
 
 
 @pytest.fixture(scope="module")
@@ -35,12 +35,12 @@ def alone(digits):
 
 
 @pytest.mark.parametrize(("devices", "groups", "how"), [(4, 4, "map"), (4, 2, "map"), (4, 2, "vmap")])
-def test_every_seed_is_that_of_one_device(digits, alone, devices, groups, how):
+def test_every_seed_equals_that_of_one_device(digits, alone, devices, groups, how):
     params, pred, text = trained(config(how), digits, devices=devices, groups=groups)
     apart = max(np.abs(a - b).max() for a, b in zip(*map(jax.tree.leaves, (alone[0], params)), strict=True))
-    assert apart < 1e-6  # other layouts are other programs, of which no bit is promised
+    assert apart < 1e-6  # other layouts are other programs: no promise of equal bits
     assert (pred == alone[1]).mean() > 0.99
-    assert bool(re.search(r" all-reduce(-start)?\(", text)) == (devices > groups)  # groups tell each other nothing
+    assert bool(re.search(r" all-reduce(-start)?\(", text)) == (devices > groups)  # groups exchange nothing
 
 
 def test_groups_must_divide_devices_and_seeds():

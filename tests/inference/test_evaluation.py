@@ -1,4 +1,4 @@
-"""Evaluation over seeds: the ensemble's two votes."""
+"""Evaluation over seeds: the two votes of the ensemble."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ def outputs(*prob):
 SURE, LEANING = [0.0, 0.0, 1.0], [0.5, 0.2, 0.3]
 
 
-def test_the_two_votes_differ_where_one_sure_seed_stands_against_two():
+def test_the_two_votes_differ_when_one_sure_seed_stands_against_two():
     arrays = Arrays(np.zeros((2, 28, 28, 1), np.uint8), np.array([0, 2], np.int32))
     seeds = [outputs(SURE, SURE), outputs(LEANING, SURE), outputs([0.45, 0.25, 0.3], LEANING)]
     # Image 0: two of three name class 0, the mean is highest for class 2; image 1: both say 2.
@@ -29,12 +29,12 @@ def test_a_tie_of_votes_goes_to_the_higher_mean_probability(label, right):
     assert found == {"mean_probability": right, "majority": right}
 
 
-def test_one_seed_is_no_ensemble():
+def test_one_seed_is_not_an_ensemble():
     arrays = Arrays(np.zeros((1, 28, 28, 1), np.uint8), np.array([0], np.int32))
     assert evaluation.ensemble(arrays, [outputs(SURE)]) is None
 
 
-def test_of_strings_the_majority_wins_and_a_tie_goes_to_the_surest_seed():
+def test_for_strings_the_majority_wins_and_a_tie_goes_to_the_surest_seed():
     label = np.array([[1, -1], [2, 3], [4, -1]], np.int32)
     arrays = Arrays(np.zeros((3, 32, 64, 1), np.uint8), label)
 
@@ -47,5 +47,5 @@ def test_of_strings_the_majority_wins_and_a_tie_goes_to_the_surest_seed():
         seed([1], [2, 3], [4], sure=[0.1, 0.9, 0.4]),
         seed([], [3], [4, 4], sure=[0.9, 0.8, 0.3]),
     ]
-    # By two votes against a surer one; by the surest of three; wrong, for the surest read nothing.
+    # Two votes against a surer one; the surest of three; wrong, because the surest seed read nothing.
     assert evaluation.ensemble(arrays, three) == {"majority": pytest.approx(2 / 3)}

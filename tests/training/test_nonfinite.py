@@ -1,4 +1,4 @@
-"""Numbers that are not finite: halt, skip exactly those updates, or roll back."""
+"""Numbers that are not finite: the run halts, skips exactly those updates, or rolls back."""
 
 import json
 
@@ -20,7 +20,7 @@ def few(digits):
 
 
 def training(made, few, *, bad_steps=()):
-    """The states of 6 steps; in `bad_steps` the loss of one example is not a number."""
+    """The states of 6 steps; in `bad_steps` the loss of one example is NaN."""
     recipe = make_recipe(made, examples=1097, classes=10, mean=0.13, std=0.31)
     state = train_step.init_state(recipe, jnp.int32(0), (28, 28, 1))
 
@@ -51,7 +51,7 @@ def test_exactly_the_bad_updates_are_skipped_and_counted(smoke, few):
     assert [int(s.faults.skipped) for s in states] == [0, 0, 1, 1, 2, 3, 3]
     assert [int(s.faults.in_a_row) for s in states] == [0, 0, 1, 0, 1, 2, 0]
     assert [int(s.faults.longest) for s in states] == [0, 0, 1, 1, 1, 2, 2]
-    assert [int(s.step) for s in states] == list(range(7))  # time goes on
+    assert [int(s.step) for s in states] == list(range(7))  # skipped steps count too
     assert [int(s.totals.examples) for s in states] == [0, 8, 8, 16, 16, 16, 24]
     for i in (1, 3, 4):
         for field in ("params", "opt_state", "model_state", "average"):
@@ -63,7 +63,7 @@ def test_exactly_the_bad_updates_are_skipped_and_counted(smoke, few):
 def test_without_a_fault_skipping_changes_nothing(smoke, few):
     skipping, halting = (training(smoke(nonfinite__policy=p), few)[-1] for p in ("skip", "halt"))
     pairs = zip(*(jax.tree.leaves((s.params, s.opt_state, s.totals)) for s in (skipping, halting)), strict=True)
-    for a, b in pairs:  # two programs: the last bit may differ
+    for a, b in pairs:  # two programs, so the last bit may differ
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-7)
 
 
@@ -90,12 +90,12 @@ def test_skipping_every_update_halts_after_the_limit(command, tmp_path):
     assert "more than config.nonfinite.limit=3" in done.stderr
     events = list((tmp_path / "r" / "tensorboard").rglob("events*"))
     assert events
-    assert all(path.stat().st_size > 1000 for path in events)  # flushed, though the process left at once
+    assert all(path.stat().st_size > 1000 for path in events)  # flushed, although the process exited at once
 
 
 @pytest.mark.slow
 def test_a_rollback_halves_the_rate_of_the_bad_seed_until_it_trains(command, tmp_path):
-    """At a rate at which plain SGD overflows, and 2**-n of which it does not."""
+    """At a rate at which plain SGD overflows, and at 2**-n of which it does not."""
     flags = ["--config.optim.name=sgd", "--config.optim.learning_rate=40.0", "--config.schedule.name=constant"]
     flags += ["--config.nonfinite.policy=rollback", "--config.seeds=2"]
     done = command("main", SMOKE, *flags, "--config.nonfinite.limit=30", f"--workdir={tmp_path / 'r'}")
@@ -103,7 +103,7 @@ def test_a_rollback_halves_the_rate_of_the_bad_seed_until_it_trains(command, tmp
     assert "rollback 1 of 30, with half the learning rate" in done.stdout
     summary = json.loads((tmp_path / "r" / "summary.json").read_text())
     lines = (tmp_path / "r" / "metrics.jsonl").read_text().splitlines()
-    assert [json.loads(line)["epoch"] for line in lines] == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 5]  # none twice
+    assert [json.loads(line)["epoch"] for line in lines] == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 5]  # no epoch twice
     assert all(np.isfinite(json.loads(line)["loss"]) for line in lines)
     assert summary["steps"] == json.loads(lines[-1])["step"]
     flags = [*flags, "--config.optim.learning_rate=1e30", "--config.nonfinite.limit=1"]

@@ -1,4 +1,4 @@
-"""Transfer: which weights a run begins with, which it changes, and what it reports before and after."""
+"""Transfer: which weights a run begins with, which of them it changes, and the accuracies before and after."""
 
 import re
 import shutil
@@ -74,7 +74,7 @@ def test_frozen_layers_stay_as_they_are_to_the_bit(source, command, tmp_path, he
     assert known["before"] == (per_seed(source)[:1] if head == "keep" else None)
 
 
-def test_own_pictures_of_some_classes_are_learnt_and_the_old_data_rehearsed(source, command, tmp_path, digits):
+def test_a_run_learns_own_pictures_of_some_classes_and_rehearses_the_old_data(source, command, tmp_path, digits):
     own = tmp_path / "own"
     for name in ("7", "3"):
         (own / name).mkdir(parents=True)
@@ -98,23 +98,23 @@ def test_own_pictures_of_some_classes_are_learnt_and_the_old_data_rehearsed(sour
 @pytest.mark.parametrize(
     ("flags", "code", "words"),
     [
-        (["--config.init_from=/nonsense"], 64, "config.init_from=/nonsense is no run folder"),
+        (["--config.init_from=/nonsense"], 64, "config.init_from=/nonsense is not a run folder"),
         (
             ["--config.init_from={source}", "--config.frame.crop_px=2"],
             64,
-            "frame or size of pictures; .*crop_px: 0 -> 2",
+            "frame or size of images; .*crop_px: 0 -> 2",
         ),
         (["--config.init_from={source}", "--config.data.rehearsal=folder"], 64, "config.data.rehearsal='folder'"),
         (
             ["--config.init_from={source}", "--config.model.dense=16"],
             64,
-            "frame or size of pictures; .*dense: 32 -> 16",
+            "frame or size of images; .*dense: 32 -> 16",
         ),
         (["--config.data.rehearsal=digits"], 64, "config.data.rehearsal=digits needs config.init_from"),
         (["--config.transfer.frozen=True"], 64, "config.transfer.frozen=True has no effect here"),
     ],
 )
-def test_what_cannot_be_is_told(source, command, tmp_path, flags, code, words):
+def test_a_transfer_that_cannot_work_gives_a_clear_error(source, command, tmp_path, flags, code, words):
     done = command("main", *TRANSFER, *(f.format(source=source) for f in flags), f"--workdir={tmp_path / 'r'}")
     assert done.returncode == code
     assert "Traceback" not in done.stderr
@@ -140,7 +140,7 @@ def test_a_class_that_the_weights_do_not_know_needs_a_new_head(source, command, 
 
 
 @pytest.mark.slow
-def test_the_weights_that_a_run_began_with_must_not_change_under_it(source, command, tmp_path):
+def test_a_run_is_not_resumed_after_the_weights_it_began_with_have_changed(source, command, tmp_path):
     begun, run = tmp_path / "begun", tmp_path / "run"
     shutil.copytree(source, begun)
     flags = [*TRANSFER, f"--config.init_from={begun}", f"--workdir={run}"]
@@ -182,7 +182,7 @@ def test_the_learning_rate_falls_from_layer_to_layer_towards_the_image(smoke):
     np.testing.assert_allclose(np.array(sizes) / sizes[-1], [0.125, 0.25, 0.5, 1.0], rtol=1e-6)
 
 
-def test_layers_are_named_from_the_image_on_and_the_head_is_the_last_dense_one():
+def test_layers_are_listed_from_the_image_on_and_the_head_is_the_last_dense_one():
     for name, first in (("resnet", "Conv_0"), ("vit", "Dense_0"), ("mlp", "Dense_0")):
         made = file.load(f"configs/{name}.py:smoke")
         model = models.make(made.model, classes=10)

@@ -1,4 +1,4 @@
-"""Checkpoints: exact, and never a damaged one used."""
+"""Checkpoints: exact, and a damaged one is never used."""
 
 import asyncio
 import gc
@@ -18,7 +18,7 @@ from hwr_jax.steps.recipe import make_recipe
 from hwr_jax.steps.run import shapes
 from hwr_jax.workdir import checkpoint
 
-# After a failed save or restore orbax closes its event loop, and tensorstore's threads complain of that.
+# After a failed save or restore orbax closes its event loop, and tensorstore's threads complain about that.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
@@ -81,7 +81,7 @@ def test_a_state_comes_back_to_the_bit(tmp_path, state):
     assert all(jax.tree.leaves(jax.tree.map(same, back, expected)))
 
 
-def test_the_last_ones_are_kept(tmp_path, state):
+def test_only_the_last_steps_are_kept(tmp_path, state):
     save(tmp_path, state, [1, 2, 3, 4], keep=2)
     assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["3", "4"]
     assert sorted(p.name for p in (tmp_path / "manifests").iterdir()) == ["3.json", "4.json"]
@@ -161,7 +161,7 @@ def test_a_folder_that_vanished_is_an_error_not_a_silent_loss(tmp_path, state):
             checkpoints.wait()
 
 
-def test_a_full_disk_is_told_before_anything_is_written(tmp_path, state, monkeypatch):
+def test_a_full_disk_gives_an_error_before_anything_is_written(tmp_path, state, monkeypatch):
     save(tmp_path, state, [1])
     usage = type(shutil.disk_usage(tmp_path))(10**9, 10**9 - 1000, 1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
@@ -181,7 +181,7 @@ def test_the_manifest_lists_every_file_with_its_sum(tmp_path, state):
     assert all(len(digest) == 64 for digest in listed.values())
 
 
-def test_a_reader_finds_the_step_that_came_while_the_one_it_read_was_removed(tmp_path, state, monkeypatch):
+def test_a_reader_finds_the_new_step_if_the_one_it_reads_is_removed(tmp_path, state, monkeypatch):
     save(tmp_path, state, [1, 2])
     kept = tmp_path / "kept"
     for name in ("checkpoints/2", "manifests/2.json"):
@@ -189,14 +189,14 @@ def test_a_reader_finds_the_step_that_came_while_the_one_it_read_was_removed(tmp
         shutil.move(tmp_path / name, kept / name)
     verify, said = checkpoint.verify_manifest, []
 
-    def as_the_trainer_goes_on(step_folder, manifest):
+    def while_the_trainer_saves(step_folder, manifest):
         if step_folder.name == "1" and step_folder.exists():
             shutil.rmtree(step_folder)
             for name in ("checkpoints/2", "manifests/2.json"):
                 shutil.move(kept / name, tmp_path / name)
         return verify(step_folder, manifest)
 
-    monkeypatch.setattr(checkpoint, "verify_manifest", as_the_trainer_goes_on)
+    monkeypatch.setattr(checkpoint, "verify_manifest", while_the_trainer_saves)
     with checkpoint.Checkpoints(tmp_path, read_only=True) as checkpoints:
         assert checkpoints.newest(said.append) == 2
     assert said == []

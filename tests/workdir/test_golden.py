@@ -1,4 +1,4 @@
-"""The run folders of released versions are read as they were: the same probabilities, whatever has changed since."""
+"""This version still reads the run folders of released ones, and gives the same probabilities."""
 
 from pathlib import Path
 
@@ -34,4 +34,4 @@ def test_an_old_run_has_what_verify_needs(version):
     assert reproduction.last_epoch(folder) == run_folder.read_config(folder).epochs
     assert len(run_folder.read_json(folder, "summary.json")["state_sha256"]) == 64
     recorded = run_folder.read_json(folder, "environment.json")["config_sha256"]
-    assert run_folder.config_digest(run_folder.read_config(folder)) == recorded  # keys that came later change nothing
+    assert run_folder.config_digest(run_folder.read_config(folder)) == recorded  # keys added since change nothing

@@ -1,4 +1,4 @@
-"""What a run happens on."""
+"""What a run runs on."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ from hwr_jax.workdir import machine, run_folder
         ("--xla_force_host_platform_device_count=200", "3", "3"),
     ],
 )
-def test_virtual_devices_get_threads_to_compute_with_beside_those_that_wait(monkeypatch, flags, given, expected):
+def test_virtual_devices_get_threads_to_compute_with_while_others_wait(monkeypatch, flags, given, expected):
     monkeypatch.setenv("XLA_FLAGS", flags)
     monkeypatch.delenv("NPROC", raising=False)
     if given is not None:

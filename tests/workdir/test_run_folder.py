@@ -21,7 +21,7 @@ def hold(folder, holds, release):
     with run_folder.locked(folder):
         holds.set()
         release.wait(30)
-        os._exit(9)  # as a kill does: no clean-up
+        os._exit(9)  # like a kill: without clean-up
 
 
 def test_a_second_trainer_is_refused_and_the_lock_of_a_killed_one_does_not_count(tmp_path):
@@ -38,20 +38,20 @@ def test_a_second_trainer_is_refused_and_the_lock_of_a_killed_one_does_not_count
         assert (tmp_path / ".lock").exists()
 
 
-def test_reading_what_is_no_run_is_told(tmp_path):
-    with pytest.raises(ConfigError, match="nowhere is not there: name a run folder"):
+def test_reading_a_folder_that_is_not_a_run_gives_an_error(tmp_path):
+    with pytest.raises(ConfigError, match="nowhere does not exist: name a run folder"):
         run_folder.read_config(tmp_path / "nowhere")
     with pytest.raises(ConfigError, match=r"has no config\.json"):
         run_folder.read_config(tmp_path)
 
 
-def test_a_damaged_environment_is_told(begun):
+def test_a_damaged_environment_gives_an_error(begun):
     (begun / "environment.json").write_text('{"dataset": ')
     with pytest.raises(RunFolderError, match=r"environment\.json is damaged"):
         run_folder.read_json(begun, "environment.json")
 
 
-def test_the_environment_says_where_the_run_happened(begun, digits):
+def test_the_environment_records_what_the_run_ran_on(begun, digits):
     env = run_folder.read_json(begun, "environment.json")
     assert env["dataset"]["sha256"] == digits.sha256
     assert env["dataset"]["examples"] == {"train": 1097, "validation": 200, "test": 500}
