@@ -10,9 +10,9 @@ from hwr_jax.core import errors
 
 USAGE = """\
 Tries values of a config's keys (Optuna: TPE, bad trials ended early by successive halving) for the highest validation
-accuracy; the test set is never read. The same command goes on where one stopped; several at the same time, on one disk
-or with the same --storage, share the work. Then the best is trained with new seeds beside the config as it is, and
-report.md and figures are written. How a search is written: hwr_jax/tuning/spec.py.
+accuracy; the test set is never read. Run the same command again to resume; several processes on one disk, or with the
+same --storage, share the work. At the end it trains the best trial and the original config with new seeds, compares
+them, and writes report.md and figures. hwr_jax/tuning/spec.py says how to write a search.
 
     python -m hwr_jax.search --search=experiments/fast_search/search.py --minutes=30 [--trials=200]
 """
@@ -55,7 +55,7 @@ def main() -> int:
     study = storage.open_study(search, folder, _STORAGE.value, sampler_seed=None if _SEED.value < 0 else _SEED.value)
     _search(search, study, folder, screen)
     if not report.has_finished(study):
-        screen.print("No trial has been finished yet: there is nothing to report.")
+        screen.print("No trial has finished yet: there is nothing to report.")
         return errors.DONE
     report.write(search, study, folder)
     screen.print(report.verdict(search, study))
@@ -64,7 +64,7 @@ def main() -> int:
 
 
 def _search(search, study: Any, folder: Path, screen) -> None:
-    """Runs trials, and what confirms the best of them."""
+    """Runs trials, and confirms the best of them."""
     from hwr_jax.data import configured
     from hwr_jax.distributed.signals import Signals
     from hwr_jax.tuning import report, trials
@@ -81,14 +81,14 @@ def _search(search, study: Any, folder: Path, screen) -> None:
                 signals,
                 trials=_TRIALS.value,
                 minutes=_MINUTES.value,
-                heard=lambda one: screen.print(report.line(study, one)),
+                on_trial=lambda trial: screen.print(report.line(study, trial)),
                 log=screen.print,
             )
             if _CONFIRM.value and _MINUTES.value and report.needs_confirming(study, _CONFIRM.value):
-                screen.print(f"Training the best and the config as it is with {_CONFIRM.value} new seeds each")
+                screen.print(f"Training the best trial and the original config with {_CONFIRM.value} new seeds each")
                 trials.confirm(search, study, load, signals, seeds=_CONFIRM.value, log=screen.print)
     except errors.Stopped as stopped:
-        raise stopped.said("stopped: the trials that ended are kept, and the same command goes on") from None
+        raise stopped.said("stopped: finished trials are kept; run the same command again to resume") from None
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ from hwr_jax.cli import command, flags
 from hwr_jax.core import errors
 
 USAGE = """\
-Trains every variant of a study with the same seeds, a line of results.jsonl for each, and writes report.md and figures.
-The same command again trains what is missing, and nothing twice. How a study is written: hwr_jax/studies/spec.py.
+Trains every variant of a study with the same seeds, appends a line per trial to results.jsonl, and writes report.md and
+figures. Run it again to train only what is missing. hwr_jax/studies/spec.py says how to write a study.
 
     python -m hwr_jax.study --study=experiments/initialisation/study.py [--only=zeros] [--seeds=20] [--dry_run]
 """
@@ -47,10 +47,10 @@ def main() -> int:
     study = spec.load(_STUDY.value)
     for name in _ONLY.value:
         if name not in study.variants:
-            raise errors.ConfigError(f"--only={name} is no variant: use some of {', '.join(study.variants)}")
+            raise errors.ConfigError(f"--only={name} is not a variant: use some of {', '.join(study.variants)}")
     folder = command.folder("out", _OUT.value, str(study.folder))
     if _ENGINE.value == "ray" and _DEVICES.value:
-        raise errors.ConfigError(f"--devices={_DEVICES.value} is of --engine=local: Ray gives each task one device")
+        raise errors.ConfigError(f"--devices={_DEVICES.value} needs --engine=local: Ray gives each task one device")
     spec.check_values(study)
     from hwr_jax.cli import console
     from hwr_jax.studies import comparison, live, report, results, verdict
@@ -65,14 +65,14 @@ def main() -> int:
         return errors.DONE
     with contextlib.nullcontext() if _DRY_RUN.value else results.locked(folder):
         records = results.read(study, folder)
-        works = _missing(study, records)
+        jobs = _missing(study, records)
         if _DRY_RUN.value:
-            _say_costs(study, works, records, screen)
+            _print_costs(jobs, records, screen)
             return errors.DONE
-        if any(work.seeds for work in works):
-            records = _train(study, works, records, folder, screen)
+        if any(job.seeds for job in jobs):
+            records = _train(study, jobs, records, folder, screen)
         else:
-            screen.print(f"{folder / results.FILE} has all that was asked for: nothing was trained")
+            screen.print(f"{folder / results.FILE} is complete: nothing was trained")
         report.write(study, records, folder)
     rows = comparison.compare(study, records)
     screen.print(live.results_table(study, rows))
@@ -82,20 +82,20 @@ def main() -> int:
 
 
 def _missing(study, records: list[dict[str, Any]]) -> list:
-    """The pairs without a record, variant by variant."""
+    """The trials without a record, variant by variant."""
     from hwr_jax.studies import local
 
-    there = {(r["variant"], r["seed"]) for r in records}
+    trained = {(r["variant"], r["seed"]) for r in records}
     first = study.configs[study.baseline].seed
     seeds = range(first, first + (_SEEDS.value or study.seeds))
     return [
-        local.Work(name, study.configs[name], [seed for seed in seeds if (name, seed) not in there])
+        local.VariantJob(name, study.configs[name], [seed for seed in seeds if (name, seed) not in trained])
         for name in dict.fromkeys(_ONLY.value) or study.variants
     ]
 
 
-def _train(study, works: list, records: list[dict[str, Any]], folder: Path, screen) -> list[dict[str, Any]]:
-    """Trains the works, appends their records, and returns all records."""
+def _train(study, jobs: list, records: list[dict[str, Any]], folder: Path, screen) -> list[dict[str, Any]]:
+    """Runs the jobs, appends their records, and returns all records."""
     from hwr_jax.distributed.signals import Signals
     from hwr_jax.studies import live, results
     from hwr_jax.workdir import machine
@@ -103,20 +103,20 @@ def _train(study, works: list, records: list[dict[str, Any]], folder: Path, scre
     machine.spare_threads()
     others = {r["code"]["sha256"] for r in records} - {machine.code_digest()}
     if others:
-        screen.print("Note: the records that are there were made by another version of the code; the report says so.")
+        screen.print("Note: the existing records were made by another version of the code; the report will say so.")
     try:
-        with Signals() as signals, live.board(study, works, records, screen) as heard:
-            for variant, record in _trained(works, signals, screen):
+        with Signals() as signals, live.board(study, jobs, records, screen) as show:
+            for variant, record in _trained(jobs, signals, screen):
                 results.append(folder, variant, record)
-                heard(variant, record)
+                show(variant, record)
     except errors.Stopped as stopped:
-        words = f"stopped: what is done is in {folder / results.FILE}, and the same command goes on from there"
+        words = f"stopped: finished trials are in {folder / results.FILE}; run the same command again to resume"
         raise stopped.said(words) from None
     return results.read(study, folder)
 
 
-def _trained(works: list, signals, screen):
-    """The records, as the engine gives them."""
+def _trained(jobs: list, signals, screen):
+    """Yields (variant, record) from the engine."""
     from hwr_jax.data import configured
     from hwr_jax.studies import local, ray_cluster
 
@@ -124,26 +124,26 @@ def _trained(works: list, signals, screen):
     where = {"block": _BLOCK.value, "data_dir": _DATA_DIR.value, "log": screen.print}
     if _ENGINE.value == "ray":
         load = load._replace(quiet=True)
-        return ray_cluster.run(works, load, signals, address=_RAY_ADDRESS.value, workers=_WORKERS.value, **where)
-    return local.run(works, load, signals, devices=_DEVICES.value, **where)
+        return ray_cluster.run(jobs, load, signals, address=_RAY_ADDRESS.value, workers=_WORKERS.value, **where)
+    return local.run(jobs, load, signals, devices=_DEVICES.value, **where)
 
 
-def _say_costs(study, works: list, records: list[dict[str, Any]], screen) -> None:
-    """Prints what is missing, and what it would cost: by the records of a variant, else by timing a few steps."""
+def _print_costs(jobs: list, records: list[dict[str, Any]], screen) -> None:
+    """Prints the missing trials and their cost: from a variant's records if it has any, else by timing a few steps."""
     from hwr_jax.data import configured
     from hwr_jax.studies import live, local
 
     known = live.mean_seconds(records)
-    unknown = [work for work in works if work.seeds and work.variant not in known]
+    unknown = [job for job in jobs if job.seeds and job.variant not in known]
     timed = local.expected(unknown, configured.Loader(_DATA_DIR.value, quiet=False)) if unknown else {}
     costs = {name: (cost.seconds, cost.compile_seconds) for name, cost in timed.items()}
     costs |= {name: (seconds, 0.0) for name, seconds in known.items()}
-    screen.print(live.costs_table(works, costs))
-    total = sum(len(w.seeds) * costs[w.variant][0] + costs[w.variant][1] for w in works if w.seeds)
-    pairs = sum(len(work.seeds) for work in works)
-    steps = " (of those not tried yet the steps alone)" if timed else ""
+    screen.print(live.costs_table(jobs, costs))
+    total = sum(len(job.seeds) * costs[job.variant][0] + costs[job.variant][1] for job in jobs if job.seeds)
+    trials = sum(len(job.seeds) for job in jobs)
+    steps = " (without evaluation for variants not trained yet)" if timed else ""
     cost = f"about {live.duration(total)} on {os.cpu_count()} cores{steps}"
-    screen.print(f"{pairs} to train, {cost}; nothing was trained.")
+    screen.print(f"{trials} trials to train, {cost}; nothing was trained.")
 
 
 if __name__ == "__main__":

@@ -181,7 +181,9 @@ def threads() -> Finding:
 
     count = machine.threads()
     if count == 1 and jax.default_backend() == "cpu":
-        return Finding(NOTE, "one", "the last bits of a run differ from those with two to eight: see docs/reproducibility.md")
+        return Finding(
+            NOTE, "one", "the last bits of a run differ from those with two to eight (docs/reproducibility.md)"
+        )
     return Finding(GOOD, str(count))
 
 

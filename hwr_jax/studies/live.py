@@ -1,4 +1,4 @@
-"""What is seen of a study while it runs: a live table on a terminal, elsewhere a line for each trial."""
+"""What a study shows while it runs: a live table on a terminal, elsewhere a line for each trial."""
 
 from __future__ import annotations
 
@@ -13,80 +13,81 @@ from rich.live import Live
 from rich.table import Table
 
 from hwr_jax.studies.comparison import Row
+from hwr_jax.studies.local import VariantJob
 from hwr_jax.studies.spec import Study
 
-Heard = Callable[[str, dict[str, Any]], None]
+Show = Callable[[str, dict[str, Any]], None]
 
 
 def duration(seconds: float) -> str:
-    """Returns words such as 45 s, 12 min or 3.2 h."""
+    """Returns a duration such as 45 s, 12 min or 3.2 h."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 100 * 60 else f"{seconds / 3600:.1f} h"
 
 
 def mean_seconds(records: list[dict[str, Any]]) -> dict[str, float]:
-    """Returns what a trial of each variant took, on the mean; of those that were trained to the end."""
-    found: dict[str, list[float]] = {}
+    """Returns how long a trial of each variant took on average, over trials that ran to completion."""
+    by_variant: dict[str, list[float]] = {}
     for record in records:
         if "seconds" in record:
-            found.setdefault(record["variant"], []).append(record["seconds"])
-    return {variant: float(np.mean(values)) for variant, values in found.items()}
+            by_variant.setdefault(record["variant"], []).append(record["seconds"])
+    return {variant: float(np.mean(values)) for variant, values in by_variant.items()}
 
 
-def costs_table(works: list, costs: dict[str, tuple[float, float]]) -> Table:
-    """Returns what is missing of each variant, and what it would take: (seconds of a trial, seconds of compiling)."""
+def costs_table(jobs: list[VariantJob], costs: dict[str, tuple[float, float]]) -> Table:
+    """Returns the missing trials of each variant and their cost; `costs`: seconds of a trial, and of compiling."""
     table = Table("variant")
     for column in ("to train", "a trial", "compiling", "all"):
         table.add_column(column, justify="right")
-    for work in works:
-        if work.seeds:
-            each, compiling = costs[work.variant]
-            cells = (f"{each:.1f} s", f"{compiling:.1f} s", duration(len(work.seeds) * each + compiling))
-            table.add_row(work.variant, str(len(work.seeds)), *cells)
+    for job in jobs:
+        if job.seeds:
+            each, compiling = costs[job.variant]
+            cells = (f"{each:.1f} s", f"{compiling:.1f} s", duration(len(job.seeds) * each + compiling))
+            table.add_row(job.variant, str(len(job.seeds)), *cells)
     return table
 
 
 @contextlib.contextmanager
-def board(study: Study, works: list, records: list[dict[str, Any]], console: Console) -> Iterator[Heard]:
-    """Yields heard(variant, record), to be called with each new record."""
-    here, left = list(records), {work.variant: len(work.seeds) for work in works}
+def board(study: Study, jobs: list[VariantJob], records: list[dict[str, Any]], console: Console) -> Iterator[Show]:
+    """Yields show(variant, record), to be called with each new record."""
+    records, left = list(records), {job.variant: len(job.seeds) for job in jobs}
     began, done = time.monotonic(), 0.0
 
     def eta() -> str:
-        known = mean_seconds(here)
+        known = mean_seconds(records)
         usual = float(np.mean(list(known.values()))) if known else 0.0
-        apart = (time.monotonic() - began) / done if done else 1.0  # compiling adds to it, several workers divide it
-        return duration(apart * sum(n * known.get(variant, usual) for variant, n in left.items()))
+        pace = (time.monotonic() - began) / done if done else 1.0  # above 1 by compiling, below by several workers
+        return duration(pace * sum(n * known.get(variant, usual) for variant, n in left.items()))
 
-    def hear(variant: str, record: dict[str, Any]) -> None:
+    def count(variant: str, record: dict[str, Any]) -> None:
         nonlocal done
         done += record.get("seconds", 0.0)
-        here.append({"variant": variant, **record})
+        records.append({"variant": variant, **record})
         left[variant] -= 1
 
     if console.is_terminal:
-        with Live(_table(study, here, left, ""), console=console, transient=True) as shown:
+        with Live(_table(study, records, left, ""), console=console, transient=True) as live_table:
 
-            def heard(variant: str, record: dict[str, Any]) -> None:
-                hear(variant, record)
-                shown.update(_table(study, here, left, eta()))
+            def update(variant: str, record: dict[str, Any]) -> None:
+                count(variant, record)
+                live_table.update(_table(study, records, left, eta()))
 
-            yield heard
+            yield update
         return
 
-    def said(variant: str, record: dict[str, Any]) -> None:
-        hear(variant, record)
+    def print_line(variant: str, record: dict[str, Any]) -> None:
+        count(variant, record)
         value = study.metric.of(record)
         words = "diverged" if value is None else f"{study.metric.words} {study.metric.value_with_unit(value)}"
         console.print(f"{variant}, seed {record['seed']}: {words}; {sum(left.values())} to train, about {eta()}")
 
-    yield said
+    yield print_line
 
 
 def _table(study: Study, records: list[dict[str, Any]], left: dict[str, int], eta: str) -> Table:
     table = Table(
-        "variant", title=study.question, caption=f"left: {sum(left.values())} trials, about {eta}" if eta else ""
+        "variant", title=study.question, caption=f"{sum(left.values())} trials left, about {eta}" if eta else ""
     )
     for column in ("done", "left", study.metric.words, "a trial"):
         table.add_column(column, justify="right")
@@ -101,7 +102,7 @@ def _table(study: Study, records: list[dict[str, Any]], left: dict[str, int], et
 
 
 def results_table(study: Study, rows: list[Row]) -> Table:
-    """Returns the variants, the best first, with their paired differences to the baseline."""
+    """Returns the variants, best first, with their paired differences to the baseline."""
     table = Table("variant")
     for column in (study.metric.words, f"difference to {study.baseline}", "95 % interval", "p (Holm)"):
         table.add_column(column, justify="right")

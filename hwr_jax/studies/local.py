@@ -1,4 +1,4 @@
-"""What trains the missing (variant, seed) pairs of a study on this machine. Owns their order, and no file."""
+"""Trains the missing trials of a study on this machine. Decides their order, and writes no file."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from hwr_jax.core.types import Dataset
 from hwr_jax.distributed.signals import Signals
 from hwr_jax.studies import trial
 
-Say = Callable[[str], Any]
+Load = Callable[[ConfigDict], Dataset]
 
 
-class Work(NamedTuple):
-    """What is to be trained of a variant."""
+class VariantJob(NamedTuple):
+    """The trials of a variant that are still to be trained."""
 
     variant: str
     config: ConfigDict
-    seeds: list[int]
+    seeds: list[int]  # without a record
 
 
 class Cost(NamedTuple):
@@ -34,74 +34,76 @@ class Cost(NamedTuple):
 
 
 def block_size(asked: int, seeds: int) -> int:
-    """Returns how many trials are trained at once: as asked, or (0) one on CPU, where more at once are not faster and
-    a kill loses less, and all on accelerators."""
+    """Returns how many trials to train at once: as asked, or if 0, all on accelerators and one on CPU, where a larger
+    block is not faster and an interruption would lose more."""
     return min(seeds, asked or (1 if jax.default_backend() == "cpu" else seeds))
 
 
 def run(
-    works: list[Work],
-    load: Callable[[ConfigDict], Dataset],
+    jobs: list[VariantJob],
+    load: Load,
     signals: Signals,
     *,
     block: int = 0,
     devices: int = 0,
     data_dir: str | None = None,
-    log: Say,
+    log: Callable[[str], Any],
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Trains, and yields (variant, record) as they come; what it takes to compile is in the first record of a shape.
+    """Trains, and yields (variant, record) as trials finish; the first record of a shape has its seconds of compiling.
 
-    Variants that differ in the values of the optimiser's scalars alone (`optim.scalars`) are trained by one compiled
-    program; on accelerators all at once, with their seeds.
+    Variants that differ only in the values of the optimiser's scalars (`optimizers.scalars`) are trained by one
+    compiled program; on accelerators all at once, with their seeds.
 
     Args:
-      works: what is missing.
+      jobs: what is missing.
       load: config -> its data set.
-      signals: entered; a signal ends it between two dispatches.
+      signals: entered; a signal stops training between two dispatches.
       block: trials at once, see `block_size`.
-      devices, data_dir: see `trial.compiled`.
+      devices, data_dir: see `trial.compile_config`.
       log: called with one line of text for the user at a time.
     """
     keep = keeping(load)
-    for group in _by_shape(works):
-        pairs = [(work.variant, trial.Pair(work.config, seed)) for work in group for seed in work.seeds]
-        size, config = block_size(block, len(pairs)), group[0].config
-        one = trial.compiled(config, keep(config), block=size, devices=devices, data_dir=data_dir, log=log)
-        compile_seconds = round(one.seconds, 4)
-        for first in range(0, len(pairs), size):
-            some = pairs[first : first + size]
-            records = trial.train(one, [pair for _, pair in some], signals)
+    for group in _by_shape(jobs):
+        trials = [(job.variant, trial.Trial(job.config, seed)) for job in group for seed in job.seeds]
+        size, config = block_size(block, len(trials)), group[0].config
+        compiled = trial.compile_config(config, keep(config), block=size, devices=devices, data_dir=data_dir, log=log)
+        compile_seconds = round(compiled.seconds, 4)
+        for first in range(0, len(trials), size):
+            some = trials[first : first + size]
+            records = trial.train(compiled, [one for _, one in some], signals)
             for (variant, _), record in zip(some, records, strict=True):
                 yield variant, {**record, "compile_seconds": compile_seconds}
                 compile_seconds = 0.0
 
 
-def _by_shape(works: list[Work]) -> list[list[Work]]:
-    """The works that have something to train, those together that one compiled program trains."""
-    groups: dict[str, list[Work]] = {}
-    for work in works:
-        if work.seeds:
-            groups.setdefault(trial.shape_of(work.config), []).append(work)
+def _by_shape(jobs: list[VariantJob]) -> list[list[VariantJob]]:
+    """The jobs that have seeds to train, grouped by the compiled program that trains them."""
+    groups: dict[str, list[VariantJob]] = {}
+    for job in jobs:
+        if job.seeds:
+            groups.setdefault(trial.shape_of(job.config), []).append(job)
     return list(groups.values())
 
 
-def expected(works: list[Work], load: Callable[[ConfigDict], Dataset], *, steps: int = 30) -> dict[str, Cost]:
-    """Times a few steps of each shape, and returns what the trials of the variants that have something to train would
-    take; compiling is with the first of a shape, evaluation is left out."""
-    keep, found = keeping(load), {}
-    for group in _by_shape(works):
+def expected(jobs: list[VariantJob], load: Load, *, steps: int = 30) -> dict[str, Cost]:
+    """Times a few steps of each shape, and returns the expected cost of each variant that has seeds to train.
+
+    The first variant of a shape bears the compiling; evaluation is not counted.
+    """
+    keep, costs = keeping(load), {}
+    for group in _by_shape(jobs):
         config = group[0].config
         dataset = keep(config)
         timed = measure.training(config, dataset, steps=steps, repeats=2)
         images = config.epochs * len(dataset.train.label) * config.seeds
         cost = Cost(images / timed["images_per_second"], timed["compile_seconds"])
-        found[group[0].variant] = cost
-        found |= {work.variant: cost._replace(compile_seconds=0.0) for work in group[1:]}
-    return found
+        costs[group[0].variant] = cost
+        costs |= {job.variant: cost._replace(compile_seconds=0.0) for job in group[1:]}
+    return costs
 
 
-def keeping(load: Callable[[ConfigDict], Dataset]) -> Callable[[ConfigDict], Dataset]:
-    """Returns `load`, which keeps the last data set: variants that share one, one after the other, load it once."""
+def keeping(load: Load) -> Load:
+    """Returns `load` with the last data set kept: consecutive variants that share one load it once."""
 
     @functools.lru_cache(maxsize=1)
     def of(key: str) -> Dataset:

@@ -1,26 +1,54 @@
-"""What the record of a trial says of it: its curve, its scores, and what it gets wrong."""
+"""What the record of a trial holds: config, data, code and devices; its curve, its scores and its errors."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
+import jax
 import numpy as np
+from ml_collections import ConfigDict
 
-from hwr_jax.core.types import Array, Dataset, Outputs
+from hwr_jax.core import digests
+from hwr_jax.core.types import Array, Dataset, Outputs, Tree
+from hwr_jax.steps.run import Run
 from hwr_jax.tasks import metrics
+from hwr_jax.workdir import run_folder
 
 
-def rows_of_each(members: int) -> Iterator[slice]:
-    """Yields the rows of each trial, one after the other, in arrays with a seed axis."""
-    first = 0
-    while True:
-        yield slice(first, first + members)
-        first += members
+def facts(run: Run, env: dict[str, Any], params: Tree) -> dict[str, Any]:
+    """Returns what all records of a compiled config have in common.
+
+    Args:
+      run: on its devices.
+      env: of its environment.json.
+      params: of all its seeds, each leaf [S, ...]; shapes are enough.
+    """
+    common = {
+        "dataset": {key: env["dataset"][key] for key in ("name", "sha256", "examples")},
+        "test_sha256": digests.of_tree(run.dataset.test),
+        "code": env["code"],
+        "versions": {name: env["versions"][name] for name in ("jax", "jaxlib", "flax", "optax")},
+        "devices": env["devices"],
+        "over_seeds": run.how,
+        "parameters": sum(int(np.prod(p.shape[1:])) for p in jax.tree.leaves(params)),
+    }
+    if "init_from" in env:
+        common["init_from"] = env["init_from"]
+    return common
+
+
+def head(config: ConfigDict, seed: int, common: dict[str, Any]) -> dict[str, Any]:
+    """Returns what every record begins with, of a diverged trial too; `common` is from `facts`."""
+    return {"seed": seed, "config_sha256": run_folder.config_digest(config), **common}
 
 
 def curve(lines: list[dict[str, Any]], rows: slice) -> dict[str, list[float]]:
-    """Returns the metrics of each epoch: means over a trial's members."""
+    """Returns the metrics of each epoch, averaged over a trial's members.
+
+    Args:
+      lines: as in metrics.jsonl, of a block of trials.
+      rows: of the trial's members on the seed axis.
+    """
     found: dict[str, list[float]] = {}
     for line in lines:
         for name in ("loss", "accuracy"):
@@ -29,7 +57,12 @@ def curve(lines: list[dict[str, Any]], rows: slice) -> dict[str, list[float]]:
 
 
 def scores(dataset: Dataset, outputs: dict[str, list[Outputs]], rows: slice) -> dict[str, Any]:
-    """Returns the metrics of a trial, and what of the test set it gets wrong: the rows, and what it reads there."""
+    """Returns the metrics of a trial, and its errors on the test set: the rows, and what it reads there.
+
+    Args:
+      outputs: split -> the outcomes of each seed of a block of trials.
+      rows: of the trial's members on the seed axis; of several the ensemble is scored.
+    """
     found: dict[str, Any] = {}
     for split, each in outputs.items():
         label = np.asarray(getattr(dataset, split).label)
@@ -44,7 +77,7 @@ def scores(dataset: Dataset, outputs: dict[str, list[Outputs]], rows: slice) -> 
 
 
 def ensemble(outputs: list[Outputs], label: Array) -> Outputs:
-    """Returns the outcomes of several networks as one: the class of the highest mean probability (not of strings)."""
+    """Returns the outcomes of several networks as one: the class with the highest mean probability. Not for strings."""
     prob = np.stack([np.asarray(o.prob, np.float64) for o in outputs]).mean(axis=0)
     pred, rows = prob.argmax(-1), np.arange(len(label))
     loss = -np.log(np.maximum(prob[rows, label], np.finfo(np.float32).tiny))

@@ -1,7 +1,7 @@
-"""Trials: a config trained with one seed after the other, in memory. Owns what the record of each holds.
+"""Training trials: a config with one seed after the other, in memory, a block of trials at a time.
 
-The loop is that of every run (`loop.epochs`), without checkpoints and figures: a trial is short, and is done again
-where it was cut off. On CPU a trial has the bits of the main job with the same seed.
+The loop is that of every run (`loop.epochs`), without checkpoints and figures: trials are short, and an interrupted one
+is trained again. On CPU a trial is bit-identical to the main job with the same seed. `scores` says what a record holds.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from hwr_jax import data
-from hwr_jax.core import digests
 from hwr_jax.core.errors import ConfigError, NotFiniteError
 from hwr_jax.core.types import Dataset, TrainState
 from hwr_jax.distributed.signals import Signals
@@ -27,37 +26,36 @@ from hwr_jax.steps.compiled import Programs
 from hwr_jax.steps.run import Run, compile_training, shapes
 from hwr_jax.studies import scores
 from hwr_jax.training import job, loop, summary, transfer
-from hwr_jax.workdir import run_folder
 
 MEMBERS_APART = 1_000_000  # seeds between two members of an ensemble, so that no two trials share one
 
-STOPPED = "stopped, and nothing of the trials that had begun is kept"
+STOPPED = "stopped: unfinished trials were discarded"
 
-Watch = Callable[[dict[str, Any]], None]  # hears each line of metrics; may raise to end the trial
+Watch = Callable[[dict[str, Any]], None]  # called with each line of metrics; may raise to end the trial
 
 
-class Pair(NamedTuple):
-    """What one trial trains."""
+class Trial(NamedTuple):
+    """A config and the seed to train it with."""
 
     config: ConfigDict
     seed: int
 
 
 class Compiled(NamedTuple):
-    """A config, compiled once for any seeds, and for any values of its optimiser's scalars."""
+    """A config, compiled once for any seeds and any values of its optimiser's scalars."""
 
     run: Run
     programs: Programs
     predict_test: Any | None  # None: the test set is not read
-    begun: transfer.WarmStart | None  # the weights that trials begin with, where they are not random
+    warm_start: transfer.WarmStart | None  # the weights that trials begin with, where they are not random
     shape: str  # see `shape_of`
-    facts: dict[str, Any]  # of every record
+    facts: dict[str, Any]  # that all records have in common
     seconds: float  # of compiling
     block: int  # trials at once
-    members: int  # seeds of a trial: config.seeds, of more than one the ensemble is scored
+    members: int  # seeds of a trial: config.seeds; if several, their ensemble is scored
 
 
-class Times:
+class EpochSeconds:
     """The seconds inside the steps of each epoch."""
 
     def __init__(self) -> None:
@@ -69,15 +67,15 @@ class Times:
 
 
 def shape_of(config: ConfigDict) -> str:
-    """Returns what two configs have in common whose trials the same compiled program trains: all but the values of the
-    optimiser's scalars that are not zero."""
+    """Returns a string that is the same for all configs whose trials one compiled program can train: everything except
+    the values of the optimiser's non-zero scalars."""
     what = config.to_dict()
-    if config.model.name != "scratch":  # which is not compiled
+    if config.model.name != "scratch":  # it is not compiled
         what["optim"] |= dict.fromkeys(optimizers.scalars(config.optim))
     return json.dumps(what, sort_keys=True)
 
 
-def compiled(
+def compile_config(
     config: ConfigDict,
     dataset: Dataset,
     *,
@@ -87,16 +85,16 @@ def compiled(
     data_dir: str | None = None,
     log: Callable[[str], Any],
 ) -> Compiled:
-    """Compiles all that the trials of a checked config call.
+    """Compiles everything that the trials of a checked config call.
 
     Args:
-      config: with config.seeds > 1 a trial is an ensemble of so many.
+      config: if config.seeds > 1, a trial is an ensemble of that many seeds.
       dataset: that of the config.
-      block: trials trained by one call; more than one pays on accelerators. Groups of devices share the seeds as far
-        as they can be dealt out evenly.
-      devices: how many are used; 0: all.
-      test: whether the test set is read, once, at the end of a trial.
-      data_dir: of tensorflow-datasets, for what is rehearsed; None: the usual one.
+      block: trials trained by one call; more than one pays off on accelerators. Groups of devices share the seeds as
+        far as these divide evenly.
+      devices: number to use; 0: all.
+      test: whether to read the test set, once, at the end of a trial.
+      data_dir: of tensorflow-datasets, for rehearsal data; None: the usual one.
       log: called with one line of text for the user at a time.
 
     Raises:
@@ -115,71 +113,63 @@ def compiled(
     if test:
         arrays = shapes(run.dataset.test, run.sharding)
         predict_test = run.programs.predict.lower(state.params, state.model_state, arrays).compile()
-    facts = {
-        "dataset": {key: bound.env["dataset"][key] for key in ("name", "sha256", "examples")},
-        "test_sha256": digests.of_tree(run.dataset.test),
-        "code": bound.env["code"],
-        "versions": {name: bound.env["versions"][name] for name in ("jax", "jaxlib", "flax", "optax")},
-        "devices": bound.env["devices"],
-        "over_seeds": run.how,
-        "parameters": sum(int(np.prod(p.shape[1:])) for p in jax.tree.leaves(state.params)),
-    }
-    if "init_from" in bound.env:
-        facts["init_from"] = bound.env["init_from"]
+    facts = scores.facts(run, bound.env, state.params)
     seconds = time.perf_counter() - start
     return Compiled(
         run, programs, predict_test, bound.warm_start, shape_of(config), facts, seconds, block, config.seeds
     )
 
 
-def train(one: Compiled, pairs: list[Pair], signals: Signals, *, watch: Watch = lambda line: None) -> list[dict]:
-    """Trains a trial for each of the pairs (at most a block), whose configs are of the shape that was compiled, and
-    returns their records in the same order.
+def train(
+    compiled: Compiled, trials: list[Trial], signals: Signals, *, watch: Watch = lambda line: None
+) -> list[dict[str, Any]]:
+    """Trains at most a block of trials, whose configs have the compiled shape, and returns their records in order.
 
-    A trial whose loss is not finite has a record that says so, and no scores.
+    The record of a trial whose loss is not finite says so, and has no scores.
 
     Raises:
-      Stopped: nothing of this block is kept. And what `watch` raises.
+      Stopped: a signal came; nothing of this block is kept. Also whatever `watch` raises.
     """
     try:
-        return _train(one, pairs, signals, watch)
+        return _train(compiled, trials, signals, watch)
     except NotFiniteError as error:
-        bad = {int(row) // one.members for row in np.flatnonzero(error.bad)}
-        left = [i for i in range(len(pairs)) if i not in bad]
-        if len(left) == len(pairs):
+        bad = {int(row) // compiled.members for row in np.flatnonzero(error.bad)}
+        left = [i for i in range(len(trials)) if i not in bad]
+        if len(left) == len(trials):
             raise
-        again = train(one, [pairs[i] for i in left], signals, watch=watch) if left else []
-        found = dict(zip(left, again, strict=True))
-        words = "the loss, or too many updates, were not finite"
-        return [found.get(i) or {**_head(one, pair), "diverged": words} for i, pair in enumerate(pairs)]
+        again = train(compiled, [trials[i] for i in left], signals, watch=watch) if left else []
+        records = dict(zip(left, again, strict=True))
+        diverged = {"diverged": "the loss, or too many updates, were not finite"}
+        return [records.get(i) or {**_head(compiled, trial), **diverged} for i, trial in enumerate(trials)]
 
 
-def _head(one: Compiled, pair: Pair) -> dict[str, Any]:
-    return {"seed": pair.seed, "config_sha256": run_folder.config_digest(pair.config), **one.facts}
+def _head(compiled: Compiled, trial: Trial) -> dict[str, Any]:
+    return scores.head(trial.config, trial.seed, compiled.facts)
 
 
-def _state(one: Compiled, run: Run, pairs: list[Pair]) -> TrainState:
-    """The state before the first step, with the scalars of each pair's config."""
-    state = one.programs.init(run.seed_array())
-    if one.begun is not None:
-        state = transfer.put_in(run, state, one.begun)
+def _state(compiled: Compiled, run: Run, trials: list[Trial]) -> TrainState:
+    """The state before the first step, with the scalars of each trial's config."""
+    state = compiled.programs.init(run.seed_array())
+    if compiled.warm_start is not None:
+        state = transfer.put_in(run, state, compiled.warm_start)
     if run.recipe.scratch is not None:
         return state
-    each = [optimizers.scalars(pair.config.optim) for pair in pairs for _ in range(one.members)]
+    each = [optimizers.scalars(trial.config.optim) for trial in trials for _ in range(compiled.members)]
     values = {name: np.array([scalars[name] for scalars in each], np.float32) for name in each[0]}
     placed = {name: jax.device_put(value, run.sharding) for name, value in values.items()}
     return state._replace(opt_state=optimizers.with_scalars(state.opt_state, placed))
 
 
-def _train(one: Compiled, pairs: list[Pair], signals: Signals, watch: Watch) -> list[dict]:
-    if any(shape_of(pair.config) != one.shape for pair in pairs):
-        raise AssertionError("a pair of another shape than was compiled")
+def _train(compiled: Compiled, trials: list[Trial], signals: Signals, watch: Watch) -> list[dict[str, Any]]:
+    if any(shape_of(trial.config) != compiled.shape for trial in trials):
+        raise AssertionError("a trial of another shape than was compiled")
     start = time.perf_counter()
-    padded = [*pairs, *[pairs[-1]] * (one.block - len(pairs))]  # no other number is compiled
-    seeds = [pair.seed + MEMBERS_APART * m for pair in padded for m in range(one.members)]
-    run = dataclasses.replace(one.run, seeds=seeds)
+    members = compiled.members
+    padded = [*trials, *[trials[-1]] * (compiled.block - len(trials))]  # the only number that is compiled
+    seeds = [trial.seed + MEMBERS_APART * m for trial in padded for m in range(members)]
+    run = dataclasses.replace(compiled.run, seeds=seeds)
     lines: list[dict[str, Any]] = []
-    times = Times()
+    times = EpochSeconds()
 
     def record(line):
         lines.append(line)
@@ -187,20 +177,20 @@ def _train(one: Compiled, pairs: list[Pair], signals: Signals, watch: Watch) -> 
 
     tools = loop.Tools(signals=signals, record=record, stopped=lambda step: STOPPED, timing=times)
     try:
-        state = loop.epochs(run, one.programs, _state(one, run, padded), tools)
+        state = loop.epochs(run, compiled.programs, _state(compiled, run, padded), tools)
     finally:
         signals.deferred = False
     signals.raise_pending(STOPPED)
-    outputs = summary.read(run, one.programs, one.predict_test, state)
+    outputs = summary.read(run, compiled.programs, compiled.predict_test, state)
     seconds = (time.perf_counter() - start) / len(padded)
     return [
         {
-            **_head(one, pair),
+            **_head(compiled, trial),
             "curve": scores.curve(lines, rows),
             **scores.scores(run.dataset, outputs, rows),
             "steps": int(state.step[rows.start]),
             "train_seconds": round(sum(times.epochs) / len(padded), 4),
             "seconds": round(seconds, 4),
         }
-        for pair, rows in zip(pairs, scores.rows_of_each(one.members), strict=False)
+        for trial, rows in zip(trials, (slice(i, i + members) for i in range(0, len(seeds), members)), strict=False)
     ]

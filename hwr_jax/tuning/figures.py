@@ -1,4 +1,4 @@
-"""The figures of a search, drawn by Optuna: the best so far, what mattered, each value, and what was pruned."""
+"""The figures of a search, drawn by Optuna: best value so far, importances, slices, and pruned trials."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FEWEST = 4  # trials that importances and slices need
 
 
 def draw_all(study: Any, folder: Path) -> list[str]:
-    """Draws into the folder, and returns the names of the files."""
+    """Draws into the folder, and returns the file names."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -1,11 +1,11 @@
-"""A search: a config, and what of it may be changed. Owns the form of experiments/<search>/search.py:
+"""A search: a config, and the values to try for some of its keys. Defines the form of experiments/<search>/search.py:
 
 QUESTION   one sentence
 SPACE      flat config key -> ("log", low, high), ("linear", low, high), ("int", low, high[, step]) or
            ("choice", value, value, ...)
-get_config(variant)   the config that is searched around, and compared with what is found
-SEEDS      of each trial (3)
-NOTES      a paragraph of the report; ""
+get_config(variant)   the original config, with which the best trial is compared
+SEEDS      number of seeds per trial (default 3)
+NOTES      a paragraph for the report (default none)
 """
 
 from __future__ import annotations
@@ -18,13 +18,18 @@ from ml_collections import ConfigDict
 from hwr_jax.config import file as configs
 from hwr_jax.core.errors import ConfigError
 
-KINDS: dict[str, tuple[int, ...]] = {"log": (2,), "linear": (2,), "int": (2, 3), "choice": ()}  # how many numbers
+KINDS: dict[str, tuple[int, ...]] = {
+    "log": (2,),
+    "linear": (2,),
+    "int": (2, 3),
+    "choice": (),
+}  # how many numbers each takes
 KNOWN = {"QUESTION": str, "SPACE": dict, "SEEDS": int, "NOTES": str}
 DEFAULTS = {"SEEDS": 3, "NOTES": ""}
 
 
 class Search(NamedTuple):
-    """What experiments/<search>/search.py says."""
+    """The content of experiments/<search>/search.py."""
 
     path: Path
     question: str
@@ -40,17 +45,17 @@ class Search(NamedTuple):
 
     @property
     def folder(self) -> Path:
-        """Where its results are."""
+        """Where its results lie by default."""
         return self.path.parent
 
 
 def load(path: str | Path) -> Search:
-    """Loads and checks a search. Raises ConfigError: what is wrong, and what is allowed."""
+    """Loads and checks a search. Raises ConfigError, which names what is wrong and what is allowed."""
     path, values = configs.constants(path, "search", KNOWN, DEFAULTS)
     if values["SEEDS"] < 1:
         raise ConfigError(f"--search={path}: SEEDS={values['SEEDS']} must be 1 or more")
     if not values["SPACE"]:
-        raise ConfigError(f"--search={path}: SPACE is empty: name a key that may be changed")
+        raise ConfigError(f"--search={path}: SPACE is empty: name a key to search over")
     config = configs.load(path)
     for key, choices in values["SPACE"].items():
         configs.require_key(config, key)
@@ -65,7 +70,7 @@ def load(path: str | Path) -> Search:
 def _check_axis(where: str, choices: Any) -> None:
     kind = choices[0] if isinstance(choices, tuple) and choices else ""
     if not isinstance(kind, str) or kind not in KINDS:
-        raise ConfigError(f"{where}={choices!r} is not possible: begin a tuple with {', '.join(KINDS)}")
+        raise ConfigError(f"{where}={choices!r} is not possible: use a tuple that starts with {', '.join(KINDS)}")
     if kind == "choice":
         if len(choices) < 3:
             raise ConfigError(f"{where}={choices!r} leaves no choice: give two values or more")
@@ -78,22 +83,22 @@ def _check_axis(where: str, choices: Any) -> None:
     ):
         raise ConfigError(f"{where}={choices!r} is not possible: give the lowest and then the highest number")
     if kind == "log" and numbers[0] <= 0:
-        raise ConfigError(f"{where}={choices!r} is not possible: a logarithmic axis begins above 0")
+        raise ConfigError(f"{where}={choices!r} is not possible: a logarithmic axis must start above 0")
     if kind == "int" and not all(isinstance(n, int) for n in numbers):
         raise ConfigError(f"{where}={choices!r} is not possible: give integers")
     if kind == "int" and min(numbers[2:], default=1) < 1:
-        raise ConfigError(f"{where}={choices!r} is not possible: the step is 1 or more")
+        raise ConfigError(f"{where}={choices!r} is not possible: the step must be 1 or more")
 
 
 def extremes(search: Search) -> list[ConfigDict]:
-    """Returns the configs with one key at its lowest and highest value, or at each choice, and the others as they are.
-    Raises ConfigError where one does not fit."""
+    """Returns the configs with one key at its lowest or highest value, or at one of its choices, and the others
+    unchanged. Raises ConfigError if a value does not fit."""
     values = {key: axis[1:] if axis[0] == "choice" else axis[1:3] for key, axis in search.space.items()}
     return [with_overrides(search, {key: value}) for key, each in values.items() for value in each]
 
 
 def with_overrides(search: Search, overrides: dict[str, Any]) -> ConfigDict:
-    """Returns the search's config with flat overrides. Raises ConfigError where a value is not possible."""
+    """Returns the search's config with flat overrides. Raises ConfigError if a value does not fit."""
     config = search.config.copy_and_resolve_references()
     for key, value in overrides.items():
         try:

@@ -1,4 +1,4 @@
-"""Where the trials of a search are kept, a journal file or a database. Owns what makes two searches the same."""
+"""Where the trials of a search are kept: a journal file or a database. Decides when two searches are the same."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from hwr_jax.tuning.spec import Search
 from hwr_jax.workdir import run_folder
 
 JOURNAL = "journal.log"
-OWNER = "owner"  # attribute of a trial: the machine and process that run it
+OWNER = "owner"  # attribute of a trial: the machine and process that runs it
 
 
 def open_study(search: Search, folder: Path, storage: str, *, sampler_seed: int | None) -> Any:
-    """Opens, or makes, the Optuna study that all processes of a search share.
+    """Opens or creates the Optuna study that all processes of a search share.
 
     Args:
       search: names the study.
       folder: of the journal file.
-      storage: URL of a database (sqlite:///x.db, postgresql://...), or the path of a journal file; "": in `folder`.
-      sampler_seed: of the proposals; None: another one each time, as several processes need.
+      storage: URL of a database (sqlite:///x.db, postgresql://...), or path of a journal file; "": in `folder`.
+      sampler_seed: of the proposals; None: a new one each time, which several processes need.
 
     Raises:
       ConfigError: Optuna is not installed, or the storage cannot be opened.
@@ -43,7 +43,7 @@ def open_study(search: Search, folder: Path, storage: str, *, sampler_seed: int 
             lock = JournalFileOpenLock(path)
             lock.acquire()
             try:
-                files.cut_torn_line(Path(path))  # Optuna would append to it, and read neither
+                files.cut_torn_line(Path(path))  # Optuna would append to it, and could read neither line
             finally:
                 lock.release()
             where = JournalStorage(JournalFileBackend(path, lock_obj=lock))
@@ -78,7 +78,7 @@ def _line(error: Exception) -> str:
 
 
 def _end_orphans(study: Any) -> None:
-    """Fails the trials that a process of this machine left running when it was killed."""
+    """Marks as failed the trials that a killed process of this machine left running."""
     import optuna
 
     for frozen in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
@@ -88,7 +88,7 @@ def _end_orphans(study: Any) -> None:
 
 
 def _lives(process: int) -> bool:
-    """Whether there is such a process; where that cannot be asked (Windows), it is taken to live."""
+    """Whether the process exists; assumed where the system cannot tell (Windows)."""
     if os.name != "posix":
         return True
     try:

@@ -1,7 +1,7 @@
-"""Hyperparameter search with Optuna: TPE, bad trials pruned by successive halving. Only this, its
-storage and its plots import it.
+"""The trials of a search: Optuna proposes values (TPE) and prunes bad trials by successive halving.
 
-The test set is never read: a trial is scored by its mean validation accuracy over the search's seeds.
+A trial's score is its mean validation accuracy over the search's seeds; the test set is never read. Here a `proposal`
+is a trial of Optuna's, and a `trial.Trial` trains one of its seeds.
 """
 
 from __future__ import annotations
@@ -19,15 +19,13 @@ from ml_collections import ConfigDict
 from hwr_jax.config import check
 from hwr_jax.core import stats
 from hwr_jax.core.errors import ConfigError
-from hwr_jax.core.types import Dataset
 from hwr_jax.distributed.signals import Signals
 from hwr_jax.studies import local, trial
+from hwr_jax.studies.local import Load
 from hwr_jax.tuning.spec import Search, with_overrides
 from hwr_jax.tuning.storage import OWNER
 
-CONFIRM_FROM = 1_000  # first seed of what is trained to confirm
-
-Load = Callable[[ConfigDict], Dataset]
+CONFIRM_FROM = 1_000  # first of the seeds that confirm the best trial
 
 
 def run(
@@ -38,18 +36,18 @@ def run(
     *,
     trials: int,
     minutes: float,
-    heard: Callable[[Any], None],
+    on_trial: Callable[[Any], None],
     log: Callable[[str], Any],
 ) -> None:
-    """Tries configs until there are so many trials in the study, or the time is over.
+    """Tries configs until the study has enough trials or the time is up.
 
     Args:
       search, study: from `spec.load` and `storage.open_study`.
       load: config -> its data set.
-      signals: entered; a signal ends it, and the trial that was running is marked as failed.
-      trials: finished or pruned, of all processes together.
-      minutes: of this process; the trial that runs then is ended as usual.
-      heard: is told each trial that has ended.
+      signals: entered; a signal ends the search, and marks the running trial as failed.
+      trials: how many, finished or pruned, by all processes together.
+      minutes: for this process; a trial that is running then is finished.
+      on_trial: called with each trial that has ended.
       log: called with one line of text for the user at a time.
     """
     import optuna
@@ -60,63 +58,65 @@ def run(
     while time.monotonic() - began < 60 * minutes:
         if len(study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED))) >= trials:
             return
-        one = study.ask()
-        one.set_user_attr(OWNER, f"{platform.node()}:{os.getpid()}")
+        proposal = study.ask()
+        proposal.set_user_attr(OWNER, f"{platform.node()}:{os.getpid()}")
         try:
-            value = _score(search, one, kept, signals, log)
-            study.tell(one, value)
+            value = _score(search, proposal, kept, signals, log)
+            study.tell(proposal, value)
         except optuna.TrialPruned:
-            study.tell(one, state=states.PRUNED)
+            study.tell(proposal, state=states.PRUNED)
         except BaseException:
-            with contextlib.suppress(Exception):  # it may have been told already
-                study.tell(one, state=states.FAIL)
+            with contextlib.suppress(Exception):  # its state may have been set already
+                study.tell(proposal, state=states.FAIL)
             raise
-        heard(study.get_trials(deepcopy=False)[one.number])
+        on_trial(study.get_trials(deepcopy=False)[proposal.number])
 
 
 def _check_data(study: Any, load: Load, search: Search) -> None:
-    found = load(search.config).sha256
-    if study.user_attrs.get("data", found) != found:
+    digest = load(search.config).sha256
+    if study.user_attrs.get("data", digest) != digest:
         raise ConfigError(f"the data set of {search.path} has changed since the first trial: choose another --out")
-    study.set_user_attr("data", found)
+    study.set_user_attr("data", digest)
 
 
-def _overrides(search: Search, one: Any) -> dict[str, Any]:
-    """Returns the values that Optuna proposes for a trial."""
-    found: dict[str, Any] = {}
+def _overrides(search: Search, proposal: Any) -> dict[str, Any]:
+    """Returns the values that Optuna proposes."""
+    params: dict[str, Any] = {}
     for key, (kind, *numbers) in search.space.items():
         if kind == "choice":
-            found[key] = one.suggest_categorical(key, [str(value) for value in numbers])
+            params[key] = proposal.suggest_categorical(key, [str(value) for value in numbers])
         elif kind == "int":
-            found[key] = one.suggest_int(key, numbers[0], numbers[1], step=numbers[2] if len(numbers) > 2 else 1)
+            step = numbers[2] if len(numbers) > 2 else 1
+            params[key] = proposal.suggest_int(key, numbers[0], numbers[1], step=step)
         else:
-            found[key] = one.suggest_float(key, *map(float, numbers), log=kind == "log")
-    return as_overrides(search, found)
+            params[key] = proposal.suggest_float(key, *map(float, numbers), log=kind == "log")
+    return as_overrides(search, params)
 
 
-def _score(search: Search, one: Any, load: Load, signals: Signals, log: Callable[[str], Any]) -> float:
-    """Trains a proposal; returns its mean validation accuracy, 0 where a loss is not finite."""
+def _score(search: Search, proposal: Any, load: Load, signals: Signals, log: Callable[[str], Any]) -> float:
+    """Trains a proposal and returns its mean validation accuracy, counting 0 for a seed that diverged."""
     import optuna
 
-    overrides = _overrides(search, one)
+    overrides = _overrides(search, proposal)
     config = with_overrides(search, overrides)
     try:
         check.check(config)
-        values, seconds = _train(search, config, load, signals, log, _pruning(one))
-    except ConfigError as error:  # values that do not fit each other
-        one.set_user_attr("refused", str(error))
+        values, seconds = _train(search, config, load, signals, log, _pruning(proposal))
+    except ConfigError as error:  # values that do not fit together
+        proposal.set_user_attr("refused", str(error))
         raise optuna.TrialPruned from None
-    one.set_user_attr("validation", values)
-    one.set_user_attr("seconds", seconds)
+    proposal.set_user_attr("validation", values)
+    proposal.set_user_attr("seconds", seconds)
     return float(np.mean(values))
 
 
-def _pruning(one: Any) -> Callable[[int, float], None]:
+def _pruning(proposal: Any) -> Callable[[int, float], None]:
+    """Returns report(step, value), which raises TrialPruned if the proposal should end early."""
     import optuna
 
     def report(step: int, value: float) -> None:
-        one.report(value, step)
-        if one.should_prune():
+        proposal.report(value, step)
+        if proposal.should_prune():
             raise optuna.TrialPruned
 
     return report
@@ -133,10 +133,10 @@ def _train(
     first: int | None = None,
     seeds: int = 0,
 ) -> tuple[list[float], float]:
-    """Trains a config; returns the validation accuracy of each seed, 0 of one that diverged, and the seconds."""
+    """Trains a config; returns the validation accuracy of each seed (0 if it diverged), and the seconds."""
     seeds, first = seeds or search.seeds, config.seed if first is None else first
     size = local.block_size(0, seeds)
-    compiled = trial.compiled(config, load(config), block=size, test=False, log=log)
+    compiled = trial.compile_config(config, load(config), block=size, test=False, log=log)
     values: list[float] = []
     seconds = 0.0
 
@@ -148,7 +148,7 @@ def _train(
 
     for begin in range(0, seeds, size):
         block = list(range(first + begin, first + min(begin + size, seeds)))
-        records = trial.train(compiled, [trial.Pair(config, seed) for seed in block], signals, watch=watch)
+        records = trial.train(compiled, [trial.Trial(config, seed) for seed in block], signals, watch=watch)
         values += [0.0 if r.get("diverged") else r["validation"]["accuracy"] for r in records]
         seconds += sum(r.get("seconds", 0.0) for r in records)
     return values, seconds
@@ -157,11 +157,12 @@ def _train(
 def confirm(
     search: Search, study: Any, load: Load, signals: Signals, *, seeds: int, log: Callable[[str], Any]
 ) -> dict[str, Any]:
-    """Trains the best trial's config and the search's own with new seeds, and compares them on validation: the best of
-    many trials is better by luck too, and these seeds chose nothing. The result is kept in the study.
+    """Trains the best trial's config and the original with new seeds, and compares them on validation: the best of
+    many trials is partly lucky, and the new seeds took no part in the choice. The study keeps the result.
 
     Returns:
-      `found` and `own` as `stats.summarise`, their paired `difference`, `p` of the sign-flip test, and the `trial`.
+      `found` (best trial) and `own` (original) as from `stats.summarise`, their paired `difference`, `p` of the
+      sign-flip test, and the number of the `trial`.
     """
     kept, leader = local.keeping(load), study.best_trial
     configs = {"found": with_overrides(search, as_overrides(search, leader.params)), "own": search.config}
@@ -181,7 +182,7 @@ def confirm(
 
 
 def as_overrides(search: Search, params: dict[str, Any]) -> dict[str, Any]:
-    """Returns a trial's parameters as the config takes them: Optuna keeps choices by their names."""
+    """Returns a trial's parameters as config values: Optuna stores choices as strings."""
     choices = {
         key: {str(value): value for value in axis[1:]} for key, axis in search.space.items() if axis[0] == "choice"
     }

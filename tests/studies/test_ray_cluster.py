@@ -92,7 +92,7 @@ def test_a_signal_ends_all_tasks_with_its_code(study, caches, tmp_path):
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 143, err
-    assert "SIGTERM: stopped: what is done is in " in err
+    assert "SIGTERM: stopped: finished trials are in " in err
     assert "Traceback" not in err
     deadline = time.monotonic() + 30
     while workers(mark) and time.monotonic() < deadline:
@@ -101,7 +101,7 @@ def test_a_signal_ends_all_tasks_with_its_code(study, caches, tmp_path):
 
 
 @pytest.mark.slow
-def test_what_a_worker_finds_wrong_is_told_in_a_sentence(study, command):
+def test_an_error_in_a_worker_is_explained_in_a_sentence(study, command):
     study.write_text(STUDY.replace("config.epochs = 20", 'config.init_from = "nowhere"'))
     done = command("study", f"--study={study}", "--engine=ray", "--workers=1")
     assert done.returncode == 64
@@ -111,14 +111,14 @@ def test_what_a_worker_finds_wrong_is_told_in_a_sentence(study, command):
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_cluster_that_is_not_there_is_told_in_a_sentence(study, command):
+def test_an_unreachable_cluster_is_explained_in_a_sentence(study, command):
     done = command("study", f"--study={study}", "--engine=ray", "--ray_address=127.0.0.1:1")
     assert done.returncode == 64
     assert "--ray_address=127.0.0.1:1 cannot be reached: " in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_without_ray_the_way_to_install_it_is_told(study, command, tmp_path, caches):
+def test_without_ray_the_message_says_how_to_install_it(study, command, tmp_path, caches):
     (tmp_path / "ray.py").write_text("raise ImportError('not here')")
     env = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{caches['PYTHONPATH']}"}
     done = command("study", f"--study={study}", "--engine=ray", env=env)
@@ -126,7 +126,7 @@ def test_without_ray_the_way_to_install_it_is_told(study, command, tmp_path, cac
     assert "--engine=ray needs Ray: pip install 'hwr_jax[ray]'" in done.stderr
 
 
-def test_data_that_are_missing_are_told_by_a_worker_as_here():
+def test_missing_data_raise_the_same_error_in_a_worker():
     error = DataMissing("mnist", ["here: nothing"])
     again = pickle.loads(pickle.dumps(error))
     assert (str(again), again.tried) == (str(error), error.tried)

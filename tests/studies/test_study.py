@@ -1,4 +1,4 @@
-"""Studies: every pair trained once, whatever interrupts it, with the bits of the main job; errors are sentences."""
+"""Studies: every trial is trained once, whatever interrupts it, bit-identical to the main job; errors are sentences."""
 
 import json
 import os
@@ -124,10 +124,10 @@ def test_an_ensemble_is_scored_by_the_mean_probability_of_its_members(finished, 
     study = spec.load(finished[0] / "study.py")
     config = study.configs["three"].copy_and_resolve_references()
     config.seeds = 1
-    one = trial.compiled(config, digits, block=3, devices=1, log=print)
+    compiled = trial.compile_config(config, digits, block=3, devices=1, log=print)
     seeds = [1, 1 + trial.MEMBERS_APART, 1 + 2 * trial.MEMBERS_APART]
     with signals.Signals() as handlers:
-        alone = trial.train(one, [trial.Pair(config, seed) for seed in seeds], handlers)
+        alone = trial.train(compiled, [trial.Trial(config, seed) for seed in seeds], handlers)
     together = next(r for r in untimed(finished[0]) if (r["variant"], r["seed"]) == ("three", 1))
     assert together["curve"]["train_loss"] == pytest.approx(
         np.mean([r["curve"]["train_loss"] for r in alone], axis=0).tolist(), rel=1e-12
@@ -142,13 +142,13 @@ def test_an_ensemble_is_scored_by_the_mean_probability_of_its_members(finished, 
 def test_ensembles_that_differ_in_a_rate_alone_are_trained_at_once(digits, smoke, here):
     """By a program that was compiled for another rate, beside each other; alone, by one of their own."""
     configs = [smoke(epochs=1, seeds=2, optim__learning_rate=rate) for rate in (1e-3, 2e-2, 5e-3)]
-    pairs = [trial.Pair(config, 3) for config in configs[1:]]
+    trials = [trial.Trial(config, 3) for config in configs[1:]]
     with signals.Signals() as handlers:
-        one = trial.compiled(configs[0], digits, block=2, devices=1, log=print)
-        together = trial.train(one, pairs, handlers)
-        for pair, found in zip(pairs, together, strict=True):
-            own = trial.compiled(pair.config, digits, block=1, devices=1, log=print)
-            (alone,) = trial.train(own, [pair], handlers)
+        compiled = trial.compile_config(configs[0], digits, block=2, devices=1, log=print)
+        together = trial.train(compiled, trials, handlers)
+        for one, found in zip(trials, together, strict=True):
+            own = trial.compile_config(one.config, digits, block=1, devices=1, log=print)
+            (alone,) = trial.train(own, [one], handlers)
             assert {k: v for k, v in found.items() if k not in TIMES} == {
                 k: v for k, v in alone.items() if k not in TIMES
             }
@@ -168,9 +168,9 @@ def test_the_mean_probability_decides(digits):
 def test_several_trials_at_once_are_those_of_one_by_one(finished, digits, here):
     study = spec.load(finished[0] / "study.py")
     names = ("fast", "huge", "three")
-    works = [local.Work(name, study.configs[name], [0, 1, 2]) for name in names]
+    jobs = [local.VariantJob(name, study.configs[name], [0, 1, 2]) for name in names]
     with signals.Signals() as handlers:
-        found = list(local.run(works, lambda config: digits, handlers, block=2, devices=1, log=print))
+        found = list(local.run(jobs, lambda config: digits, handlers, block=2, devices=1, log=print))
     records = [{"variant": variant, **record} for variant, record in found]
     assert [{k: v for k, v in r.items() if k not in (*TIMES, "devices", "code")} for r in records] == [
         {k: v for k, v in r.items() if k not in ("devices", "code")}
@@ -181,11 +181,12 @@ def test_several_trials_at_once_are_those_of_one_by_one(finished, digits, here):
 
 def test_a_trial_that_diverges_leaves_those_beside_it(digits, smoke, here):
     config = smoke(epochs=1)
-    one = trial.compiled(config, digits, block=3, devices=1, log=print)
-    four, five, six = (trial.Pair(config, seed) for seed in (4, 5, 6))
+    compiled = trial.compile_config(config, digits, block=3, devices=1, log=print)
+    four, five, six = (trial.Trial(config, seed) for seed in (4, 5, 6))
     with signals.Signals() as handlers:
-        expected = trial.train(one, [four, six], handlers)
-        bad = one._replace(programs=one.programs._replace(init=lambda seeds: poisoned(one.programs.init(seeds))))
+        expected = trial.train(compiled, [four, six], handlers)
+        programs = compiled.programs
+        bad = compiled._replace(programs=programs._replace(init=lambda seeds: poisoned(programs.init(seeds))))
         found = trial.train(bad, [four, five, six], handlers)
     assert "diverged" in found[1]
     assert found[1]["seed"] == 5
@@ -241,7 +242,7 @@ def test_only_some_variants_and_more_seeds_are_added_to_what_is_there(finished, 
     flags = (f"--study={folder}/study.py", f"--out={out}", "--only=fast,slow,fast", "--seeds=4")
     done = command("study", *flags, "--dry_run")
     assert done.returncode == 0, done.stderr
-    assert "2 to train, about" in done.stdout
+    assert "2 trials to train, about" in done.stdout
     assert "nothing was trained" in done.stdout
     assert len(files.read_json_lines(out / results.FILE)) == 12
     done = command("study", *flags)
@@ -255,11 +256,11 @@ def test_a_dry_run_without_records_times_each_variant(make, command):
     path = make(STUDY.replace('    "huge": {"optim.learning_rate": 1e30},\n', ""))
     done = command("study", f"--study={path}", "--only=slow,three", "--dry_run")
     assert done.returncode == 0, done.stderr
-    assert "6 to train, about" in done.stdout
+    assert "6 trials to train, about" in done.stdout
     assert not (path.parent / results.FILE).exists()
 
 
-def test_a_killed_study_goes_on_and_no_pair_is_twice_or_missing(finished, make, caches):
+def test_a_killed_study_resumes_and_no_trial_is_twice_or_missing(finished, make, caches):
     path = make()
     line = [sys.executable, "-m", "hwr_jax.study", f"--study={path}"]
     kills = 0
@@ -293,7 +294,7 @@ def test_a_signal_ends_a_study_with_its_code_and_keeps_what_is_done(make, caches
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 143
-    assert f"stopped: what is done is in {path.parent / results.FILE}, and the same command goes on from there" in err
+    assert f"stopped: finished trials are in {path.parent / results.FILE}; run the same command again to resume" in err
     assert "Traceback" not in err
     assert len(untimed(path.parent)) >= 1
 
@@ -309,7 +310,7 @@ def test_two_processes_do_not_write_the_same_results(finished, command):
     with results.locked(finished[0]):
         done = command("study", f"--study={finished[0]}", "--seeds=9")
     assert done.returncode == 74
-    assert f"another process writes the results of {finished[0]}: wait for it" in done.stderr
+    assert f"another process is writing the results in {finished[0]}: wait for it to finish" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -343,7 +344,7 @@ def test_two_processes_do_not_write_the_same_results(finished, command):
         ("base.override", "base.overide", "AttributeError: module 'configs.base' has no attribute 'overide'"),
     ],
 )  # fmt: skip
-def test_a_wrong_study_is_told_in_a_sentence(make, old, new, words):
+def test_a_wrong_study_is_explained_in_a_sentence(make, old, new, words):
     assert old in STUDY
     with pytest.raises(ConfigError) as caught:
         spec.checked(make(STUDY.replace(old, new)))
@@ -355,14 +356,14 @@ def test_a_wrong_study_is_told_in_a_sentence(make, old, new, words):
     [
         ((), "--study is missing: name one"),
         (("--study=none.py",), "--study=none.py is not a file: name one, such as experiments/"),
-        (("--study={}", "--only=adam"), "--only=adam is no variant: use some of slow, fast, huge, three"),
+        (("--study={}", "--only=adam"), "--only=adam is not a variant: use some of slow, fast, huge, three"),
         (("--study={}", "more"), "unexpected argument 'more': flags are written --name=value"),
         (("--study={}", "--seeds=-1"), "--seeds=-1 is not possible: use"),
         (("--study={}", "--report"), "has no results.jsonl: train the study first, without --report"),
-        (("--study={}", "--engine=ray", "--devices=2"), "--devices=2 is of --engine=local"),
+        (("--study={}", "--engine=ray", "--devices=2"), "--devices=2 needs --engine=local"),
     ],
 )
-def test_a_wrong_flag_is_told_in_a_sentence(make, command, flags, words):
+def test_a_wrong_flag_is_explained_in_a_sentence(make, command, flags, words):
     done = command("study", *(f.format(make()) for f in flags))
     assert done.returncode == 64
     assert words in done.stderr
@@ -377,12 +378,12 @@ def spoil(folder, change):
 @pytest.mark.parametrize(
     ("change", "kind", "words"),
     [
-        (lambda lines: [*lines, lines[0]], RunFolderError, "line 13: slow with seed 0 is there twice"),
-        (lambda lines: [{**lines[0], "config_sha256": "0"}, *lines[1:]], ConfigError, "1 records of slow (seed 0 the"),
+        (lambda lines: [*lines, lines[0]], RunFolderError, "line 13: a second record of slow, seed 0"),
+        (lambda lines: [{**lines[0], "config_sha256": "0"}, *lines[1:]], ConfigError, "1 records of slow (the first"),
         (lambda lines: [{**lines[0], "variant": "other"}, *lines[1:]], ConfigError, "records of other, which"),
-        (lambda lines: [{"variant": "slow"}, *lines[1:]], RunFolderError, "line 1, is no record of a study: it has"),
-        (lambda lines: [{**lines[0], "dataset": {"sha256": "0"}}, *lines[1:]], ConfigError, "of 2 different contents"),
-        (lambda lines: [{**lines[0], "init_from": {"sha256": "0"}}, *lines[1:]], ConfigError, "2 different weights to"),
+        (lambda lines: [{"variant": "slow"}, *lines[1:]], RunFolderError, "line 1, is not a record of a study"),
+        (lambda lines: [{**lines[0], "dataset": {"sha256": "0"}}, *lines[1:]], ConfigError, "2 different versions"),
+        (lambda lines: [{**lines[0], "init_from": {"sha256": "0"}}, *lines[1:]], ConfigError, "2 different initial"),
     ],
 )  # fmt: skip
 def test_records_that_do_not_fit_are_refused(finished, tmp_path, change, kind, words):
@@ -401,7 +402,7 @@ def test_a_study_that_was_changed_is_not_mixed_with_its_old_records(finished, co
     before = (path.parent / results.FILE).read_bytes()
     done = command("study", f"--study={path}")
     assert done.returncode == 64
-    assert "3 records of fast (seed 0 the first) of another config" in done.stderr
+    assert "3 records of fast (the first with seed 0) whose config differs" in done.stderr
     assert (path.parent / results.FILE).read_bytes() == before
 
 

@@ -203,9 +203,9 @@ def test_trials_begin_with_the_weights_of_their_own_seed_whatever_the_block(sour
     overrides = {"init_from": str(source), "optim.learning_rate": 1e-9, "optim.weight_decay": 0.0, "epochs": 1}
     own = file.load("configs/digits.py:smoke", overrides)
     with signals.Signals() as handlers:
-        one = trial.compiled(own, digits, block=block, devices=1, log=print)
-        pairs = [trial.Pair(own, seed) for seed in range(2)]
-        found = [r for i in range(0, 2, block) for r in trial.train(one, pairs[i : i + block], handlers)]
+        compiled = trial.compile_config(own, digits, block=block, devices=1, log=print)
+        trials = [trial.Trial(own, seed) for seed in range(2)]
+        found = [r for i in range(0, 2, block) for r in trial.train(compiled, trials[i : i + block], handlers)]
     before = per_seed(source)
     assert before[0] != before[1]
     assert [r["test"]["accuracy"] for r in found] == before

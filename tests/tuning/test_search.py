@@ -47,22 +47,22 @@ def of_states(study, *names):
     return [one for one in study.get_trials() if one.state.name in names]
 
 
-def peak(search, one, load, handlers, log):
+def peak(search, proposal, load, handlers, log):
     """In place of training: best at a rate of 0.01; reported as three epochs."""
-    rate = trials._overrides(search, one)["optim.learning_rate"]
+    rate = trials._overrides(search, proposal)["optim.learning_rate"]
     value = 1 - abs(np.log10(rate) + 2) / 10
     for step in (1, 2, 3):
-        trials._pruning(one)(step, value * step / 3)
+        trials._pruning(proposal)(step, value * step / 3)
     return value
 
 
-def test_the_best_values_are_found_and_bad_trials_are_ended_early(make, monkeypatch):
+def test_the_best_values_are_found_and_bad_trials_are_pruned(make, monkeypatch):
     search = spec.load(make())
     study = opened(search, search.folder)
     monkeypatch.setattr(trials, "_score", peak)
-    heard = []
-    trials.run(search, study, fake, None, trials=60, minutes=1, heard=heard.append, log=print)
-    assert len(heard) == 60 == len(of_states(study, "COMPLETE", "PRUNED"))
+    ended = []
+    trials.run(search, study, fake, None, trials=60, minutes=1, on_trial=ended.append, log=print)
+    assert len(ended) == 60 == len(of_states(study, "COMPLETE", "PRUNED"))
     assert len(of_states(study, "PRUNED")) > 20
     assert abs(np.log10(study.best_params["optim.learning_rate"]) + 2) < 0.2
     lines = [report.line(study, one) for one in study.get_trials()]
@@ -77,19 +77,19 @@ def test_the_same_sampler_seed_proposes_the_same(make, monkeypatch, tmp_path):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         study = opened(search, tmp_path / name, seed=3)
-        trials.run(search, study, fake, None, trials=15, minutes=1, heard=lambda one: None, log=print)
+        trials.run(search, study, fake, None, trials=15, minutes=1, on_trial=lambda one: None, log=print)
         found.append([(one.params, one.value) for one in study.get_trials()])
     assert found[0] == found[1]
 
 
-def test_a_search_goes_on_where_it_stopped_and_stops_at_the_asked_number_or_time(make, monkeypatch):
+def test_a_search_resumes_and_stops_at_the_number_or_time_asked_for(make, monkeypatch):
     search = spec.load(make())
     monkeypatch.setattr(trials, "_score", peak)
     for asked, expected in ((5, 5), (8, 8), (8, 8)):
         study = opened(search, search.folder)
-        trials.run(search, study, fake, None, trials=asked, minutes=1, heard=lambda one: None, log=print)
+        trials.run(search, study, fake, None, trials=asked, minutes=1, on_trial=lambda one: None, log=print)
         assert len(study.get_trials()) == expected
-    trials.run(search, study, fake, None, trials=99, minutes=0, heard=lambda one: None, log=print)
+    trials.run(search, study, fake, None, trials=99, minutes=0, on_trial=lambda one: None, log=print)
     assert len(study.get_trials()) == 8
 
 
@@ -118,7 +118,7 @@ def test_a_trial_is_the_mean_of_its_seeds_on_validation_and_the_test_set_is_left
     study.enqueue_trial({**fixed, "optim.learning_rate": 1.0})
     with signals.Signals() as handlers:
         trials.run(
-            search, study, lambda config: digits, handlers, trials=2, minutes=5, heard=lambda one: None, log=print
+            search, study, lambda config: digits, handlers, trials=2, minutes=5, on_trial=lambda one: None, log=print
         )
         result = trials.confirm(search, study, lambda config: digits, handlers, seeds=2, log=print)
     first = study.get_trials()[0]
@@ -134,16 +134,16 @@ def test_a_trial_is_the_mean_of_its_seeds_on_validation_and_the_test_set_is_left
     )
     assert not report.needs_confirming(study, 2)
     assert report.needs_confirming(study, 3)
-    assert "With 2 new seeds it has" in report.verdict(search, study)
+    assert "With 2 new seeds it reaches" in report.verdict(search, study)
 
 
-def test_values_that_do_not_fit_each_other_are_passed_over(make, here):
+def test_values_that_do_not_fit_together_are_skipped(make, here):
     text = SEARCH.replace('"batch_size": ("int", 32, 64, 32),', '"optim.name": ("choice", "adam", "adamw"),')
     search = spec.load(make(text))
     study = opened(search, search.folder)
     study.enqueue_trial({"optim.name": "adam", "optim.learning_rate": 0.01, "model.hidden": "(16,)"})
     with signals.Signals() as handlers:
-        trials.run(search, study, lambda config: fake(), handlers, trials=1, minutes=1, heard=print, log=print)
+        trials.run(search, study, lambda config: fake(), handlers, trials=1, minutes=1, on_trial=print, log=print)
     assert "called adamw" in study.get_trials()[0].user_attrs["refused"]
     assert not report.has_finished(study)
 
@@ -153,7 +153,7 @@ def fake(config=None):
     return Dataset("digits", "0", "0", arrays, arrays, arrays, tuple("0123456789"), 0.1, 0.3)
 
 
-def test_a_killed_search_goes_on_and_what_it_was_at_counts_as_interrupted(make, caches, command):
+def test_a_killed_search_resumes_and_its_running_trial_counts_as_interrupted(make, caches, command):
     path = make(SEARCH.replace("config.epochs = 2", "config.epochs = 8"))
     line = [sys.executable, "-m", "hwr_jax.search", f"--search={path}", "--confirm=0"]
     process = subprocess.Popen(line, env=caches, stdout=subprocess.PIPE, text=True)
@@ -163,14 +163,14 @@ def test_a_killed_search_goes_on_and_what_it_was_at_counts_as_interrupted(make, 
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=60)
     study = opened(spec.load(path), path.parent)
-    there = len(study.get_trials())
+    before = len(study.get_trials())
     assert of_states(study, "RUNNING") == []  # marked as failed when it was opened
     assert len(of_states(study, "FAIL")) == 1
     ended = len(of_states(study, "COMPLETE", "PRUNED"))
     done = command("search", f"--search={path}", f"--trials={ended + 1}", "--confirm=0")
     assert done.returncode == 0, done.stderr
-    assert len(opened(spec.load(path), path.parent).get_trials()) == there + 1
-    assert "It was not compared with the config as it is on new seeds." in done.stdout
+    assert len(opened(spec.load(path), path.parent).get_trials()) == before + 1
+    assert "It has not been compared with the original config on new seeds." in done.stdout
     assert "1 interrupted" in (path.parent / "report.md").read_text()
     assert (path.parent / "history.png").stat().st_size > 5_000
 
@@ -184,7 +184,7 @@ def test_a_signal_ends_a_search_with_its_code(make, caches):
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 143, err
-    assert "SIGTERM: stopped: the trials that ended are kept, and the same command goes on" in err
+    assert "SIGTERM: stopped: finished trials are kept; run the same command again to resume" in err
     assert "Traceback" not in err
 
 
@@ -192,11 +192,11 @@ def test_a_line_of_the_journal_that_a_crash_cut_short_is_removed(make, monkeypat
     search = spec.load(make())
     monkeypatch.setattr(trials, "_score", peak)
     study = opened(search, search.folder)
-    trials.run(search, study, fake, None, trials=3, minutes=1, heard=lambda one: None, log=print)
+    trials.run(search, study, fake, None, trials=3, minutes=1, on_trial=lambda one: None, log=print)
     journal = search.folder / storage.JOURNAL
     journal.write_bytes(journal.read_bytes()[:-7])
     study = opened(search, search.folder)
-    trials.run(search, study, fake, None, trials=4, minutes=1, heard=lambda one: None, log=print)
+    trials.run(search, study, fake, None, trials=4, minutes=1, on_trial=lambda one: None, log=print)
     again = opened(search, search.folder)
     assert len(of_states(again, "COMPLETE", "PRUNED")) == 4
 
@@ -216,14 +216,14 @@ def test_two_processes_share_one_study(make, caches):
     assert len(owners) == 2
     rates = [one.params["optim.learning_rate"] for one in ended]
     assert len(set(rates)) == len(rates)
-    assert "With 2 new seeds it has" in (path.parent / "report.md").read_text()
+    assert "With 2 new seeds it reaches" in (path.parent / "report.md").read_text()
 
 
 def test_a_database_will_do_too(make, monkeypatch, tmp_path):
     search = spec.load(make())
     monkeypatch.setattr(trials, "_score", peak)
     study = storage.open_study(search, tmp_path, f"sqlite:///{tmp_path}/trials.db", sampler_seed=0)
-    trials.run(search, study, fake, None, trials=3, minutes=1, heard=lambda one: None, log=print)
+    trials.run(search, study, fake, None, trials=3, minutes=1, on_trial=lambda one: None, log=print)
     again = storage.open_study(search, tmp_path, f"sqlite:///{tmp_path}/trials.db", sampler_seed=0)
     assert len(again.get_trials()) == 3
 
@@ -249,7 +249,7 @@ def test_other_data_than_in_the_first_trial_are_refused(make):
     study = opened(search, search.folder)
     study.set_user_attr("data", "others")
     with pytest.raises(ConfigError, match="has changed since the first trial: choose another --out"):
-        trials.run(search, study, lambda config: fake(), None, trials=1, minutes=1, heard=print, log=print)
+        trials.run(search, study, lambda config: fake(), None, trials=1, minutes=1, on_trial=print, log=print)
 
 
 @pytest.mark.parametrize(
@@ -257,25 +257,25 @@ def test_other_data_than_in_the_first_trial_are_refused(make):
     [
         ("SPACE = {", "SPACES = {", "has no SPACE: see hwr_jax/tuning/spec.py"),
         ("SEEDS = 2", "SEEDS = 0", "SEEDS=0 must be 1 or more"),
-        ('("log", 1e-5, 1.0)', '("log", 0, 1.0)', "a logarithmic axis begins above 0"),
+        ('("log", 1e-5, 1.0)', '("log", 0, 1.0)', "a logarithmic axis must start above 0"),
         ('("log", 1e-5, 1.0)', '("log", 1.0, 0.1)', "give the lowest and then the highest number"),
-        ('("log", 1e-5, 1.0)', '("lag", 1.0, 2.0)', "begin a tuple with log, linear, int, choice"),
+        ('("log", 1e-5, 1.0)', '("lag", 1.0, 2.0)', "use a tuple that starts with log, linear, int, choice"),
         ('("log", 1e-5, 1.0)', '("choice", 1.0)', "leaves no choice: give two values or more"),
         ('("int", 32, 64, 32)', '("int", 32.5, 64)', "give integers"),
-        ('("int", 32, 64, 32)', '("int", 32, 64, 0)', "the step is 1 or more"),
+        ('("int", 32, 64, 32)', '("int", 32, 64, 0)', "the step must be 1 or more"),
         ('("int", 32, 64, 32)', '("choice", "a", "b")', "config.batch_size='a' does not fit"),
         ('"batch_size":', '"batchsize":', "there is no config.batchsize: did you mean config.batch_size?"),
         ("config.epochs = 2", 'config.nonfinite.policy = "rollback"', "rollback needs checkpoints"),
     ],
 )
-def test_a_wrong_search_is_told_in_a_sentence(make, old, new, words):
+def test_a_wrong_search_is_explained_in_a_sentence(make, old, new, words):
     assert old in SEARCH
     with pytest.raises(ConfigError) as caught:
         spec.load(make(SEARCH.replace(old, new)))
     assert words in str(caught.value)
 
 
-def test_a_choice_that_the_config_does_not_know_is_told_before_anything_is_trained(make, command):
+def test_a_choice_that_the_config_does_not_know_is_refused_before_anything_is_trained(make, command):
     path = make(SEARCH.replace('"batch_size": ("int", 32, 64, 32)', '"optim.name": ("choice", "adam", "adm", "adamw")'))
     done = command("search", f"--search={path}")
     assert done.returncode == 64
@@ -292,21 +292,21 @@ def test_a_choice_that_the_config_does_not_know_is_told_before_anything_is_train
         (("--search={}", "--storage=/nowhere/x.log"), 74, "--storage=/nowhere/x.log cannot be opened: "),
     ],
 )
-def test_a_wrong_flag_is_told_in_a_sentence(make, command, flags, code, words):
+def test_a_wrong_flag_is_explained_in_a_sentence(make, command, flags, code, words):
     done = command("search", *(f.format(make()) for f in flags))
     assert done.returncode == code, done.stderr
     assert words in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_without_optuna_the_way_to_install_it_is_told(make, command, tmp_path, caches):
+def test_without_optuna_the_message_says_how_to_install_it(make, command, tmp_path, caches):
     (tmp_path / "optuna.py").write_text("raise ImportError('not here')")
     done = command("search", f"--search={make()}", env={"PYTHONPATH": f"{tmp_path}:{caches['PYTHONPATH']}"})
     assert done.returncode == 64
     assert "the search needs Optuna: pip install 'hwr_jax[search]'" in done.stderr
 
 
-def test_nothing_to_report_is_said(make, command):
+def test_a_search_without_finished_trials_says_that_there_is_nothing_to_report(make, command):
     done = command("search", f"--search={make()}", "--minutes=0")
     assert done.returncode == 0, done.stderr
-    assert "No trial has been finished yet" in done.stdout
+    assert "No trial has finished yet" in done.stdout
