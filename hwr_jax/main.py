@@ -8,7 +8,6 @@ import time
 
 STARTED = time.perf_counter()  # before the heavy imports: they are part of the run's time
 
-
 from ml_collections import config_flags
 
 from hwr_jax.cli import command, flags

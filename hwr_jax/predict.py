@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 from hwr_jax.cli import command, flags
@@ -38,12 +37,14 @@ def main(paths: list[str]) -> int:
     from hwr_jax.cli import console
     from hwr_jax.data import cache
     from hwr_jax.inference import predictor
+    from hwr_jax.pictures import inputs
     from hwr_jax.steps import compile_cache
 
     screen = console.make_console(stderr=_FORMAT.value != "table")
     compile_cache.cache_compilations(cache.default_cache_dir())
     model = predictor.load(folder, which=_CHECKPOINT.value or "", seed=_SEED.value, log=screen.print)
-    names, images, unread = read_all(paths, model)
+    height_px, width_px = model.facts["shape"][:2]
+    names, images, unread = inputs.read(paths, height_px=height_px, width_px=width_px, lines=model.reads_strings)
     rows = read_out(names, model.read(images, best=1 + ALTERNATIVES))
     screen.print(f"{folder}: {console.trained_on(model.facts['name'])}")
     if rows or _FORMAT.value != "table":
@@ -51,46 +52,6 @@ def main(paths: list[str]) -> int:
     for problem in unread:
         print(f"hwr_jax: {problem}", file=sys.stderr)
     return errors.BAD_DATA if unread else errors.DONE
-
-
-def read_all(paths: list[str], model):
-    """Reads pictures, as the model takes them: files, all of a folder, or the lines of a CSV file of pixels.
-
-    Returns:
-      (names, uint8 [N, H, W, 1], the sentences about those that could not be read).
-    """
-    import numpy as np
-
-    from hwr_jax.data.folder import to_28x28, to_line
-
-    height, width = model.facts["shape"][:2]
-    names, images, unread = [], [], []
-    for name, picture in every_picture(paths):
-        try:
-            images.append(to_line(picture, height, width) if model.reads_strings else to_28x28(picture))
-            names.append(name)
-        except errors.DataError as error:
-            unread.append(str(error) if isinstance(picture, Path) else f"{name}: {error}")
-        except OSError as error:
-            unread.append(f"{name}: {error.strerror or error}")
-    return names, np.stack(images)[..., None] if images else np.zeros((0, height, width, 1), np.uint8), unread
-
-
-def every_picture(paths: list[str]):
-    """Yields (name, picture file or grey values) for everything that the arguments name."""
-    from hwr_jax.data import folder
-
-    for path in map(Path, paths):
-        if path.is_dir():
-            inside = folder.pictures_in(path)
-            if not inside:
-                raise errors.DataError(f"{path} holds no picture")
-            yield from ((str(p), p) for p in inside)
-        elif path.suffix.lower() == ".csv" and path.is_file():
-            for name, _, grey in folder.pixel_rows(path, folder.read_csv(path), labelled=False):
-                yield name, grey
-        else:
-            yield str(path), path
 
 
 def read_out(names: list[str], read: list[list[tuple[str, float]]]) -> list[dict[str, Any]]:

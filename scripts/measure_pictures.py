@@ -1,4 +1,4 @@
-"""Measures a trained model on a folder of real pictures of one digit each. Preprocessing is `hwr_jax.preprocess`.
+"""Measures a trained model on a folder of real pictures of one digit each. hwr_jax.pictures preprocesses them.
 
     python scripts/measure_pictures.py --workdir=runs/cnn --pictures=FOLDER
 

@@ -1,17 +1,14 @@
-"""A user's own labelled pictures as a data set. Owns the layouts that are understood; the pictures themselves are made
-by `preprocess`, like every picture in the project.
+"""A user's own labelled pictures as a data set. Owns the layouts; `pictures/` reads the pictures themselves.
 
-    FOLDER/<class>/*.png                  one folder per class; a fifth of each class becomes the test split
-    FOLDER/train/<class>/*, test/<class>/*   the same, with a test split of the user's
-    FILE.csv: path,label                  one picture per line, its path relative to the file
-    FILE.csv: label,pixel0,...            one square picture of grey values 0..255 per line, row by row
+FOLDER/<class>/*.png                  one folder per class; a fifth of each class becomes the test split
+FOLDER/train/<class>/*, test/<class>/*   the same, with a test split of your own
+FILE.csv: path,label                  one picture per line, its path relative to the file
+FILE.csv: label,pixel0,...            one square picture of grey values 0..255 per line, row by row
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -24,21 +21,20 @@ from hwr_jax.data.content import Content
 from hwr_jax.data.progress import track
 from hwr_jax.data.sources import IMAGE_SHAPE, Source
 from hwr_jax.data.splits import carve
+from hwr_jax.pictures import inputs
 from hwr_jax.pictures.decode import FORMATS
-from hwr_jax.pictures.normalise import digit_from_picture, line_from_picture
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
-TEST_PART = 5  # one in so many, where the user has made no test split
+TEST_PART = 5  # one in five pictures goes to the test split, unless the user made one
 SHOWN = 3  # how many unusable pictures an error names
 
 
 class Item(NamedTuple):
-    """One example, not yet read."""
+    """One example."""
 
     split: str  # train, test, or "" for either
     label: str
     name: str  # for messages
-    picture: Path | np.ndarray  # a file, or uint8 [side, side] grey values
+    picture: inputs.Picture  # not read yet
 
 
 def items(place: Path) -> list[Item]:
@@ -88,12 +84,12 @@ def make(source: Source, found: list[Item], *, log: Callable[[str], object]) -> 
     text = f"Converting {len(found):,} pictures (once)"
     for i, item in enumerate(track(found, text=text, total=len(found), log=log)):
         try:
-            image[i, :, :, 0] = to_28x28(item.picture)
+            image[i, :, :, 0] = inputs.to_digit(item.picture)
         except (DataError, OSError) as error:
             wrong.append(str(error) if isinstance(item.picture, Path) else f"{item.name}: {error}")
     if wrong:
         raise DataError(
-            f"{len(wrong)} of {len(found)} pictures cannot be used; remove or mend them: {'; '.join(wrong[:SHOWN])}"
+            f"{len(wrong)} of {len(found)} pictures cannot be used; remove or fix them: {'; '.join(wrong[:SHOWN])}"
             + ("; ..." if len(wrong) > SHOWN else "")
         )
     place = {label: i for i, label in enumerate(source.classes)}
@@ -102,30 +98,6 @@ def make(source: Source, found: list[Item], *, log: Callable[[str], object]) -> 
     if not is_test.any():
         return Content(*carve(every, source.test_examples, stratified=True))
     return Content(*(Arrays(image[mask], every.label[mask]) for mask in (~is_test, is_test)))
-
-
-def to_28x28(picture: Path | np.ndarray) -> np.ndarray:
-    """Makes a picture file, or grey values uint8 [side, side], uint8 [28, 28], 0 = paper, 255 = ink.
-
-    Values of 28x28 with a dark frame are taken to be such a picture already (the CSV files of MNIST are).
-    """
-    if isinstance(picture, Path):
-        return digit_from_picture(picture)
-    frame = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
-    if picture.shape == IMAGE_SHAPE[:2] and np.median(frame) == 0:
-        return picture
-    return digit_from_picture(_as_png(picture))
-
-
-def to_line(picture: Path | np.ndarray, height_px: int, width_px: int) -> np.ndarray:
-    """Makes a picture file, or grey values uint8 [side, side], a picture of a line: uint8 [height_px, width_px]."""
-    return line_from_picture(picture if isinstance(picture, Path) else _as_png(picture), height_px, width_px)
-
-
-def _as_png(grey: np.ndarray) -> bytes:
-    from hwr_jax.data.formats import png
-
-    return png.encode(grey[..., None])
 
 
 def _in_folders(place: Path) -> Iterator[Item]:
@@ -139,7 +111,7 @@ def _in_folders(place: Path) -> Iterator[Item]:
     empty = True
     for split, folders in groups:
         for folder in folders:
-            for path in pictures_in(folder):
+            for path in inputs.pictures_in(folder):
                 empty = False
                 yield Item(split, folder.name, str(path), path)
     if empty:
@@ -152,57 +124,18 @@ def _folders_in(place: Path) -> list[Path]:
     return sorted(path for path in place.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
-def pictures_in(folder: Path) -> list[Path]:
-    """Returns the picture files anywhere below a folder, sorted; nothing hidden."""
-    files = (p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-    return sorted(p for p in files if not any(part.startswith(".") for part in p.relative_to(folder).parts))
-
-
 def _in_csv(place: Path) -> Iterator[Item]:
-    rows = read_csv(place)
+    rows = inputs.read_csv(place)
     if len(rows[0]) > 2:
-        yield from (Item("", label, name, grey) for name, label, grey in pixel_rows(place, rows, labelled=True))
+        yield from (Item("", label, name, grey) for name, label, grey in inputs.pixel_rows(place, rows, labelled=True))
         return
-    first = 0 if Path(rows[0][0].strip()).suffix.lower() in SUFFIXES else 1  # else it is a line of names
+    first = 0 if Path(rows[0][0].strip()).suffix.lower() in inputs.SUFFIXES else 1  # skip a header
     for number, row in enumerate(rows[first:], first + 1):
         if len(row) != 2:
             raise DataError(f"{place}, line {number}: {len(row)} fields, expected path,label")
         yield Item("", row[1].strip(), f"{place}, line {number}", place.parent / row[0].strip())
     if len(rows) == first:
         raise DataError(f"{place} names no picture: expected lines of path,label or of label,pixel0,pixel1,...")
-
-
-def read_csv(place: Path) -> list[list[str]]:
-    """Returns the lines of a CSV file that are not empty. Raises DataError if there is none, or it is no text."""
-    try:
-        with place.open(newline="", encoding="utf-8-sig") as file:
-            rows = [row for row in csv.reader(file) if row]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{place} is no CSV file: {error}") from error
-    if not rows:
-        raise DataError(f"{place} is empty")
-    return rows
-
-
-def pixel_rows(place: Path, rows: list[list[str]], *, labelled: bool) -> Iterator[tuple[str, str, np.ndarray]]:
-    """Yields name, label ("" without) and grey values uint8 [side, side] of each line.
-
-    Raises:
-        DataError: a line that is no square picture of values 0..255; the sentence names it.
-    """
-    first = 0 if rows[0][-1].strip().isdecimal() else 1
-    for number, row in enumerate(rows[first:], first + 1):
-        values = row[1:] if labelled else row
-        side = math.isqrt(len(values))
-        if side * side != len(values) or side < 4:
-            raise DataError(f"{place}, line {number}: {len(values)} pixels are no square picture")
-        try:
-            grey = np.array(values, np.int64)
-        except (ValueError, OverflowError) as error:
-            raise DataError(f"{place}, line {number}: {error}") from error
-        if grey.min() < 0 or grey.max() > 255:
-            raise DataError(f"{place}, line {number}: a value of {grey.min()} to {grey.max()}, expected 0 to 255")
-        yield f"{place}, line {number}", row[0].strip() if labelled else "", grey.astype(np.uint8).reshape(side, side)
 
 
 def _in_order(label: str) -> tuple[int, int, str]:

@@ -1,3 +1,3 @@
-"""Any picture file to model input: decoding, ink, marks, size and place as in MNIST."""
+"""From any picture to model input: decoding, ink, marks, size and place as in MNIST."""
 
-__all__ = ["decode", "ink", "marks", "normalise"]
+__all__ = ["decode", "ink", "inputs", "marks", "normalise"]

@@ -26,10 +26,10 @@ MAX_PIXELS = 64_000_000  # telephones take 12 to 50 Mpx; 64 Mpx decode to 190 MB
 MIN_SIDE_PX = 4  # the smallest known digits are 8x8, a tightly cropped 1 of them is 2 to 4 pixels wide
 MAX_ASPECT_RATIO = 40  # a line of text or a tightly cropped 1 stays below 30
 
-Source = str | os.PathLike | bytes | bytearray | BinaryIO
+PictureFile = str | os.PathLike | bytes | bytearray | BinaryIO
 
 
-def read_picture(source: Source, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+def read_picture(source: PictureFile, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Decode a picture of unknown origin.
 
     The size is checked before the pixels are decoded. EXIF orientation is applied. Transparent parts become white
@@ -61,7 +61,7 @@ def read_picture(source: Source, *, max_bytes: int = MAX_BYTES, max_pixels: int 
         raise DataError(f"{name}: {_reason(error)}") from error
 
 
-def _content(source: Source, max_bytes: int) -> tuple[str, bytes]:
+def _content(source: PictureFile, max_bytes: int) -> tuple[str, bytes]:
     """The name for messages and at most `max_bytes` + 1 bytes."""
     if isinstance(source, bytes | bytearray):
         return name_of(source), bytes(source)
@@ -71,7 +71,7 @@ def _content(source: Source, max_bytes: int) -> tuple[str, bytes]:
     return name_of(source), source.read(max_bytes + 1)
 
 
-def name_of(source: Source) -> str:
+def name_of(source: PictureFile) -> str:
     """What messages call the picture: its path, or "the given bytes" or "the given file"."""
     if isinstance(source, str | os.PathLike):
         return os.fspath(source)
@@ -122,8 +122,23 @@ def _check_size(width: int, height: int, name: str, max_pixels: int) -> None:
         raise DataError(f"{name}: {width}x{height} pixels; the sides' ratio must be at most {MAX_ASPECT_RATIO}")
 
 
+def as_grey(values: np.ndarray) -> np.ndarray:
+    """Checks grey values as `read_picture` checks a file: [h, w] in 0..255 -> float32 [h, w].
+
+    Raises:
+        DataError: another shape, a size that is not accepted, or a value outside of 0..255.
+    """
+    values = np.asarray(values)
+    if values.ndim != 2:
+        raise DataError(f"the grey values: an array of shape {list(values.shape)}; expected [height, width]")
+    _check_size(values.shape[1], values.shape[0], "the grey values", MAX_PIXELS)
+    if not (values.min() >= 0 and values.max() <= 255):  # also true of NaN
+        raise DataError(f"the grey values: {values.min()} to {values.max()}; expected 0 (black) to 255 (white)")
+    return values.astype(np.float32)
+
+
 def _upright(image: PillowImage) -> PillowImage:
-    """Apply the EXIF orientation. A broken EXIF block is no reason to refuse a picture that decodes."""
+    """Apply the EXIF orientation. A broken EXIF block must not make a picture unusable that decodes."""
     from PIL import ImageOps
 
     try:

@@ -1,7 +1,7 @@
 """From ink to the 28x28 picture that the models were trained on. Owns MNIST's size, place, contrast and pen.
 
 Does not decode files (`decode.py`), does not decide what is ink (`ink.py`, `marks.py`), and does not standardise: the
-models' recipe does, once, for data and pictures.
+model's recipe does, once, for data and pictures.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import numpy as np
 
 from hwr_jax.core.errors import DataError
-from hwr_jax.pictures.decode import Source, name_of, read_picture
+from hwr_jax.pictures.decode import PictureFile, as_grey, name_of, read_picture
 from hwr_jax.pictures.ink import ink_of
 
 SIZE_PX = 28  # side of an MNIST picture
 BOX_PX = 20  # side of the box that a digit is fitted into before it is centred
-AROUND_SHARE = 0.25  # of a line's height: the margin that is put around it
-LINE_SHARE = 0.7  # of the height of a picture of a line, is its ink: as in the strings that are composed
+AROUND_SHARE = 0.25  # margin put around a line, as a share of its height
+LINE_SHARE = 0.7  # share of the height that the ink of a line fills, as in the composed strings
 FINE = 8  # strokes are widened on a grid this many times finer than the result
 THIN_PX = 1.8  # a mean stroke below this is widened; MNIST's strokes: 5 % are below 1.8, median 2.6, 95 % below 4.0
 PEN_PX = 2.3  # to this
@@ -24,8 +24,8 @@ TAIL = 0.1  # the blur's tail below this would make the box too large
 MIN_INK = 0.5 / 255  # fainter than this is 0 in a uint8 picture; MNIST's own boxes count every pixel above 0
 
 
-def digit_from_picture(source: Source) -> np.ndarray:
-    """The project's one way from a picture of one digit to what the models see.
+def digit_from_picture(source: PictureFile) -> np.ndarray:
+    """The project's one way from a picture of one digit to model input.
 
     Args:
         source: path, bytes or binary file object.
@@ -34,18 +34,27 @@ def digit_from_picture(source: Source) -> np.ndarray:
         uint8 [28, 28], 0 = paper, 255 = ink.
 
     Raises:
-        DataError: not an accepted picture, or no ink in it.
+        DataError: not an accepted picture, or no ink in it; the message names the picture.
         OSError: the path cannot be read.
     """
     grey = read_picture(source)
     try:
-        return to_mnist(widen_thin_strokes(ink_of(grey)))
+        return digit_from_grey(grey)
     except DataError as error:
         raise DataError(f"{name_of(source)}: {error}") from error
 
 
-def line_from_picture(source: Source, height_px: int, width_px: int) -> np.ndarray:
-    """The project's one way from a picture of one line of writing to what the models of strings see.
+def digit_from_grey(grey: np.ndarray) -> np.ndarray:
+    """The same from the grey values of a picture: [h, w] in 0..255, 0 = black, 255 = white.
+
+    Raises:
+        DataError: an array that is not accepted (`decode.as_grey`), or no ink in it.
+    """
+    return to_mnist(widen_thin_strokes(ink_of(as_grey(grey))))
+
+
+def line_from_picture(source: PictureFile, height_px: int, width_px: int) -> np.ndarray:
+    """The project's one way from a picture of one line of writing to the input of a model that reads strings.
 
     Args:
         source: path, bytes or binary file object.
@@ -55,20 +64,29 @@ def line_from_picture(source: Source, height_px: int, width_px: int) -> np.ndarr
         uint8 [height_px, width_px], 0 = paper, 255 = ink.
 
     Raises:
-        DataError: not an accepted picture, or no ink in it.
+        DataError: not an accepted picture, or no ink in it; the message names the picture.
         OSError: the path cannot be read.
     """
     grey = read_picture(source)
-    outline = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    around = max(2, round(AROUND_SHARE * grey.shape[0]))  # a line that is cropped to its ink has no paper to be told by
-    grey = np.pad(grey, around, constant_values=float(np.median(outline)))
     try:
-        ink = ink_of(grey, line=True)
-        height, width = _crop(ink).shape
-        longer_px = round(LINE_SHARE * height_px * max(1.0, width / height))
-        line = _fit(_crop(widen_thin_strokes(ink, box_px=longer_px)), longer_px)
+        return line_from_grey(grey, height_px, width_px)
     except DataError as error:
         raise DataError(f"{name_of(source)}: {error}") from error
+
+
+def line_from_grey(grey: np.ndarray, height_px: int, width_px: int) -> np.ndarray:
+    """The same from the grey values of a picture: [h, w] in 0..255, 0 = black, 255 = white.
+
+    Raises:
+        DataError: an array that is not accepted (`decode.as_grey`), or no ink in it.
+    """
+    grey = as_grey(grey)
+    outline = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    around = max(2, round(AROUND_SHARE * grey.shape[0]))  # a line cropped to its ink leaves no paper to compare with
+    ink = ink_of(np.pad(grey, around, constant_values=float(np.median(outline))), line=True)
+    height, width = _crop(ink).shape
+    longer_px = round(LINE_SHARE * height_px * max(1.0, width / height))
+    line = _fit(_crop(widen_thin_strokes(ink, box_px=longer_px)), longer_px)
     return _in_frame(line / line.max(), height_px, width_px)
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 from hwr_jax import data
 from hwr_jax.core.errors import ConfigError, DataError
 from hwr_jax.data import folder
+from hwr_jax.pictures import inputs
 from hwr_jax.pictures.normalise import digit_from_picture
 
 
@@ -49,7 +50,7 @@ def test_a_folder_per_class_is_split_by_class_and_made_by_the_one_preprocessing(
     assert [np.bincount(getattr(dataset, s).label).tolist() for s in ("train", "validation", "test")] == [
         [7, 7, 7], [1, 1, 1], [2, 2, 2],
     ]  # fmt: skip
-    made = {digit_from_picture(path).tobytes() for path in folder.pictures_in(own)}
+    made = {digit_from_picture(path).tobytes() for path in inputs.pictures_in(own)}
     for split in ("train", "validation", "test"):
         assert all(image.tobytes() in made for image in getattr(dataset, split).image)
     again = load(own, caches)
@@ -114,7 +115,7 @@ def test_classes_of_the_same_number_have_one_order():
 
 
 def test_a_csv_of_paths_is_the_same_data_set(own, caches):
-    lines = [(str(path.relative_to(own.parent)), path.parent.name) for path in folder.pictures_in(own)]
+    lines = [(str(path.relative_to(own.parent)), path.parent.name) for path in inputs.pictures_in(own)]
     for header in ([], [("file", "class")]):
         table = own.parent / "table.csv"
         with table.open("w", newline="") as file:
@@ -161,8 +162,8 @@ def written(tmp_path, text):
         ("", "is empty"),
         ("a.png,1\nb.png\n", "line 2: 1 fields, expected path,label"),
         ("file,label\n", "names no picture"),
-        ("1," + ",".join(["0"] * 17) + "\n", "line 1: 17 pixels are no square picture"),
-        ("1," + ",".join(["0"] * 15 + ["256"]) + "\n", "line 1: a value of 0 to 256, expected 0 to 255"),
+        ("1," + ",".join(["0"] * 17) + "\n", "line 1: 17 pixels are not a square picture"),
+        ("1," + ",".join(["0"] * 15 + ["256"]) + "\n", "line 1: values from 0 to 256, expected 0 to 255"),
         ("1," + ",".join(["0"] * 14 + ["x", "1"]) + "\n", "line 1: .*'x'"),
         ("1," + ",".join(["0"] * 15 + ["9" * 30]) + "\n", "line 1: .*too (large|big)"),
     ],
