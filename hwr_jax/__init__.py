@@ -1,11 +1,51 @@
 """hwr_jax: handwriting recognition in JAX, from an ablation with error bars to a scanned picture read.
 
-Importing the package costs nothing: jax and every other heavy library is imported by the module that needs it. It
-appends one flag to XLA_FLAGS (see `xla`), which JAX reads when it starts.
+>>> import hwr_jax
+>>> run = hwr_jax.train("digits:smoke", quiet=True)
+>>> model = hwr_jax.load(run.folder)
+>>> digits = hwr_jax.data.load("digits")
+>>> model.predict(digits.test.image[:3]).shape
+(3, 10)
+
+Importing the package costs nothing: what is listed in `__all__` is imported when it is first used. It appends one flag
+to XLA_FLAGS (see `core.xla`), which JAX reads when it starts.
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from hwr_jax.core import xla
 
+if TYPE_CHECKING:
+    from hwr_jax import data
+    from hwr_jax.inference.predictor import load
+    from hwr_jax.pictures.normalise import digit_from_picture, line_from_picture
+    from hwr_jax.training.api import train
+
+__all__ = ["__version__", "data", "digit_from_picture", "line_from_picture", "load", "train"]
 __version__ = "0.1.0"
 
+_HOMES = {  # of the names that are imported when they are first used (PEP 562)
+    "digit_from_picture": "hwr_jax.pictures.normalise",
+    "line_from_picture": "hwr_jax.pictures.normalise",
+    "load": "hwr_jax.inference.predictor",
+    "train": "hwr_jax.training.api",
+}
+
 xla.keep_reductions_right()
+
+
+def __getattr__(name: str) -> Any:
+    if name == "data":
+        return importlib.import_module("hwr_jax.data")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'hwr_jax' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -106,9 +106,7 @@ def classify(error: BaseException) -> tuple[int, str]:
 
 
 def _memory_hint() -> str:
-    return (
-        "out of memory: lower config.batch_size, config.eval.batch_size or config.seeds (GPU: see docs/distributed.md)"
-    )
+    return "out of memory: lower config.batch_size, config.eval.batch_size or config.seeds (GPU: docs/distributed.md)"
 
 
 def _file_sentence(error: OSError) -> str:

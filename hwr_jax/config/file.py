@@ -27,7 +27,7 @@ EXAMPLES = {
 FORMS = {"study": "hwr_jax/studies/spec.py", "search": "hwr_jax/tuning/spec.py"}
 
 
-def load(path: str | Path, overrides: dict[str, Any] | None = None) -> ConfigDict:
+def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> ConfigDict:
     """Loads a config; `path` may end in `:variant`, the argument of its `get_config`.
 
     Args:
@@ -51,12 +51,21 @@ def load(path: str | Path, overrides: dict[str, Any] | None = None) -> ConfigDic
     if not isinstance(config, ConfigDict):
         raise ConfigError(f"--config={path} cannot be used: its get_config returns {config!r}, not a ConfigDict")
     config.lock()
-    for key, value in (overrides or {}).items():
+    return override(config, overrides or {}, path)
+
+
+def override(config: ConfigDict, overrides: Mapping[str, Any], name: str) -> ConfigDict:
+    """Sets values by their flat keys ("model.dropout") and returns the same config; `name` is that of the config.
+
+    Raises:
+      ConfigError: there is no such key, or the value is of another type.
+    """
+    for key, value in overrides.items():
         require_key(config, key)
         try:
             config.update_from_flattened_dict({key: value})
         except (TypeError, ValueError) as error:
-            raise ConfigError(f"config.{key}={value!r} does not fit {path}: {error}") from error
+            raise ConfigError(f"config.{key}={value!r} does not fit {name}: {error}") from error
     return config
 
 

@@ -42,6 +42,10 @@ def load(
 ) -> Dataset:
     """A data set, verified to the bit and split, whichever place it comes from.
 
+    >>> digits = load("digits")
+    >>> digits.train.image.shape, len(digits.validation.label), len(digits.test.label)
+    ((1097, 28, 28, 1), 200, 500)
+
     The places, in order: the decoded cache; a TFDS folder (ArrayRecord or TFRecord); a folder with the original IDX
     files; the download. What the last two give is also left in the TFDS folder, for every other user of TFDS. Whatever
     the place, the examples lie in the order of the original files, and test example i is the original's example i.

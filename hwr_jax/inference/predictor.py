@@ -91,7 +91,7 @@ class Predictor(NamedTuple):
         if images.dtype != np.uint8 or images.shape[1:] not in ((height, width), (height, width, 1)):
             raise ValueError(
                 f"images must be uint8 [N, {height}, {width}] (0 = paper, 255 = ink), not {images.dtype} "
-                f"{list(images.shape)}: see hwr_jax.pictures.normalise"
+                f"{list(images.shape)}: see hwr_jax.digit_from_picture"
             )
         images = images.reshape(len(images), height, width, 1)
         for first in range(0, len(images), IMAGES_PER_CALL):
@@ -138,6 +138,11 @@ def load(
     log=print,
 ) -> Predictor:
     """Loads the newest checkpoint of a run that verifies.
+
+    >>> import numpy as np
+    >>> model = load("runs/digits-smoke")
+    >>> model.predict(np.zeros((5, 28, 28), np.uint8)).shape
+    (5, 10)
 
     Args:
       workdir: the run folder.

@@ -27,6 +27,15 @@ MIN_INK = 0.5 / 255  # fainter than this is 0 in a uint8 picture; MNIST's own bo
 def digit_from_picture(source: PictureFile) -> np.ndarray:
     """The project's one way from a picture of one digit to model input.
 
+    >>> import io
+    >>> from PIL import Image, ImageDraw
+    >>> picture, file = Image.new("L", (200, 150), "white"), io.BytesIO()
+    >>> ImageDraw.Draw(picture).line([(90, 30), (100, 120)], fill="black", width=12)
+    >>> picture.save(file, "PNG")
+    >>> image = digit_from_picture(file.getvalue())
+    >>> image.shape, image.dtype.name, int(image.max())
+    ((28, 28), 'uint8', 255)
+
     Args:
         source: path, bytes or binary file object.
 
@@ -55,6 +64,15 @@ def digit_from_grey(grey: np.ndarray) -> np.ndarray:
 
 def line_from_picture(source: PictureFile, height_px: int, width_px: int) -> np.ndarray:
     """The project's one way from a picture of one line of writing to the input of a model that reads strings.
+
+    >>> import io
+    >>> from PIL import Image, ImageDraw
+    >>> picture, file = Image.new("L", (400, 100), "white"), io.BytesIO()
+    >>> for x in (60, 140, 220):
+    ...     ImageDraw.Draw(picture).line([(x, 20), (x + 10, 80)], fill="black", width=10)
+    >>> picture.save(file, "PNG")
+    >>> line_from_picture(file.getvalue(), 32, 128).shape
+    (32, 128)
 
     Args:
         source: path, bytes or binary file object.

@@ -1,3 +1,3 @@
 """One training run: from config and data through the loop to the summary in its run folder."""
 
-__all__ = ["experiment", "feeding", "job", "loop", "nonfinite", "session", "summary", "train", "transfer"]
+__all__ = ["api", "experiment", "feeding", "job", "loop", "nonfinite", "session", "summary", "train", "transfer"]
