@@ -85,6 +85,13 @@ def test_every_command_that_a_page_names_has_its_flags(page):
             assert flag in known or flag == "help", f"{page.name} gives --{flag} to hwr_jax.{verb}"
 
 
+def test_readme_and_architecture_list_every_folder_of_the_package_in_the_same_order():
+    tree = re.findall(r"^  (\w+)/  ", (ROOT / "README.md").read_text(), re.MULTILINE)
+    table = re.findall(r"^\| `(\w+)/` \|", (ROOT / "docs" / "architecture.md").read_text(), re.MULTILINE)
+    assert tree == table
+    assert sorted(tree) == sorted(path.parent.name for path in (ROOT / "hwr_jax").glob("*/__init__.py"))
+
+
 def test_the_example_of_a_study_is_a_study(tmp_path):
     example = re.search(r"```python\n(.*?QUESTION.*?)```", (ROOT / "docs" / "studies.md").read_text(), re.DOTALL)
     assert example is not None
