@@ -115,7 +115,7 @@ def main() -> int:
 
 def _check_same() -> None:
     """Compares what has to be the same in all processes."""
-    from hwr_jax.config import file as configs
+    from hwr_jax.config import configs
     from hwr_jax.distributed import processes
     from hwr_jax.workdir import machine
 
@@ -128,7 +128,7 @@ def _check_same() -> None:
 
 def _check_same_data(config, dataset) -> None:
     """Compares what was loaded: one of the processes may have found no data, or other data."""
-    from hwr_jax.config import file as configs
+    from hwr_jax.config import configs
     from hwr_jax.distributed import processes
 
     if processes.many():

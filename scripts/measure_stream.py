@@ -17,8 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hwr_jax import data
-from hwr_jax.config import check
-from hwr_jax.config import file as configs
+from hwr_jax.config import check, configs
 from hwr_jax.core.types import Arrays, Dataset
 from hwr_jax.data.rows import Rows
 from hwr_jax.steps.run import compile_training, make_run

@@ -38,7 +38,7 @@ def worker(args: argparse.Namespace) -> None:
     """Measures one layout in this process of the job; the main process prints a line of JSON."""
     from hwr_jax import data
     from hwr_jax.benchmarks import measure
-    from hwr_jax.config import file
+    from hwr_jax.config import configs
     from hwr_jax.distributed import processes
     from hwr_jax.steps.run import compile_training, make_run
     from hwr_jax.workdir import machine
@@ -46,7 +46,7 @@ def worker(args: argparse.Namespace) -> None:
     machine.spare_threads()
     if args.processes > 1:
         processes.start(args.coordinator, args.processes, args.process)
-    config = file.load(args.config, {"seeds": args.seeds, "over_seeds": args.how})
+    config = configs.load(args.config, {"seeds": args.seeds, "over_seeds": args.how})
     dataset = processes.main_process_first(lambda: data.load(config.data.name, log=lambda line: None))
     found = measure.training(config, dataset, steps=args.steps, devices=0, seed_groups=args.groups)
     run = make_run(config, dataset, seed_groups=args.groups)

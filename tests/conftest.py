@@ -127,10 +127,12 @@ def experiment(tmp_path):
 @pytest.fixture
 def smoke():
     """Returns make(**overrides): the checked config configs/digits.py:smoke with flat overrides."""
-    from hwr_jax.config import check, file
+    from hwr_jax.config import check, configs
 
     def make(**overrides):
-        made = file.load(ROOT / "configs" / "digits.py:smoke", {k.replace("__", "."): v for k, v in overrides.items()})
+        made = configs.load(
+            ROOT / "configs" / "digits.py:smoke", {k.replace("__", "."): v for k, v in overrides.items()}
+        )
         check.check(made)
         return made
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hwr_jax.config import file
+from hwr_jax.config import configs
 from hwr_jax.studies import spec
 
 ROOT = Path(__file__).parent.parent
@@ -15,7 +15,7 @@ PAGES += sorted((ROOT / "experiments").glob("*/*.md"))
 LINK = re.compile(r"\]\(([^)\s]+)\)|(?:href|src)=\"([^\"]+)\"")
 PATH = re.compile(r"(?<![\w./-])((?:hwr_jax|scripts|tests|configs|experiments|docs)/[\w./-]*\w)")
 CODE = re.compile(r"```.*?```", re.DOTALL)
-KEYS = file.flatten(file.load(ROOT / "configs" / "base.py"))
+KEYS = configs.flatten(configs.load(ROOT / "configs" / "base.py"))
 COMMANDS = sorted(path.stem for path in (ROOT / "hwr_jax").glob("[a-z]*.py"))
 
 
@@ -66,7 +66,7 @@ def test_every_config_that_a_page_names_exists(page):
     for name in named(re.compile(r"--config=([\w./-]+(?::[\w.=+-]*\w)?)"), page):
         path = name if "/" in name else re.sub(r"^(\w+)", r"configs/\1.py", name)  # --config=cnn, the packaged one
         if not is_placeholder(path.partition(":")[0]):
-            file.load(ROOT / path)  # raises ConfigError where the file or the variant is missing
+            configs.load(ROOT / path)  # raises ConfigError where the file or the variant is missing
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())

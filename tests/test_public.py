@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import hwr_jax
-from hwr_jax.config import file
+from hwr_jax.config import configs
 from hwr_jax.core.errors import ConfigError, DataMissing
 
 ROOT = Path(__file__).parent.parent
@@ -83,7 +83,7 @@ def test_a_run_is_its_folder_its_results_and_its_model(run, digits):
 
 def test_the_same_call_again_trains_nothing_and_a_config_may_be_a_path_or_an_object(run, capsys):
     before = (run.folder / "metrics.jsonl").stat().st_mtime_ns
-    config = file.load("digits:smoke", {"epochs": 4})
+    config = configs.load("digits:smoke", {"epochs": 4})
     for given, overrides in ((ROOT / "configs/digits.py:smoke", {}), (config, {"epochs": 5})):
         again = hwr_jax.train(given, run.folder, overrides=overrides)
         assert again.summary == run.summary
@@ -114,7 +114,7 @@ def test_what_is_wrong_is_one_sentence_as_with_the_command(run, config, argument
 
 def test_a_config_without_a_file_needs_a_folder(place):
     with pytest.raises(ConfigError, match="workdir is missing"):
-        hwr_jax.train(file.load("digits:smoke"))
+        hwr_jax.train(configs.load("digits:smoke"))
 
 
 def test_missing_data_is_an_error_that_can_be_caught(place, monkeypatch):

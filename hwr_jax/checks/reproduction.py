@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hwr_jax.config.file import difference
+from hwr_jax.config.configs import difference
 from hwr_jax.core import files
 from hwr_jax.workdir import machine, run_folder
 

@@ -128,8 +128,7 @@ def _checked_config(argv: list[str]) -> list[str]:
 
     Loads the config once before absl does, for errors in our own words.
     """
-    from hwr_jax.config import file as configs
-    from hwr_jax.config import shipped
+    from hwr_jax.config import configs, shipped
 
     path, argv = "", list(argv)
     for i, argument in enumerate(argv):

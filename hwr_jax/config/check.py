@@ -8,7 +8,7 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from hwr_jax import data, models
-from hwr_jax.config.file import flatten
+from hwr_jax.config.configs import flatten
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.core.ranges import COUNT, NOT_NEGATIVE, POSITIVE, RATE, SHARE, Range, integer, number
 from hwr_jax.models import convolution, layers, rnn

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hwr_jax.config import file as configs
+from hwr_jax.config import configs
 from hwr_jax.core import stats
 from hwr_jax.studies import power_law
 from hwr_jax.studies.spec import Study

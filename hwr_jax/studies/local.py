@@ -10,7 +10,7 @@ import jax
 from ml_collections import ConfigDict
 
 from hwr_jax.benchmarks import measure
-from hwr_jax.config import file as configs
+from hwr_jax.config import configs
 from hwr_jax.core.types import Dataset
 from hwr_jax.distributed.signals import Signals
 from hwr_jax.studies import trial

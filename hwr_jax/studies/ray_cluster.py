@@ -13,7 +13,7 @@ import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from hwr_jax.config import file as configs
+from hwr_jax.config import configs
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.distributed.signals import Signals
 from hwr_jax.studies import local, trial

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 from ml_collections import ConfigDict
 
-from hwr_jax.config import file as configs
+from hwr_jax.config import configs
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.studies.metric import CLASSES_ONLY, METRICS, STRINGS_ONLY, Metric
 

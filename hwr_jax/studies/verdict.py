@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from hwr_jax.config import file as configs
+from hwr_jax.config import configs
 from hwr_jax.core import stats
 from hwr_jax.studies import comparison
 from hwr_jax.studies.comparison import LEVEL, Paired, Row

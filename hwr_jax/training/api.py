@@ -10,8 +10,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from hwr_jax.cli import command, console
-from hwr_jax.config import file as configs
-from hwr_jax.config import shipped
+from hwr_jax.config import configs, shipped
 from hwr_jax.core import files
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.distributed import signals

@@ -10,8 +10,7 @@ from ml_collections import ConfigDict
 
 from hwr_jax import models
 from hwr_jax.cli import console
-from hwr_jax.config import check, shipped
-from hwr_jax.config import file as configs
+from hwr_jax.config import check, configs, shipped
 from hwr_jax.core.errors import DataMissing
 from hwr_jax.core.types import Dataset
 from hwr_jax.data import configured

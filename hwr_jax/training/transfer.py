@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from hwr_jax import data, models
-from hwr_jax.config.file import difference
+from hwr_jax.config.configs import difference
 from hwr_jax.core import digests
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.core.types import Arrays, Dataset, TrainState, Tree

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from hwr_jax.config.file import difference, flatten
+from hwr_jax.config.configs import difference, flatten
 from hwr_jax.core.errors import ConfigError, RunFolderError
 from hwr_jax.core.types import Dataset
 from hwr_jax.distributed import processes

@@ -17,7 +17,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 import hwr_jax
-from hwr_jax.config.file import difference, flatten, from_json, to_json
+from hwr_jax.config.configs import difference, flatten, from_json, to_json
 from hwr_jax.core import files
 from hwr_jax.core.errors import ConfigError, RunFolderError
 from hwr_jax.core.types import Dataset

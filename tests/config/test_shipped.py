@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hwr_jax.config import file, shipped
+from hwr_jax.config import configs, shipped
 from hwr_jax.core.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -21,8 +21,9 @@ def get_config():
 
 def loaded_from(folder, path, root=ROOT):
     """The epochs and batch size of a config that a new process loads in `folder`, where only the package is at hand."""
-    code = f"from hwr_jax.config import file; c = file.load({str(path)!r}); print(c.epochs, c.batch_size, c.data.name)"
-    command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(root)!r}); {code}"]
+    load = f"from hwr_jax.config import configs; c = configs.load({str(path)!r})"
+    code = f"import sys; sys.path.insert(0, {str(root)!r}); {load}; print(c.epochs, c.batch_size, c.data.name)"
+    command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=60, env={"PATH": ""})
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
@@ -57,7 +58,7 @@ def test_a_name_is_the_file_of_the_config(monkeypatch, tmp_path, variant):
     assert shipped.resolve(f"cnn{variant}") == f"configs/cnn.py{variant}"
     monkeypatch.chdir(tmp_path)
     assert shipped.resolve(f"cnn{variant}") == f"{ROOT}/configs/cnn.py{variant}"
-    assert file.load(f"digits{variant}") == file.load(f"{ROOT}/configs/digits.py{variant}")
+    assert configs.load(f"digits{variant}") == configs.load(f"{ROOT}/configs/digits.py{variant}")
 
 
 def test_a_file_is_preferred_and_a_path_stays(monkeypatch, tmp_path):
@@ -109,7 +110,7 @@ def test_a_folder_of_configs_with_a_base_of_its_own_is_what_its_files_import(tmp
 def test_an_installed_package_shows_none_of_its_folders_as_a_package_of_its_own(tmp_path, installed):
     code = (
         f"import sys; sys.path.insert(0, {str(installed)!r})\n"
-        "from hwr_jax.config import file, shipped; file.load('cnn')\n"
+        "from hwr_jax.config import configs, shipped; configs.load('cnn')\n"
         "print([p for p in sys.path if p.endswith('hwr_jax')], shipped.folder())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env={"PATH": ""})

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from hwr_jax import data, models
-from hwr_jax.config import check, file
+from hwr_jax.config import check, configs
 from hwr_jax.core.errors import ConfigError, DataError
 from hwr_jax.core.types import Arrays, Dataset
 from hwr_jax.data import strings
@@ -207,7 +207,7 @@ def test_a_split_without_glyphs_is_told(stamped, tmp_path):
 
 
 def crnn(**overrides):
-    made = file.load(ROOT / "configs" / "crnn.py:smoke", {k.replace("__", "."): v for k, v in overrides.items()})
+    made = configs.load(ROOT / "configs" / "crnn.py:smoke", {k.replace("__", "."): v for k, v in overrides.items()})
     check.check(made)
     return made
 
@@ -218,7 +218,7 @@ def test_rows_are_pooled_and_columns_kept():
 
 
 def test_the_network_has_the_parameters_and_time_steps_that_its_plan_has():
-    made = file.load(ROOT / "configs" / "crnn.py")
+    made = configs.load(ROOT / "configs" / "crnn.py")
     model = models.make(made.model, classes=10, shape_px=(32, 128))
     variables = model.init(jax.random.key(0), (1, 32, 128, 1))
     c, d, w = made.model.features, made.model.dense, made.model.width

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from hwr_jax.config import file
+from hwr_jax.config import configs
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.distributed import sharding
 from hwr_jax.steps.run import compile_training, make_run, on_device
@@ -26,7 +26,7 @@ def trained(config, dataset, *, devices, groups):
 
 def config(how="map"):
     own = {"seeds": 4, "optim.name": "sgd", "model.norm": "batch", "over_seeds": how}
-    return file.load("configs/digits.py:smoke", own)
+    return configs.load("configs/digits.py:smoke", own)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hwr_jax import models
-from hwr_jax.config import file
+from hwr_jax.config import configs
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.core.types import Arrays
 from hwr_jax.models import layers
@@ -35,7 +35,7 @@ PARAMETERS = {
 
 def network(name, **overrides):
     """The network of configs/NAME.py and its variables."""
-    made = file.load(ROOT / "configs" / name, {f"model.{k}": v for k, v in overrides.items()})
+    made = configs.load(ROOT / "configs" / name, {f"model.{k}": v for k, v in overrides.items()})
     model = models.make(made.model, classes=10)
     return model, model.init(jax.random.key(0), (1, 28, 28, 1))
 
@@ -163,7 +163,7 @@ def test_a_norm_has_mean_zero_and_variance_one_over_what_it_is_called_after(kind
 def test_a_network_learns_64_digits_by_heart(name, digits):
     augment = {f"augment.{k}": 0.0 for k in ("shift_px", "rotate_deg", "scale")}
     own = {"model.width": 32} if name in ("rnn", "vit") else {}
-    made = file.load(
+    made = configs.load(
         ROOT / "configs" / f"{name}.py:smoke",
         {**augment, **own, "model.dropout": 0.0, "batch_size": 32, "schedule.name": "constant", "epochs": 100,
          "optim.learning_rate": 1e-2 if name == "linear" else 5e-3},

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from hwr_jax.config import file
+from hwr_jax.config import configs
 from hwr_jax.core import files
 from hwr_jax.data import STRINGS
 from hwr_jax.steps import overrides, recipe, train_step
@@ -25,7 +25,7 @@ def name(path):
 def test_every_variant_of_a_study_is_an_ordinary_config(path):
     study = spec.checked(path)
     for variant, made in study.configs.items():
-        assert file.to_json(file.load(f"{path}:{variant}")) == file.to_json(made)
+        assert configs.to_json(configs.load(f"{path}:{variant}")) == configs.to_json(made)
         overrides.check_overrides(made, study.variants[variant])  # nothing that it overrides is idle
         examples = made.data.train_examples or 50_000
         one = recipe.make_recipe(made, examples=examples, classes=10, mean=0.13, std=0.3)

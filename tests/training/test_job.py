@@ -10,7 +10,7 @@ import jax
 import pytest
 
 from hwr_jax.cli import console
-from hwr_jax.config import file
+from hwr_jax.config import configs
 from hwr_jax.core import files
 from hwr_jax.core.errors import ConfigError, RunFolderError
 from hwr_jax.distributed.signals import Signals
@@ -24,7 +24,7 @@ def quiet(folder, signals):
 
 
 def one_epoch():
-    return file.load("configs/digits.py:smoke", {"epochs": 1})
+    return configs.load("configs/digits.py:smoke", {"epochs": 1})
 
 
 def handlers():
@@ -75,7 +75,7 @@ def test_a_run_that_was_killed_before_its_evaluation_is_resumed(in_a_thread, dig
 
 def test_another_run_in_the_folder_is_refused_and_so_is_a_folder_in_use(in_a_thread, digits):
     folder = in_a_thread[0]
-    other = file.load("configs/digits.py:smoke", {"epochs": 2})
+    other = configs.load("configs/digits.py:smoke", {"epochs": 2})
     with Signals() as signals:
         with pytest.raises(ConfigError, match=r"epochs: 1 -> 2"):
             job.run(other, digits, quiet(folder, signals))

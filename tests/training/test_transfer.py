@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from hwr_jax import models
-from hwr_jax.config import file
+from hwr_jax.config import configs
 from hwr_jax.core import files
 from hwr_jax.distributed import signals
 from hwr_jax.inference import predictor
@@ -184,7 +184,7 @@ def test_the_learning_rate_falls_from_layer_to_layer_towards_the_image(smoke):
 
 def test_layers_are_listed_from_the_image_on_and_the_head_is_the_last_dense_one():
     for name, first in (("resnet", "Conv_0"), ("vit", "Dense_0"), ("mlp", "Dense_0")):
-        made = file.load(f"configs/{name}.py:smoke")
+        made = configs.load(f"configs/{name}.py:smoke")
         model = models.make(made.model, classes=10)
         names = models.layer_names(model, (28, 28, 1))
         assert (names[0], names[-1]) == (first, models.head_of(dict.fromkeys(names)))
@@ -201,7 +201,7 @@ def test_factors_multiply_updates():
 @pytest.mark.parametrize("block", [1, 2])
 def test_trials_begin_with_the_weights_of_their_own_seed_whatever_the_block(source, digits, here, block):
     overrides = {"init_from": str(source), "optim.learning_rate": 1e-9, "optim.weight_decay": 0.0, "epochs": 1}
-    own = file.load("configs/digits.py:smoke", overrides)
+    own = configs.load("configs/digits.py:smoke", overrides)
     with signals.Signals() as handlers:
         compiled = trial.compile_config(own, digits, block=block, devices=1, log=print)
         trials = [trial.Trial(own, seed) for seed in range(2)]

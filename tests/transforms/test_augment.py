@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from hwr_jax.config import file
+from hwr_jax.config import configs
 from hwr_jax.transforms import augment, pen
 
 IMAGE = ndimage.gaussian_filter(np.random.default_rng(0).random((28, 28)), 1.5).astype(np.float32)
@@ -194,7 +194,7 @@ def test_with_both_each_picture_takes_one_of_them():
 
 
 def strengths(**changed):
-    made = file.load(Path(__file__).parents[2] / "configs" / "digits.py").augment.to_dict()
+    made = configs.load(Path(__file__).parents[2] / "configs" / "digits.py").augment.to_dict()
     return {**dict.fromkeys(made, 0), "elastic_smooth_px": 4.0, **changed}
 
 

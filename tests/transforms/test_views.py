@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hwr_jax.config import file as configs
+from hwr_jax.config import configs
 from hwr_jax.steps import predict_step, train_step
 from hwr_jax.steps.recipe import make_recipe
 from hwr_jax.transforms import views

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hwr_jax.config import check, file
+from hwr_jax.config import check, configs
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.core.types import Arrays
 from hwr_jax.distributed.sharding import make_mesh
@@ -23,7 +23,7 @@ CONFIGS = sorted(p for p in (ROOT / "configs").glob("*.py") if p.stem != "base")
 @pytest.mark.parametrize("variant", ["", ":smoke"])
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
 def test_every_config_is_built_and_traced(path, variant):
-    made = file.load(f"{path}{variant}")
+    made = configs.load(f"{path}{variant}")
     check.check(made)
     recipe = make_recipe(made, examples=1097, classes=10, mean=0.1, std=0.3)
     shape = (*whole_px(made), 1)
@@ -55,7 +55,7 @@ def test_every_key_of_the_base_is_checked_or_free(smoke):
         "frame.centre",
         *(f"model.{key}" for key in ("features", "kernels_px", "strides_px", "pools", "hidden", "bidirectional")),
     }
-    assert set(file.flatten(smoke())) == {*check.CHOICES, *check.RANGES, *free}
+    assert set(configs.flatten(smoke())) == {*check.CHOICES, *check.RANGES, *free}
 
 
 @pytest.mark.parametrize("key", check.CHOICES)
@@ -69,7 +69,7 @@ def test_an_unknown_name_lists_the_allowed_ones(smoke, key):
 
 @pytest.mark.parametrize("key", check.RANGES)
 def test_a_number_out_of_range_is_told_with_the_range(smoke, key):
-    default = file.flatten(smoke())[key]
+    default = configs.flatten(smoke())[key]
     wrong = {int: [-1], float: [-1.0, float("nan")], list: [(1,), (1.5, 2), (1, 2, 3)]}
     for value in wrong[type(default)]:
         shown = re.escape(str(list(value) if isinstance(value, tuple) else value))
@@ -92,12 +92,12 @@ def test_seeds_beyond_the_last_are_refused(smoke):
 )
 def test_a_key_that_is_not_there_is_told_with_the_nearest(smoke, key, words):
     with pytest.raises(ConfigError, match=words):
-        file.require_key(smoke(), key)
+        configs.require_key(smoke(), key)
 
 
 def test_a_value_of_the_wrong_type_is_refused():
     with pytest.raises(ConfigError, match="config.epochs='many' does not fit"):
-        file.load(CONFIGS[0], {"epochs": "many"})
+        configs.load(CONFIGS[0], {"epochs": "many"})
 
 
 @pytest.mark.parametrize(
@@ -112,17 +112,17 @@ def test_a_value_of_the_wrong_type_is_refused():
 def test_a_config_file_that_does_not_run_is_one_sentence(tmp_path, text, words):
     (tmp_path / "c.py").write_text(text)
     with pytest.raises(ConfigError, match=f"cannot be loaded: .*{words}"):
-        file.load(tmp_path / "c.py")
+        configs.load(tmp_path / "c.py")
 
 
 def test_a_config_file_that_is_not_there_is_told(tmp_path):
     with pytest.raises(ConfigError, match=r"none\.py is not a file"):
-        file.load(tmp_path / "none.py")
+        configs.load(tmp_path / "none.py")
 
 
 def test_json_and_back_is_the_same_config(smoke):
     made = smoke()
-    back = file.from_json(file.to_json(made))
+    back = configs.from_json(configs.to_json(made))
     assert back == made
     assert back.model.features == made.model.features
     with pytest.raises(AttributeError, match="locked|nonsense"):
@@ -131,21 +131,21 @@ def test_json_and_back_is_the_same_config(smoke):
 
 def test_differences_name_key_and_both_values():
     a, b = {"m": {"x": 1, "y": 2}}, {"m": {"x": 1, "y": 3}, "z": 4}
-    assert file.difference(a, b) == ["m.y: 2 -> 3", "z: (absent) -> 4"]
+    assert configs.difference(a, b) == ["m.y: 2 -> 3", "z: (absent) -> 4"]
 
 
 @pytest.mark.parametrize("variant", ["", ":smoke"])
 def test_the_example_of_the_docs_is_a_config(tmp_path, variant):
     example = re.search(r"```python\n(.*?get_config.*?)```", (ROOT / "docs" / "configs.md").read_text(), re.DOTALL)
     (tmp_path / "mine.py").write_text(example[1])
-    made = file.load(f"{tmp_path / 'mine.py'}{variant}")
+    made = configs.load(f"{tmp_path / 'mine.py'}{variant}")
     check.check(made)
     assert made.model.norm == "batch"
 
 
 def test_an_unknown_variant_is_told(tmp_path):
     with pytest.raises(ConfigError, match=r"cnn.py:tiny cannot be loaded: there is no variant 'tiny': use smoke"):
-        file.load(ROOT / "configs" / "cnn.py:tiny")
+        configs.load(ROOT / "configs" / "cnn.py:tiny")
     (tmp_path / "plain.py").write_text("def get_config():\n    return None\n")
     with pytest.raises(ConfigError, match="no variant 'smoke': its get_config takes no argument"):
-        file.load(f"{tmp_path / 'plain.py'}:smoke")
+        configs.load(f"{tmp_path / 'plain.py'}:smoke")
