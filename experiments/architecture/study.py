@@ -5,10 +5,10 @@ from configs import base, fast
 QUESTION = "Which network reads best after two passes with the fast recipe, at the learning rate of its own config?"
 NOTES = """
 Two passes, one cycle, label smoothing 0.1, batch 64, Adam (b1 0.7, b2 0.9), no augmentation, no dropout: the fast
-recipe, which was tuned for the cnn. Each network has the size, activation, initialisation and highest learning rate
-of its config in configs/ (the residual network is narrower: 16, 32 and 64 channels), whose rates were chosen for
-other optimisers and longer runs. So this ranks networks under a short recipe, not what each can reach: README's table
-has that.
+recipe, which was tuned for the cnn. Each network has the size, activation, initialisation and peak learning rate of its
+config in configs/ (the residual network is narrower: 16, 32 and 64 channels); those rates were chosen for other
+optimisers and longer runs. So this ranks networks under a short recipe, not by what each can reach, which is in the
+README's table.
 """
 VARIANTS = {
     "cnn": {},

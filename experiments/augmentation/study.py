@@ -1,13 +1,12 @@
-"""Every augmentation alone, and those of the main job together."""
+"""Each augmentation alone, and those of the main job together."""
 
 from configs import base, fast
 
 QUESTION = "Which augmentation of the training images helps?"
 NOTES = """
-The fast recipe with four passes. main: shift, rotation, scale and shear in the strengths of configs/cnn.py; all: all of
-these variants together, at half their strengths (one line at most, as alone). Mixing (mixup, cutmix) is of labels too.
-Four passes are few for augmentation: more of them may change the order. The strengths are usual ones, and were not
-searched.
+The fast recipe with four passes. main: shift, rotation, scale and shear at the strengths of configs/cnn.py; all: all
+these variants together, at half their strengths (at most one line, as alone). Mixing (mixup, cutmix) mixes labels too.
+Four passes are few for augmentation: more may change the order. The strengths are common ones, and were not tuned.
 """
 EACH = {
     "shift": {"augment.shift_px": 1.5},

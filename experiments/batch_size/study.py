@@ -1,11 +1,11 @@
-"""Batch sizes, with the learning rate as it is, or scaled with the batch."""
+"""Batch sizes, with the learning rate fixed or scaled with the batch."""
 
 from configs import base, fast
 
 QUESTION = "How does accuracy depend on the batch size, with and without scaling the learning rate?"
 NOTES = """
-The fast recipe: one pass, so that a larger batch means fewer steps. Scaled: the rate is proportional to the batch
-(Goyal et al. 2017), or to its square root (Krizhevsky 2014); the betas are not scaled with it.
+The fast recipe: one pass, so a larger batch means fewer steps. linear: the rate is proportional to the batch (Goyal et
+al. 2017); root: to its square root (Krizhevsky 2014); the betas are not scaled.
 """
 SIZES = (16, 32, 64, 128, 256, 512)
 SCALED = {"fixed": 0.0, "root": 0.5, "linear": 1.0}

@@ -4,9 +4,9 @@ from configs import base, fast
 
 QUESTION = "How much does an ensemble of networks gain with its size?"
 NOTES = """
-Every trial trains so many networks with the fast recipe and is scored by their mean probability. The members of trial
-j have the seeds j, j + 1,000,000, j + 2,000,000 ...: no two trials of a variant share one, and the smaller ensembles
-lie within the larger ones.
+Every trial trains this many networks with the fast recipe and is scored by their mean probability. The members of
+trial j have the seeds j, j + 1,000,000, j + 2,000,000 ...: no two trials of a variant share a member, and the smaller
+ensembles are subsets of the larger ones.
 """
 VARIANTS = {str(n): {"seeds": n} for n in (1, 2, 3, 5, 10)}
 BASELINE = "1"

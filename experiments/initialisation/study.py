@@ -4,8 +4,8 @@ from configs import base, fast
 
 QUESTION = "Which initialisations read better or worse than PyTorch's after one pass?"
 NOTES = """
-The fast recipe (ReLU); biases begin with zeros. Its learning rate was tuned with the baseline, whose weights are about
-0.4 of He's: others may do better at their own. zeros is there to see what breaking no symmetry costs.
+The fast recipe (ReLU); biases start at zero. Its learning rate was tuned with the baseline, whose weights are about
+0.4 of He's: others may do better at a rate of their own. zeros shows the cost of not breaking the symmetry.
 """
 NAMES = (
     "pytorch_uniform",

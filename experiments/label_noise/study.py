@@ -5,8 +5,8 @@ from configs import base, fast
 QUESTION = "How much accuracy do wrong training labels cost?"
 NOTES = """
 The fast recipe with two passes; the given share of the training labels is replaced by one of the other nine classes,
-drawn evenly, once, the same for every seed. Validation and test labels are right. Label smoothing (0.1) and so few
-passes protect against wrong labels: more passes may cost more.
+drawn uniformly, once, and equal for every seed. Validation and test labels are correct. Label smoothing (0.1) and the
+small number of passes protect against wrong labels: more passes may cost more.
 """
 VARIANTS = {f"{share:g}": {"data.label_noise": share} for share in (0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8)}
 BASELINE = "0"

@@ -1,11 +1,11 @@
-"""Every optimiser at rates around its own: how far off may one be?"""
+"""Every optimiser at rates around its own: how far off can the rate be?"""
 
 from configs import base, fast
 
 QUESTION = "Which learning rate does each optimiser need, and how much does it matter?"
 NOTES = """
 The fast recipe: one pass over 54,976 images, one cycle, label smoothing 0.1. Three seeds each: enough to choose a rate
-on validation to a factor of two or so, far too few to rank anything among so many (a test would need twelve).
+on validation to within a factor of two or so, far too few to rank this many variants (a test would need twelve).
 """
 SEEDS = 3
 RATES = {  # multiples of the middle one

@@ -5,9 +5,9 @@ from configs import base, fast
 QUESTION = "Which optimisers read better or worse than Adam after one pass?"
 NOTES = """
 The fast recipe, which was tuned for Adam: one cycle, label smoothing 0.1, batch 64, b1 0.7, b2 0.9 (lion: 0.9 and 0.99,
-its paper's; momentum 0.9). The highest rate of each was chosen on validation among six that are a factor of two apart,
-by the study learning_rates; adamw has Adam's rate and decay 0.01. No other setting of any was searched, so Adam has had
-more care than the rest.
+its paper's; momentum 0.9). The peak rate of each was chosen on validation among six that are a factor of two apart, in
+the study learning_rates; adamw has Adam's rate and decay 0.01. No other setting was tuned, so Adam has had more care
+than the rest.
 """
 RATES = {
     "sgd": 0.6,

@@ -4,8 +4,8 @@ from configs import base, fast
 
 QUESTION = "Does training in bfloat16 cost accuracy?"
 NOTES = """
-The fast recipe; bfloat16: the layers, while weights, norms' sums and scores stay float32. This CPU has no unit for it,
-so that it takes several times as long.
+The fast recipe. bfloat16 applies to the layers; weights, the sums of norms and the scores stay float32. This CPU has no
+unit for it, so it takes several times as long.
 """
 VARIANTS = {name: {"model.precision": name} for name in ("float32", "bfloat16")}
 BASELINE = "float32"

@@ -4,9 +4,9 @@ from configs import base, fast
 
 QUESTION = "Which learning-rate schedules read better or worse than one cycle after one pass?"
 NOTES = """
-The fast recipe (one pass, Adam, highest rate 0.008). All schedules have the same highest rate but the constant one,
-which is there twice: at that rate, and at a quarter of it. That rate was tuned for one cycle; the others may do better
-at their own. warmup: a twentieth of the pass, linear. restarts: three cosines, each twice as long as the one before.
+The fast recipe (one pass, Adam, peak rate 0.008). All schedules have the same peak rate, except that the constant one
+also appears at a quarter of it. That rate was tuned for one cycle; the others may do better at their own. warmup: a
+twentieth of the pass, linear. restarts: three cosines, each twice as long as the one before.
 """
 VARIANTS = {
     "one_cycle": {},

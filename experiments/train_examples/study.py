@@ -5,10 +5,9 @@ from configs import base, fast
 QUESTION = "How does the error fall with the number of training images?"
 NOTES = """
 The fast recipe with 1,024 steps of 64 images for every number of images, in as many passes as that takes: what differs
-is how many images there are, not how long is trained: two passes over the largest set, in which it is not yet learnt by
-heart, and 256 over the smallest. As many images of each class as whole images allow; the smaller sets lie within the
-larger ones, and are the same for every seed, so that the intervals are those of training, not of the choice of the
-images.
+is the number of images, not the length of training, from two passes over the largest set, not enough to memorise it, to
+256 over the smallest. Classes are balanced as far as whole images allow; the smaller sets are subsets of the larger
+ones and the same for every seed, so the intervals reflect training, not the choice of images.
 """
 DOUBLINGS = range(2, 10)
 VARIANTS = {

@@ -1,16 +1,16 @@
-"""Few labels of another hand: the weights of MNIST, or random ones."""
+"""Few labels from other writers: starting from weights trained on MNIST, or from random ones."""
 
 from configs import base, fast
 
 QUESTION = "What do weights learnt on MNIST give for other digits, of which ten of each class are labelled?"
 NOTES = """
-Trained on ten labels of each class of scikit-learn's digits (other writers than MNIST's, scanned in another way), 40
-passes, the same hundred images for every seed: the intervals are of training, not of the choice of the images. Tested
-on 500 other images of the same collection; a rate is chosen on 200 more, whose labels are needed for that. Begun with
-the weights of runs/fast (`python -m hwr_jax.main --config=configs/fast.py --config.seeds=10`), seed i with its seed i:
-as they are, with a new output layer, or with all but the output layer frozen; scratch: with random weights. Every
-beginning at the same four rates; the baseline is the rate of scratch that is best on validation, the further
-comparisons are between the best rates of the others. The seconds are without those of the run on MNIST.
+Trained on ten labels of each class of scikit-learn's digits (other writers than MNIST's, scanned differently), 40
+passes, the same hundred images for every seed: the intervals reflect training, not the choice of images. Tested on 500
+other images of the same collection; rates are chosen on 200 more, which need labels for that. Training starts from the
+weights of runs/fast (`python -m hwr_jax.main --config=configs/fast.py --config.seeds=10`), seed i from its seed i:
+unchanged, with a new output layer, or with everything except the output layer frozen; scratch starts from random
+weights. Each is trained at the same four rates; the baseline is the rate of scratch that is best on validation, and the
+direct comparisons are between the best rates of the others. The seconds exclude the run on MNIST.
 """
 RATES = (1e-3, 3e-3, 1e-2, 3e-2)
 BEGINNINGS = {

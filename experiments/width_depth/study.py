@@ -4,9 +4,10 @@ from configs import base, fast
 
 QUESTION = "Does the fast recipe's network gain more by width or by depth?"
 NOTES = """
-One pass. Width: all channels and the hidden layer, times a half, one and two. Depth: the second convolution left out,
-as it is, and a third convolution of the same width after it, which leaves fewer pixels to the hidden layer and so
-halves the parameters. The learning rate was tuned for the baseline; the others may do better at their own.
+One pass. Width: all channels and the hidden layer, times a half, one and two. Depth: without the second convolution
+(shallow), unchanged (fast), and with a third convolution of the same width after it (deep), which leaves fewer pixels
+for the hidden layer and so halves the parameters. The learning rate was tuned for the baseline; the others may do
+better at their own.
 """
 VARIANTS = base.grid(
     depth={

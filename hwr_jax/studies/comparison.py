@@ -1,4 +1,4 @@
-"""What a study's records say: every variant against the baseline, seed by seed. Owns which statistics are computed."""
+"""The statistics of a study: every variant against the baseline, seed by seed. Decides which ones are computed."""
 
 from __future__ import annotations
 
@@ -17,54 +17,54 @@ LEVEL = 0.05  # of significance, after Holm's correction
 
 
 class Paired(NamedTuple):
-    """The difference of a variant to the baseline, in the metric's own unit (a share, or nats); None: not defined."""
+    """The difference of a variant from the baseline, in the metric's own unit (a share, or nats); None: undefined."""
 
-    seeds: int  # that both have
+    seeds: int  # in common
     mean: float
     t: tuple[float, float] | None  # 95 % interval over the seeds
     bootstrap: tuple[float, float] | None
     p: float | None  # of the sign-flip test
-    p_holm: float | None  # corrected for all that are tested beside it
+    p_holm: float | None  # corrected for the number of comparisons
     effect: float | None  # Cohen's d of the pairs
-    needed: int | None  # seeds to see a difference of this size four times of five, likewise; None: over 100,000
-    visible: float | None  # the smallest difference that these seeds see four times of five, likewise; None: none
-    mcnemar: tuple[int, int]  # seeds whose outcomes differ (p < 0.05), of how many
-    examples_error: float | None  # standard error of the mean difference from the choice of the test examples
+    needed: int | None  # seeds to detect a difference of this size with 80 % power, so corrected; None: over 100,000
+    visible: float | None  # the smallest difference that these seeds detect with 80 % power, likewise; None: none
+    mcnemar: tuple[int, int]  # number of seeds whose outcomes differ (p < 0.05), and of all seeds
+    examples_error: float | None  # standard error of the mean difference due to the choice of test examples
     validation: tuple[float, float, float] | None  # the difference on validation: mean and 95 % interval over the seeds
 
     @property
     def significant(self) -> bool:
-        """Whether chance in training does not explain it."""
+        """Whether the difference is more than chance in training explains."""
         return self.p_holm is not None and self.p_holm <= LEVEL
 
     @property
     def decidable(self) -> bool:
-        """Whether the test could see any difference with so few seeds, among so many variants."""
+        """Whether the test has enough seeds to reach significance among this many variants."""
         return self.p is not None and self.visible is not None
 
     @property
     def beyond_examples(self) -> bool:
-        """Whether the interval leaves out 0 too when it is widened by the choice of the test examples (two standard
-        errors, in quadrature)."""
+        """Whether the interval still excludes 0 when widened by the choice of test examples (two standard errors, in
+        quadrature)."""
         if self.examples_error is None or self.t is None:
             return True
         return abs(self.mean) > math.hypot((self.t[1] - self.t[0]) / 2, 2 * self.examples_error)
 
 
 class Row(NamedTuple):
-    """A variant."""
+    """The results of a variant."""
 
     variant: str
-    test: dict[str, Any] | None  # of the metric, as `stats.summarise` gives it; None: every trial diverged
+    test: dict[str, Any] | None  # the metric, from `stats.summarise`; None: every trial diverged
     validation: float | None  # mean of the metric
-    diverged: int
-    train_seconds: float | None  # in the steps, of the fastest trial: the machine may have been busy in the others
-    parameters: int | None  # of an ensemble: of all its members
-    paired: Paired | None  # None: of the baseline, or without a common seed
+    diverged: int  # trials
+    train_seconds: float | None  # in the steps, of the fastest trial: the machine may have been busy during the others
+    parameters: int | None  # of an ensemble, over all its members
+    paired: Paired | None  # None: it is the baseline, or there is no common seed
 
 
 def compare(study: Study, records: list[dict[str, Any]]) -> list[Row]:
-    """Returns a row for each variant that has records, the best first (by the mean of the metric on the test set)."""
+    """Returns a row for each variant that has records, best first (by the metric's mean on the test set)."""
     by_variant = _by_variant(study, records)
     paired = _against(study, by_variant, [(name, study.baseline) for name in study.variants if name != study.baseline])
     rows = [_row(study, name, own, paired.get((name, study.baseline))) for name, own in by_variant.items() if own]
@@ -72,12 +72,12 @@ def compare(study: Study, records: list[dict[str, Any]]) -> list[Row]:
 
 
 def tested(rows: list[Row]) -> int:
-    """Returns for how many comparisons the p of a study are corrected."""
+    """Returns the number of comparisons that the p values are corrected for."""
     return sum(row.paired is not None and row.paired.p is not None for row in rows)
 
 
 def contrasts(study: Study, records: list[dict[str, Any]]) -> dict[tuple[str, str], Paired]:
-    """Returns the first variant against the second of each pair that the study asks for, corrected for those pairs."""
+    """Returns the differences of the study's CONTRASTS, first variant minus second, corrected for their number."""
     return _against(study, _by_variant(study, records), study.contrasts)
 
 
@@ -88,18 +88,18 @@ def _by_variant(study: Study, records: list[dict[str, Any]]) -> dict[str, list[d
 def _against(
     study: Study, by_variant: dict[str, list[dict[str, Any]]], pairs: list[tuple[str, str]]
 ) -> dict[tuple[str, str], Paired]:
-    """The first of each pair against the second where they have common seeds, corrected for how many are tested."""
+    """The first of each pair of variants against the second, if they have common seeds; corrected for their number."""
     scores = {name: _scores(study, own) for name, own in by_variant.items()}
     seeds = {(one, two): sorted(scores[one].keys() & scores[two].keys()) for one, two in pairs}
-    level = LEVEL / max(1, sum(len(common) > 1 for common in seeds.values()))  # what Holm asks of the smallest p
-    found = {
-        (one, two): _pair(study, by_variant[two], by_variant[one], common, level)
+    level = LEVEL / max(1, sum(len(common) > 1 for common in seeds.values()))  # Holm's for the smallest p
+    differences = {
+        (one, two): _paired(study, by_variant[two], by_variant[one], common, level)
         for (one, two), common in seeds.items()
         if common
     }
-    tested = {names: pair.p for names, pair in found.items() if pair.p is not None}
+    tested = {names: paired.p for names, paired in differences.items() if paired.p is not None}
     corrected = dict(zip(tested, stats.holm(list(tested.values())), strict=True))
-    return {names: pair._replace(p_holm=corrected.get(names)) for names, pair in found.items()}
+    return {names: paired._replace(p_holm=corrected.get(names)) for names, paired in differences.items()}
 
 
 def _scores(study: Study, records: list[dict[str, Any]], split: str = "test") -> dict[int, float]:
@@ -121,7 +121,7 @@ def _row(study: Study, name: str, records: list[dict[str, Any]], paired: Paired 
     )
 
 
-def _pair(
+def _paired(
     study: Study, baseline: list[dict[str, Any]], records: list[dict[str, Any]], seeds: list[int], level: float
 ) -> Paired:
     d, on_validation = (
@@ -131,7 +131,7 @@ def _pair(
     both = [{r["seed"]: r for r in group} for group in (baseline, records)]
     same = baseline[0]["test_sha256"] == records[0]["test_sha256"]
     mcnemar, examples_error = _by_example(*both, seeds) if same else ((0, 0), None)
-    if study.metric.name != "accuracy":  # what a record has of each example is only whether it is right
+    if study.metric.name != "accuracy":  # of each example a record holds only whether it is right
         examples_error = None
     mean = float(d.mean())
     if len(seeds) < 2:
@@ -157,7 +157,7 @@ def _pair(
 
 
 def _by_example(baseline: dict[int, dict], records: dict[int, dict], seeds: list[int]) -> tuple[tuple[int, int], float]:
-    """McNemar's test of each pair of seeds, and the standard error of their mean difference over the test examples."""
+    """McNemar's test for each seed, and the standard error of the mean difference over the test examples."""
     examples = baseline[seeds[0]]["dataset"]["examples"]["test"]
     hits, differ = np.zeros(examples), 0
     for seed in seeds:
@@ -172,8 +172,10 @@ def _by_example(baseline: dict[int, dict], records: dict[int, dict], seeds: list
 def along_axis(
     study: Study, records: list[dict[str, Any]], variants: Iterable[str] | None = None, *, split: str = "test"
 ) -> dict[float, dict[int, float]]:
-    """Returns the error of every seed at each place of the study's axis, rising: 1 - the metric, or the metric itself
-    where lower is better. Of the variants (None: of the study) that have a score."""
+    """Returns the error (`Metric.error`) of every seed at each point of the study's axis, in rising order.
+
+    Covers the given variants (None: all) that have a score.
+    """
     names = list(study.variants if variants is None else variants)
     scores = {name: _scores(study, [r for r in records if r["variant"] == name], split) for name in names}
     at = dict(zip(names, places(study, names), strict=True))
@@ -185,12 +187,15 @@ def along_axis(
 
 
 def places(study: Study, variants: Iterable[str]) -> list[float]:
-    """Returns where the variants lie on the study's axis."""
+    """Returns the positions of the variants on the study's axis."""
     return [float(configs.flatten(study.configs[name])[study.axis]) for name in variants]
 
 
 def fitted(study: Study, records: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """Returns `power_law.fit_law` of the error over the axis, of the seeds that all variants have; None: too few."""
+    """Returns `power_law.fit_law` of the error over the axis, for the seeds that all variants share.
+
+    None: fewer than two variants, no common seed, or a mean error of 0.
+    """
     curve = along_axis(study, records)
     seeds = sorted(set.intersection(*map(set, curve.values()))) if curve else []
     error = np.array([[errors[seed] for seed in seeds] for errors in curve.values()])

@@ -14,18 +14,18 @@ from hwr_jax.studies import comparison
 from hwr_jax.studies.comparison import Row
 from hwr_jax.studies.spec import Study
 
-REACH = 6.0  # a forest plot reaches at most so many times as far as the median interval does
-MANY_TIMES = 4.0  # values whose extremes are so far apart are drawn on a logarithmic axis
+REACH = 6.0  # a forest plot extends to at most this multiple of the median interval
+MANY_TIMES = 4.0  # values whose extremes differ by more than this factor get a logarithmic axis
 MEAN = "mean of the seeds"
-MARKS = "os^DvP*"  # seven, and ten colours: seventy names look different
+MARKS = "os^DvP*"  # seven, with ten colours: seventy names can be told apart
 NAMES_A_COLUMN = 22  # of a legend
-SHARES = (0, 20, 50, 80, 90, 95, 97, 98, 99, 99.5, 99.7, 99.8, 99.9)  # ticks where errors are many times apart, percent
+SHARES = (0, 20, 50, 80, 90, 95, 97, 98, 99, 99.5, 99.7, 99.8, 99.9)  # ticks, %, of such an axis
 
 
 def draw_all(
     study: Study, records: list[dict[str, Any]], rows: list[Row], folder: Path, fit: dict[str, Any] | None
 ) -> list[str]:
-    """Draws what the records give, and returns the names of the files; those of an earlier report are removed."""
+    """Draws the figures that the records allow and returns their names; removes those of an earlier report."""
     drawn = {
         "differences.png": lambda path: _differences(path, study, rows),
         "curves.png": lambda path: _curves(path, study, records),
@@ -38,7 +38,7 @@ def draw_all(
 
 
 def _differences(path: Path, study: Study, rows: list[Row]) -> bool:
-    """A forest plot: the paired difference of each variant to the baseline, with both intervals."""
+    """A forest plot: the paired difference of each variant from the baseline, with both intervals."""
     shown = [(row.variant, row.paired) for row in rows[::-1] if row.paired is not None and row.paired.t is not None]
     if not any(paired.significant or paired.decidable for _, paired in shown):
         return False
@@ -53,19 +53,19 @@ def _differences(path: Path, study: Study, rows: list[Row]) -> bool:
         middle = factor * paired.mean
         ends = factor * np.array(paired.t)
         for x, mark, beyond in ((low, "<", ends[0] < low), (high, ">", ends[1] > high)):
-            if beyond:  # it goes on outside
+            if beyond:  # the interval continues outside
                 axes.plot(x, y, mark, color=colour, clip_on=False)
         if low < middle < high:
             axes.plot(factor * np.array(paired.bootstrap), [y, y], color=colour, linewidth=5, alpha=0.3)
             axes.plot(ends, [y, y], color=colour, linewidth=1.5)
             axes.plot(middle, y, "o", color=colour)
-        else:  # outside as a whole
+        else:  # entirely outside
             x, side = (low, "left") if middle <= low else (high, "right")
             axes.annotate(f"  {middle:+.3g}  ", (x, y), ha=side, va="center", fontsize=8)
     better = "right" if study.metric.higher_is_better else "left"
     axes.set_yticks(range(len(shown)), [variant for variant, _ in shown])
     axes.set(
-        xlabel=f"difference to {study.baseline} in {study.metric.words}, {study.metric.difference_unit} "
+        xlabel=f"difference from {study.baseline} in {study.metric.words}, {study.metric.difference_unit} "
         f"({better}: better)\n"
         "line: Student's 95 % interval, band: bootstrap; blue: significant after Holm's correction"
     )
@@ -75,8 +75,8 @@ def _differences(path: Path, study: Study, rows: list[Row]) -> bool:
 
 
 def limits(intervals: np.ndarray) -> tuple[float, float]:
-    """Returns the ends of the axis of a forest plot: of all intervals [N, 2], but those that lie so far out that the
-    others could not be read (of a variant that learns nothing) are cut off."""
+    """Returns the ends of a forest plot's axis: all intervals [N, 2] fit, except those so far out (of a variant that
+    learns nothing) that the others would be unreadable."""
     extent = np.abs(intervals).max(1)
     reach = REACH * np.quantile(extent[extent > 0], 0.5, method="lower") if extent.any() else 0.0
     near = intervals[extent <= reach]
@@ -86,7 +86,7 @@ def limits(intervals: np.ndarray) -> tuple[float, float]:
 
 
 def _curves(path: Path, study: Study, records: list[dict[str, Any]]) -> bool:
-    """Validation error over the epochs: means, and the range of the seeds as bands; of trials of several epochs."""
+    """Validation error over the epochs, if there are several: means, with the range of the seeds as a band."""
     curves = {
         name: [r["curve"] for r in records if r["variant"] == name and not r.get("diverged")] for name in study.variants
     }
@@ -128,7 +128,7 @@ def _time(path: Path, study: Study, rows: list[Row]) -> bool:
         axes.set_yscale("function", functions=(_to_log_error, _from_log_error))
         axes.set_yticks(SHARES)
         ends = [factor * end for _, test, _ in shown for end in test["ci95"] or ()] or [lowest, highest]
-        # an interval that reaches 100 % goes on above
+        # an interval that reaches 100 % is cut off above
         axes.set_ylim(min(ends) - 0.1 * (100 - min(ends)), 100 - max(0.8 * (100 - max(ends)), 0.2 * (100 - highest)))
     _finish(figure, axes, len(shown), path)
     return True
@@ -143,7 +143,7 @@ def _from_log_error(logarithm: np.ndarray) -> np.ndarray:
 
 
 def _sheet(study: Study, names: int):
-    """A figure, with room for a legend of so many names on its right, and its axes."""
+    """A figure with its axes, and room on the right for a legend of this many names."""
     figure = canvas.figure(6.3 + 1.4 * _columns(names), 4.2)
     axes = figure.subplots()
     axes.set_title("\n".join(textwrap.wrap(study.question, 85)), fontsize=10)
@@ -151,7 +151,7 @@ def _sheet(study: Study, names: int):
 
 
 def _finish(figure, axes, names: int, path: Path) -> None:
-    """Numbers as one writes them, a grid, the legend; then the file."""
+    """Formats the ticks, adds grid and legend, and saves the file."""
     from matplotlib.ticker import FuncFormatter
 
     for axis in (axes.xaxis, axes.yaxis):
@@ -164,7 +164,7 @@ def _finish(figure, axes, names: int, path: Path) -> None:
 
 
 def _label_between(axis) -> None:
-    """Labels 2 and 5 between the powers of ten too, every digit where the axis is short, none where it is long."""
+    """Labels 2 and 5 between the powers of ten; on a short axis every digit, on a long one none."""
     from matplotlib.ticker import FuncFormatter
 
     low, high = axis.get_view_interval()
@@ -181,8 +181,8 @@ def _columns(names: int) -> int:
 
 
 def _axis(path: Path, study: Study, records: list[dict[str, Any]], fit: dict[str, Any] | None) -> bool:
-    """The error along the study's axis, a curve a series: every seed, the mean, and the power law if there is one. Of
-    series it is the validation error, for they are there to choose."""
+    """The error along the study's axis: every seed, the mean, and the power law if there is one. A study with SERIES
+    gets a curve for each, of the validation error, because they are there to choose from."""
     if not study.axis:
         return False
     split = "validation" if study.series else "test"
@@ -194,7 +194,7 @@ def _axis(path: Path, study: Study, records: list[dict[str, Any]], fit: dict[str
     figure, axes = _sheet(study, len(curves))
     every = [factor * np.mean(list(errors.values())) for curve in curves.values() for errors in curve.values()]
     if min(every) <= 0:
-        return False  # nothing that a logarithmic axis could show
+        return False  # a logarithmic axis cannot show it
     top, beyond = REACH * float(np.median(every)), False
     for (name, curve), mark in zip(curves.items(), itertools.cycle(MARKS), strict=False):
         means = [factor * np.mean(list(errors.values())) for errors in curve.values()]
@@ -211,7 +211,7 @@ def _axis(path: Path, study: Study, records: list[dict[str, Any]], fit: dict[str
         axes.plot(x, factor * fit["factor"] * x ** -fit["exponent"], "--", color="tab:red", label="power law")
     complement = "100 % - " if metric.higher_is_better else ""
     what = f"{complement}{metric.words.replace('test', split)} ({metric.unit})"
-    where = f"{study.axis} (x: above, or diverged)" if beyond else study.axis
+    where = f"{study.axis} (x: above the axis, or diverged)" if beyond else study.axis
     axes.set(xlabel=where, ylabel=what, xscale="log", yscale="log")
     if max(every) > top:
         axes.set_ylim(0.7 * min(every), top)

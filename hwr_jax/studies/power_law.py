@@ -1,4 +1,4 @@
-"""Power laws of an error over a size: the fit, its interval, and how far off it is."""
+"""Power laws of an error over a size: the fit, its interval, and its misfit."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 def fit_law(x: np.ndarray, error: np.ndarray, *, resamples: int = 2_000, seed: int = 0) -> dict[str, Any]:
     """Fits error = factor * x ** -exponent to the means over the seeds, by least squares of the logarithms.
 
-    Hestness et al. 2017, "Deep Learning Scaling is Predictable, Empirically". The intervals are percentiles of the
-    bootstrap over the seeds, which are drawn for all x together.
+    Hestness et al. 2017, "Deep Learning Scaling is Predictable, Empirically". The interval is a percentile bootstrap
+    over the seeds, drawn jointly for all x.
 
     Args:
       x: [X], > 0, two or more.
@@ -20,9 +20,9 @@ def fit_law(x: np.ndarray, error: np.ndarray, *, resamples: int = 2_000, seed: i
 
     Returns:
       factor, exponent, `exponent_ci95` (None for one seed); `misfit`: the largest |log(mean error) - log(fit)|;
-      `misfit_errors`: the largest in standard errors of the means, and `beyond_chance`: whether that is more than in
-      one of twenty studies of a true law (t distribution, X places; both None where a mean has no spread); `slopes`:
-      the exponents between neighbours.
+      `misfit_errors`: the largest in standard errors of the means, and `beyond_chance`: whether fewer than one in
+      twenty studies of a true law have a larger one (t distribution, X points); both None if a mean has no spread;
+      `slopes`: the exponents between neighbours.
     """
     logs = np.log(np.asarray(x, np.float64))
 

@@ -1,4 +1,4 @@
-"""The report of a study: report.md, from its records alone. Owns the words; the same records give the same bytes."""
+"""The report of a study: the order of report.md, and how to read it. The same records give the same bytes."""
 
 from __future__ import annotations
 
@@ -7,25 +7,30 @@ from typing import Any
 
 from hwr_jax.core import files
 from hwr_jax.studies import comparison, figures, tables, verdict
-from hwr_jax.studies.comparison import Row
+from hwr_jax.studies.comparison import LEVEL, Row
 from hwr_jax.studies.spec import Study
 
 READING = """\
-Every variant is trained with the same seeds, and each is compared with the baseline seed by seed. In brackets:
-Student's 95 % interval over the seeds, then the bootstrap's (too narrow for so few). *p*: sign-flip permutation test of
-the paired differences, corrected for the number of comparisons (Holm); the intervals are of each variant alone and not
-corrected, so that one may leave out 0 where p is above 0.05. *Not decided* does not mean equal, nor worse than what is
-decided. *d*: mean of the differences over their standard deviation. *Seeds needed*: to see a difference as large as
-the one observed four times of five, so corrected; a number at the left end of what can be significant has the sign ≤.
-*Images*: what another choice of test images would change (two standard errors); p and intervals are for these images,
-for digits in general add it in quadrature. *McNemar*: of how many seeds the outcomes on the test images differ from
-the baseline's, each alone (p < 0.05; one of twenty does by chance). *Training*: seconds inside the steps of the fastest
-trial; trials trained at once have equal shares. A trial reads the test set once, at its end.
-The order of the table is that of the means, not a ranking."""
+Every variant is trained with the same seeds and compared with the baseline, `{baseline}`, seed by seed. The columns:
+
+- *difference*: the mean over the seeds, then Student's 95 % interval, then the bootstrap's (too narrow for so few
+  seeds). The intervals are not corrected for the number of variants, so one may exclude 0 although p is above {level}.
+- *p*: sign-flip permutation test of the paired differences, corrected for the number of comparisons (Holm). *Not
+  significant* does not mean equal, nor worse than the significant ones.
+- *d*: the mean difference over the standard deviation of the differences.
+- *seeds needed*: to detect a difference as large as the observed one with 80 % power, after the same correction; ≤
+  marks the smallest number of seeds that can reach significance.
+- *images*: what another choice of test images would change (two standard errors). p and the intervals hold for these
+  images; for digits in general, add it in quadrature.
+- *McNemar*: the number of seeds, each tested alone, whose outcomes on the test images differ from the baseline's
+  (p < {level}; one in twenty does by chance).
+- *training*: seconds inside the steps of the fastest trial; trials trained together have equal shares.
+
+The table is sorted by the means, which is not a ranking. A trial reads the test set once, at its end."""
 
 
 def write(study: Study, records: list[dict[str, Any]], folder: Path) -> None:
-    """Writes report.md and the figures; nothing where there are no records."""
+    """Writes report.md and the figures, if there are any records."""
     if not records:
         return
     rows = comparison.compare(study, records)
@@ -48,6 +53,6 @@ def text(study: Study, records: list[dict[str, Any]], rows: list[Row], drawn: li
         *([" ".join(study.notes.split())] if study.notes else []),
         tables.setup(study, records, rows),
         "## How to read it",
-        READING,
+        READING.format(baseline=study.baseline, level=LEVEL),
     ]
     return "\n\n".join(parts) + "\n"

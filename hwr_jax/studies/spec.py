@@ -1,18 +1,21 @@
-"""A study: a question, and configs that differ in what it asks. Owns the form of experiments/<study>/study.py:
+"""A study: a question, and configs that differ in what it asks. Defines the form of experiments/<study>/study.py:
 
     QUESTION   one sentence
     VARIANTS   name -> flat overrides, such as {"adam": {}, "sgd": {"optim.name": "sgd"}}; or `base.grid(...)`
-    BASELINE   the variant that the others are compared with
+    BASELINE   the variant to compare the others with
     get_config(variant)   the config of a variant, an ordinary one: --config=experiments/<study>/study.py:adam
-    SEEDS      how many of each variant are trained (10)
-    METRIC     what is compared, on the test set (accuracy)
-    AXIS       config key that differs from variant to variant, a number, for a plot against it; "": none
-    SERIES     name -> variants, the curves of that plot, which is of validation then; {}: one of all, of the test set
-    CONTRASTS  further comparisons that the question asks for: [(variant, than), ...]; []: none
-    FIT        power_law: of the error over the AXIS; "": none
-    NOTES      a paragraph of the report: what is held fixed, how the values were chosen; ""
 
-Imports no jax, so that a mistake is told at once.
+and optionally
+
+    SEEDS      number of seeds per variant (default 10)
+    METRIC     what to compare on the test set: a key of `metric.METRICS` (default accuracy)
+    AXIS       numeric config key that differs between the variants, for a plot of the error against it
+    SERIES     name -> variants: the curves of that plot, which is then of validation (default: one, of the test set)
+    CONTRASTS  further comparisons that the question asks for: [(variant, other variant), ...]
+    FIT        "power_law": fit one to the error over the AXIS
+    NOTES      a paragraph for the report: what is held fixed, how the values were chosen
+
+Imports no jax, so that mistakes are reported at once.
 """
 
 from __future__ import annotations
@@ -44,7 +47,7 @@ DEFAULTS = {"SEEDS": 10, "METRIC": "accuracy", "AXIS": "", "SERIES": {}, "CONTRA
 
 
 class Study(NamedTuple):
-    """What experiments/<study>/study.py says."""
+    """The content of experiments/<study>/study.py."""
 
     path: Path
     question: str
@@ -54,8 +57,8 @@ class Study(NamedTuple):
     seeds: int
     metric: Metric
     axis: str  # flat config key, or ""
-    series: dict[str, list[str]]  # curves over the axis: name -> variants; {}: one
-    contrasts: list[tuple[str, str]]  # what is compared beside each variant with the baseline
+    series: dict[str, list[str]]  # curves over the axis: name -> variants; {}: one curve of all
+    contrasts: list[tuple[str, str]]  # pairs of variants to compare, besides each variant with the baseline
     fit: str  # power_law, or ""
     notes: str
 
@@ -66,7 +69,7 @@ class Study(NamedTuple):
 
     @property
     def folder(self) -> Path:
-        """Where its results are."""
+        """Where its results lie by default."""
         return self.path.parent
 
 
@@ -74,7 +77,7 @@ def load(path: str | Path) -> Study:
     """Loads and checks a study.
 
     Raises:
-      ConfigError: no such file, it does not run, something is missing, or a variant's config cannot be made.
+      ConfigError: the file is missing or does not run, a constant is missing, or a variant's config cannot be made.
     """
     path, values = configs.constants(path, "study", KNOWN, DEFAULTS)
     _check(path, values)
@@ -88,20 +91,20 @@ def load(path: str | Path) -> Study:
 
 
 def checked(path: str | Path) -> Study:
-    """Loads a study, and checks every value of its configs too. Raises ConfigError."""
+    """Loads a study and checks every value of its configs. Raises ConfigError."""
     study = load(path)
     check_values(study)
     return study
 
 
 def check_values(study: Study) -> None:
-    """Checks every value of a study's configs, for which jax is imported. Raises ConfigError."""
+    """Checks every value of a study's configs, which imports jax. Raises ConfigError."""
     from hwr_jax.config import check
 
     for name, config in study.configs.items():
         unknown = CLASSES_ONLY if config.data.name == "strings" else STRINGS_ONLY
         if study.metric.name in unknown:
-            raise ConfigError(f"{study.path}:{name}: METRIC={study.metric.name!r} is not of {config.data.name}")
+            raise ConfigError(f"{study.path}:{name}: METRIC={study.metric.name!r} is undefined for {config.data.name}")
         try:
             check.check(config)
         except ConfigError as error:
@@ -111,36 +114,34 @@ def check_values(study: Study) -> None:
 def _check(path: Path, values: dict[str, Any]) -> None:
     names = list(values["VARIANTS"])
     if len(names) < 2:
-        raise ConfigError(f"--study={path}: VARIANTS has {len(names)}: two or more can be compared")
+        raise ConfigError(f"--study={path}: VARIANTS has {len(names)}: a comparison needs two or more")
     for name in names:
         if not isinstance(name, str) or not NAME.fullmatch(name):
-            raise ConfigError(
-                f"--study={path}: the name {name!r} of a variant is not possible: use letters, digits, _.+=-"
-            )
+            raise ConfigError(f"--study={path}: a variant cannot be named {name!r}: use letters, digits, _.+=-")
     if values["BASELINE"] not in names:
         raise ConfigError(
-            f"--study={path}: BASELINE={values['BASELINE']!r} is no variant: use one of {', '.join(names)}"
+            f"--study={path}: BASELINE={values['BASELINE']!r} is not a variant: use one of {', '.join(names)}"
         )
     if values["METRIC"] not in METRICS:
         raise ConfigError(f"--study={path}: METRIC={values['METRIC']!r} is not known: use one of {', '.join(METRICS)}")
     if values["FIT"] not in ("", "power_law") or (values["FIT"] and not values["AXIS"]):
         raise ConfigError(f"--study={path}: FIT={values['FIT']!r} is not possible: use power_law with an AXIS, or none")
     if values["SERIES"] and (values["FIT"] or not values["AXIS"]):
-        raise ConfigError(f"--study={path}: SERIES are curves over an AXIS, and have no FIT")
+        raise ConfigError(f"--study={path}: SERIES need an AXIS, and cannot be combined with a FIT")
     for curve, of in values["SERIES"].items():
         if not isinstance(of, list | tuple) or not of or not all(v in names for v in of):
             raise ConfigError(f"--study={path}: SERIES[{curve!r}]={of!r} must be a list of variants")
     for pair in values["CONTRASTS"]:
         if not isinstance(pair, tuple) or len(pair) != 2 or not all(v in names for v in pair) or pair[0] == pair[1]:
-            raise ConfigError(f"--study={path}: {pair!r} of CONTRASTS must be a tuple of two variants")
+            raise ConfigError(f"--study={path}: {pair!r} in CONTRASTS must be a tuple of two variants")
     if values["SEEDS"] < 2:
-        raise ConfigError(f"--study={path}: SEEDS={values['SEEDS']} give no interval: use 2 or more, better 10")
+        raise ConfigError(f"--study={path}: SEEDS={values['SEEDS']} gives no interval: use 2 or more, preferably 10")
     if not values["QUESTION"].strip().endswith("?"):
-        raise ConfigError(f"--study={path}: QUESTION={values['QUESTION']!r} is no question: end it with a ?")
+        raise ConfigError(f"--study={path}: QUESTION={values['QUESTION']!r} is not a question: end it with a ?")
 
 
 def _check_axis(path: Path, values: dict[str, Any], made: dict[str, ConfigDict]) -> None:
-    """Raises ConfigError if the axis is no number > 0 of every variant, or one curve is twice at the same place."""
+    """Raises ConfigError if a variant's axis value is not a number > 0, or a curve has two variants at one point."""
     key, at = values["AXIS"], {}
     for name, config in made.items():
         configs.require_key(config, key)
@@ -152,14 +153,14 @@ def _check_axis(path: Path, values: dict[str, Any], made: dict[str, ConfigDict])
         for name in curve:
             if at[name] in seen:
                 raise ConfigError(
-                    f"--study={path}: {seen[at[name]]} and {name} are both at config.{key}={at[name]}: put them into "
-                    "two curves (SERIES)"
+                    f"--study={path}: {seen[at[name]]} and {name} are both at config.{key}={at[name]}: put them "
+                    "into different curves (SERIES)"
                 )
             seen[at[name]] = name
 
 
 def _check_variant(path: Path, name: str, config: ConfigDict, overrides: dict[str, Any]) -> None:
-    """Raises ConfigError if get_config does not do what VARIANTS says, or the config has what a study sets itself."""
+    """Raises ConfigError if get_config does not apply the VARIANTS, or the config needs checkpoints."""
     flat = configs.flatten(config)
     for key, value in overrides.items():
         wanted = list(value) if isinstance(value, tuple) else value

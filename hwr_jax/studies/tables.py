@@ -13,12 +13,12 @@ from hwr_jax.studies.spec import Study
 
 
 def table(study: Study, rows: list[Row]) -> str:
-    """Returns the table, the best variant first."""
+    """Returns the table of the variants, best first."""
     metric = study.metric
     columns: dict[str, Callable[[Row], str]] = {
         "variant": lambda r: f"`{r.variant}`" + (" (baseline)" if r.variant == study.baseline else ""),
         f"{metric.words}, {metric.unit}": lambda r: _test(metric, r),
-        f"{_difference_title(metric)} to `{study.baseline}`": lambda r: _paired(metric, r.paired),
+        f"{_difference_title(metric, study.baseline)}": lambda r: _paired(metric, r.paired),
         "p": lambda r: "" if r.paired is None or r.paired.p_holm is None else f"{r.paired.p_holm:.3g}",
         "d": lambda r: "" if r.paired is None or r.paired.effect is None else f"{r.paired.effect:.2f}",
         "seeds needed": lambda r: _needed(r.paired, comparison.tested(rows)),
@@ -71,7 +71,7 @@ def _images(metric: Metric, paired: Paired | None) -> str:
 
 
 def contrasts(study: Study, found: dict[tuple[str, str], Paired]) -> str:
-    """Returns the table of the comparisons that the question asks for beside those with the baseline."""
+    """Returns the table of the further comparisons that the study asks for (CONTRASTS)."""
     lines = [f"| compared | {_difference_title(study.metric)} | p | images | on validation |", "|---" * 5 + "|"]
     for one, two in study.contrasts:
         paired = found.get((one, two))
@@ -88,15 +88,15 @@ def contrasts(study: Study, found: dict[tuple[str, str], Paired]) -> str:
     return "\n".join(lines)
 
 
-def _difference_title(metric: Metric) -> str:
-    return f"difference, {metric.difference_unit} (Student's 95 %) (bootstrap's)"
+def _difference_title(metric: Metric, baseline: str = "") -> str:
+    origin = f" from `{baseline}`" if baseline else ""
+    return f"difference{origin}, {metric.difference_unit} (Student's 95 %) (bootstrap's)"
 
 
 def setup(study: Study, records: list[dict[str, Any]], rows: list[Row]) -> str:
-    """Returns data, seeds, versions, cost, command, and what each variant changes."""
-    one = records[0]
+    """Returns the list of data, seeds, versions, cost and command, and the table of what each variant changes."""
     complete = len(records) == len(study.variants) * len({r["seed"] for r in records})
-    same = ", the same for every variant" if complete else ", not of every variant"
+    same = ", the same for every variant" if complete else ", some missing for some variants"
     seeds = sorted({r["seed"] for r in records})
     data = sorted({f"{r['dataset']['name']} ({r['dataset']['examples']['test']:,} test images)" for r in records})
     code = sorted({f"{r['code']['version']} ({r['code']['sha256'][:12]})" for r in records})
@@ -108,12 +108,12 @@ def setup(study: Study, records: list[dict[str, Any]], rows: list[Row]) -> str:
     lines = [
         f"- Data: {'; '.join(data)}. Seeds: {seeds[0]} to {seeds[-1]} ({len(seeds)}){same}.",
         f"- Code: hwr_jax {'; '.join(code)}; {'; '.join(versions)}; on {'; '.join(devices)}, "
-        f"seeds by {one['over_seeds']}.",
+        f"seeds by {records[0]['over_seeds']}.",
         _smallest_p(rows),
         f"- Cost: {len(records)} trials, {steps:.0f} s inside the steps, {compiling:.0f} s of compiling, "
-        f"{whole:.0f} s in all.",
-        f"- Command: `python -m hwr_jax.study --study=experiments/{study.name}/study.py`; one variant as an ordinary "
-        f"run: `python -m hwr_jax.main --config=experiments/{study.name}/study.py:{study.baseline}`.",
+        f"{whole:.0f} s in total.",
+        f"- Command: `python -m hwr_jax.study --study=experiments/{study.name}/study.py`; a single variant as an "
+        f"ordinary run: `python -m hwr_jax.main --config=experiments/{study.name}/study.py:{study.baseline}`.",
     ]
     changes = ["| variant | what it changes |", "|---|---|"]
     for name, overrides in study.variants.items():
@@ -128,8 +128,8 @@ def _smallest_p(rows: list[Row]) -> str:
         return f"- Comparisons: {comparisons}."
     smallest = min(1.0, comparisons * 2 / 2**seeds)
     return (
-        f"- Comparisons: {comparisons}; with {seeds} seeds the first significant one of so many has a p of "
-        f"{smallest:.3g} at least."
+        f"- Comparisons: {comparisons}; with {seeds} seeds, the most significant one can reach a corrected p of "
+        f"{smallest:.3g} at best."
     )
 
 

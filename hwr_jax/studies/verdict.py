@@ -1,4 +1,4 @@
-"""What a study's records support, in sentences. The numbers are `comparison`'s."""
+"""What a study's records support, in sentences. `comparison` computes the numbers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def verdict(study: Study, rows: list[Row]) -> str:
     words = study.metric.words
     pairs = [(row.variant, row.paired) for row in rows if row.paired is not None and row.paired.p is not None]
     if not pairs:
-        return "Nothing can be said: the baseline and another variant have scores of fewer than two common seeds."
+        return "Nothing can be said yet: no variant has two or more scored seeds in common with the baseline."
     found = [(n, p) for n, p in pairs if p.significant]
     better = [(n, p) for n, p in found if study.metric.is_gain(p.mean)]
     worse = [(n, p) for n, p in found if not study.metric.is_gain(p.mean)]
@@ -42,20 +42,20 @@ def verdict(study: Study, rows: list[Row]) -> str:
         than = "" if better else f" than `{study.baseline}` in {words}"
         sentences.append(f"{_named(study, worse)} {_be(worse)} worse{than}")
     if rest and found:
-        sentences.append(f"Not decided: {_named(study, rest, ends=True)}")
+        sentences.append(f"Not significant: {_named(study, rest, ends=True)}")
     elif rest:
         seen = max(p.visible or 0.0 for _, p in rest)
         visible = f"{study.metric.value(seen)} {study.metric.difference_unit}"
-        power = f"; one of {visible} would have been seen four times of five"
+        power = f"; a difference of {visible} would have been detected with 80 % power"
         sentences.append(
-            f"No difference to `{study.baseline}` in {words} is established: {_named(study, rest, ends=True)}"
+            f"No significant difference from `{study.baseline}` in {words}: {_named(study, rest, ends=True)}"
             f"{power if seen else ''}"
         )
     if few := [(n, p) for n, p in pairs if not p.significant and not p.decidable]:
+        seeds, needed = min(p.seeds for _, p in few), stats.fewest_seeds(LEVEL / len(pairs))
         sentences.append(
-            f"No test is possible of {_code([n for n, _ in few])}: with {min(p.seeds for _, p in few)} seeds none can "
-            f"be the first significant one of {len(pairs)} comparisons, it takes "
-            f"{stats.fewest_seeds(LEVEL / len(pairs))}"
+            f"No test is possible for {_code([n for n, _ in few])}: with {seeds} seeds no result can be significant "
+            f"among {len(pairs)} comparisons; {needed} seeds are needed"
         )
     if lost := [row.variant for row in rows if row.test is None]:
         sentences.append(f"{_code(lost)} always diverged")
@@ -64,7 +64,7 @@ def verdict(study: Study, rows: list[Row]) -> str:
 
 
 def _contrasted(study: Study, found: dict[tuple[str, str], Paired]) -> str:
-    """Returns what the comparisons that the question asks for beside the baseline support."""
+    """Returns the sentences about the further comparisons that the study asks for (CONTRASTS)."""
     named = {f"`{one}` - `{two}`": pair for (one, two), pair in found.items() if pair.t is not None}
     clear = [f"{name} ({study.metric.difference(pair.mean)})" for name, pair in named.items() if pair.significant]
     rest = [
@@ -72,9 +72,11 @@ def _contrasted(study: Study, found: dict[tuple[str, str], Paired]) -> str:
         for name, pair in named.items()
         if not pair.significant
     ]
-    sentences = ["; ".join(clear)] if clear else []
-    sentences += [f"{'N' if clear else 'n'}ot decided: {'; '.join(rest)}"] if rest else []
-    return f"Compared with each other: {'. '.join(sentences) or 'nothing yet'}."
+    if not named:
+        return "Direct comparisons: none yet."
+    if not clear:
+        return f"Direct comparisons, none significant: {'; '.join(rest)}."
+    return f"Direct comparisons: {'; '.join(clear)}." + (f" Not significant: {'; '.join(rest)}." if rest else "")
 
 
 def _best_on_validation(study: Study, rows: list[Row]) -> str:
@@ -83,11 +85,11 @@ def _best_on_validation(study: Study, rows: list[Row]) -> str:
     if paired is None or paired.validation is None:
         return f"Best on validation: `{best}`"
     gain, *ends = paired.validation
-    return f"Best on validation: `{best}` ({study.metric.difference(gain)} there, {study.metric.interval(ends)})"
+    return f"Best on validation: `{best}` ({study.metric.difference(gain)}, {study.metric.interval(ends)})"
 
 
 def _by_validation(study: Study, rows: list[Row]) -> str:
-    """The best mean; but a variant with fewer trials that ended well is no choice where another has more."""
+    """The variant with the best mean, among those with the most trials that did not diverge."""
     return min(
         (-min(study.seeds, len(row.test["per_seed"])), study.metric.badness(row.validation), row.variant)
         for row in rows
@@ -96,30 +98,30 @@ def _by_validation(study: Study, rows: list[Row]) -> str:
 
 
 def _chosen(study: Study, rows: list[Row]) -> str:
-    """Returns what validation would choose of each series."""
-    found = []
+    """Returns the sentence about the variant of each series that is best on validation."""
+    choices = []
     for name, of in study.series.items():
         scored = [row for row in rows if row.variant in of and row.test is not None]
         best = _by_validation(study, scored) if scored else ""
-        at = f"`{best}` ({study.axis} {configs.flatten(study.configs[best])[study.axis]:g})" if best else "nothing"
-        found.append(f"{name} {at}")
-    return f"Best on validation of each curve: {', '.join(found)}."
+        at = f"`{best}` ({study.axis} {configs.flatten(study.configs[best])[study.axis]:g})" if best else "none"
+        choices.append(f"{name} {at}")
+    return f"Best on validation for each curve: {', '.join(choices)}."
 
 
-def _be(pairs: list[tuple[str, Paired]]) -> str:
-    return "is" if len(pairs) == 1 else "are"
+def _be(subjects: list[Any]) -> str:
+    return "is" if len(subjects) == 1 else "are"
 
 
 def _named(study: Study, pairs: list[tuple[str, Paired]], *, ends: bool = False) -> str:
-    def said(paired: Paired) -> str:
+    def shown(paired: Paired) -> str:
         interval = f", {study.metric.interval(paired.t)}" if ends and paired.t else ""
         return f"{study.metric.difference(paired.mean)}{interval}"
 
-    return _listed([f"`{name}` ({said(paired)})" for name, paired in pairs])
+    return _listed([f"`{name}` ({shown(paired)})" for name, paired in pairs])
 
 
 def warnings(study: Study, records: list[dict[str, Any]], rows: list[Row]) -> list[str]:
-    """Returns what must be known before a number is quoted; [] where there is nothing."""
+    """Returns the notes that a reader needs before quoting a number."""
     found = []
     small = [r.variant for r in rows if r.paired and r.paired.significant and not r.paired.beyond_examples]
     small += [
@@ -129,18 +131,18 @@ def warnings(study: Study, records: list[dict[str, Any]], rows: list[Row]) -> li
     ]
     if small:
         found.append(
-            f"The difference of {_code(small)} is not beyond chance when the choice of the test images is counted too: "
-            "it is one of these images, and may not be there on others."
+            f"The difference{'s' if len(small) > 1 else ''} of {_code(small)} {_be(small)} significant on these test "
+            "images, but not when the choice of test images is counted too, and may not hold on others."
         )
     if lost := [f"`{r.variant}` {r.diverged} of {_count(records, r.variant)}" for r in rows if r.diverged]:
-        found.append(f"Trials whose loss was not finite, left out of the means: {', '.join(lost)}.")
+        found.append(f"Trials that diverged (loss not finite), excluded from the means: {', '.join(lost)}.")
     missing = [
         f"`{name}` {_count(records, name)} of {study.seeds}"
         for name in study.variants
         if _count(records, name) < study.seeds
     ]
     if missing:
-        found.append(f"The study is not complete; seeds that are there: {', '.join(missing)}.")
+        found.append(f"The study is incomplete; seeds trained so far: {', '.join(missing)}.")
     if len({r["code"]["sha256"] for r in records}) > 1:
         found.append("The records were made by several versions of the code.")
     if len({tuple(r["devices"]) for r in records}) > 1:
@@ -157,28 +159,28 @@ def _code(names: list[str]) -> str:
 
 
 def _listed(words: list[str]) -> str:
-    """The words with commas; of very many the first, and how many more there are."""
-    if len(words) <= MANY:
-        return ", ".join(words)
-    return f"{', '.join(words[: MANY // 2])} and {len(words) - MANY // 2} others"
+    """The words as a list in a sentence; if there are very many, the first few and the number of the others."""
+    if len(words) > MANY:
+        words = [*words[: MANY // 2], f"{len(words) - MANY // 2} others"]
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def _fit(study: Study, records: list[dict[str, Any]]) -> str:
-    """Returns the sentence of the power law of the error over the axis."""
+    """Returns the sentences about the power law of the error over the axis."""
     fit = comparison.fitted(study, records)
     if fit is None:
-        return "A power law needs errors above 0 of two or more variants with the same seeds."
+        return "No power law was fitted: it needs errors above 0 for two or more variants with common seeds."
     interval = ""
     if fit["exponent_ci95"] is not None:
-        interval = " (exponent: {:.3f} to {:.3f}, 95 % bootstrap over the seeds)".format(*fit["exponent_ci95"])
+        interval = " (exponent: {:.3f} to {:.3f}, 95 % bootstrap interval over the seeds)".format(*fit["exponent_ci95"])
     words = (
-        f"Power law: error = {fit['factor']:.3g} * ({study.axis}) ^ -{fit['exponent']:.3f}{interval}; no mean lies "
-        f"further than a factor of {np.exp(fit['misfit']):.2f} from it."
+        f"Power law: error = {fit['factor']:.3g} * ({study.axis}) ^ -{fit['exponent']:.3f}{interval}; every "
+        f"mean lies within a factor of {np.exp(fit['misfit']):.2f} of it."
     )
     if not fit["beyond_chance"]:
         return words
     slopes = ", ".join(f"{slope:.2f}" for slope in fit["slopes"])
     return (
-        f"{words} That is {fit['misfit_errors']:.0f} standard errors, more than chance: the law describes the range "
-        f"roughly and must not be continued. From place to place the exponent is {slopes}."
+        f"{words} That is {fit['misfit_errors']:.0f} standard errors, more than chance explains: the law only roughly "
+        f"describes this range and must not be extrapolated. Between neighbouring points the exponent is {slopes}."
     )

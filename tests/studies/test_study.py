@@ -75,9 +75,9 @@ def test_a_study_trains_every_variant_with_the_same_seeds_and_reports(finished):
     text = (folder / "report.md").read_text()
     for words in ("**Which learning rate is best?**", "`huge` 3 of 3", "| `slow` (baseline) |", "curves.png"):
         assert words in text
-    few = "No test is possible of `three`, `fast`: with 3 seeds none can be the first significant one of 2"
-    assert few in text or few.replace("`three`, `fast`", "`fast`, `three`") in text
-    assert ", it takes 7. `huge` always diverged. Best on validation: `" in text
+    few = "No test is possible for `three` and `fast`: with 3 seeds no result can be significant among 2 comparisons; "
+    assert few in text or few.replace("`three` and `fast`", "`fast` and `three`") in text
+    assert "; 7 seeds are needed. `huge` always diverged. Best on validation: `" in text
     assert not (folder / "differences.png").exists()  # there is nothing to tell
     for name in ("curves.png", "time.png"):
         assert (folder / name).stat().st_size > 5_000
@@ -249,7 +249,7 @@ def test_only_some_variants_and_more_seeds_are_added_to_what_is_there(finished, 
     assert done.returncode == 0, done.stderr
     records = files.read_json_lines(out / results.FILE)
     assert [(r["variant"], r["seed"]) for r in records[12:]] == [("fast", 3), ("slow", 3)]
-    assert "The study is not complete" not in (out / "report.md").read_text()
+    assert "The study is incomplete" not in (out / "report.md").read_text()
 
 
 def test_a_dry_run_without_records_times_each_variant(make, command):
@@ -317,26 +317,26 @@ def test_two_processes_do_not_write_the_same_results(finished, command):
     ("old", "new", "words"),
     [
         ('QUESTION = "Which learning rate is best?"', "", "has no QUESTION: see hwr_jax/studies/spec.py"),
-        ("best?", "best", "is no question: end it with a ?"),
-        ('BASELINE = "slow"', 'BASELINE = "none"', "BASELINE='none' is no variant: use one of slow, fast, huge, three"),
-        ("SEEDS = 3", "SEEDS = 1", "SEEDS=1 give no interval: use 2 or more"),
+        ("best?", "best", "is not a question: end it with a ?"),
+        ('BASELINE = "slow"', 'BASELINE = "none"', "BASELINE='none' is not a variant: use one of slow, fast"),
+        ("SEEDS = 3", "SEEDS = 1", "SEEDS=1 gives no interval: use 2 or more"),
         ("SEEDS = 3", "SEEDS = '3'", "SEEDS='3' must be of type int"),
         ("SEEDS = 3", 'METRIC = "luck"', "METRIC='luck' is not known: use one of accuracy, loss"),
         ("SEEDS = 3", 'AXIS = "optim.name"', "config.optim.name='adamw' of slow must be a number > 0"),
         ("SEEDS = 3", 'AXIS = "optim.rate"', "there is no config.optim.rate: did you mean"),
         ("SEEDS = 3", 'FIT = "power_law"', "FIT='power_law' is not possible: use power_law with an AXIS"),
-        ("SEEDS = 3", 'SERIES = {"a": ["slow"]}', "SERIES are curves over an AXIS, and have no FIT"),
+        ("SEEDS = 3", 'SERIES = {"a": ["slow"]}', "SERIES need an AXIS, and cannot be combined with a FIT"),
         (
             "SEEDS = 3",
             'AXIS = "epochs"; SERIES = {"a": ["slow", "x"]}',
             "SERIES['a']=['slow', 'x'] must be a list of variants",
         ),
-        ("SEEDS = 3", 'AXIS = "epochs"', "slow and fast are both at config.epochs=2: put them into two curves"),
+        ("SEEDS = 3", 'AXIS = "epochs"', "slow and fast are both at config.epochs=2: put them into different"),
         ("SEEDS = 3", 'AXIS = "epochs"; SERIES = {"a": [["slow"]]}', "must be a list of variants"),
-        ("SEEDS = 3", 'METRIC = "cer"', "study.py:slow: METRIC='cer' is not of digits"),
-        ("SEEDS = 3", 'CONTRASTS = [(["slow"], "fast")]', "of CONTRASTS must be a tuple of two variants"),
-        ("SEEDS = 3", 'CONTRASTS = [("slow", "x")]', "('slow', 'x') of CONTRASTS must be a tuple of two variants"),
-        ('"slow": {"optim', '"a b": {"optim', "the name 'a b' of a variant is not possible"),
+        ("SEEDS = 3", 'METRIC = "cer"', "study.py:slow: METRIC='cer' is undefined for digits"),
+        ("SEEDS = 3", 'CONTRASTS = [(["slow"], "fast")]', "in CONTRASTS must be a tuple of two variants"),
+        ("SEEDS = 3", 'CONTRASTS = [("slow", "x")]', "('slow', 'x') in CONTRASTS must be a tuple of two variants"),
+        ('"slow": {"optim', '"a b": {"optim', "a variant cannot be named 'a b': use letters"),
         ("2e-3", "2e-3, 'optim.momentun': 1", "cannot be loaded"),
         ("1e30", "-1.0", "study.py:huge: config.optim.learning_rate=-1.0 is out of range: use"),
         ("1e30}", "1.0, 'nonfinite.policy': 'rollback'}", "config.nonfinite.policy=rollback of huge needs checkpoints"),
@@ -479,8 +479,8 @@ def test_a_difference_that_is_there_is_found_and_one_that_is_not_is_not(make):
     assert verdict.verdict(study, list(rows.values())) == (
         f"In test accuracy, `good` ({100 * rows['good'].paired.mean:+.3f} points) is better than `base`. "
         f"`bad` ({100 * rows['bad'].paired.mean:+.3f} points) is worse. "
-        f"Not decided: `same` ({100 * rows['same'].paired.mean:+.3f} points, {ends(rows['same'].paired.t)}). "
-        f"Best on validation: `good` ({100 * rows['good'].paired.validation[0]:+.3f} points there, "
+        f"Not significant: `same` ({100 * rows['same'].paired.mean:+.3f} points, {ends(rows['same'].paired.t)}). "
+        f"Best on validation: `good` ({100 * rows['good'].paired.validation[0]:+.3f} points, "
         f"{ends(rows['good'].paired.validation[1:])})."
     )
 
@@ -497,14 +497,14 @@ def test_where_lower_is_better_the_verdict_turns_round(make):
     assert "`high` (+0.0" in verdict.verdict(study, rows)
 
 
-def test_without_a_difference_the_report_says_what_would_have_been_seen(make):
+def test_without_a_difference_the_report_says_what_would_have_been_detected(make):
     study, records = synthetic(make, {"same": 0.0})
     rows = comparison.compare(study, records)
     words = verdict.verdict(study, rows)
     (pair,) = [row.paired for row in rows if row.paired]
     assert words.startswith(
-        f"No difference to `base` in test accuracy is established: `same` ({100 * pair.mean:+.3f} points, "
-        f"{ends(pair.t)}); one of {100 * pair.visible:.3f} points would have been seen four times of five. "
+        f"No significant difference from `base` in test accuracy: `same` ({100 * pair.mean:+.3f} points, "
+        f"{ends(pair.t)}); a difference of {100 * pair.visible:.3f} points would have been detected with 80 % power. "
         "Best on validation: `"
     )
 
@@ -521,7 +521,7 @@ def test_a_difference_smaller_than_the_choice_of_test_images_is_warned_of(make):
     assert not pair.beyond_examples
     assert pair.mcnemar == (0, 10)
     assert any(
-        "`good` is not beyond chance when the choice of the test images is counted" in w
+        "`good` is significant on these test images, but not when the choice of test images is counted too" in w
         for w in verdict.warnings(study, records, rows)
     )
 
@@ -557,13 +557,13 @@ def test_seeds_that_only_one_of_both_has_do_not_count(make):
     pair = next(row.paired for row in comparison.compare(study, records) if row.variant == "a")
     assert pair.seeds == 7
     text = report.text(study, records, comparison.compare(study, records), [])
-    assert "seeds that are there: `base` 7 of 10" in text
+    assert "seeds trained so far: `base` 7 of 10" in text
 
 
 def test_one_seed_says_nothing(make):
     study, records = synthetic(make, {"a": 0.01})
     rows = comparison.compare(study, [r for r in records if r["seed"] == 0])
-    assert verdict.verdict(study, rows).startswith("Nothing can be said: the baseline")
+    assert verdict.verdict(study, rows).startswith("Nothing can be said yet: no variant")
     assert report.text(study, records[:1], comparison.compare(study, records[:1]), [])
 
 
@@ -571,9 +571,9 @@ def test_too_few_seeds_give_no_verdict_however_large_the_difference(make):
     study, records = synthetic(make, {"a": 0.05, "b": -0.05, "c": 0.0}, seeds=6)
     rows = comparison.compare(study, records)
     words = verdict.verdict(study, rows)
-    assert "established" not in words
-    assert words.startswith("No test is possible of ")
-    assert ": with 6 seeds none can be the first significant one of 3 comparisons, it takes 7." in words
+    assert "No significant difference" not in words
+    assert words.startswith("No test is possible for ")
+    assert ": with 6 seeds no result can be significant among 3 comparisons; 7 seeds are needed." in words
     assert all(row.paired.visible is None for row in rows if row.paired)
 
 
@@ -582,10 +582,10 @@ def test_one_variant_with_fewer_seeds_does_not_take_the_verdict_from_the_others(
     records = [r for r in records if not (r["variant"] == "b" and r["seed"] > 3)]
     words = verdict.verdict(study, comparison.compare(study, records))
     assert words.startswith("In test accuracy, `a` (+5.")
-    assert "No test is possible of `b`: with 4 seeds none can be the first significant one of 2 comparisons" in words
+    assert "No test is possible for `b`: with 4 seeds no result can be significant among 2 comparisons" in words
 
 
-def test_records_of_several_versions_or_devices_are_told(make):
+def test_records_of_several_versions_or_devices_are_noted(make):
     study, records = synthetic(make, {"a": 0.01})
     records[0]["code"] = {"version": "0", "sha256": "d" * 64}
     records[1]["devices"] = ["gpu"]
@@ -611,7 +611,7 @@ def test_a_power_law_along_the_axis_is_found_again(make):
         if r["variant"] == "a":
             r["test"]["accuracy"] -= 0.05
     text = report.text(study, records, comparison.compare(study, records), [])
-    assert "standard errors, more than chance: the law describes the range roughly and must not be continued" in text
+    assert "standard errors, more than chance explains: the law only roughly describes this range and must not" in text
 
 
 def test_each_series_has_its_own_curve_and_choice(make, tmp_path):
@@ -620,7 +620,7 @@ def test_each_series_has_its_own_curve_and_choice(make, tmp_path):
     rows = comparison.compare(study, records)
     text = report.text(study, records, rows, [])
     assert (
-        "Best on validation of each curve: one `b` (optim.learning_rate 0.3), two `a` (optim.learning_rate 0.2)."
+        "Best on validation for each curve: one `b` (optim.learning_rate 0.3), two `a` (optim.learning_rate 0.2)."
         in text
     )
     records = [r for r in records if (r["variant"], r["seed"]) != ("a", 4)]
@@ -640,10 +640,10 @@ def test_a_lucky_survivor_is_not_chosen_by_validation(make):
     study = study._replace(axis="optim.learning_rate", series={"one": ["base", "a"], "two": ["b"]})
     text = report.text(study, records, comparison.compare(study, records), [])
     assert "Best on validation: `b` (" in text
-    assert "Best on validation of each curve: one `base` (optim.learning_rate 0.1), two `b`" in text
+    assert "Best on validation for each curve: one `base` (optim.learning_rate 0.1), two `b`" in text
     lost = [r | {"diverged": "x"} if r["variant"] == "b" else r for r in records]
     text = report.text(study, lost, comparison.compare(study, lost), [])
-    assert "two nothing." in text
+    assert "two none." in text
 
 
 def test_what_the_question_asks_for_beside_the_baseline_is_compared_and_corrected_apart(make):
@@ -658,7 +658,7 @@ def test_what_the_question_asks_for_beside_the_baseline_is_compared_and_correcte
     text = report.text(study, records, comparison.compare(study, records), [])
     assert f"| `a` - `c` | **{100 * found['a', 'c'].mean:+.3f} (" in text
     assert f"`a` - `c` ({100 * found['a', 'c'].mean:+.3f} points)" in text
-    assert "Comparisons: 3; with 10 seeds the first significant one of so many has a p of 0.00586 at least" in text
+    assert "Comparisons: 3; with 10 seeds, the most significant one can reach a corrected p of 0.00586 at best" in text
     few = [r for r in records if r["variant"] != "c"]
     text = report.text(study, few, comparison.compare(study, few), [])
     assert "| `a` - `c` | no common seed yet |" in text
@@ -669,7 +669,7 @@ def test_a_comparison_smaller_than_the_choice_of_test_images_is_warned_of_too(ma
     study, records = synthetic(make, {"a": 0.0, "b": 0.002}, errors=errors, spread=0.0001)
     study = study._replace(contrasts=[("b", "a")])
     words = verdict.warnings(study, records, comparison.compare(study, records))
-    assert any("b - a" in w and "not beyond chance" in w for w in words)
+    assert any("b - a" in w and "significant on these test images, but not" in w for w in words)
 
 
 def test_seeds_that_would_never_be_enough_are_said_so(make):
@@ -691,8 +691,8 @@ def test_figures_of_a_study_without_any_error_are_left_out(make, tmp_path):
         r["curve"] = {"epoch": [1, 2], "validation_accuracy": [1.0, 1.0]}
     rows = comparison.compare(study, records)
     assert figures.draw_all(study, records, rows, tmp_path, None) == ["differences.png", "curves.png", "time.png"]
-    assert "established: `a` (+0.000 points, +0.000 to +0.000), `b`" in verdict.verdict(study, rows)
-    assert "would have been seen" not in verdict.verdict(study, rows)
+    assert "test accuracy: `a` (+0.000 points, +0.000 to +0.000) and `b`" in verdict.verdict(study, rows)
+    assert "would have been detected" not in verdict.verdict(study, rows)
 
 
 def test_the_parameters_of_an_ensemble_are_those_of_all_its_members(finished):
