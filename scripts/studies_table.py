@@ -1,7 +1,7 @@
-"""Writes the tables of experiments/README.md: every study and search, its question, and what its report says.
+"""Writes the tables of experiments/README.md: every study and search, its question, and its report's verdict.
 
 python scripts/studies_table.py            # from experiments/*/study.py and search.py, and their results
-python scripts/studies_table.py --check    # changes nothing; exit code 1 if the page differs from them
+python scripts/studies_table.py --check    # changes nothing; exit code 1 if the page is out of date
 """
 
 import argparse
@@ -20,7 +20,7 @@ EXPERIMENTS = ROOT / "experiments"
 
 
 def study_row(path: Path) -> str:
-    """Returns the line of a study."""
+    """Returns the row of a study."""
     study = spec.load(path)
     records = results.read(study, path.parent)
     size = f"{len(study.variants)} x {study.seeds}"
@@ -30,12 +30,12 @@ def study_row(path: Path) -> str:
     cost = live.duration(sum(r.get("seconds", 0.0) + r.get("compile_seconds", 0.0) for r in records))
     link = f"[{study.name}]({study.name}/report.md)"
     notes = " ".join(words.removeprefix("> **Note.** ") for words in verdict.warnings(study, records, rows))
-    said = " ".join([*verdict.answers(study, records, rows), *([f"*{notes}*"] if notes else [])])
-    return f"| {link} | {study.question} | {size} | {cost} | {said} |"
+    answer = " ".join([*verdict.answers(study, records, rows), *([f"*{notes}*"] if notes else [])])
+    return f"| {link} | {study.question} | {size} | {cost} | {answer} |"
 
 
 def search_row(path: Path) -> str:
-    """Returns the line of a search: its report's second paragraph is what it found."""
+    """Returns the row of a search; the second paragraph of its report is the verdict."""
     search = search_spec.load(path)
     done = (path.parent / "report.md").exists()
     target = "report.md" if done else "search.py"

@@ -1,10 +1,10 @@
-"""Measures what a study costs beside its trials as single runs: the seconds inside the steps, and those of compiling.
+"""Compares the cost of a study with that of its trials as single runs: seconds inside the steps, and of compiling.
 
     python scripts/study_cost.py [--study=experiments/schedules/study.py] [--seeds=10]
 
-A turn is a seed of every variant: trained by the study, and by the main job in a process each; who begins changes from
-turn to turn. Both have clocks around the steps, and use the cache of compiled programs. The seconds of compiling are
-those of the first turn: a study compiles once, whatever the number of its seeds. Prints a line of JSON.
+A turn trains one seed of every variant, by the study and by the main job in a process each; they alternate in going
+first. Both time their own steps, and use the cache of compiled programs. The seconds of compiling are those of the
+first turn: a study compiles once, whatever the number of seeds. Prints a line of JSON.
 """
 
 import argparse
@@ -22,21 +22,21 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def call(*words: object) -> None:
-    """Runs a command of hwr_jax; its output is shown only if it fails."""
+    """Runs a command of hwr_jax, and shows its output only if it fails."""
     done = subprocess.run([sys.executable, "-m", *map(str, words)], cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{words} ended with {done.returncode}:\n{done.stderr[-2000:]}")
 
 
 def by_study(study: spec.Study, turn: int, folder: Path) -> tuple[float, float]:
-    """Returns the seconds inside the steps, and those of compiling, of the study's trials of one more seed."""
+    """Returns the seconds inside the steps and of compiling when the study trains one more seed."""
     call("hwr_jax.study", f"--study={study.path}", f"--out={folder / 'study'}", f"--seeds={turn + 1}")
     records = files.read_json_lines(folder / "study" / results.FILE)[-len(study.variants) :]
     return sum(r["train_seconds"] for r in records), sum(r["compile_seconds"] for r in records)
 
 
 def by_main(study: spec.Study, turn: int, folder: Path) -> tuple[float, float]:
-    """Returns the same of the main job."""
+    """Returns the same for the main job."""
     steps = compiling = 0.0
     for name, config in study.configs.items():
         workdir = folder / f"{name}-{turn}"
