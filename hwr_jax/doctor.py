@@ -8,8 +8,8 @@ from hwr_jax.cli import command, flags
 from hwr_jax.core import errors
 
 USAGE = """\
-Tries what a run needs, each in a small size: Python, packages, devices, exchange between devices, cache, checkpoints in
-the current folder, data. Suggests a fix for what does not work. Exits with 1 if anything does not.
+Tries everything that a run needs on a small scale: Python, packages, devices, exchange between devices, cache,
+checkpoints in the current folder, data. Suggests a fix for what does not work. Exits with 1 if anything does not.
 
     python -m hwr_jax.doctor
 """

@@ -8,7 +8,7 @@ from hwr_jax.cli import command, flags
 from hwr_jax.core import errors
 
 USAGE = """\
-Evaluates a trained run on any split of its data set, or of another one, with the training standardisation.
+Evaluates a trained run on any split of its data set, or of another one, standardised as in training.
 
     python -m hwr_jax.evaluate --workdir=runs/cnn [--dataset=digits] [--split=validation] [--checkpoint=best] [--seed=0]
 """

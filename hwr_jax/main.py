@@ -1,4 +1,4 @@
-"""Trains what a config describes: `python -m hwr_jax.main --config=configs/cnn.py [--config.seeds=5]`."""
+"""Trains what a config describes: `python -m hwr_jax.main --config=cnn [--config.seeds=5]`."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from hwr_jax.cli import command, flags
 from hwr_jax.core import errors
 
 USAGE = """\
-Trains, evaluates and saves what a config describes, and leaves a run folder. The same command again goes on where an
-interrupted run stopped. Any key of the config is set by --config.KEY=VALUE (see configs/base.py).
+Trains and evaluates what a config describes, and leaves a run folder. Run the same command again to resume an
+interrupted run. --config.KEY=VALUE sets any key of the config; configs/base.py lists the keys.
 
-    python -m hwr_jax.main --config=configs/cnn.py --config.seeds=5 --workdir=runs/cnn5
+    python -m hwr_jax.main --config=cnn --config.seeds=5 --workdir=runs/cnn5
 """
 
 DETERMINISTIC = "--xla_gpu_exclude_nondeterministic_ops=true --xla_gpu_autotune_level=0"
@@ -53,7 +53,7 @@ _SUMMARY = FLAGS.boolean("summary", "Print the network layer by layer, with para
 
 def main() -> int:
     """Runs the job; returns the exit code."""
-    if _DETERMINISTIC.value:  # before jax looks at them; they are recorded in environment.json
+    if _DETERMINISTIC.value:  # before JAX reads them; environment.json records them
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {DETERMINISTIC}".strip()
     from hwr_jax.cli import console
     from hwr_jax.distributed import processes, signals, watchdog
@@ -114,7 +114,7 @@ def main() -> int:
 
 
 def _check_same() -> None:
-    """Compares what has to be the same in all processes."""
+    """Raises an error unless all processes have the same config, code, libraries and devices."""
     from hwr_jax.config import configs
     from hwr_jax.distributed import processes
     from hwr_jax.workdir import machine
@@ -127,7 +127,7 @@ def _check_same() -> None:
 
 
 def _check_same_data(config, dataset) -> None:
-    """Compares what was loaded: one of the processes may have found no data, or other data."""
+    """Raises an error unless all processes loaded the same data: one of them may have found none, or other data."""
     from hwr_jax.config import configs
     from hwr_jax.distributed import processes
 

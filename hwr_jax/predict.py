@@ -11,16 +11,15 @@ from hwr_jax.cli import command, flags
 from hwr_jax.core import errors
 
 USAGE = """\
-Reads pictures of one character each, or, with a model of strings, of one line each: any size, dark on light or light on
-dark, PNG, JPEG, WebP, BMP, GIF, TIFF, PPM.
-With several seeds in the run the mean of their probabilities decides (--seed=N: one of them).
-
-An argument may also be a folder (all pictures below it) or a CSV file (a square picture of grey values per line).
+Reads pictures of one character each or, with a model that reads strings, of one line each. They may have any size, dark
+ink on light paper or the reverse, as PNG, JPEG, WebP, BMP, GIF, TIFF or PPM. An argument may also be a folder (all
+pictures below it) or a CSV file (a square picture of grey values per line). If the run has several seeds, their
+probabilities are averaged; --seed=N selects one.
 
     python -m hwr_jax.predict --workdir=runs/cnn photo.jpg scan.png
     python -m hwr_jax.predict --workdir=runs/cnn --format=csv unlabelled/ > predictions.csv
 """
-ALTERNATIVES = 3  # next best classes that are listed
+ALTERNATIVES = 3  # how many of the next best classes are listed
 
 FLAGS = flags.Flags()
 _WORKDIR = flags.workdir(FLAGS)
@@ -30,7 +29,7 @@ _FORMAT = flags.output_format(FLAGS, ["table", "json", "csv"])
 
 
 def main(paths: list[str]) -> int:
-    """Prints one prediction per image; returns the exit code: 66 if an image could not be read."""
+    """Prints a prediction for each picture; returns the exit code, which is 66 if a picture could not be read."""
     folder = command.folder("workdir", _WORKDIR.value)
     if not paths:
         raise errors.ConfigError("no picture was given: name one or more picture files after the flags")
@@ -55,7 +54,7 @@ def main(paths: list[str]) -> int:
 
 
 def read_out(names: list[str], read: list[list[tuple[str, float]]]) -> list[dict[str, Any]]:
-    """Returns per image {"image", "label", "confidence", "alternatives"} from what was read, the best first."""
+    """Returns {"image", "label", "confidence", "alternatives"} for each picture, the best alternative first."""
     rows = []
     for name, found in zip(names, read, strict=True):
         ranked = [{"label": label, "confidence": round(prob, 6)} for label, prob in found]

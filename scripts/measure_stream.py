@@ -2,8 +2,8 @@
 
     python scripts/measure_stream.py [--config=configs/cnn.py] [--examples=10000000] [--steps=4000]
 
-The ten million are made when they are read (scikit-learn's digits, moved about by the number of the image). The speed
-is that of 50,000 of them, in turns from the device's memory and from the stream. Prints a line of JSON.
+The ten million images are computed when they are read (scikit-learn's digits, shifted by the number of the image).
+Speed is measured on 50,000 of them, alternating between the device's memory and the stream. Prints a line of JSON.
 """
 
 import argparse
@@ -42,7 +42,7 @@ class Made:
 
 
 def dataset(examples: int) -> Dataset:
-    """Returns the set of so many made images, unread."""
+    """Returns a data set of `examples` computed images, unread."""
     digits = data.load("digits")
     glyphs = np.asarray(digits.train.image)
     label = np.asarray(digits.train.label)[np.arange(examples) % len(glyphs)]
@@ -50,13 +50,13 @@ def dataset(examples: int) -> Dataset:
 
 
 def resident_mb() -> float:
-    """Returns the memory that this process holds."""
+    """Returns the resident memory of this process."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * 4096 / 1e6
 
 
 def trained(config, whole: Dataset, *, steps: int, every: int = 0) -> tuple[float, list[float]]:
-    """Trains so many steps of the first epoch; returns images per second, and the memory after every so many."""
+    """Trains `steps` of the first epoch; returns images per second, and the memory after each `every` steps."""
     run = make_run(config, whole, devices=1)
     programs, _ = compile_training(run)
     state = programs.init(run.seed_array())

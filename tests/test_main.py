@@ -1,4 +1,4 @@
-"""The commands as processes: the main job, what it leaves, its resume, and what it says when something is wrong."""
+"""The commands as processes: the main job, what it leaves, its resume, and its messages when something is wrong."""
 
 import csv
 import io
@@ -230,7 +230,7 @@ def test_a_wrong_flag_or_config_is_one_sentence(command, tmp_path, arguments, wo
     wrong(command("main", *(a.format(tmp=tmp_path / "r") for a in arguments)), 64, *words)
 
 
-def test_a_workdir_that_cannot_be_written_is_told(command, tmp_path):
+def test_a_workdir_that_cannot_be_written_is_reported(command, tmp_path):
     (tmp_path / "file").write_text("")
     wrong(command("main", SMOKE, f"--workdir={tmp_path / 'file'}"), 74, "is a file: name a folder")
     wrong(command("main", SMOKE, "--workdir=/proc/nonsense/run"), 74, "/proc/nonsense")
@@ -238,7 +238,7 @@ def test_a_workdir_that_cannot_be_written_is_told(command, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kilobytes", [8, 1])
-def test_a_full_disk_is_told_and_the_same_command_goes_on_when_there_is_space(caches, command, tmp_path, kilobytes):
+def test_a_full_disk_is_reported_and_the_same_command_resumes_when_there_is_space(caches, command, tmp_path, kilobytes):
     arguments = [SMOKE, "--config.epochs=2", f"--workdir={tmp_path / 'run'}"]
     # Files that may not grow beyond a size are what a full disk is to a run; the compilation cache is left out of it.
     shell = f"trap '' XFSZ; ulimit -f {kilobytes}; exec \"$@\""
@@ -388,7 +388,7 @@ def test_a_run_of_which_only_the_evaluation_is_left_ends_the_same_and_compiles_n
 
 
 @pytest.mark.slow
-def test_a_damaged_checkpoint_is_said_and_not_used(finished, command, tmp_path):
+def test_a_damaged_checkpoint_is_reported_and_not_used(finished, command, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(finished[0], folder)
     newest = max(int(p.name) for p in (folder / "checkpoints").iterdir())

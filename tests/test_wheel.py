@@ -1,4 +1,4 @@
-"""The wheel: what it holds, and that it trains and reads pictures from an empty folder."""
+"""The wheel: what it holds, and that it trains and reads pictures in an empty folder."""
 
 import json
 import re

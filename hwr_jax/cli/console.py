@@ -1,4 +1,4 @@
-"""What people see on the terminal: lines, a progress bar, tables. Plain lines where there is no terminal."""
+"""What people see on the terminal: lines, a progress bar, tables. Without a terminal: plain lines."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ HEADER = (
 
 
 def make_console(*, stderr: bool = False, quiet: bool = False) -> Console:
-    """Returns the console for standard output (or error, where the output is for a program); `quiet`: for nobody.
+    """Returns the console for standard output or, with `stderr`, for standard error; a `quiet` one prints nothing.
 
-    It never wraps lines, nor cuts a table short where there is no terminal (whose width rich would guess as 80).
+    It never wraps lines; without a terminal it does not cut tables to the 80 columns that rich would guess, either.
     """
     console = Console(stderr=stderr, quiet=quiet, highlight=False, markup=False, emoji=False, soft_wrap=True)
     if not console.is_terminal:
@@ -38,7 +38,7 @@ def make_console(*, stderr: bool = False, quiet: bool = False) -> Console:
 
 @contextlib.contextmanager
 def progress_bar(console: Console, *, images: int, done: int) -> Iterator[Callable[[int, float], None]]:
-    """Shows a bar over all images of the run, with images per second and ETA; nothing where there is no terminal.
+    """Shows a bar over all images of the run, with images per second and ETA; without a terminal it shows nothing.
 
     Yields:
       advance(images, images_per_second).
@@ -115,7 +115,7 @@ def fallback_paragraph(name: str, tried: Sequence[str], other: str) -> str:
 
 
 def transfer_lines(transfer: dict[str, Any]) -> list[str]:
-    """Returns a line for each data set: mean accuracy before (of the weights begun with) and after."""
+    """Returns a line for each data set: mean accuracy before (with the initial weights) and after."""
 
     def mean(values):
         return "new head" if values is None else _percent(sum(values) / len(values))
@@ -136,5 +136,5 @@ def _nats(value: float) -> str:
 
 
 def trained_on(dataset: str) -> str:
-    """Returns the words that every table about a model carries, e.g. 'trained on digits, not MNIST'."""
+    """Returns the words that stand with every table about a model, such as 'trained on digits, not MNIST'."""
     return "trained on mnist" if dataset == "mnist" else f"trained on {dataset}, not MNIST"

@@ -102,11 +102,11 @@ RANGES: dict[str, Range] = {
 
 
 def check(config: ConfigDict) -> None:
-    """Raises ConfigError, one sentence with key, value and what is allowed, for the first value that is not."""
+    """Raises ConfigError for the first value that is not allowed: one sentence with key, value and allowed values."""
     flat = flatten(config)
     missing = [key for key in (*CHOICES, *RANGES) if key not in flat]
     if missing:
-        raise ConfigError(f"config.{missing[0]} is missing: begin a config with base.get_config() of configs/base.py")
+        raise ConfigError(f"config.{missing[0]} is missing: start from base.get_config() of configs/base.py")
     for key, allowed in CHOICES.items():
         if flat[key] not in allowed:
             raise ConfigError(f"config.{key}={flat[key]!r} is not known: use one of {', '.join(allowed)}")
@@ -126,8 +126,8 @@ def check(config: ConfigDict) -> None:
 
 
 def check_recorded(config: ConfigDict, folder: Path) -> None:
-    """Does the same with the config of a run folder."""
+    """Checks the config that a run folder records, in the same way."""
     try:
         check(config)
     except ConfigError as error:
-        raise ConfigError(f"{folder} is of another version of hwr_jax: {error}") from error
+        raise ConfigError(f"{folder} was written by another version of hwr_jax: {error}") from error

@@ -32,7 +32,7 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Config
 
     Args:
       path: a file, such as mine.py:smoke, or the name of a config that comes with hwr_jax, such as cnn:smoke.
-      overrides: flat keys ("model.dropout") and their values, set on top.
+      overrides: values to set on top, by flat key ("model.dropout").
 
     Raises:
       ConfigError: no such file or variant, the file does not run, or an override does not fit.
@@ -70,7 +70,7 @@ def override(config: ConfigDict, overrides: Mapping[str, Any], name: str) -> Con
 
 
 def load_module(path: str | Path, *, flag: str = "config") -> ModuleType:
-    """Runs a Python file that describes an experiment; `flag` names it in errors, all ConfigError."""
+    """Runs a Python file that describes an experiment. Raises ConfigError; `flag` names the file in messages."""
     example = EXAMPLES[flag]
     if not Path(path).is_file():
         raise ConfigError(f"--{flag}={path} is not a file: name one, such as {example}")
@@ -79,7 +79,7 @@ def load_module(path: str | Path, *, flag: str = "config") -> ModuleType:
         raise ConfigError(f"--{flag}={path} is not a Python file (.py): name one, such as {example}")
     module = ModuleType(f"hwr_jax_{flag}")
     module.__file__ = str(path)
-    try:  # without the cache of byte code, which does not notice two edits within a second
+    try:  # not the byte-code cache, which misses an edit within a second
         exec(compile(Path(path).read_bytes(), str(path), "exec", dont_inherit=True), module.__dict__)
     except ValueError as error:
         raise ConfigError(f"--{flag}={path} cannot be loaded: {error}") from error
@@ -91,10 +91,10 @@ def load_module(path: str | Path, *, flag: str = "config") -> ModuleType:
 def constants(
     path: str | Path, flag: str, kinds: Mapping[str, type], defaults: Mapping[str, Any]
 ) -> tuple[Path, dict[str, Any]]:
-    """Returns the file (FLAG.py, where `path` is a folder) and the constants that it defines, each of its kind.
+    """Returns the file (FLAG.py, if `path` is a folder) and its constants, each checked to be of its kind.
 
     Raises:
-      ConfigError: the file is not there or does not run, or a constant is missing or of another kind.
+      ConfigError: the file is missing or does not run, or a constant is missing or of another kind.
     """
     path = Path(path)
     if path.is_dir():

@@ -1,4 +1,4 @@
-"""Data sets as verified arrays: find, cache, verify, split. Importing it imports no jax."""
+"""Data sets as verified arrays: find, cache, verify, split. Importing this package imports no jax."""
 
 from hwr_jax.data.loading import DATASETS, GLYPHS, OWN, SOURCES, STRINGS, DataMissing, load, with_classes
 

@@ -1,6 +1,6 @@
 """The decoded cache: a data set as four .npy files that are mapped into memory. Owns its folders and their layout.
 
-Knows nothing of where the data came from. It is verified on every read; what is damaged is removed and made again.
+It does not know where the data came from. Every read verifies it; a damaged data set is removed and built again.
 
     <cache_dir>/datasets/mnist-3.0.1/{train,test}_{image,label}.npy
                                      content.json    digest, SHA-256 of each array, classes, version
@@ -75,10 +75,10 @@ def read(folder: Path, source: Source) -> tuple[Content, str]:
 def read_or_make(
     folder: Path, source: Source, make: Callable[[], Content], *, log: Callable[[str], object]
 ) -> tuple[Content, str]:
-    """Map the arrays, after making and writing them where they are missing or damaged (which is said).
+    """Map the arrays, rebuilding them (with a message) if they are missing or damaged.
 
     Raises:
-        DataError: what was made is not what is registered.
+        DataError: the content is not the registered one.
         OSError: the folder cannot be written; the sentence names it.
     """
     if folder.exists():
@@ -92,10 +92,10 @@ def read_or_make(
 
 
 def write(folder: Path, source: Source, content: Content) -> None:
-    """Verify the content and write it, all or nothing. Where another process was faster, its files stay.
+    """Verify the content and write it, all or nothing. If another process was faster, its files stay.
 
     Raises:
-        DataError: the content is not what is registered.
+        DataError: the content is not the registered one.
         OSError: the folder cannot be written; the sentence names it.
     """
     sha256 = verify(source, content, where=f"new cache {folder}")
@@ -123,7 +123,7 @@ def write(folder: Path, source: Source, content: Content) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Remove a damaged cache. Raises OSError, naming the folder, where that is not allowed."""
+    """Remove a damaged cache. Raises OSError, which names the folder, if that is not allowed."""
     aside = folder.with_name(f".{folder.name}-{uuid.uuid4().hex}")
     try:
         folder.rename(aside)
@@ -144,7 +144,7 @@ def _publish(unfinished: Path, folder: Path) -> None:
 
 
 def _description(path: Path) -> dict:
-    """The parsed description. Raises DataError if it is missing or not ours."""
+    """The parsed description. Raises DataError if it is missing, or was not written by hwr_jax."""
     try:
         description = json.loads(path.read_text())
         if isinstance(description["sha256"], str) and isinstance(description["arrays"], dict):

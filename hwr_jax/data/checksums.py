@@ -1,4 +1,4 @@
-"""The addresses, sizes and checksums that TFDS registers for the original files. Reads them where TFDS is installed."""
+"""The addresses, sizes and checksums that TFDS registers for the original files. Reads them from the installed TFDS."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Registered(NamedTuple):
 
 
 def registered(name: str) -> dict[str, Registered]:
-    """The original files of a TFDS data set, by file name; empty where TFDS is not installed.
+    """The original files of a TFDS data set, by file name; empty if TFDS is not installed.
 
-    TFDS itself is not imported: that takes a second, and one text file is all that is needed.
+    This does not import TFDS, which takes a second: it reads one text file.
     """
     spec = importlib.util.find_spec("tensorflow_datasets")
     if spec is None or not spec.submodule_search_locations:

@@ -75,7 +75,7 @@ def verify(source: Source, content: Content, *, where: str) -> str:
 
 
 def upright(source: Source, image: np.ndarray, label: np.ndarray, *, where: str) -> Arrays:
-    """Makes examples of what the original files hold, image uint8 [N, 28, 28] and label [N].
+    """Turns the arrays of the original files into examples: image uint8 [N, 28, 28] and label [N].
 
     Raises:
         DataError: a label out of range; the sentence begins with `where`.
@@ -87,7 +87,7 @@ def upright(source: Source, image: np.ndarray, label: np.ndarray, *, where: str)
 
 
 def original(source: Source, arrays: Arrays) -> Arrays:
-    """Undoes `upright`, but for the last axis: for folders that other programs read."""
+    """Undoes `upright`, except for the last axis: for folders that other programs read."""
     image = arrays.image.swapaxes(1, 2) if source.transposed else arrays.image
     return Arrays(image, arrays.label + source.first_label)
 

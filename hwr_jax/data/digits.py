@@ -1,6 +1,6 @@
 """scikit-learn's 1,797 real handwritten digits of 8x8 pixels, made to MNIST's conventions. Needs no network.
 
-Owns the making of the data set `digits`; the picture itself is made by `preprocess`, like every picture in the project.
+Like every picture in the project, each digit is fitted into its 28x28 pixels by `pictures.normalise`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from hwr_jax.pictures.normalise import to_mnist
 
 INK_LEVELS = 16  # a pixel counts the inked ones of its 4x4 block, 0..16
 ENLARGE = 10  # finer than MNIST's grid, so that `to_mnist` averages as it does for any scan
-PAPER, INK = 0.4, 0.7  # enlarged, what is fainter is paper, what is darker full ink: near MNIST's mean ink, no gaps
+PAPER, INK = 0.4, 0.7  # of an enlarged pixel: below is paper, above is full ink; near MNIST's mean ink, no gaps
 
 
 def make(source: Source) -> Content:
-    """The digits in scikit-learn's order, a stratified test split taken away.
+    """The digits in scikit-learn's order, with a stratified test split.
 
     Source: E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository, 1998.
     """

@@ -1,6 +1,6 @@
-"""Downloads the original files. Owns the network: its time limits, its errors, and that a file is whole or not there.
+"""Downloads the original files: time limits, errors of the network, and files that are either whole or absent.
 
-Knows no data set and reads no format.
+Does not know any data set, and reads no format.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 CONNECT_S = 5.0  # to one address of a host
 STALL_S = 10.0  # between two pieces of a file
-ANSWER_S = 15.0  # until the first answer in all: names, every address of the host, the headers
+ANSWER_S = 15.0  # in total until the first answer: name look-up, every address of the host, headers
 PIECE = 1 << 14  # bytes
 
 Say = Callable[[str], object]
@@ -41,7 +41,7 @@ def fetch(
     answer_s: float = ANSWER_S,
     stall_s: float = STALL_S,
 ) -> dict[str, Path]:
-    """Have the original files of a data set in `folder`; those that are there and right are not downloaded again.
+    """Download the original files of a data set into `folder`, unless they are there and intact.
 
     Args:
         name: of the data set.
@@ -49,7 +49,7 @@ def fetch(
         folder: where to put them.
         log: called with one line.
         base_url: replaces everything of the registered addresses up to the file name.
-        wanted: names of registered files, by key.
+        wanted: the names of the files to download, by key.
         answer_s: seconds until the host must have answered.
         stall_s: seconds without a byte after which a download is given up.
 
@@ -57,7 +57,7 @@ def fetch(
         The path for each key of `wanted`.
 
     Raises:
-        DataMissing: a file cannot be had; the first failure ends the attempt, for the host is the same.
+        DataMissing: a file cannot be downloaded; the first failure ends the attempt, since all have the same host.
         DataError: the host sent something else.
         OSError: `folder` cannot be written.
     """
@@ -76,11 +76,11 @@ def fetch(
 
 
 class _Unreachable(Exception):
-    """The file cannot be had; the text says why."""
+    """The file cannot be downloaded; the text says why."""
 
 
 def _download(url: str, expected: Registered, path: Path, *, log: Say, answer_s: float, stall_s: float) -> None:
-    """One file, by way of a temporary one beside it."""
+    """Download one file, through a temporary one beside it."""
     import requests
 
     unfinished = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
@@ -158,7 +158,7 @@ def _reason(error: Exception) -> str:
 
 
 def _is_whole(path: Path, expected: Registered) -> bool:
-    """Is the file there already, to the last bit?"""
+    """Whether the file is there already, bit for bit."""
     if not path.is_file() or path.stat().st_size != expected.size:
         return False
     return sha256_of(path) == expected.sha256

@@ -29,7 +29,7 @@ def find(
 ) -> Content:
     """Try the TFDS folder, the manual folder and the download, in this order.
 
-    What a manual folder or the download gives is left in the TFDS folder too.
+    Data from a manual folder or the download is written to the TFDS folder too.
 
     Args:
         source: the data set.
@@ -63,7 +63,7 @@ def variable(source: Source) -> str:
 
 
 def missing(source: Source, folder: Path) -> str | None:
-    """Returns the name of the first original file that a folder of the user's lacks, None if it has all."""
+    """Returns the name of the first original file that a user's folder lacks; None if it has all."""
     if source.archive and (folder / source.archive).is_file():
         return None
     for name in source.file_names().values():
@@ -73,7 +73,7 @@ def missing(source: Source, folder: Path) -> str | None:
 
 
 def _manual(source: Source, manual_dir: str | Path | None, log: Say) -> Content:
-    """The original files in a folder of the user's. Only a folder that was given as an argument must be complete."""
+    """The original files in a user's folder, which must be complete only if it was given as an argument."""
     named = manual_dir or os.environ.get(variable(source))
     if not named:
         raise DataMissing(source.name, [f"manual folder {variable(source)}: not set"])
@@ -132,7 +132,7 @@ def _read(paths: Mapping[str, idx.File], source: Source) -> Content:
 
 
 def _keep(content: Content, source: Source, data_dir: Path, log: Say) -> Content:
-    """Leave the content in the TFDS folder, if that is possible; say so in one line if it is not."""
+    """Write the content to the TFDS folder if possible; log one line if not."""
     folder = tfds_reader.folder(data_dir, source)
     if folder.exists():
         log(f"The TFDS folder {folder} cannot be read here and is left as it is.")

@@ -52,8 +52,8 @@ def items(place: Path) -> list[Item]:
 
 
 def describe(name: str, place: Path, found: list[Item]) -> Source:
-    """Returns the facts of the data set: classes in order (numbers by value), sizes, and a version that changes with
-    any file's name, size or time.
+    """Returns the facts about the data set: classes in order (numbers by value), sizes, and a version that changes with
+    the name, size or time of any file.
 
     Raises:
         DataError: fewer than two classes, or one that is not in the training split.
@@ -67,7 +67,7 @@ def describe(name: str, place: Path, found: list[Item]) -> Source:
         raise DataError(f"{place} has {len(classes)} class, and a data set needs at least 2: {', '.join(classes)}")
     trained = {item.label for item in found if item.split != "test"}
     if absent := [label for label in classes if label not in trained]:
-        raise DataError(f"{place} has pictures of the class {absent[0]} in test alone: train on it too")
+        raise DataError(f"{place} has pictures of the class {absent[0]} only in test: add some to train")
     test = sum(item.split == "test" for item in found) or len(found) // TEST_PART
     if test == 0 or test == len(found):
         raise DataError(f"{place} has {len(found)} pictures: too few for a training and a test split")

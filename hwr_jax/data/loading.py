@@ -40,25 +40,25 @@ def load(
     cache_dir: str | Path | None = None,
     log: Callable[[str], object] = print,
 ) -> Dataset:
-    """A data set, verified to the bit and split, whichever place it comes from.
+    """A data set, verified bit for bit and split, from whichever place has it.
 
     >>> digits = load("digits")
     >>> digits.train.image.shape, len(digits.validation.label), len(digits.test.label)
     ((1097, 28, 28, 1), 200, 500)
 
     The places, in order: the decoded cache; a TFDS folder (ArrayRecord or TFRecord); a folder with the original IDX
-    files; the download. What the last two give is also left in the TFDS folder, for every other user of TFDS. Whatever
-    the place, the examples lie in the order of the original files, and test example i is the original's example i.
+    files; the download. Data from the last two is also written to the TFDS folder, for every other user of TFDS.
+    Whatever the place, the examples lie in the order of the original files, and test example i is the original's.
 
     Args:
         name: one of `DATASETS`.
-        validation_examples: how many examples validation takes away from train (never from test); None is the data
+        validation_examples: how many training examples become the validation split; None is the data
             set's own number (5,000 of MNIST's 60,000).
-        train_examples: how many of the rest are kept, balanced (`subset.fewer`); 0: all.
-        label_noise: share of the training labels that are made wrong (`subset.with_wrong_labels`).
-        subset_seed: of both draws.
+        train_examples: how many of the rest to keep, balanced (`subset.fewer`); 0: all.
+        label_noise: share of the training labels to make wrong (`subset.with_wrong_labels`).
+        subset_seed: the seed of both draws.
         layout: of `strings`, `config.data.strings`; the arguments above are then those of its glyphs.
-        stream: leave the training images on the disk, in the decoded cache (`rows.Rows`), to be read while training.
+        stream: leave the training images on disk, in the decoded cache (`rows.Rows`), and read them while training.
         data_dir: TFDS's folder; None is `TFDS_DATA_DIR`, else TFDS's default `~/tensorflow_datasets`.
         manual_dir: a folder with the original files; None is `HWR_MNIST_DIR` (in general `HWR_<NAME>_DIR`), if set.
             Of `folder`: the user's folder or CSV file (see `data/folder.py`).
@@ -72,7 +72,7 @@ def load(
 
     Raises:
         ConfigError: `name`, `validation_examples` or `train_examples` is outside the allowed set.
-        DataMissing: the data is nowhere; `.tried` lists the places and the reasons.
+        DataMissing: no place has the data; `.tried` lists the places and the reasons.
         DataError: something is there, but damaged.
         OSError: the cache folder cannot be written.
     """

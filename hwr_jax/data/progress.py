@@ -1,4 +1,4 @@
-"""One way to show progress: a bar on a terminal, one plain line everywhere else."""
+"""Progress: a bar on a terminal, one plain line everywhere else."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def track(
     log: Callable[[str], object],
     size: Callable[[T], int] = lambda item: 1,
 ) -> Iterator[T]:
-    """Pass `items` on while showing how far they are.
+    """Yields `items` and shows the progress.
 
     Args:
-        items: whatever is worked through.
+        items: what is processed.
         text: what is being done.
         total: the sum of `size` over all items.
         log: called with the plain line.

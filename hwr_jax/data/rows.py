@@ -1,4 +1,4 @@
-"""Some rows of an array that is larger than memory: chosen now, read when they are asked for."""
+"""Some rows of an array that is larger than memory: selected now, read on access."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 class Rows:
-    """Looks like an array [N, ...], and holds but the numbers of its rows.
+    """Looks like an array [N, ...], but holds only the numbers of its rows.
 
     `rows[...]` reads (a slice, a number or an array of numbers); `select` chooses again without reading.
     """
@@ -26,7 +26,7 @@ class Rows:
         return np.asarray(self._source[self._rows[index]])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        raise MemoryError("this data set is read from the disk while it is used: it is not to be held in memory")
+        raise MemoryError("this data set is streamed from disk and must not be loaded into memory")
 
     def select(self, index: np.ndarray) -> Rows:
         """Returns the rows of these rows, bool or int [N], unread."""
@@ -34,5 +34,5 @@ class Rows:
 
 
 def select(array: Any, index: np.ndarray) -> Any:
-    """Returns array[index], read only where the array is in memory."""
+    """Returns array[index]; `Rows` are selected, not read."""
     return array.select(index) if isinstance(array, Rows) else array[index]

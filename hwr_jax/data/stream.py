@@ -1,6 +1,6 @@
-"""Batches that are read from the disk while others are trained on. Owns the reading ahead (grain), not the order.
+"""Batches that are read from disk while earlier ones are trained on. Owns the read-ahead (grain), not the order.
 
-Which examples make which batch is the epoch's order, the same as in memory: so a resume needs nothing but the step.
+The epoch's order decides which examples make a batch, as in memory, so a resume needs only the step.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ AHEAD = 4  # dispatches
 
 @dataclass(frozen=True)
 class Plan:
-    """The dispatches of an epoch, or of what is left of it: a random-access source, as grain calls it."""
+    """The remaining dispatches of an epoch: a random-access source, as grain calls it."""
 
     train: Arrays  # image [N, H, W, 1], perhaps on the disk; label [N] (or [N, L])
     order: np.ndarray  # int32 [S, steps, B]
-    first: int  # step of the epoch with which it begins
+    first: int  # the step of the epoch to start at
     window: int  # W, steps of a dispatch
     columns: slice  # of the B examples of a batch, those that this process reads
 
     def __len__(self) -> int:
-        """How many dispatches are left of the epoch."""
+        """How many dispatches of the epoch are left."""
         return -(-(self.order.shape[1] - self.first) // self.window)
 
     def __getitem__(self, record_key: SupportsIndex) -> Arrays:
-        """Reads the batches of a dispatch: uint8 [S, W, b, H, W, 1] and int32 [S, W, b]; each step's at its number
-        modulo W, the slots of steps that there are not are empty."""
+        """Reads the batches of a dispatch: uint8 [S, W, b, H, W, 1] and int32 [S, W, b]; that of step i lies
+        in slot i modulo W, and the slots after the last step are empty."""
         start = self.first + operator.index(record_key) * self.window
         rows = self.order[:, start : start + self.window, self.columns]
         slots = np.arange(start, start + rows.shape[1]) % self.window
@@ -49,7 +49,7 @@ class Plan:
 
 
 def read(plan: Plan) -> Iterator[Arrays]:
-    """Yields the batches of each dispatch, some read ahead by threads.
+    """Yields the batches of each dispatch; threads read some of them ahead.
 
     Raises:
       ConfigError: grain is not installed.
@@ -59,5 +59,5 @@ def read(plan: Plan) -> Iterator[Arrays]:
     except ImportError as error:
         raise ConfigError("config.data.stream=True needs grain: pip install grain") from error
     ahead = grain.ReadOptions(num_threads=THREADS, prefetch_buffer_size=AHEAD)
-    source: Any = plan  # grain's own protocol is narrower than what it takes
+    source: Any = plan  # grain's own protocol is narrower than what grain accepts
     return iter(grain.MapDataset.source(source).to_iter_dataset(ahead))

@@ -1,4 +1,4 @@
-"""Strings of characters, composed from the glyphs of another data set. Owns how a line of writing is laid out.
+"""Strings of characters, composed from the glyphs of another data set. Owns the layout of a line of writing.
 
 Each split is composed from the glyphs of that split alone, so no glyph of a test string was ever trained on.
 """
@@ -32,7 +32,7 @@ def compose(
     cache_dir: str | Path | None = None,
     log: Callable[[str], object] = print,
 ) -> Dataset:
-    """Composes strings, or maps those into memory that were composed before.
+    """Composes strings, or maps earlier ones into memory.
 
     Args:
         glyphs: images uint8 [N, 28, 28, 1] with one label each.
@@ -41,7 +41,7 @@ def compose(
         log: called with one line of text for the user at a time.
 
     Returns:
-        `Dataset`: image uint8 [N, H, W, 1], label int32 [N, L], filled up with -1.
+        `Dataset`: image uint8 [N, H, W, 1], label int32 [N, L], padded with -1.
 
     Raises:
         ConfigError: settings that do not fit each other.
@@ -127,7 +127,7 @@ def line(rng: np.random.Generator, glyphs: np.ndarray, settings: Mapping[str, An
             baseline_px: see configs/base.py.
 
     Returns:
-        uint8 [height_px, width_px]: a string that is too long is shrunk, one that is shorter lies anywhere. Ink that
+        uint8 [height_px, width_px]: a string that is too long is shrunk, a shorter one lies anywhere. Ink that
         size, slope and base line push over the upper or lower edge is cut off, as by a tight crop: with the settings
         of configs/base.py every tenth string touches an edge.
     """

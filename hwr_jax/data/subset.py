@@ -1,6 +1,6 @@
-"""Fewer training examples, or wrong labels among them, for questions about data. Owns both draws; tests are untouched.
+"""Fewer training examples, or wrong labels among them, for studies of data. Leaves the test set alone.
 
-Both depend on nothing but the data and the seed given: the same for every run seed, so that seeds compare.
+Both draws depend only on the data and on a seed of their own, so every seed of a run gets the same examples.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from hwr_jax.data.rows import select
 
 
 def fewer(train: Arrays, examples: int, *, seed: int, key: str = "data.train_examples") -> Arrays:
-    """Keeps `examples` of the training set, as many of each class as there are; it holds every smaller subset.
+    """Keeps `examples` of the training set, balanced over the classes; larger subsets contain the smaller ones.
 
     Args:
       train: [N] examples.

@@ -1,7 +1,7 @@
-"""A data set that TFDS has prepared, read without TensorFlow. Owns TFDS's layout: folders, shards, order of examples.
+"""Reads a data set that TFDS has prepared, without TensorFlow. Owns TFDS's layout: folders, shards, order of examples.
 
-Writes nothing (`builders` does). The examples come back in the order of the original files: TFDS sorts them by a hash
-of their index, salted with the split's name, and that is undone here.
+Writes nothing (`tfds_writer` does). Returns the examples in the order of the original files: TFDS sorts them by a hash
+of their index, salted with the split's name, and this file undoes that.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def read(data_dir: Path, source: Source, *, log: Callable[[str], object]) -> Con
     """Read what TFDS prepared.
 
     Raises:
-        DataMissing: it is not there, or in a format that is not read here.
+        DataMissing: it is absent, or in a format that cannot be read here.
         DataError: it is damaged; the sentence names the file.
     """
     where = folder(data_dir, source)

@@ -1,4 +1,4 @@
-"""Leaves a data set in TFDS's folder, without TensorFlow. Owns the builder; reads nothing back (`prepared` does).
+"""Writes a data set to TFDS's folder, without TensorFlow. Owns the builder; reads nothing back (`tfds_reader` does).
 
 The stock builder cannot run here: it reads with TensorFlow's file system, and its image feature encodes arrays with
 TensorFlow. This one takes the parsed arrays, hands over encoded PNGs, and borrows the stock builder's description, so
@@ -19,11 +19,11 @@ from hwr_jax.data.formats import png
 from hwr_jax.data.progress import track
 from hwr_jax.data.sources import Source
 
-FILE_FORMAT = "array_record"  # readable by index and without TensorFlow, which TFDS's default, tfrecord, is not
+FILE_FORMAT = "array_record"  # readable by index and without TensorFlow, unlike TFDS's default, tfrecord
 
 
 def can_write() -> bool:
-    """Is the writer of ArrayRecord files installed? On Windows there is none."""
+    """Whether the writer of ArrayRecord files is installed; Windows has none."""
     try:
         import array_record.python.array_record_module  # noqa: F401
         import tensorflow_datasets  # noqa: F401

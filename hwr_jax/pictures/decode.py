@@ -1,7 +1,7 @@
-"""From a picture file to grey values. Owns which files are accepted, and every refusal's sentence.
+"""From a picture file to grey values. Owns which files are accepted, and the message of every refusal.
 
-Does not look for ink (`ink.py`), does not resize, and trusts no byte: a file is refused with `DataError` or decoded
-whole, first frame upright and on white paper.
+Trusts no byte: a file is refused with `DataError`, or decoded whole, upright and on white paper. Does not resize;
+`ink.py` looks for the ink.
 """
 
 from __future__ import annotations

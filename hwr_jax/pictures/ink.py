@@ -1,7 +1,7 @@
 """From grey values to ink. Owns polarity, the paper's brightness and the threshold.
 
-Does not read files (`decode.py`), does not decide which marks form the digit (`marks.py`), and knows nothing of 28x28
-(`normalise.py`). Lengths are shares of the picture, so the same drawing gives the same ink at any resolution.
+`decode.py` reads the files, `marks.py` decides which marks form the digit, and `normalise.py` fits them into 28x28.
+Lengths are shares of the picture, so the same drawing gives the same ink at any resolution.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def ink_of(grey: np.ndarray, *, line: bool = False) -> np.ndarray:
 
     Args:
         grey: [h, w] in 0..255, 0 = black, 255 = white.
-        line: whether all marks beside each other count, and not one digit's alone.
+        line: whether to keep all marks beside each other, not only those of one digit.
 
     Returns:
         float32 [h', w'] in 0..1, 0 = paper, 1 = ink; the size of `grey`, or its longer side reduced to `WORK_PX`.

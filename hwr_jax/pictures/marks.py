@@ -1,6 +1,6 @@
 """Which marks in a picture form the digit. Owns the removal of ruled lines, page edges, frames and specks.
 
-A mark is a connected component of ink. Does not decide what is ink (`ink.py`).
+A mark is a connected component of ink. `ink.py` decides what is ink.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MIN_LINED_PX = 48  # in smaller pictures a ruled line is no thinner than a strok
 LINE_SLOPES = np.tan(np.deg2rad(np.arange(-6, 6.1, 0.25)))  # paper is rarely photographed more tilted
 
 
-LINE_REACH = 0.5  # a mark is of the line if its middle lies within it, or so much of its height above or below
+LINE_REACH = 0.5  # the middle of a mark of the line lies at most this share of its height above or below it
 
 
 class Mark(NamedTuple):

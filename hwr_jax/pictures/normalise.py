@@ -1,7 +1,7 @@
 """From ink to the 28x28 picture that the models were trained on. Owns MNIST's size, place, contrast and pen.
 
-Does not decode files (`decode.py`), does not decide what is ink (`ink.py`, `marks.py`), and does not standardise: the
-model's recipe does, once, for data and pictures.
+`decode.py` reads the files, `ink.py` and `marks.py` decide what is ink. Nothing here standardises: the model's recipe
+does, once, for data and pictures.
 """
 
 from __future__ import annotations

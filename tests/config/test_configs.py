@@ -1,4 +1,4 @@
-"""Configs: every one is built and traced; what is wrong is told with key, value and what is allowed."""
+"""Configs: every one is built and traced; errors name the key, the value and the allowed values."""
 
 import re
 from pathlib import Path
@@ -68,7 +68,7 @@ def test_an_unknown_name_lists_the_allowed_ones(smoke, key):
 
 
 @pytest.mark.parametrize("key", check.RANGES)
-def test_a_number_out_of_range_is_told_with_the_range(smoke, key):
+def test_a_number_out_of_range_is_reported_with_the_range(smoke, key):
     default = configs.flatten(smoke())[key]
     wrong = {int: [-1], float: [-1.0, float("nan")], list: [(1,), (1.5, 2), (1, 2, 3)]}
     for value in wrong[type(default)]:
@@ -90,7 +90,7 @@ def test_seeds_beyond_the_last_are_refused(smoke):
         ("model", "config.model is a group: set one of .*model.name"),
     ],
 )
-def test_a_key_that_is_not_there_is_told_with_the_nearest(smoke, key, words):
+def test_a_key_that_is_not_there_is_reported_with_the_nearest(smoke, key, words):
     with pytest.raises(ConfigError, match=words):
         configs.require_key(smoke(), key)
 
@@ -115,7 +115,7 @@ def test_a_config_file_that_does_not_run_is_one_sentence(tmp_path, text, words):
         configs.load(tmp_path / "c.py")
 
 
-def test_a_config_file_that_is_not_there_is_told(tmp_path):
+def test_a_config_file_that_is_not_there_is_reported(tmp_path):
     with pytest.raises(ConfigError, match=r"none\.py is not a file"):
         configs.load(tmp_path / "none.py")
 
@@ -143,7 +143,7 @@ def test_the_example_of_the_docs_is_a_config(tmp_path, variant):
     assert made.model.norm == "batch"
 
 
-def test_an_unknown_variant_is_told(tmp_path):
+def test_an_unknown_variant_is_reported(tmp_path):
     with pytest.raises(ConfigError, match=r"cnn.py:tiny cannot be loaded: there is no variant 'tiny': use smoke"):
         configs.load(ROOT / "configs" / "cnn.py:tiny")
     (tmp_path / "plain.py").write_text("def get_config():\n    return None\n")

@@ -1,4 +1,4 @@
-"""The downloader against a server on this machine: what arrives, and what is said when it does not."""
+"""The downloader against a server on this machine: what arrives, and the message when it does not."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_a_file_that_is_there_is_not_downloaded_again(tmp_path):
         ("truncated", rf"it broke off after \d{{5}} of {len(BODY[FIRST])} bytes \(the connection was closed\)"),
     ],
 )
-def test_what_cannot_be_had_is_missing_with_address_and_reason(tmp_path, behaviour, reason):
+def test_what_cannot_be_downloaded_is_missing_with_address_and_reason(tmp_path, behaviour, reason):
     start = time.monotonic()
     with serve(behaviour) as (url, asked), pytest.raises(DataMissing, match=f"download {url}{FIRST}: {reason}"):
         fetch(tmp_path / "downloads", url, stall_s=0.3)

@@ -91,7 +91,7 @@ def test_loose_files_are_read_too(home):
     check(load())
 
 
-def test_a_changed_archive_a_missing_member_and_a_wrong_label_are_told(home, monkeypatch):
+def test_a_changed_archive_a_missing_member_and_a_wrong_label_are_reported(home, monkeypatch):
     path, load = home
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(DataError, match=r"gzip.zip has SHA-256 \w+, expected"):

@@ -78,7 +78,7 @@ def test_folders_train_and_test_are_the_users_own_split(own, caches, tmp_path):
     assert len(dataset.train.label) + len(dataset.validation.label) == 30
 
 
-def test_hidden_files_and_folders_are_no_pictures_and_no_classes(own, caches):
+def test_hidden_files_and_folders_are_not_pictures_and_not_classes(own, caches):
     before = load(own, caches)
     (own / "2" / ".ipynb_checkpoints").mkdir()
     (own / ".trash").mkdir()
@@ -91,21 +91,21 @@ def test_hidden_files_and_folders_are_no_pictures_and_no_classes(own, caches):
     assert load(own, caches).sha256 == before.sha256
 
 
-def test_a_third_folder_beside_train_and_test_is_told(own, caches):
+def test_a_third_folder_beside_train_and_test_is_reported(own, caches):
     for name, other in (("2", "train"), ("10", "test"), ("lying", "val")):
         (own / name).rename(own / other)
     with pytest.raises(DataError, match="has folders beside train and test: val; move them out"):
         load(own, caches)
 
 
-def test_a_class_that_is_only_in_the_test_split_is_told(own, caches, tmp_path):
+def test_a_class_that_is_only_in_the_test_split_is_reported(own, caches, tmp_path):
     split = tmp_path / "split"
     (split / "train").mkdir(parents=True)
     own.rename(split / "test")
     for name in ("2", "10"):
         (split / "train" / name).mkdir()
         Image.fromarray(drawn("standing", 3)).save(split / "train" / name / "a.png")
-    with pytest.raises(DataError, match="has pictures of the class lying in test alone"):
+    with pytest.raises(DataError, match="has pictures of the class lying only in test"):
         load(split, caches)
 
 
@@ -168,7 +168,7 @@ def written(tmp_path, text):
         ("1," + ",".join(["0"] * 15 + ["9" * 30]) + "\n", "line 1: .*too (large|big)"),
     ],
 )
-def test_a_csv_that_is_not_understood_is_told_with_its_line(tmp_path, caches, text, words):
+def test_a_csv_that_is_not_understood_is_reported_with_its_line(tmp_path, caches, text, words):
     with pytest.raises(DataError, match=words):
         load(written(tmp_path, text), caches)
 
@@ -190,7 +190,7 @@ def test_missing_places_and_unusable_pictures_are_named(own, caches, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_one_class_is_no_data_set(own, caches, tmp_path):
+def test_one_class_is_not_a_data_set(own, caches, tmp_path):
     (tmp_path / "one").mkdir()
     (own / "2").rename(tmp_path / "one" / "2")
     with pytest.raises(DataError, match="has 1 class, and a data set needs at least 2: 2"):

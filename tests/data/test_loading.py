@@ -1,4 +1,4 @@
-"""`load`: the order of the places, what each leaves behind, what is said, and that every place gives the same bytes."""
+"""`load`: the order of the places, what each leaves behind, what it logs, and that every place gives the same bytes."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ def test_the_cache_comes_first(home):
     assert home.lines == []
 
 
-def test_a_damaged_cache_is_said_in_one_line_and_built_again(home):
+def test_a_damaged_cache_is_reported_in_one_line_and_built_again(home):
     home.load(manual_dir=write_idx(home.manual))
     home.lines.clear()
     damaged = home.cache / "datasets" / "mnist-3.0.1" / "train_image.npy"
@@ -216,7 +216,7 @@ def test_a_damaged_tfds_folder_is_an_error_not_a_reason_to_look_elsewhere(home):
         home.load(manual_dir=write_idx(home.manual))
 
 
-def test_a_tfds_folder_that_cannot_be_written_is_said_and_the_cache_filled(home):
+def test_a_tfds_folder_that_cannot_be_written_is_reported_and_the_cache_filled(home):
     home.tfds.write_text("a file where the folder should be")
     assert_small_mnist(home.load(manual_dir=write_idx(home.manual)))
     assert home.lines[-1].startswith(f"Not left in the TFDS folder {home.tfds}/mnist/3.0.1: ")

@@ -39,7 +39,7 @@ def test_rows_are_read_when_they_are_asked_for(source):
     np.testing.assert_array_equal(rows[np.array([2, 0])], source.array[[12, 0]])
     assert source.seen == [12, 0]
     np.testing.assert_array_equal(rows[:2], source.array[[0, 6]])
-    with pytest.raises(MemoryError, match="not to be held in memory"):
+    with pytest.raises(MemoryError, match="must not be loaded into memory"):
         np.asarray(rows)
 
 
@@ -77,7 +77,7 @@ def test_only_what_is_trained_on_is_read_and_only_some_dispatches_ahead(source):
     assert sorted(source.seen) == sorted(made.order.ravel().tolist())
 
 
-def test_a_streamed_data_set_is_the_same_but_for_where_its_training_images_are(caches):
+def test_a_streamed_data_set_is_the_same_except_for_where_its_training_images_are(caches):
     options = {
         "cache_dir": caches["HWR_CACHE_DIR"],
         "log": lambda line: None,
@@ -121,7 +121,7 @@ def test_processes_that_read_their_parts_train_what_one_does(caches, tmp_path):
     assert not processes.many()
 
 
-def test_without_grain_it_is_told_what_to_do(monkeypatch, source):
+def test_without_grain_it_says_what_to_do(monkeypatch, source):
     monkeypatch.setitem(sys.modules, "grain", None)
     with pytest.raises(ConfigError, match="config.data.stream=True needs grain: pip install grain"):
         stream.read(plan(source))

@@ -50,7 +50,7 @@ def write(glyphs, seed=0, **settings):
     return strings.line(np.random.default_rng(seed), glyphs, {**PLAIN, **settings})
 
 
-def test_glyphs_stand_side_by_side_in_their_order_and_as_far_apart_as_is_said():
+def test_glyphs_stand_side_by_side_in_their_order_and_as_far_apart_as_is_reported():
     seen = []
     for seed in range(30):
         image = write(bars(3, 7, 5), seed, overlap_px=-4, gap_px=9)
@@ -65,7 +65,7 @@ def test_glyphs_stand_side_by_side_in_their_order_and_as_far_apart_as_is_said():
     assert set(seen) == set(range(4, 10))
 
 
-def test_neighbours_overlap_by_as_much_as_is_said_and_no_ink_is_lost():
+def test_neighbours_overlap_by_as_much_as_is_reported_and_no_ink_is_lost():
     image = write(bars(10, 10), overlap_px=4, gap_px=-4)
     assert runs(image) == [(runs(image)[0][0], 16)]
     assert image.max() == 255
@@ -85,7 +85,7 @@ def test_without_any_change_a_glyph_is_itself():
     ("settings", "low", "high"),
     [({"size": 0.2}, 20 * 0.8 * 0.94 - 1, 20 * 1.2 * 1.06 + 1), ({}, 20, 20)],
 )
-def test_the_height_varies_within_what_is_said(settings, low, high):
+def test_the_height_varies_within_what_is_reported(settings, low, high):
     heights = []
     for seed in range(60):
         rows = np.flatnonzero(write(bars(6), seed, **settings).max(1) > 127)
@@ -94,7 +94,7 @@ def test_the_height_varies_within_what_is_said(settings, low, high):
     assert (len(set(heights)) > 3) == bool(settings.get("size", 0))
 
 
-def test_glyphs_lie_above_and_below_the_base_line_by_as_much_as_is_said():
+def test_glyphs_lie_above_and_below_the_base_line_by_as_much_as_is_reported():
     tops = []
     for seed in range(40):
         image = write(bars(6, 6), seed, baseline_px=3.0, gap_px=4.0, overlap_px=-3.0)
@@ -183,7 +183,7 @@ def test_the_same_settings_give_the_same_strings_and_any_other_others(stamped, t
         assert changed.version != first.version
 
 
-def test_a_damaged_cache_is_said_and_made_again(stamped, tmp_path):
+def test_a_damaged_cache_is_reported_and_made_again(stamped, tmp_path):
     first = strings.compose(stamped, PLAIN, cache_dir=tmp_path, **QUIET)
     [path] = tmp_path.rglob("train_image.npy")
     content = bytearray(path.read_bytes())
@@ -195,12 +195,12 @@ def test_a_damaged_cache_is_said_and_made_again(stamped, tmp_path):
 
 
 @pytest.mark.parametrize("wrong", [{"lengths": (0, 3)}, {"lengths": (4, 3)}, {"test_length": 5}])
-def test_lengths_that_do_not_fit_are_told(stamped, tmp_path, wrong):
+def test_lengths_that_do_not_fit_are_reported(stamped, tmp_path, wrong):
     with pytest.raises(ConfigError, match="lengths=.* do not fit: use 1 <= shortest <= longest"):
         strings.compose(stamped, {**PLAIN, **wrong}, cache_dir=tmp_path, **QUIET)
 
 
-def test_a_split_without_glyphs_is_told(stamped, tmp_path):
+def test_a_split_without_glyphs_is_reported(stamped, tmp_path):
     empty = stamped._replace(validation=Arrays(*(x[:0] for x in stamped.validation)))
     with pytest.raises(ConfigError, match="stamped has no validation glyphs"):
         strings.compose(empty, PLAIN, cache_dir=tmp_path, **QUIET)
@@ -249,7 +249,7 @@ def test_the_network_has_the_parameters_and_time_steps_that_its_plan_has():
         ({"data__strings__lengths": (1, 9)}, "lengths up to 9 do not fit into 16 time steps"),
     ],
 )  # fmt: skip
-def test_what_does_not_fit_is_told(overrides, words):
+def test_what_does_not_fit_is_reported(overrides, words):
     with pytest.raises(ConfigError, match=words):
         make_recipe(crnn(**overrides), examples=1000, classes=10, mean=0.1, std=0.3)
 
@@ -387,7 +387,7 @@ def test_a_model_of_classes_has_no_beam(command, tmp_path):
 
 @pytest.mark.parametrize("mapping", ["pmap", "shard_map"])
 def test_a_step_of_a_reader_runs_under_pmap_and_shard_map(mapping):
-    from test_steps import over_devices
+    from tests.steps.test_train_step import over_devices
 
     recipe = make_recipe(crnn(batch_size=16), examples=64, classes=10, mean=0.1, std=0.3)
     state = jax.eval_shape(lambda: train_step.init_state(recipe, jnp.int32(0), (32, 64, 1)))

@@ -33,7 +33,7 @@ def test_a_larger_subset_holds_every_smaller_one_and_another_seed_gives_others()
     assert subset.fewer(TRAIN, 0, seed=1) is TRAIN
 
 
-def test_more_examples_than_there_are_is_told():
+def test_more_examples_than_there_are_is_reported():
     with pytest.raises(ConfigError, match="config.data.train_examples=101 is more than the 100 training images"):
         subset.fewer(TRAIN, 101, seed=0)
 

@@ -176,7 +176,7 @@ def test_the_tfds_folder_is_the_argument_then_the_variable_then_the_default(monk
         ),
     ],
 )
-def test_a_damaged_description_is_said(copy, text, sentence):
+def test_a_damaged_description_is_reported(copy, text, sentence):
     (copy / "dataset_info.json").write_text(text)
     with pytest.raises(DataError, match=sentence):
         tfds_reader.read(copy.parent.parent, SMALL, log=silent)
@@ -253,13 +253,13 @@ GOOD_PNG = png.encode(np.full((28, 28, 1), 7, np.uint8))
     ],
     ids=["no image", "no label", "cut", "no PNG", "colour", "size"],
 )
-def test_a_record_that_is_no_labelled_picture_is_one_sentence_that_names_it(copy, images, labels, sentence):
+def test_a_record_that_is_not_a_labelled_picture_is_one_sentence_that_names_it(copy, images, labels, sentence):
     rewrite(copy / TRAIN_SHARD, example(images, labels))
     with pytest.raises(DataError, match=f"{TRAIN_SHARD}, record 39: {sentence}"):
         tfds_reader.read(copy.parent.parent, SMALL, log=silent)
 
 
-def test_a_record_that_is_no_example_is_one_sentence_that_names_it(copy):
+def test_a_record_that_is_not_an_example_is_one_sentence_that_names_it(copy):
     rewrite(copy / TRAIN_SHARD, b"\xff\xff")
     with pytest.raises(DataError, match=f"{TRAIN_SHARD}, record 39: not a tf.train.Example"):
         tfds_reader.read(copy.parent.parent, SMALL, log=silent)

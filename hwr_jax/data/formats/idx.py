@@ -34,7 +34,7 @@ def read(paths: Mapping[str, File], source: Source, registered: Mapping[str, Reg
     Args:
         paths: a file, gzipped or not, for each key of `IDX_FILES`; also one within an archive.
         source: what is expected.
-        registered: by name of the gzipped file; a gzipped file must match its entry, where there is one.
+        registered: by name of the gzipped file; a gzipped file must match its entry, if it has one.
 
     Raises:
         DataError: a file is damaged, or not the one expected; the sentence names it.

@@ -1,4 +1,4 @@
-"""PNG, for the small grey pictures that TFDS stores one by one. Owns the two codecs; knows no files."""
+"""PNG, for the small grey pictures that TFDS stores one by one: encoding and decoding of bytes."""
 
 from __future__ import annotations
 

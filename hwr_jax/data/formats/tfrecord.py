@@ -21,7 +21,7 @@ FRAME = struct.Struct("<8sI")
 
 
 def read(path: Path) -> list[bytes]:
-    """All records of a file. Raises DataError, naming the file and the record, where a checksum or the end is wrong."""
+    """All records of a file. Raises DataError, naming the file and the record, if a checksum or the end is wrong."""
     raw = path.read_bytes()
     records, crcs = [], []
     start = 0
@@ -47,8 +47,8 @@ def read(path: Path) -> list[bytes]:
 def masked_crc(records: Sequence[bytes]) -> np.ndarray:
     """The masked CRC-32C of each record, uint32 [N].
 
-    All records are worked through side by side, one byte of each at a time: 70,000 small ones take as many NumPy steps
-    as the longest has bytes.
+    All records are processed side by side, one byte of each at a time, so that 70,000 small ones take only as many
+    NumPy steps as the longest has bytes.
     """
     table = _table()
     order = sorted(range(len(records)), key=lambda index: -len(records[index]))
