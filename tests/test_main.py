@@ -216,7 +216,7 @@ def test_help_answers_within_three_seconds(command, verb):
         ([SMOKE, "--overwrite=maybe"], ["--overwrite=maybe is not possible: use true or false"]),
         (["--config=configs/digits.py:tiny"], ["there is no variant 'tiny': use smoke"]),
         ([SMOKE, "nonsense"], ["unexpected argument 'nonsense': flags are written --name=value"]),
-        ([SMOKE, "--devices=99", "--workdir={tmp}"], ["--devices=99 is not possible"]),
+        ([SMOKE, "--devices=99", "--workdir={tmp}"], ["--devices=99 is out of range"]),
         ([SMOKE, "--config.optim.momentum=0.5"], ["config.optim.momentum=0.5 has no effect here: what is read is"]),
         (
             ["--config=configs/scratch.py:smoke", "--config.optim.momentum=0.5"],
