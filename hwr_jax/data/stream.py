@@ -20,7 +20,7 @@ AHEAD = 4  # dispatches
 
 
 @dataclass(frozen=True)
-class Plan:
+class Dispatches:
     """The remaining dispatches of an epoch: a random-access source, as grain calls it."""
 
     train: Arrays  # image [N, H, W, 1], perhaps on the disk; label [N] (or [N, L])
@@ -48,7 +48,7 @@ class Plan:
         return Arrays(batches(self.train.image), batches(self.train.label))
 
 
-def read(plan: Plan) -> Iterator[Arrays]:
+def read(dispatches: Dispatches) -> Iterator[Arrays]:
     """Yields the batches of each dispatch; threads read some of them ahead.
 
     Raises:
@@ -59,5 +59,5 @@ def read(plan: Plan) -> Iterator[Arrays]:
     except ImportError as error:
         raise ConfigError("config.data.stream=True needs grain: pip install grain") from error
     ahead = grain.ReadOptions(num_threads=THREADS, prefetch_buffer_size=AHEAD)
-    source: Any = plan  # grain's own protocol is narrower than what grain accepts
+    source: Any = dispatches  # grain's own protocol is narrower than what grain accepts
     return iter(grain.MapDataset.source(source).to_iter_dataset(ahead))

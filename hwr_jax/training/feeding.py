@@ -42,7 +42,7 @@ def _streaming(run: Run, programs: Programs) -> Epoch:
 
     def epoch(order: jax.Array, first: int) -> Advance:
         window = run.plan.steps_per_dispatch
-        batches = stream.read(stream.Plan(run.dataset.train, np.asarray(order), first, window, columns))
+        batches = stream.read(stream.Dispatches(run.dataset.train, np.asarray(order), first, window, columns))
         return lambda state, count: programs.stream(state, Arrays(*map(place, next(batches))), jnp.int32(count))
 
     return epoch

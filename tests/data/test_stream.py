@@ -43,16 +43,16 @@ def test_rows_are_read_when_they_are_asked_for(source):
         np.asarray(rows)
 
 
-def plan(source, *, first=0, window=4, columns=slice(None), seeds=2, steps=11, batch=3):
+def dispatches(source, *, first=0, window=4, columns=slice(None), seeds=2, steps=11, batch=3):
     rng = np.random.default_rng(0)
     order = np.stack([rng.permutation(50)[: steps * batch].reshape(steps, batch) for _ in range(seeds)])
-    return stream.Plan(Arrays(source, np.arange(50)), order, first, window, columns)
+    return stream.Dispatches(Arrays(source, np.arange(50)), order, first, window, columns)
 
 
 @pytest.mark.parametrize("first", [0, 1, 6, 10])
 @pytest.mark.parametrize("columns", [slice(None), slice(1, 3)])
 def test_each_step_finds_its_batch_at_its_number_modulo_the_window(source, first, columns):
-    made = plan(source, first=first, columns=columns)
+    made = dispatches(source, first=first, columns=columns)
     step = first
     for batches in stream.read(made):
         for _ in range(min(4, 11 - step)):
@@ -67,7 +67,7 @@ def test_each_step_finds_its_batch_at_its_number_modulo_the_window(source, first
 def test_only_what_is_trained_on_is_read_and_only_some_dispatches_ahead(source):
     import time
 
-    made = plan(source, window=1, seeds=1, steps=11, batch=3)
+    made = dispatches(source, window=1, seeds=1, steps=11, batch=3)
     batches = stream.read(made)
     next(batches)
     time.sleep(0.3)
@@ -124,7 +124,7 @@ def test_processes_that_read_their_parts_train_what_one_does(caches, tmp_path):
 def test_without_grain_it_says_what_to_do(monkeypatch, source):
     monkeypatch.setitem(sys.modules, "grain", None)
     with pytest.raises(ConfigError, match="config.data.stream=True needs grain: pip install grain"):
-        stream.read(plan(source))
+        stream.read(dispatches(source))
 
 
 def test_rehearsal_is_refused(command, tmp_path):
