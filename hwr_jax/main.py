@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 
 STARTED = time.perf_counter()  # before the heavy imports: they are part of the run's time
@@ -11,7 +10,7 @@ STARTED = time.perf_counter()  # before the heavy imports: they are part of the 
 from ml_collections import config_flags
 
 from hwr_jax.cli import command, flags
-from hwr_jax.core import errors
+from hwr_jax.core import errors, xla
 
 USAGE = """\
 Trains and evaluates what a config describes, and leaves a run folder. Run the same command again to resume an
@@ -54,7 +53,7 @@ _SUMMARY = FLAGS.boolean("summary", "Print the network layer by layer, with para
 def main() -> int:
     """Runs the job; returns the exit code."""
     if _DETERMINISTIC.value:  # before JAX reads them; environment.json records them
-        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {DETERMINISTIC}".strip()
+        xla.append(DETERMINISTIC)
     from hwr_jax.cli import console
     from hwr_jax.distributed import processes, signals, watchdog
     from hwr_jax.workdir import machine

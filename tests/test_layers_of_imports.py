@@ -103,7 +103,7 @@ def test_a_file_has_one_idea(path):
 def test_a_command_imports_no_heavy_library_before_it_knows_its_flags():
     code = (
         "import sys\n"
-        "from hwr_jax import benchmark, doctor, evaluate, main, predict, search, study, verify\n"
+        f"from hwr_jax import {', '.join(VERBS)}\n"
         "print([m for m in ('jax', 'numpy', 'matplotlib', 'orbax', 'tensorflow_datasets') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PACKAGE.parent, timeout=60)

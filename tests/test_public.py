@@ -104,6 +104,10 @@ def test_the_same_call_again_trains_nothing_and_a_config_may_be_a_path_or_an_obj
         ("digits:smoke", {"overrides": {"optim.momentum": 0.5}}, "config.optim.momentum=0.5 has no effect"),
         ("digits:smoke", {"overrides": {"seeds": 2}}, "config.seeds: 1 -> 2"),
         ("digits:smoke", {"devices": 99, "workdir": "other"}, "--devices=99"),
+        ("digits:smoke", {"devices": -1}, "devices=-1 is too small: use 0 or more"),
+        ("digits:smoke", {"seed_groups": 0}, "seed_groups=0 is too small: use 1 or more"),
+        ("digits:smoke", {"workdir": ""}, "--workdir is missing or empty"),
+        ("digits:smoke", {"workdir": "~no_such_user/x"}, "--workdir=~no_such_user/x cannot be used"),
     ],
 )
 def test_what_is_wrong_is_one_sentence_as_with_the_command(run, config, arguments, words):
@@ -121,5 +125,12 @@ def test_missing_data_is_an_error_that_can_be_caught(place, monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("HWR_CACHE_DIR", "c")
     monkeypatch.setenv("TFDS_DATA_DIR", "t")
-    with pytest.raises(DataMissing, match="the data set mnist was not found"):
-        hwr_jax.train("cnn:smoke", overrides={"data.fallback": "none"}, quiet=True)
+    config = configs.load("cnn:smoke")
+    assert config.data.fallback == "digits"  # which nobody would notice
+    for given, arguments in (
+        ("cnn:smoke", {"overrides": {"data.fallback": "none"}}),
+        ("cnn:smoke", {"quiet": True}),
+        (config, {"workdir": "mine"}),
+    ):
+        with pytest.raises(DataMissing, match="the data set mnist was not found"):
+            hwr_jax.train(given, **arguments)

@@ -127,10 +127,13 @@ def folder(flag: str, value: str | None, default: str | None = None) -> Path:
     """Returns the folder that a flag names, with ~ expanded.
 
     Raises:
-      ConfigError: it is not given and has no default, or it is empty.
+      ConfigError: it is not given and has no default, it is empty, or its ~user has no home folder.
     """
     if value is None and default is not None:
         return Path(default)
     if not value:
         raise errors.ConfigError(f"--{flag} is missing or empty: name a folder, such as --{flag}=runs/cnn")
-    return Path(value).expanduser()
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:
+        raise errors.ConfigError(f"--{flag}={value} cannot be used: {error}") from None

@@ -56,18 +56,26 @@ def beside(path: str | Path, name: str) -> str:
 def allow_imports(path: str | Path) -> None:
     """Lets the config file `path` import other configs: `from configs import base`.
 
-    They are those of the nearest folder above it that holds a configs/base.py (it comes onto the import path, too), or
-    else those that come with hwr_jax, after the file's own neighbours where it lies in a folder named configs.
+    They are those of the nearest folder above it that holds a configs/base.py (it comes first on the import path), or
+    else those that come with hwr_jax, after the file's own neighbours if it lies in a folder named configs. A config
+    that comes with hwr_jax imports its own neighbours, wherever hwr_jax is installed. What a config of another place
+    has imported as `configs` is forgotten.
     """
-    parents = Path(path).resolve().parents
+    parents, own = Path(path).resolve().parents, folder().resolve()
     root = next((p for p in parents if p != PACKAGE and (p / NAME / "base.py").is_file()), None)
-    if root is not None:
-        if str(root) not in sys.path:
-            sys.path.insert(0, str(root))
+    if parents[0] == own:
+        places = [own]
+    elif root is not None:
         places = [root / NAME]
     else:
-        places = [*(p for p in parents[:1] if p.name == NAME), folder()]
-    if root is None or NAME in sys.modules:
-        package = sys.modules.setdefault(NAME, ModuleType(NAME))
-        known = getattr(package, "__path__", [])
-        package.__path__ = list(dict.fromkeys([*known, *map(str, places)]))
+        places = [*(p for p in parents[:1] if p.name == NAME), own]
+    known = [Path(place).resolve() for place in getattr(sys.modules.get(NAME), "__path__", [])]
+    if known[: len(places)] == places:
+        return
+    for name in [name for name in sys.modules if name == NAME or name.startswith(f"{NAME}.")]:
+        del sys.modules[name]
+    if root is not None and places == [root / NAME]:
+        sys.path[:] = [str(root), *(place for place in sys.path if place != str(root))]
+    else:
+        package = sys.modules[NAME] = ModuleType(NAME)
+        package.__path__ = [str(place) for place in places]

@@ -12,6 +12,8 @@ import sys
 import warnings
 from pathlib import Path
 
+from hwr_jax.core.errors import ConfigError
+
 NAME = "--xla_cpu_experimental_ynn_fusion_type"
 FLAG = f"{NAME}=-reduce"
 
@@ -37,6 +39,14 @@ def keep_reductions_right() -> None:
         )
     else:
         os.environ["XLA_FLAGS"] = f"{given} {FLAG}".strip()
+
+
+def append(flags: str) -> None:
+    """Appends further flags to XLA_FLAGS. Raises ConfigError if that names a file, which is the user's."""
+    given = os.environ.get("XLA_FLAGS", "").strip()
+    if given and not given.startswith("-"):
+        raise ConfigError(f"XLA_FLAGS={given} names a file: add {flags} to it")
+    os.environ["XLA_FLAGS"] = f"{given} {flags}".strip()
 
 
 def _content(path: str) -> str:

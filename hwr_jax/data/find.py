@@ -99,7 +99,7 @@ def _downloaded(source: Source, folder: Path, log: Say) -> Content:
     """The original files, downloaded now or before."""
     files = registered(source.name)
     if not files:
-        raise DataMissing(source.name, ["download: tensorflow-datasets, which registers the address, is not installed"])
+        raise DataMissing(source.name, [f"download: tensorflow-datasets registers no address of {source.name}"])
     own = folder / source.family
     if not source.archive:
         return _read(download.fetch(source.name, files, own, log=log), source)
@@ -138,6 +138,8 @@ def _keep(content: Content, source: Source, data_dir: Path, log: Say) -> Content
         log(f"The TFDS folder {folder} cannot be read here and is left as it is.")
     elif not tfds_writer.can_write():
         log(f"Not left in the TFDS folder {folder}: ArrayRecord cannot be written on this machine.")
+    elif not tfds_writer.knows(source):
+        log(f"Not left in the TFDS folder: tensorflow-datasets has no builder of {source.name}.")
     else:
         try:
             tfds_writer.prepare(source, content, data_dir, log=log)

@@ -32,6 +32,13 @@ def can_write() -> bool:
     return True
 
 
+def knows(source: Source) -> bool:
+    """Whether tensorflow-datasets has a builder of this name, whose description of the data set `prepare` uses."""
+    import tensorflow_datasets as tfds
+
+    return source.family in tfds.list_builders(with_community_datasets=False)
+
+
 def prepare(source: Source, content: Content, data_dir: Path, *, log: Callable[[str], object]) -> None:
     """Write `<data_dir>/<name>/<version>/` as TFDS does: all or nothing, the examples shuffled by TFDS's hash.
 

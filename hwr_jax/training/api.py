@@ -85,11 +85,11 @@ def train(
       data_dir: folder of tensorflow-datasets; None: the usual one.
       devices: how many devices to use; 0: all.
       seed_groups: groups of devices; each trains its share of the seeds, and its devices share each batch.
-      quiet: print nothing.
+      quiet: print nothing; the config's fallback for missing data is not used then, for nobody would notice.
 
     Raises:
       ConfigError: a wrong name, key or value, an override without effect, or a folder that holds something else.
-      DataMissing: the data is nowhere, and the config names no fallback.
+      DataMissing: the data is nowhere, and there is no fallback (as always for a config that is not a file).
       DataError, NotFiniteError, RunFolderError, OSError: see `hwr_jax.core.errors`.
       Stopped: SIGINT or SIGTERM came; the state is saved.
     """
@@ -101,11 +101,15 @@ def train(
         resolved = configs.load(path, given)
     if workdir is None and not path:
         raise ConfigError("workdir is missing: a config that is not a file has no name, so name the run folder")
+    for name, value, least in (("devices", devices, 0), ("seed_groups", seed_groups, 1)):
+        if value < least:
+            raise ConfigError(f"{name}={value} is too small: use {least} or more")
     machine.spare_threads()
     screen = console.make_console(quiet=quiet)
     with signals.of_this_job() as handlers:
-        prepared = experiment.prepare(path, resolved, given, data_dir, screen.print)
-        folder = Path(workdir or f"runs/{command.run_name(prepared.path)}").expanduser()
+        prepared = experiment.prepare(path, resolved, given, data_dir, screen.print, fallback=not quiet)
+        named = None if workdir is None else str(workdir)
+        folder = command.folder("workdir", named, f"runs/{command.run_name(prepared.path)}")
         session = Session(
             folder=folder,
             screen=screen,

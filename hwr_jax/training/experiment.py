@@ -27,7 +27,13 @@ class Experiment(NamedTuple):
 
 
 def prepare(
-    path: str, config: ConfigDict, given: Mapping[str, Any], data_dir: str | None, log: Callable[[str], Any]
+    path: str,
+    config: ConfigDict,
+    given: Mapping[str, Any],
+    data_dir: str | None,
+    log: Callable[[str], Any],
+    *,
+    fallback: bool = True,
 ) -> Experiment:
     """Checks a config and loads its data; without its data, those of the config that it names as its fallback.
 
@@ -37,6 +43,7 @@ def prepare(
       given: the overrides, flat. One that nothing reads is an error, and one of data.name rules the fallback out.
       data_dir: folder of tensorflow-datasets; None: the usual one.
       log: called with one line of text for the user at a time.
+      fallback: whether the config's fallback may replace it. A config without a path has none.
 
     Raises:
       ConfigError: a value is not allowed, or an override has no effect.
@@ -48,7 +55,7 @@ def prepare(
     try:
         return Experiment(path, config, configured.load(config, data_dir, log))
     except DataMissing as missing:
-        if config.data.fallback == "none" or "data.name" in given:
+        if not fallback or not path or config.data.fallback == "none" or "data.name" in given:
             raise
         other = shipped.beside(path, config.data.fallback)
         log(console.fallback_paragraph(configured.whose_files(config), missing.tried, other))

@@ -90,9 +90,10 @@ def do(
     run, env = prepared.run, prepared.env
     dataset, used = run.dataset, int(run.sharding.mesh.devices.size)
     seeds = f"seeds {run.seeds[0]} to {run.seeds[-1]}" if len(run.seeds) > 1 else f"seed {run.seeds[0]}"
+    epochs = f"{run.plan.epochs} epochs" if run.plan.epochs > 1 else "1 epoch"
     log(
         f"{run.plan.name} on {dataset.name} {dataset.version} ({len(dataset.train.label):,} training images), "
-        f"{seeds}, {run.plan.epochs} epochs, {used} x {env['devices'][0]}; run folder {folder}"
+        f"{seeds}, {epochs}, {used} x {env['devices'][0]}; run folder {folder}"
     )
     with _own_folder(folder) as own:
         if not resume or own != folder:

@@ -6,7 +6,7 @@ names that a run writes. It removes links, and never follows them.
 
 from __future__ import annotations
 
-import fnmatch
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -19,18 +19,16 @@ from hwr_jax.core.types import Dataset
 from hwr_jax.distributed import processes
 from hwr_jax.workdir import run_folder
 
-# What a run writes into each folder, as patterns; any other file in it is the user's.
+# The names that a run writes into each folder, whole, as regular expressions; any other file in it is the user's.
 FOLDERS = {
-    "manifests": ("[0-9]*.json", "*.json.tmp-*"),
-    "checkpoints": ("[0-9]*",),
-    "quarantine": ("[0-9]*",),
-    "tensorboard": ("seed_*",),
-    "figures": (
-        "learning_curves.png", "confusion_matrix.png", "worst_mistakes.png", "training_images.png", "first_filters.png",
-    ),
-}  # fmt: skip
+    "manifests": r"\d+\.json(\.tmp-\d+)?",
+    "checkpoints": r"\d+(\.orbax-checkpoint-tmp.*)?",
+    "quarantine": r"\d+",
+    "tensorboard": r"seed_\d+",
+    "figures": r"(learning_curves|confusion_matrix|worst_mistakes|training_images|first_filters)\.png",
+}
 PROOF = {  # the files that prove a run, and keys that only a run of hwr_jax has together
-    "config.json": ("model.name", "batch_size", "epochs"),
+    "config.json": ("over_seeds", "steps_per_dispatch", "data.subset_seed", "nonfinite.policy", "transfer.layer_decay"),
     "environment.json": ("dataset.name", "dataset.sha256", "code.version", "code.sha256", "resumed"),
 }
 FILES = tuple(name for name in run_folder.FILES if name not in PROOF)
@@ -98,14 +96,15 @@ def _left_by_a_start(path: Path, damage: dict[str, str]) -> bool:
         return path.name not in damage
     if path.name in FOLDERS and path.is_dir() and not path.is_symlink():
         return not any(path.iterdir())
-    return path.name == ".lock" or _passing(path.name)
+    return path.name == ".lock" or _passing(path)
 
 
-def _passing(name: str) -> bool:
-    """Whether this is the name of a file that a killed run leaves half-written, or of a sign between processes."""
-    return name.startswith(processes.SIGN) or any(
-        fnmatch.fnmatchcase(name, f"{file}.tmp-*") for file in run_folder.FILES
-    )
+def _passing(path: Path) -> bool:
+    """Whether a killed run left this file half-written, or as a sign between processes."""
+    file, _, number = path.name.rpartition(".tmp-")
+    torn = file in run_folder.FILES and number.isdecimal()
+    sign = re.fullmatch(re.escape(processes.SIGN) + "[0-9a-f]{32}", path.name)
+    return (torn or sign is not None) and path.is_file()
 
 
 def _compare(folder: Path, config: ConfigDict, dataset: Dataset) -> str:
@@ -120,18 +119,29 @@ def _compare(folder: Path, config: ConfigDict, dataset: Dataset) -> str:
 
 
 def clear(folder: Path, log: Callable[[str], None] = lambda line: None) -> None:
-    """Removes what a run writes, and nothing else; config.json last, so that a kill leaves a folder that is provably
-    a run's. `log` is called with a message for each link, and for the user's files in a run's folders."""
-    for name, patterns in FOLDERS.items():
-        _clear_folder(folder / name, patterns, log)
+    """Removes what a run writes, and nothing else. summary.json goes first, for a run without its checkpoints is not
+    finished; config.json goes last, so that a kill leaves a folder that is provably a run's.
+
+    `log` is called with a message for each link, and for what is left where a run writes.
+    """
+    _remove_file(folder / "summary.json", log)
+    for name, pattern in FOLDERS.items():
+        _clear_folder(folder / name, pattern, log)
     for path in list(folder.iterdir()):
-        if path.name in FILES or _passing(path.name):
-            path.unlink()
+        if path.name in FILES or _passing(path):
+            _remove_file(path, log)
     for name in reversed(PROOF):
-        (folder / name).unlink(missing_ok=True)
+        _remove_file(folder / name, log)
 
 
-def _clear_folder(folder: Path, patterns: tuple[str, ...], log: Callable[[str], None]) -> None:
+def _remove_file(path: Path, log: Callable[[str], None]) -> None:
+    if path.is_dir() and not path.is_symlink():
+        log(f"{path} was not removed: a run writes a file of that name, not a folder")
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _clear_folder(folder: Path, pattern: str, log: Callable[[str], None]) -> None:
     if folder.is_symlink():
         log(f"{folder} was a link to {folder.readlink()}: only the link was removed")
         folder.unlink()
@@ -139,7 +149,7 @@ def _clear_folder(folder: Path, patterns: tuple[str, ...], log: Callable[[str], 
     if not folder.is_dir():
         return
     for path in list(folder.iterdir()):
-        if not any(fnmatch.fnmatchcase(path.name, pattern) for pattern in patterns):
+        if not re.fullmatch(pattern, path.name):
             continue
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)

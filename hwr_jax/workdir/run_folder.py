@@ -133,7 +133,7 @@ def read_config(folder: Path) -> ConfigDict:
     with config.unlocked():
         for key, value in ADDED.items():
             group, _, name = key.rpartition(".")
-            if group in config and name not in config[group]:
+            if isinstance(config.get(group), ConfigDict) and name not in config[group]:
                 config[group][name] = value
     return config
 

@@ -115,3 +115,25 @@ def test_an_installed_package_shows_none_of_its_folders_as_a_package_of_its_own(
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env={"PATH": ""})
     assert done.stdout.split() == ["[]", f"{installed}/hwr_jax/configs"], done.stderr
+
+
+def test_a_config_of_the_package_ignores_the_configs_of_the_project_that_its_environment_lies_in(installed, tmp_path):
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "base.py").write_text("raise ValueError('of another project')\n")
+    assert loaded_from(tmp_path, "linear", installed) == loaded_from(ROOT, "linear")
+
+
+def test_configs_of_two_projects_in_one_process_each_import_their_own(tmp_path):
+    theirs = (ROOT / "configs" / "base.py").read_text()
+    for name, seed in (("a", 77), ("b", 78)):
+        (tmp_path / name / "configs").mkdir(parents=True)
+        (tmp_path / name / "configs" / "base.py").write_text(
+            f"{theirs}\n\n_ours = get_config\n\n\n"
+            f"def get_config():\n    config = _ours()\n    config.seed = {seed}\n    return config\n"
+        )
+        (tmp_path / name / "mine.py").write_text("from configs import base\n\nget_config = base.get_config\n")
+    paths = [tmp_path / "a" / "mine.py", "linear", tmp_path / "b" / "mine.py", tmp_path / "a" / "mine.py", "linear"]
+    try:
+        assert [configs.load(path).seed for path in paths] == [77, 0, 78, 77, 0]
+    finally:
+        sys.path[:] = [place for place in sys.path if not place.startswith(str(tmp_path))]

@@ -9,6 +9,7 @@ import pytest
 
 import hwr_jax
 from hwr_jax.core import files, xla
+from hwr_jax.core.errors import ConfigError
 
 ROOT = os.path.dirname(os.path.dirname(hwr_jax.__file__))
 
@@ -58,6 +59,15 @@ def test_an_import_after_jax_has_started_warns_and_records_nothing():
     assert len(warned) == 1
     assert warned[0].startswith("JAX started before hwr_jax was imported")
     assert flags_after("import jax") == [xla.FLAG, []]
+
+
+def test_further_flags_are_appended_and_a_file_of_flags_is_left_to_the_user(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", " --a=1")
+    xla.append("--b=2 --c=3")
+    assert os.environ["XLA_FLAGS"] == "--a=1 --b=2 --c=3"
+    monkeypatch.setenv("XLA_FLAGS", "flags.txt")
+    with pytest.raises(ConfigError, match=r"XLA_FLAGS=flags.txt names a file: add --b=2 to it"):
+        xla.append("--b=2")
 
 
 def test_a_run_records_the_flag(begun):

@@ -17,7 +17,7 @@ import pytest
 from hwr_jax import data
 from hwr_jax.core.errors import ConfigError, DataError, DataMissing
 from hwr_jax.core.types import Arrays
-from hwr_jax.data import content, download, find, tfds_reader, tfds_writer
+from hwr_jax.data import content, download, find, loading, tfds_reader, tfds_writer
 from hwr_jax.data.checksums import Registered
 from hwr_jax.data.content import Content
 from hwr_jax.data.sources import DIGITS, IDX_FILES, SOURCES, Source
@@ -240,6 +240,18 @@ def test_without_array_record_the_original_files_feed_the_cache(home, monkeypatc
     assert_small_mnist(home.load(manual_dir=write_idx(home.manual)))
     assert not home.tfds.exists()
     assert "ArrayRecord cannot be written on this machine" in home.lines[0]
+
+
+def test_a_data_set_that_tensorflow_datasets_does_not_know_feeds_the_cache(home, monkeypatch):
+    name = "digits_of_ours"
+    own = SMALL._replace(name=name, sha256=content.digest(name, expected()))
+    monkeypatch.setitem(SOURCES, name, own)
+    monkeypatch.setattr(loading, "DATASETS", (*loading.DATASETS, name))
+    places = {"cache_dir": home.cache, "data_dir": home.tfds, "log": home.lines.append}
+    dataset = loading.load(name, manual_dir=write_idx(home.manual), **places)
+    np.testing.assert_array_equal(dataset.test.image, expected().test.image)
+    assert home.lines == [f"Not left in the TFDS folder: tensorflow-datasets has no builder of {name}."]
+    assert not home.tfds.exists()
 
 
 def test_a_cache_folder_that_cannot_be_written_is_an_error_of_the_system(home):

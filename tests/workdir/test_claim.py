@@ -55,14 +55,22 @@ def test_other_code_is_refused_with_the_difference(begun, smoke, digits, monkeyp
 
 def test_overwrite_removes_the_run_and_nothing_else(begun, smoke, digits):
     run = ("metrics.jsonl", "manifests/12.json", "checkpoints/12/state/a", "tensorboard/seed_0/e", "quarantine/6/x")
-    mine = ("notes.txt", "figures/fig1.png", "checkpoints/mymodel.bin", "checkpoints/backup/12/state")
+    mine = (
+        "notes.txt", "figures/fig1.png", "checkpoints/mymodel.bin", "checkpoints/2024-paper/weights.bin",
+        "checkpoints/1st_best.pt", "quarantine/0notes.txt", "manifests/2024_plan.json", "tensorboard/seed_notes.md",
+        "config.json.tmp-backup", ".shared-notes", "predictions.npz/mine.npz",
+    )  # fmt: skip
     write(begun, *run, *mine, "figures/learning_curves.png", "config.json.tmp-7")
     said = []
     assert claimed(begun, smoke(epochs=9), digits, overwrite=True, said=said) == "new"
     assert set(content(begun)) == set(mine)
     assert [line.partition(" in it")[0].rpartition("/")[2] for line in said] == [
-        "checkpoints was not removed: a run did not write 'backup'",
+        "manifests was not removed: a run did not write '2024_plan.json'",
+        "checkpoints was not removed: a run did not write '1st_best.pt'",
+        "quarantine was not removed: a run did not write '0notes.txt'",
+        "tensorboard was not removed: a run did not write 'seed_notes.md'",
         "figures was not removed: a run did not write 'fig1.png'",
+        "predictions.npz was not removed: a run writes a file of that name, not a folder",
     ]
 
 
@@ -76,6 +84,8 @@ def test_overwrite_removes_the_run_and_nothing_else(begun, smoke, digits):
         ("summary.json",),
         ("config.json",),
         ("environment.json", "metrics.jsonl"),
+        ("config.json.tmp-backup",),
+        (".shared-notes", "metrics.jsonl.tmp-7/mine"),
     ],
     ids=",".join,
 )
@@ -87,9 +97,14 @@ def test_files_that_are_not_provably_of_a_run_are_refused_and_left_alone(tmp_pat
     assert content(tmp_path) == before
 
 
-def test_the_config_of_another_program_is_not_a_run(tmp_path, smoke, digits):
-    write(tmp_path, "checkpoints/a.bin")
-    (tmp_path / "config.json").write_text('{"model": "bert"}')
+@pytest.mark.parametrize(
+    "text",
+    ['{"model": "bert"}', '{"model": {"name": "resnet"}, "batch_size": 32, "epochs": 10}'],
+    ids=["bert", "resnet"],
+)
+def test_the_config_of_another_program_is_not_a_run(tmp_path, smoke, digits, text):
+    write(tmp_path, "checkpoints/a.bin", "metrics.jsonl", "summary.json")
+    (tmp_path / "config.json").write_text(text)
     before = content(tmp_path)
     for overwrite in (False, True):
         with pytest.raises(ConfigError, match=r"config\.json is damaged or was not written by hwr_jax: it has no"):
@@ -109,7 +124,7 @@ def test_the_config_of_another_program_is_not_a_run(tmp_path, smoke, digits):
         ("environment.json", '{"dataset": 3, "code": 4, "resumed": []}', r"it has no 'dataset\.name'"),
         ("environment.json", None, r"environment\.json is missing"),
         ("config.json", "[" * 100_000, r"config\.json is damaged"),
-        ("config.json", "{}", r"it has no 'model\.name'"),
+        ("config.json", "{}", r"it has no 'over_seeds'"),
         ("config.json", None, r"config\.json is missing"),
     ],
 )
@@ -127,7 +142,7 @@ def test_a_damaged_run_is_named_and_left_alone_until_overwrite(begun, smoke, dig
 def test_a_run_that_was_killed_before_it_wrote_its_config_starts_again(begun, smoke, digits):
     (begun / "config.json").rename(begun / "config.json.tmp-12")
     (begun / "checkpoints").mkdir()
-    (begun / ".shared-0123").touch()
+    (begun / f".shared-{32 * 'a'}").touch()
     assert claimed(begun, smoke(), digits) == "new"
     assert content(begun) == {}
 
@@ -155,12 +170,12 @@ def test_overwrite_removes_everything_that_a_finished_run_leaves(command, tmp_pa
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 
-def test_a_kill_while_a_run_is_removed_leaves_a_run_that_can_be_removed(begun, smoke, digits, monkeypatch):
-    write(begun, "metrics.jsonl", "checkpoints/12/state")
-    monkeypatch.setattr(claim, "_passing", lambda name: (_ for _ in ()).throw(KeyboardInterrupt))
+def test_a_kill_while_a_run_is_removed_leaves_an_unfinished_run(begun, smoke, digits, monkeypatch):
+    write(begun, "metrics.jsonl", "checkpoints/12/state", "summary.json")
+    monkeypatch.setattr(claim, "_passing", lambda path: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         claimed(begun, smoke(), digits, overwrite=True)
     monkeypatch.undo()
-    assert (begun / "config.json").exists()
+    assert claimed(begun, smoke(), digits) == "resume"  # from step 0: its checkpoints are gone
     assert claimed(begun, smoke(), digits, overwrite=True) == "new"
     assert content(begun) == {}
