@@ -88,7 +88,7 @@ def _search(search, study: Any, folder: Path, screen) -> None:
                 screen.print(f"Training the best trial and the original config with {_CONFIRM.value} new seeds each")
                 trials.confirm(search, study, load, signals, seeds=_CONFIRM.value, log=screen.print)
     except errors.Stopped as stopped:
-        raise stopped.said("stopped: finished trials are kept; run the same command again to resume") from None
+        raise stopped.reworded("stopped: finished trials are kept; run the same command again to resume") from None
 
 
 if __name__ == "__main__":

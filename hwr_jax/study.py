@@ -111,7 +111,7 @@ def _train(study, jobs: list, records: list[dict[str, Any]], folder: Path, scree
                 show(variant, record)
     except errors.Stopped as stopped:
         words = f"stopped: finished trials are in {folder / results.FILE}; run the same command again to resume"
-        raise stopped.said(words) from None
+        raise stopped.reworded(words) from None
     return results.read(study, folder)
 
 

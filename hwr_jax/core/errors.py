@@ -57,6 +57,6 @@ class Stopped(BaseException):
         super().__init__(message)
         self.code = code
 
-    def said(self, words):
-        """Returns the same stop in other words, after the name of its signal."""
+    def reworded(self, words):
+        """Returns the same stop with another message after the name of its signal."""
         return Stopped(self.code, f"{str(self).partition(':')[0]}: {words}")

@@ -17,6 +17,12 @@ from hwr_jax.steps.recipe import make_recipe
 
 N, B = 64, 32
 SGD = {"optim__name": "sgd", "optim__learning_rate": 0.05, "optim__weight_decay": 0.0, "schedule__name": "constant"}
+# For comparisons up to rounding. Without ReLU and max-pooling: at a kink, or where two pixels of a window are equal up
+# to rounding, another order of additions sends the gradient another way. Few positions keep batch statistics exact.
+SMOOTH = {
+    "model__activation": "tanh", "model__pools": (False, False), "model__strides_px": (4, 2),
+    "model__initializer": "xavier_uniform",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +139,7 @@ def test_every_example_is_evaluated_exactly_once_and_padding_never_counts(smoke,
 
 @pytest.mark.parametrize("norm", [pytest.param("none", marks=pytest.mark.slow), "batch"])
 def test_eight_devices_equal_one(smoke, few, norm):
-    recipe = recipe_of(smoke(batch_size=B, model__norm=norm, **SGD))
+    recipe = recipe_of(smoke(batch_size=B, model__norm=norm, **SMOOTH, **SGD))
     one, eight = trained(recipe, few), trained(recipe, few, devices=8)
     assert len(eight.step.sharding.device_set) == 8
     assert distance(one.params, eight.params) < 1e-6
@@ -177,7 +183,7 @@ def over_devices(recipe, mapping):
 )
 def test_a_step_under_pmap_and_shard_map_equals_the_single_device_step(smoke, few, mapping, norm, parts):
     dropout = {"model__dropout": 0.0} if parts > 1 else {}  # of which each part draws its own
-    recipe = recipe_of(smoke(batch_size=B, model__norm=norm, optim__accumulate=parts, **dropout, **SGD))
+    recipe = recipe_of(smoke(batch_size=B, model__norm=norm, optim__accumulate=parts, **dropout, **SMOOTH, **SGD))
     start = jax.jit(lambda: train_step.init_state(recipe, 0, (28, 28, 1)))()
     rows = jax.tree.map(lambda x: x[:B], few)
     single, many = jax.jit(functools.partial(train_step.train_step, recipe)), over_devices(recipe, mapping)
