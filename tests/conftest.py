@@ -1,5 +1,7 @@
 """What every test shares: eight virtual CPU devices, strict promotion, and caches that are not the user's."""
 
+import fcntl
+import functools
 import importlib.util
 import os
 import shutil
@@ -13,6 +15,7 @@ if os.environ["JAX_PLATFORMS"] == "cpu":
 sys.path.insert(0, str(Path(__file__).parent.parent))  # for `configs`
 
 import jax
+import jax.numpy as jnp
 import pytest
 
 from hwr_jax.workdir import machine
@@ -99,6 +102,36 @@ def command(caches, warm):
         return subprocess.run(line, capture_output=True, text=True, timeout=timeout, cwd=cwd, env=env)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def two_seeds(shared, command):
+    """(run folder, standard output) of a finished smoke run with two seeds: made once for all workers; copy it to change it."""
+    folder, output = shared / "two_seeds", shared / "two_seeds.txt"
+    with open(shared / "two_seeds.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not output.exists():
+            done = command("main", "--config=configs/digits.py:smoke", "--config.seeds=2", f"--workdir={folder}")
+            assert done.returncode == 0, done.stderr
+            output.write_text(done.stdout)
+    return folder, output.read_text()
+
+
+@pytest.fixture(scope="session")
+def quick_jit():
+    """`jax.jit` that compiles quickly rather than well: for what runs once, and of which no bit is promised."""
+    return functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+
+
+@pytest.fixture(scope="session")
+def initial(quick_jit):
+    """Returns initial(recipe): the state before the first step; `shape` is that of an image."""
+    from hwr_jax.steps import train_step
+
+    def make(recipe, *, seed=0, shape=(28, 28, 1)):
+        return quick_jit(lambda seed: train_step.init_state(recipe, seed, shape))(jnp.int32(seed))
+
+    return make
 
 
 @pytest.fixture

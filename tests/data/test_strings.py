@@ -220,13 +220,13 @@ def test_rows_are_pooled_and_columns_kept():
 def test_the_network_has_the_parameters_and_time_steps_that_its_plan_has():
     made = configs.load(ROOT / "configs" / "crnn.py")
     model = models.make(made.model, classes=10, shape_px=(32, 128))
-    variables = model.init(jax.random.key(0), (1, 32, 128, 1))
+    variables = jax.eval_shape(lambda: model.init(jax.random.key(0), (1, 32, 128, 1)))
     c, d, w = made.model.features, made.model.dense, made.model.width
     convolutions = sum(9 * a * b + b + 2 * b for a, b in zip((1, *c), c, strict=False))
     between = 32 // 2 ** len(c) * c[-1] * d + d + 2 * d
     gru = 2 * (d * 3 * w + 3 * w + w * 3 * w + w)
     assert sum(p.size for p in jax.tree.leaves(variables["params"])) == convolutions + between + gru + 2 * w * 11 + 11
-    logits, _ = model.apply(variables, jnp.zeros((2, 32, 128, 1)), train=False)
+    logits = jax.eval_shape(lambda v: model.apply(v, jnp.zeros((2, 32, 128, 1)), train=False)[0], variables)
     assert (logits.shape, logits.dtype) == ((2, 128 // made.model.column_px, 11), jnp.float32)
 
 
@@ -263,14 +263,14 @@ def test_a_key_of_strings_is_refused_elsewhere(smoke, key, value):
     check_overrides(crnn(**{key.replace(".", "__"): value}), {key: value})
 
 
-def test_a_few_strings_are_learnt_by_heart():
+def test_a_few_strings_are_learnt_by_heart(initial):
     glyphs = data.load("digits", **QUIET)
     made = crnn(epochs=1, batch_size=16, model__dropout=0.0, schedule__name="constant", optim__learning_rate=0.01)
     made.augment.update(dict.fromkeys(("shift_px", "rotate_deg", "scale", "shear_deg"), 0))
     few = strings.compose(glyphs, {**PLAIN, "train": 16, "width_px": 64, "lengths": (1, 3)}, **QUIET).train
     few = Arrays(np.asarray(few.image), np.asarray(few.label))
     recipe = make_recipe(made, examples=16, classes=10, mean=0.1, std=0.3)
-    state = train_step.init_state(recipe, jnp.int32(0), few.image.shape[1:])
+    state = initial(recipe, shape=few.image.shape[1:])
     step = jax.jit(lambda state: train_step.train_step(recipe, state, few))
     for _ in range(150):
         state = step(state)
@@ -376,11 +376,8 @@ def png(grey):
     return encoder.encode(grey[..., None])
 
 
-@pytest.mark.slow
-def test_a_model_of_classes_has_no_beam(command, tmp_path):
-    folder = tmp_path / "run"
-    assert command("main", "--config=configs/digits.py:smoke", f"--workdir={folder}").returncode == 0
-    done = command("evaluate", f"--workdir={folder}", "--beam=4")
+def test_a_model_of_classes_has_no_beam(two_seeds, command):
+    done = command("evaluate", f"--workdir={two_seeds[0]}", "--beam=4")
     assert (done.returncode, done.stderr.count("\n")) == (64, 1)
     assert "--beam=4 is for models of strings" in done.stderr
 

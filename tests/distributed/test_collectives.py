@@ -3,10 +3,11 @@
 import re
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from hwr_jax.steps.run import compile_training, make_run
+from hwr_jax.steps.run import make_run, shapes
 
 COLLECTIVE = re.compile(
     r" = (.+?) (all-reduce|all-gather|all-to-all|collective-permute|collective-broadcast|reduce-scatter)(?:-start)?\("
@@ -15,12 +16,15 @@ COLLECTIVE = re.compile(
 
 def exchanged(made, dataset, devices):
     """(kind, elements) of each collective in the compiled steps."""
-    programs, _ = compile_training(make_run(made, dataset, devices=devices))
+    run = make_run(made, dataset, devices=devices)
+    order = shapes(jax.eval_shape(run.programs.order, run.seed_array(), jnp.int32(0)), run.sharding)
+    training = shapes(dataset.train, run.sharding)
+    program = run.programs.steps.lower(run.state_shapes(), training, order, jnp.int32(1)).compile()
     found = []
-    for line in programs.steps.as_text().splitlines():
+    for line in program.as_text().splitlines():
         if match := COLLECTIVE.search(line):
-            shapes = re.findall(r"[a-z]+\d+\[([\d,]*)\]", match[1])
-            found.append((match[2], sum(int(np.prod([int(n) for n in s.split(",") if n])) for s in shapes)))
+            sizes = re.findall(r"[a-z]+\d+\[([\d,]*)\]", match[1])
+            found.append((match[2], sum(int(np.prod([int(n) for n in s.split(",") if n])) for s in sizes)))
     return found
 
 

@@ -25,7 +25,8 @@ def trained(config, dataset, *, devices, groups):
 
 
 def config(how="map"):
-    own = {"seeds": 4, "optim.name": "sgd", "model.norm": "batch", "over_seeds": how}
+    small = {"model.name": "mlp", "model.hidden": (16,), "model.norm": "batch"}
+    own = {"seeds": 4, "optim.name": "sgd", "over_seeds": how, **small}
     return configs.load("configs/digits.py:smoke", own)
 
 

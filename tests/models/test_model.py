@@ -1,5 +1,7 @@
 """Layers and networks: shapes, what changes in training, and the choices by name."""
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -74,18 +76,22 @@ def test_the_orthogonal_initialiser_is_orthogonal():
     np.testing.assert_allclose(kernel.T @ kernel, np.eye(30), atol=1e-5)
 
 
+# Compiled quickly rather than well: each program runs once, and is compared up to rounding.
+quick_jit = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+
+
 def make(smoke, **overrides):
     return models.make(smoke(**overrides).model, classes=10)
 
 
 def init(net):
-    return jax.jit(lambda: net.init(jax.random.key(0), (1, 28, 28, 1)))()
+    return quick_jit(lambda key: net.init(key, (1, 28, 28, 1)))(jax.random.key(0))
 
 
 def test_the_network_gives_logits_and_its_parameters_are_counted(smoke):
     net = make(smoke)
     variables = init(net)
-    logits, state = net.apply(variables, jnp.zeros((4, 28, 28, 1)))
+    logits, state = quick_jit(net.apply)(variables, jnp.zeros((4, 28, 28, 1)))
     assert logits.shape == (4, 10)
     assert logits.dtype == jnp.float32
     assert state == {}
@@ -98,15 +104,16 @@ def test_batch_norm_keeps_statistics_and_updates_them_only_in_training(smoke):
     variables = init(net)
     image = jax.random.normal(jax.random.key(1), (4, 28, 28, 1))
     rngs = {"dropout": jax.random.key(2)}
-    _, after_eval = net.apply(variables, image, train=False)
-    _, after_train = net.apply(variables, image, train=True, rngs=rngs)
+    _, after_eval = quick_jit(net.apply)(variables, image)
+    _, after_train = quick_jit(functools.partial(net.apply, train=True))(variables, image, rngs=rngs)
     before = jax.tree.leaves(variables["batch_stats"])
     assert all(bool(jnp.array_equal(a, b)) for a, b in zip(before, jax.tree.leaves(after_eval), strict=True))
     assert not any(bool(jnp.array_equal(a, b)) for a, b in zip(before, jax.tree.leaves(after_train), strict=True))
 
 
 def test_without_a_hidden_layer_the_classes_read_the_last_convolution(smoke):
-    params = jax.eval_shape(lambda: init(make(smoke, model__dense=0)))["params"]
+    net = make(smoke, model__dense=0)
+    params = jax.eval_shape(lambda: net.init(jax.random.key(0), (1, 28, 28, 1)))["params"]
     assert [name for name in params if name.startswith("Dense")] == ["Dense_0"]
     assert params["Dense_0"]["kernel"].shape == (5 * 5 * 16, 10)
 
@@ -115,8 +122,8 @@ def test_without_a_hidden_layer_the_classes_read_the_last_convolution(smoke):
 def test_both_convolutions_give_the_same_network(smoke, convolution):
     image = jax.random.normal(jax.random.key(1), (4, 28, 28, 1))
     variables = init(make(smoke))
-    expected, _ = make(smoke, model__convolution="native").apply(variables, image)
-    found, _ = make(smoke, model__convolution=convolution).apply(variables, image)
+    expected, _ = quick_jit(make(smoke, model__convolution="native").apply)(variables, image)
+    found, _ = quick_jit(make(smoke, model__convolution=convolution).apply)(variables, image)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -159,16 +166,14 @@ def test_strides_pools_and_padding_give_the_sizes_of_their_definitions(smoke, ov
 
 
 def test_bfloat16_computes_in_half_the_bits_and_keeps_parameters_and_scores_in_float32(smoke):
-    image = jax.random.normal(jax.random.key(1), (8, 28, 28, 1))
+    image, rngs = jax.random.normal(jax.random.key(1), (8, 28, 28, 1)), {"dropout": jax.random.key(2)}
     logits = {}
     for precision in layers.PRECISIONS:
         config = smoke(model__precision=precision, model__norm="batch")
         model = models.make(config.model, classes=10)
-        variables = model.init(jax.random.key(0), (1, 28, 28, 1))
+        variables = init(model)
         assert {x.dtype for x in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
-        logits[precision], _ = model.apply(
-            variables, image, train=True, rngs={"dropout": jax.random.key(2)}, axis_name=None
-        )
+        logits[precision], _ = quick_jit(functools.partial(model.apply, train=True))(variables, image, rngs=rngs)
         assert logits[precision].dtype == jnp.float32
     error = jnp.abs(logits["bfloat16"] - logits["float32"]).max() / jnp.abs(logits["float32"]).max()
     assert 1e-4 < error < 0.1

@@ -1,5 +1,7 @@
 """Averages of the weights: their formulas against NumPy, and that they are what is evaluated and kept."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +15,7 @@ from hwr_jax.steps import train_step
 from hwr_jax.steps.recipe import make_recipe
 
 TOTAL = 8
+SMALL = {"model__name": "mlp", "model__hidden": (16,), "model__norm": "batch"}
 
 
 def run(values, **config):
@@ -53,23 +56,25 @@ def few(digits):
     return Arrays(jnp.asarray(digits.train.image[:64]), jnp.asarray(digits.train.label[:64]))
 
 
-def training(smoke, few, **values):
-    """A compiled function: number of steps -> state."""
-    config = smoke(batch_size=16, epochs=1, model__norm="batch", **values)
+def training(smoke, few, initial, **values):
+    """A function: number of steps -> state."""
+    config = smoke(batch_size=16, epochs=1, **SMALL, **values)
     recipe = make_recipe(config, examples=64, classes=10, mean=0.13, std=0.31)
-    order = train_step.epoch_order(recipe, jnp.int32(0), jnp.int32(0), 64)
+    start = initial(recipe)
 
     @jax.jit
-    def trained(count):
-        state = train_step.init_state(recipe, jnp.int32(0), (28, 28, 1))
-        return train_step.train_steps(recipe, state, few, order, count)
+    def trained(start, count):
+        order = train_step.epoch_order(recipe, jnp.int32(0), jnp.int32(0), 64)
+        return train_step.train_steps(recipe, start, few, order, count)
 
-    return trained
+    return functools.partial(trained, start)
 
 
-def test_weights_and_batch_statistics_of_a_run_are_averaged_and_evaluated_and_the_training_does_not_change(smoke, few):
-    plain = [*map(training(smoke, few), range(1, 5))]
-    averaged = training(smoke, few, average__name="swa", average__start=0.25)(4)
+def test_weights_and_batch_statistics_of_a_run_are_averaged_and_evaluated_and_the_training_does_not_change(
+    smoke, few, initial, quick_jit
+):
+    plain = [*map(training(smoke, few, initial), range(1, 5))]
+    averaged = training(smoke, few, initial, average__name="swa", average__start=0.25)(4)
     for a, b in zip(jax.tree.leaves(averaged.params), jax.tree.leaves(plain[-1].params), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
     params, model_state = evaluation.chosen(averaged, "last")
@@ -77,15 +82,15 @@ def test_weights_and_batch_statistics_of_a_run_are_averaged_and_evaluated_and_th
     for a, b in zip(jax.tree.leaves((params, model_state)), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
     recipe = make_recipe(smoke(), examples=64, classes=10, mean=0.13, std=0.31)
-    best = train_step.end_epoch(recipe, averaged, jnp.float32(0.5)).best
+    best = quick_jit(lambda state: train_step.end_epoch(recipe, state, jnp.float32(0.5)).best)(averaged)
     for a, b in zip(
         jax.tree.leaves((best.params, best.model_state)), jax.tree.leaves((params, model_state)), strict=True
     ):
         np.testing.assert_array_equal(a, b)
 
 
-def test_without_an_average_the_last_step_is_evaluated(smoke):
+def test_without_an_average_the_last_step_is_evaluated(smoke, initial):
     recipe = make_recipe(smoke(), examples=1097, classes=10, mean=0.13, std=0.31)
-    state = train_step.init_state(recipe, jnp.int32(0), (28, 28, 1))
+    state = initial(recipe)
     assert state.average == {}
     assert train_step.evaluated(state) == (state.params, state.model_state)

@@ -12,6 +12,7 @@ from hwr_jax.steps import run
 
 GRADS = np.random.default_rng(0).standard_normal((4, 3, 2))
 START = np.random.default_rng(1).standard_normal((3, 2))
+SMALL = {"model__name": "mlp", "model__hidden": (16,)}
 RATE, M, B1, B2, EPS = 0.1, 0.9, 0.9, 0.999, 1e-8
 
 
@@ -26,10 +27,10 @@ def walk(config, grads=GRADS, rate=RATE):
     """The kernel after each update."""
     transformation = optimizers.make_optimizer(at_rate(config.optim, rate), lambda step: 1.0)
     params = {"kernel": jnp.asarray(START, jnp.float32), "bias": jnp.ones(2)}
-    state, path = transformation.init(params), []
+    state, update, path = transformation.init(params), jax.jit(transformation.update), []
     for grad in grads:
         grad = {"kernel": jnp.asarray(grad, jnp.float32), "bias": jnp.zeros(2)}
-        updates, state = transformation.update(grad, state, params)
+        updates, state = update(grad, state, params)
         params = jax.tree.map(jnp.add, params, updates)
         path.append(np.asarray(params["kernel"], np.float64))
     return np.array(path), np.asarray(params["bias"])
@@ -169,7 +170,7 @@ def test_muon_orthogonalises_convolutions_too_and_leaves_biases_to_adam(smoke):
     transformation = optimizers.make_optimizer(at_rate(smoke(optim__name="muon").optim, 1.0), lambda step: 1.0)
     params = {"kernel": jnp.zeros((3, 3, 2, 5)), "bias": jnp.zeros(4)}
     grads = {"kernel": jax.random.normal(jax.random.key(0), (3, 3, 2, 5)), "bias": jnp.array([1.0, -2.0, 3.0, -4.0])}
-    updates, _ = transformation.update(grads, transformation.init(params), params)
+    updates, _ = jax.jit(transformation.update)(grads, transformation.init(params), params)
     singular = np.linalg.svd(np.asarray(updates["kernel"]).reshape(18, 5), compute_uv=False) / (0.2 * np.sqrt(18))
     assert np.all((singular > 0.5) & (singular < 1.5))
     assert np.all(np.sign(updates["bias"]) == [-1, 1, -1, 1])
@@ -185,13 +186,13 @@ def test_a_penalty_is_added_to_the_gradient_of_kernels_alone(smoke, key, penalty
 
 def test_kernels_are_known_by_their_name_and_not_by_their_axes(smoke):
     made = smoke(model__name="vit", model__width=16, model__layers=1, optim__weight_decay=0.5, optim__name="adamw")
-    params = models.make(made.model, classes=10).init(jax.random.key(0), (1, 28, 28, 1))["params"]
+    model = models.make(made.model, classes=10)
+    shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), (1, 28, 28, 1)))["params"]
+    ones, zeros = (jax.tree.map(lambda p, v=v: np.full(p.shape, v, p.dtype), shapes) for v in (1, 0))
     for name in ("adamw", "muon"):
         made.optim.name = name
         transformation = optimizers.make_optimizer(at_rate(made.optim, 1.0), lambda step: 1.0)
-        ones = jax.tree.map(jnp.ones_like, params)
-        zeros = jax.tree.map(jnp.zeros_like, params)
-        updates, _ = transformation.update(zeros, transformation.init(ones), ones)
+        updates, _ = jax.jit(lambda zeros, ones, t=transformation: t.update(zeros, t.init(ones), ones))(zeros, ones)
         moved = {jax.tree_util.keystr(path): float(jnp.abs(u).max()) for path, u in jax.tree.leaves_with_path(updates)}
         assert {path.endswith("['kernel']") for path, size in moved.items() if size > 0} == {True}
         assert sum(size > 0 for size in moved.values()) == 1 + 4 + 2 + 1
@@ -220,9 +221,10 @@ def _standard_promotion():
     "made",
     [
         {"optim__learning_rate": 0.0123, "optim__weight_decay": 0.07, "optim__l1": 1.3e-5},
-        {"optim__name": "momentum", "optim__weight_decay": 0.0, "optim__l2": 1e-4, "schedule__name": "one_cycle"},
-        {"optim__name": "lamb", "schedule__name": "exponential", "schedule__warmup_epochs": 0.5},
-        {"optim__name": "muon"},
+        {"optim__name": "momentum", "optim__weight_decay": 0.0, "optim__l2": 1e-4, "schedule__name": "one_cycle"}
+        | SMALL,
+        {"optim__name": "lamb", "schedule__name": "exponential", "schedule__warmup_epochs": 0.5} | SMALL,
+        {"optim__name": "muon"} | SMALL,
     ],
     ids=lambda made: made.get("optim__name", "adamw"),
 )

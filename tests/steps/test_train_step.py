@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from jax.sharding import PartitionSpec
 
+from hwr_jax.config import configs
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.core.types import Arrays
 from hwr_jax.distributed import sharding
@@ -31,10 +32,17 @@ def few(digits):
     return Arrays(jnp.asarray(digits.train.image[:N]), jnp.asarray(digits.train.label[:N]))
 
 
+RECIPES = {}  # by their config: what one test has compiled, others use
+
+
 def recipe_of(config, examples=N):
-    return make_recipe(config, examples=examples, classes=10, mean=0.13, std=0.31)
+    key = configs.to_json(config), examples
+    if key not in RECIPES:
+        RECIPES[key] = make_recipe(config, examples=examples, classes=10, mean=0.13, std=0.31)
+    return RECIPES[key]
 
 
+@functools.cache
 def programs_of(recipe, *, devices=1, how="map", examples=N, eval_batch=20):
     mesh = sharding.make_mesh(devices, batch_size=recipe.batch_size)
     return make_programs(recipe, mesh, how=how, examples=examples, shape=(28, 28, 1), eval_batch=eval_batch)
@@ -124,14 +132,14 @@ def test_an_epoch_is_a_new_permutation_without_the_remainder(smoke):
 
 
 @pytest.mark.parametrize(("examples", "batch_size"), [(64, 64), (64, 10), (7, 10), (1, 4)])
-def test_every_example_is_evaluated_exactly_once_and_padding_never_counts(smoke, few, examples, batch_size):
+def test_every_example_is_evaluated_exactly_once_and_padding_never_counts(smoke, few, examples, batch_size, initial):
     recipe = recipe_of(smoke(batch_size=B))
-    state = train_step.init_state(recipe, 0, (28, 28, 1))
+    state = initial(recipe)
     some = jax.tree.map(lambda x: x[:examples], few)
     predict = jax.jit(functools.partial(predict_step.predict, recipe, batch_size=batch_size))
     outputs = predict(state.params, state.model_state, some)
     image = (some.image.astype(jnp.float32) / 255 - recipe.mean) / recipe.std
-    logits, _ = recipe.model.apply({"params": state.params}, image)
+    logits, _ = jax.jit(recipe.model.apply)({"params": state.params}, image)
     assert outputs.loss.shape == (examples,)
     np.testing.assert_allclose(outputs.prob, jax.nn.softmax(logits), atol=1e-6)
     np.testing.assert_array_equal(outputs.pred, jnp.argmax(logits, -1))
@@ -181,10 +189,10 @@ def over_devices(recipe, mapping):
     ("norm", "parts"),
     [pytest.param("none", 1, marks=pytest.mark.slow), ("batch", 1), pytest.param("none", 2, marks=pytest.mark.slow)],
 )
-def test_a_step_under_pmap_and_shard_map_equals_the_single_device_step(smoke, few, mapping, norm, parts):
+def test_a_step_under_pmap_and_shard_map_equals_the_single_device_step(smoke, few, mapping, norm, parts, initial):
     dropout = {"model__dropout": 0.0} if parts > 1 else {}  # of which each part draws its own
     recipe = recipe_of(smoke(batch_size=B, model__norm=norm, optim__accumulate=parts, **dropout, **SMOOTH, **SGD))
-    start = jax.jit(lambda: train_step.init_state(recipe, 0, (28, 28, 1)))()
+    start = initial(recipe)
     rows = jax.tree.map(lambda x: x[:B], few)
     single, many = jax.jit(functools.partial(train_step.train_step, recipe)), over_devices(recipe, mapping)
     one = other = start
@@ -197,12 +205,16 @@ def test_a_step_under_pmap_and_shard_map_equals_the_single_device_step(smoke, fe
         assert distance(one.model_state, other.model_state) < 1e-6
 
 
-def test_the_best_state_is_kept(smoke, few):
+def test_the_best_state_is_kept(smoke, few, initial):
     recipe = recipe_of(smoke(batch_size=B))
-    states = [train_step.init_state(recipe, 0, (28, 28, 1))]
-    step = jax.jit(functools.partial(train_step.train_step, recipe))
+    states = [initial(recipe)]
+
+    @jax.jit
+    def epoch(state, accuracy):
+        return train_step.end_epoch(recipe, train_step.train_step(recipe, state, few), accuracy)
+
     for accuracy in (0.5, 0.9, 0.7, 0.9):
-        states.append(train_step.end_epoch(recipe, step(states[-1], few), jnp.float32(accuracy)))
+        states.append(epoch(states[-1], jnp.float32(accuracy)))
     last = states[-1]
     assert float(last.best.accuracy) == np.float32(0.9)
     assert int(last.best.step) == 2

@@ -36,6 +36,7 @@ SEEDS = 3
 
 def get_config(variant: str = BASELINE):
     config = digits.get_config("smoke")
+    config.model.name, config.model.hidden = "mlp", (32,)
     config.epochs = 2
     return base.override(config, VARIANTS, variant)
 """

@@ -10,6 +10,8 @@ import pytest
 
 from hwr_jax.tasks import ctc
 
+loss, probability, best_path = jax.jit(ctc.loss), jax.jit(ctc.probability), jax.jit(ctc.best_path)
+beam_search = jax.jit(ctc.beam_search, static_argnums=1)
 CASES = [(1, 1), (2, 2), (4, 2), (5, 2), (4, 3), (3, 1)]  # T, K
 
 
@@ -54,8 +56,8 @@ def test_the_loss_of_every_string_is_that_of_all_its_paths(steps, classes):
     strings = list(expected)
     label = np.stack([padded(s, steps) for s in strings])
     many = jnp.broadcast_to(scores, (len(strings), *scores.shape))
-    np.testing.assert_allclose(np.exp(-ctc.loss(many, label)), list(expected.values()), rtol=2e-5)
-    np.testing.assert_allclose(ctc.probability(many, label), list(expected.values()), rtol=2e-5)
+    np.testing.assert_allclose(np.exp(-loss(many, label)), list(expected.values()), rtol=2e-5)
+    np.testing.assert_allclose(probability(many, label), list(expected.values()), rtol=2e-5)
 
 
 def test_the_gradient_of_the_loss_is_that_of_all_paths():
@@ -66,19 +68,19 @@ def test_the_gradient_of_the_loss_is_that_of_all_paths():
 
     flat, step = scores.ravel(), 1e-5
     expected = [(brute(flat + step * e) - brute(flat - step * e)) / (2 * step) for e in np.eye(flat.size)]
-    found = jax.grad(lambda x: ctc.loss(x[None], padded(label, 3)[None])[0])(jnp.asarray(scores, jnp.float32))
+    found = jax.jit(jax.grad(lambda x: ctc.loss(x[None], padded(label, 3)[None])[0]))(jnp.asarray(scores, jnp.float32))
     np.testing.assert_allclose(np.ravel(found), expected, atol=2e-5)
 
 
 def test_a_label_that_no_path_can_spell_costs_a_lot_but_stays_finite():
-    found = ctc.loss(logits(2, 2)[None], np.array([[0, 0]], np.int32))  # a repeat needs a blank between
+    found = loss(logits(2, 2)[None], np.array([[0, 0]], np.int32))  # a repeat needs a blank between
     assert 1e4 < found[0] < np.inf
 
 
 def test_the_best_path_is_merged_as_the_definition_says():
     rng = np.random.default_rng(1)
     many = rng.normal(size=(200, 7, 4)).astype(np.float32)
-    for row, scores in zip(ctc.best_path(many), many, strict=True):
+    for row, scores in zip(np.asarray(best_path(many)), many, strict=True):
         assert text(row) == merged(scores.argmax(-1).tolist(), 3)
 
 
@@ -88,7 +90,7 @@ def test_a_wide_beam_finds_every_string_with_its_probability(steps, classes, see
     scores = logits(steps, classes, seed)
     expected = all_strings(scores)
     prefixes = sum(classes**n for n in range(steps + 1))
-    strings, log_prob = (np.asarray(x[0]) for x in ctc.beam_search(scores[None], prefixes))
+    strings, log_prob = (np.asarray(x[0]) for x in beam_search(scores[None], prefixes))
     alive = np.isfinite(log_prob)
     found = {text(row): float(np.exp(p)) for row, p in zip(strings[alive], log_prob[alive], strict=True)}
     assert len(found) == alive.sum()  # none twice
@@ -101,9 +103,9 @@ def test_a_wide_beam_finds_every_string_with_its_probability(steps, classes, see
 def test_a_beam_is_right_where_the_best_path_is_not():
     prob = np.array([[0.4, 0.6], [0.4, 0.6]])  # one class and the blank: 'nothing' has 0.36, the class 0.64
     scores = np.log(prob).astype(np.float32)[None]
-    assert text(ctc.best_path(scores)[0]) == ()
-    assert text(ctc.beam_search(scores, 2)[0][0, 0]) == (0,)
-    assert np.exp(ctc.beam_search(scores, 2)[1][0, 0]) == pytest.approx(0.64, rel=1e-5)
+    assert text(best_path(scores)[0]) == ()
+    assert text(beam_search(scores, 2)[0][0, 0]) == (0,)
+    assert np.exp(beam_search(scores, 2)[1][0, 0]) == pytest.approx(0.64, rel=1e-5)
 
 
 @functools.cache
@@ -132,7 +134,7 @@ def reference_beam(key, width):
 @pytest.mark.parametrize("width", [1, 2, 3, 8])
 def test_a_narrow_beam_is_that_of_the_algorithm_with_dictionaries(width):
     many = np.stack([logits(12, 4, seed, scale=1.5) for seed in range(40)])
-    strings, log_prob = ctc.beam_search(many, width)
+    strings, log_prob = map(np.asarray, beam_search(many, width))
     for scores, rows, found in zip(many.astype(np.float64), strings, log_prob, strict=True):
         expected = reference_beam(tuple(map(tuple, scores)), width)
         assert [text(row) for row in rows] == list(expected)

@@ -12,6 +12,7 @@ from hwr_jax.steps import train_step
 from hwr_jax.steps.recipe import make_recipe
 
 SMOKE = "--config=configs/digits.py:smoke"
+SMALL = {"model__name": "mlp", "model__hidden": (16,)}
 
 
 @pytest.fixture
@@ -19,10 +20,10 @@ def few(digits):
     return Arrays(jnp.asarray(digits.train.image[:8]), jnp.asarray(digits.train.label[:8]))
 
 
-def training(made, few, *, bad_steps=()):
+def training(made, few, initial, *, bad_steps=()):
     """The states of 6 steps; in `bad_steps` the loss of one example is NaN."""
     recipe = make_recipe(made, examples=1097, classes=10, mean=0.13, std=0.31)
-    state = train_step.init_state(recipe, jnp.int32(0), (28, 28, 1))
+    state = initial(recipe)
 
     def step(state, bad):
         batch = train_step.prepare(recipe, state, few)
@@ -44,9 +45,9 @@ def same(a, b):
     return all(np.array_equal(x, y) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))
 
 
-def test_exactly_the_bad_updates_are_skipped_and_counted(smoke, few):
-    made = smoke(nonfinite__policy="skip", model__norm="batch", average__name="ema")
-    states = training(made, few, bad_steps=(1, 3, 4))
+def test_exactly_the_bad_updates_are_skipped_and_counted(smoke, few, initial):
+    made = smoke(nonfinite__policy="skip", model__norm="batch", average__name="ema", **SMALL)
+    states = training(made, few, initial, bad_steps=(1, 3, 4))
     assert all(map(finite, states))
     assert [int(s.faults.skipped) for s in states] == [0, 0, 1, 1, 2, 3, 3]
     assert [int(s.faults.in_a_row) for s in states] == [0, 0, 1, 0, 1, 2, 0]
@@ -60,24 +61,24 @@ def test_exactly_the_bad_updates_are_skipped_and_counted(smoke, few):
         assert not same(states[i].params, states[i + 1].params)
 
 
-def test_without_a_fault_skipping_changes_nothing(smoke, few):
-    skipping, halting = (training(smoke(nonfinite__policy=p), few)[-1] for p in ("skip", "halt"))
+def test_without_a_fault_skipping_changes_nothing(smoke, few, initial):
+    skipping, halting = (training(smoke(nonfinite__policy=p, **SMALL), few, initial)[-1] for p in ("skip", "halt"))
     pairs = zip(*(jax.tree.leaves((s.params, s.opt_state, s.totals)) for s in (skipping, halting)), strict=True)
     for a, b in pairs:  # two programs, so the last bit may differ
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-7)
 
 
-def test_without_skipping_a_bad_update_reaches_the_weights(smoke, few):
-    assert not finite(training(smoke(), few, bad_steps=(2,))[-1])
+def test_without_skipping_a_bad_update_reaches_the_weights(smoke, few, initial):
+    assert not finite(training(smoke(**SMALL), few, initial, bad_steps=(2,))[-1])
 
 
-def test_a_scale_of_one_half_halves_the_update(smoke, few):
-    recipe = make_recipe(smoke(nonfinite__policy="rollback"), examples=1097, classes=10, mean=0.13, std=0.31)
-    state = train_step.init_state(recipe, jnp.int32(0), (28, 28, 1))
+def test_a_scale_of_one_half_halves_the_update(smoke, few, initial):
+    recipe = make_recipe(smoke(nonfinite__policy="rollback", **SMALL), examples=1097, classes=10, mean=0.13, std=0.31)
+    state = initial(recipe)
+    step = jax.jit(lambda state: train_step.train_step(recipe, state, few))
     half = state._replace(faults=state.faults._replace(scale=jnp.float32(0.5)))
     whole, halved = (
-        jax.tree.map(lambda new, old: np.asarray(new - old), train_step.train_step(recipe, s, few).params, state.params)
-        for s in (state, half)
+        jax.tree.map(lambda new, old: np.asarray(new - old), step(s).params, state.params) for s in (state, half)
     )
     assert max(np.abs(x).max() for x in jax.tree.leaves(whole)) > 1e-5
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, 2 * b, atol=1e-7), whole, halved)

@@ -1,5 +1,8 @@
 """Framing: deskew, centre, crop and resize, against scipy.ndimage and their definitions."""
 
+import functools
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -71,17 +74,18 @@ def test_the_shape_of_the_result_is_known_beforehand(side):
     assert out.shape[:2] == frame.framed_shape_px((whole, whole + 9), crop_px=crop, side_px=to)
 
 
-def test_training_and_prediction_see_the_same_frame(smoke, digits):
+def test_training_and_prediction_see_the_same_frame(smoke, digits, initial):
     made = smoke(frame__centre=True, frame__crop_px=2, frame__side_px=16, model__name="mlp", model__hidden=(8,))
     recipe = make_recipe(made, examples=64, classes=10, mean=0.1, std=0.3)
-    state = train_step.init_state(recipe, jnp.int32(0), (28, 28, 1))
+    state = initial(recipe)
     assert state.params["Dense_0"]["kernel"].shape == (256, 8)
     rows = Arrays(jnp.asarray(digits.train.image[:4]), jnp.asarray(digits.train.label[:4]))
     plain = recipe._replace(augmented=False)
-    batch = train_step.prepare(plain, state, rows)
+    batch = jax.jit(functools.partial(train_step.prepare, plain))(state, rows)
     assert batch.image.shape == (4, 16, 16, 1)
-    logits, _ = recipe.model.apply({"params": state.params}, batch.image, train=False)
-    outputs = predict_step.predict(recipe, state.params, {}, rows, batch_size=4)
+    logits, _ = jax.jit(recipe.model.apply)({"params": state.params}, batch.image)
+    predict = jax.jit(functools.partial(predict_step.predict, recipe, batch_size=4))
+    outputs = predict(state.params, {}, rows)
     np.testing.assert_array_equal(outputs.pred, logits.argmax(-1))
 
 

@@ -1,5 +1,7 @@
 """Test-time augmentation, against the definition."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -38,15 +40,17 @@ def test_no_shift_is_the_network_itself():
     np.testing.assert_array_equal(views.mean_log_probability(score, IMAGE, shift_px=0), score(IMAGE))
 
 
-def test_prediction_and_loss_are_of_the_average(smoke, digits):
+def test_prediction_and_loss_are_of_the_average(smoke, digits, initial):
     few = jax.tree.map(lambda x: jnp.asarray(x[:7]), digits.test)
     facts = {"examples": 1000, "classes": 10, "mean": digits.mean, "std": digits.std}
     outputs = {}
     for shift_px in (0, 1):
         recipe = make_recipe(smoke(eval__shift_px=shift_px), **facts)
-        state = train_step.init_state(recipe, 0, (28, 28, 1))
-        outputs[shift_px] = predict_step.predict(recipe, state.params, state.model_state, few, batch_size=3)
+        state = initial(recipe)
+        predict = jax.jit(functools.partial(predict_step.predict, recipe, batch_size=3))
+        outputs[shift_px] = predict(state.params, state.model_state, few)
 
+    @jax.jit
     def logits(image):
         image = jnp.asarray(image, jnp.float32) / 255
         return recipe.model.apply({"params": state.params}, train_step.standardise(recipe, image), train=False)[0]

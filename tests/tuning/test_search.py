@@ -31,6 +31,10 @@ def get_config(variant: str = ""):
     config.epochs = 2
     return config
 """
+ONE_PROGRAM = SEARCH.replace("config.epochs = 2", 'config.epochs, config.model.name = 60, "mlp"')
+for axis in ('    "model.hidden": ("choice", (16,), (32,)),\n', '    "batch_size": ("int", 32, 64, 32),\n'):
+    assert axis in ONE_PROGRAM
+    ONE_PROGRAM = ONE_PROGRAM.replace(axis, "")
 
 
 @pytest.fixture
@@ -154,7 +158,7 @@ def fake(config=None):
 
 
 def test_a_killed_search_resumes_and_its_running_trial_counts_as_interrupted(make, caches, command):
-    path = make(SEARCH.replace("config.epochs = 2", "config.epochs = 8"))
+    path = make(ONE_PROGRAM)
     line = [sys.executable, "-m", "hwr_jax.search", f"--search={path}", "--confirm=0"]
     process = subprocess.Popen(line, env=caches, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -176,7 +180,7 @@ def test_a_killed_search_resumes_and_its_running_trial_counts_as_interrupted(mak
 
 
 def test_a_signal_ends_a_search_with_its_code(make, caches):
-    path = make(SEARCH.replace("config.epochs = 2", "config.epochs = 8"))
+    path = make(ONE_PROGRAM)
     line = [sys.executable, "-m", "hwr_jax.search", f"--search={path}"]
     process = subprocess.Popen(line, env=caches, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None

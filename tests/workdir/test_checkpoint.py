@@ -23,13 +23,13 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 
 
 @pytest.fixture(scope="module")
-def state():
+def state(quick_jit):
     """A state with a leading seed axis of two."""
     from hwr_jax.config import configs
 
     made = configs.load(Path(__file__).parents[2] / "configs" / "digits.py:smoke", {"model.norm": "batch"})
     recipe = make_recipe(made, examples=100, classes=10, mean=0.1, std=0.3)
-    init = jax.jit(compiled.over_seeds(lambda seed: train_step.init_state(recipe, seed, (28, 28, 1)), "map"))
+    init = quick_jit(compiled.over_seeds(lambda seed: train_step.init_state(recipe, seed, (28, 28, 1)), "map"))
     return init(jnp.array([0, 1]))
 
 
