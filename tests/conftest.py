@@ -106,7 +106,7 @@ def command(caches, warm):
 
 @pytest.fixture(scope="session")
 def two_seeds(shared, command):
-    """(run folder, standard output) of a finished smoke run with two seeds: made once for all workers; copy it to change it."""
+    """(run folder, standard output) of a finished smoke run with two seeds: made once for all workers: copy it."""
     folder, output = shared / "two_seeds", shared / "two_seeds.txt"
     with open(shared / "two_seeds.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
