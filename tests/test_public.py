@@ -122,6 +122,7 @@ def test_a_config_without_a_file_needs_a_folder(place):
 
 
 def test_missing_data_is_an_error_that_can_be_caught(place, monkeypatch):
+    monkeypatch.delenv("HWR_MNIST_DIR", raising=False)
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("HWR_CACHE_DIR", "c")
     monkeypatch.setenv("TFDS_DATA_DIR", "t")

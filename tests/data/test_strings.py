@@ -379,7 +379,7 @@ def png(grey):
 def test_a_model_of_classes_has_no_beam(two_seeds, command):
     done = command("evaluate", f"--workdir={two_seeds[0]}", "--beam=4")
     assert (done.returncode, done.stderr.count("\n")) == (64, 1)
-    assert "--beam=4 is for models of strings" in done.stderr
+    assert "--beam=4 applies to models that read strings" in done.stderr
 
 
 @pytest.mark.parametrize("mapping", ["pmap", "shard_map"])
