@@ -15,7 +15,6 @@ Exit code: 0, 1 if a row is outside, else that of the first row whose run failed
 """
 
 import argparse
-import json
 import shutil
 import subprocess
 import sys
@@ -25,6 +24,8 @@ from typing import NamedTuple
 import numpy as np
 import results_table
 from scipy import stats
+
+from hwr_jax.core import errors, files
 
 ROOT = Path(__file__).resolve().parent.parent
 SAME, WITHIN, OUTSIDE = "same bits", "within the interval", "outside"
@@ -88,7 +89,7 @@ def names(only: str, results: Path) -> list[str]:
     Raises:
       SystemExit: `only` names a row that has no record.
     """
-    seconds = {path.parent.name: _read(path)["train_seconds"] for path in results.glob("*/summary.json")}
+    seconds = {path.parent.name: files.read_json(path)["train_seconds"] for path in results.glob("*/summary.json")}
     asked = only.split(",") if only else list(seconds)
     for name in asked:
         if name not in seconds:
@@ -103,10 +104,6 @@ def train(name: str, seeds: list[int], workdir: Path, flags: list[str]) -> int:
     return subprocess.run([*command, *options, *flags], cwd=ROOT, stdout=sys.stderr).returncode
 
 
-def _read(path: Path) -> dict:
-    return json.loads(path.read_text())
-
-
 def main() -> int:
     """Trains, compares and reports; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -119,15 +116,15 @@ def main() -> int:
     worst = 0
     for name in names(args.only, args.results):
         record, workdir = args.results / name / "summary.json", (args.runs / name).resolve()
-        recorded = _read(record)
+        recorded = files.read_json(record)
         code = train(name, recorded["seeds"], workdir, args.flags)
-        if code in (130, 143):  # interrupted: saved
+        if code in (errors.INTERRUPTED, errors.TERMINATED):  # the row's state is saved
             return code
         if code:
             print(f"{name}: failed with exit code {code}", flush=True)
             worst = worst if worst > 1 else code
             continue
-        row = compare(name, recorded, _read(workdir / "summary.json"))
+        row = compare(name, recorded, files.read_json(workdir / "summary.json"))
         print(sentence(row), flush=True)
         worst = max(worst, int(row.verdict == OUTSIDE))
         if args.write:

@@ -23,8 +23,7 @@ def keep_reductions_right() -> None:
 
     Warns if JAX has already started, which is too late, or if XLA_FLAGS names a file, which belongs to the user.
     """
-    given = os.environ.get("XLA_FLAGS", "").strip()
-    is_file = bool(given) and not given.startswith("-")
+    given, is_file = _given()
     if NAME in (_content(given) if is_file else given):
         return
     if is_file:
@@ -38,15 +37,21 @@ def keep_reductions_right() -> None:
             stacklevel=3,
         )
     else:
-        os.environ["XLA_FLAGS"] = f"{given} {FLAG}".strip()
+        append(FLAG)
 
 
 def append(flags: str) -> None:
     """Appends further flags to XLA_FLAGS. Raises ConfigError if that names a file, which is the user's."""
-    given = os.environ.get("XLA_FLAGS", "").strip()
-    if given and not given.startswith("-"):
+    given, is_file = _given()
+    if is_file:
         raise ConfigError(f"XLA_FLAGS={given} names a file: add {flags} to it")
     os.environ["XLA_FLAGS"] = f"{given} {flags}".strip()
+
+
+def _given() -> tuple[str, bool]:
+    """Returns XLA_FLAGS, and whether it names a file of flags, as XLA tells them apart."""
+    given = os.environ.get("XLA_FLAGS", "").strip()
+    return given, bool(given) and not given.startswith("-")
 
 
 def _content(path: str) -> str:

@@ -31,7 +31,8 @@ PROOF = {  # the files that prove a run, and keys that only a run of hwr_jax has
     "config.json": ("over_seeds", "steps_per_dispatch", "data.subset_seed", "nonfinite.policy", "transfer.layer_decay"),
     "environment.json": ("dataset.name", "dataset.sha256", "code.version", "code.sha256", "resumed"),
 }
-FILES = tuple(name for name in run_folder.FILES if name not in PROOF)
+FIRST = "summary.json"  # to be removed: a run without its checkpoints is not finished
+FILES = tuple(name for name in run_folder.FILES if name not in (FIRST, *PROOF))
 
 
 def claim(
@@ -119,12 +120,12 @@ def _compare(folder: Path, config: ConfigDict, dataset: Dataset) -> str:
 
 
 def clear(folder: Path, log: Callable[[str], None] = lambda line: None) -> None:
-    """Removes what a run writes, and nothing else. summary.json goes first, for a run without its checkpoints is not
-    finished; config.json goes last, so that a kill leaves a folder that is provably a run's.
+    """Removes what a run writes, and nothing else; config.json last, so that a kill leaves a folder that is provably a
+    run's.
 
     `log` is called with a message for each link, and for what is left where a run writes.
     """
-    _remove_file(folder / "summary.json", log)
+    _remove_file(folder / FIRST, log)
     for name, pattern in FOLDERS.items():
         _clear_folder(folder / name, pattern, log)
     for path in list(folder.iterdir()):
