@@ -436,7 +436,8 @@ def test_a_tiny_network_learns_the_real_mnist(command, tmp_path):
 @pytest.mark.slow
 def test_the_fast_recipe_reaches_99_percent_on_the_real_mnist_in_one_epoch(command, tmp_path):
     env = {"HWR_MNIST_DIR": os.environ["HWR_MNIST_DIR"]}
-    done = command("main", "--config=configs/fast.py", "--config.seeds=3", f"--workdir={tmp_path / 'r'}", env=env)
+    # The mean of thirty seeds is 99.06 %, and one seed varies by 0.07 points: of three, the mean misses now and then.
+    done = command("main", "--config=configs/fast.py", "--config.seeds=10", f"--workdir={tmp_path / 'r'}", env=env)
     assert done.returncode == 0, done.stderr
     summary = files.read_json(tmp_path / "r" / "summary.json")
     assert summary["epochs"] == 1

@@ -108,7 +108,7 @@ def test_a_streamed_run_is_that_of_memory_to_the_bit(command, tmp_path):
 
 @pytest.mark.slow
 def test_processes_that_read_their_parts_train_what_one_does(caches, tmp_path):
-    from test_distributed import Job
+    from tests.distributed.test_processes import Job
 
     found = []
     for streamed in (False, True):

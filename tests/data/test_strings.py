@@ -320,7 +320,7 @@ def test_a_run_reads_strings_and_says_how_well(trained, command):
     assert wrong.stderr.startswith("hwr_jax: config.eval.beam=1000 is out of range")
     other = command("evaluate", f"--workdir={folder}", "--dataset=digits")
     assert (other.returncode, other.stderr.count("\n")) == (64, 1)
-    assert "--dataset=digits has pictures of 28x28 pixels, this model reads 32x64" in other.stderr
+    assert "--dataset=digits has images of 28x28 pixels, this model reads 32x64" in other.stderr
 
 
 @pytest.mark.slow

@@ -106,7 +106,7 @@ def test_an_error_in_a_worker_is_explained_in_a_sentence(study, command):
     done = command("study", f"--study={study}", "--engine=ray", "--workers=1")
     assert done.returncode == 64
     assert done.stderr.startswith(
-        "hwr_jax: config.init_from=nowhere is no run folder: name one that the main job has left"
+        "hwr_jax: config.init_from=nowhere is not a run folder: name one that hwr_jax.main has written"
     )
     assert len(done.stderr.splitlines()) == 1
 
