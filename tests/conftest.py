@@ -1,5 +1,6 @@
 """What every test shares: eight virtual CPU devices, strict promotion, and caches that are not the user's."""
 
+import collections
 import fcntl
 import functools
 import importlib.util
@@ -7,24 +8,34 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
+# XLA's older emitters compile a step in half the time, and it runs as fast. jaxlib 0.12 does not know the flag.
+QUICK = "--xla_cpu_use_fusion_emitters=false" if metadata.version("jaxlib").startswith("0.10.") else ""
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 if os.environ["JAX_PLATFORMS"] == "cpu":
-    os.environ["XLA_FLAGS"] = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
-sys.path.insert(0, str(Path(__file__).parent.parent))  # for `configs`
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8 {QUICK}"
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))  # for `configs`
+
+
+def _beside(name):
+    """The module tests/NAME.py."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "tests" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+_beside("package_coverage").start()  # before hwr_jax is imported
+warm_python = _beside("warm_python")
 
 import jax
 import jax.numpy as jnp
 import pytest
 
 from hwr_jax.workdir import machine
-
-ROOT = Path(__file__).parent.parent
-
-_spec = importlib.util.spec_from_file_location("warm_python", ROOT / "tests" / "warm_python.py")
-warm_python = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(warm_python)
 
 machine.spare_threads()  # before JAX looks for its devices
 sys.dont_write_bytecode = False  # hwr_jax would be compiled again by each of the suite's processes
@@ -33,6 +44,11 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
 def pytest_collection_modifyitems(items):
+    # pytest-xdist hands out whole files (--dist loadfile): the long ones first, so that no worker ends alone.
+    seconds = collections.Counter()
+    for item in items:
+        seconds[item.path] += 20 if "slow" in item.keywords else 4 if "command" in item.fixturenames else 0.1
+    items.sort(key=lambda item: -seconds[item.path])  # stable: a file's tests keep their order
     for item in items:
         if "mnist" in item.keywords and not os.environ.get("HWR_MNIST_DIR"):
             item.add_marker(pytest.mark.skip(reason="needs the real MNIST: set HWR_MNIST_DIR"))
@@ -55,11 +71,14 @@ def shared(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def caches(shared):
-    """The environment of the suite's processes: caches and data folders of its own, one device, plain promotion."""
+    """The environment of the suite's processes: caches and data folders of its own, one device, plain promotion.
+
+    They compile quickly; with XLA_FLAGS="" they compile as a user's do.
+    """
     other = ("HWR_", "TFDS_", "XLA_", "JAX_", "NPROC", "PYTHONDONTWRITEBYTECODE")
-    keep = {k: v for k, v in os.environ.items() if not k.startswith(other)}
+    keep = {k: v for k, v in os.environ.items() if not k.startswith(other) or k == "HWR_COVERAGE"}
     own = {"HWR_CACHE_DIR": str(shared / "hwr"), "TFDS_DATA_DIR": str(shared / "tfds"), "JAX_PLATFORMS": "cpu"}
-    return {**keep, **own, "PYTHONPATH": str(ROOT)}
+    return {**keep, **own, "XLA_FLAGS": QUICK, "PYTHONPATH": str(ROOT)}
 
 
 @pytest.fixture(scope="session", autouse=True)

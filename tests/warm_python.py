@@ -118,6 +118,10 @@ def become(request: int, out: int, err: int) -> tuple[str, list[str]]:
 
 
 if __name__ == "__main__":
+    import package_coverage
+
+    package_coverage.start()
+    package_coverage.prepare()
     for library in LIBRARIES:
         importlib.import_module(library)
     if command := serve(socket.socket(fileno=int(sys.argv[1]))):

@@ -74,8 +74,8 @@ def test_a_changed_config_is_named_and_not_reproduced(command, run):
 
 
 @pytest.mark.slow
-def test_another_device_layout_is_named_and_equal_within_chance(command, run):
-    flags = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+def test_another_device_layout_is_named_and_equal_within_chance(command, run, caches):
+    flags = {"XLA_FLAGS": f"{caches['XLA_FLAGS']} --xla_force_host_platform_device_count=2"}
     done, found = verify(command, run, "--devices=2", env=flags)
     assert (done.returncode, found["reproduced"]) == (0, True)
     assert {d.split(":")[0] for d in found["differences"]} == {"devices", "mesh_devices", "xla_flags"}

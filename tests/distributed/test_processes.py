@@ -44,7 +44,7 @@ class Job:
 
     def __init__(self, caches, folder, *flags, processes=2, devices=1, of_one=(), env=None):
         common = [f"--coordinator=127.0.0.1:{launch_local.free_port()}", f"--processes={processes}", "--heartbeat_s=5"]
-        env = {**caches, **(env or {}), "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+        env = {**caches, **(env or {}), "XLA_FLAGS": f"{caches['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}"}
         self.processes = []
         for i in range(processes):
             more = of_one if isinstance(of_one, list) and i == processes - 1 else []

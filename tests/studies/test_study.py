@@ -142,7 +142,8 @@ def test_an_ensemble_is_scored_by_the_mean_probability_of_its_members(finished, 
 
 def test_ensembles_that_differ_in_a_rate_alone_are_trained_at_once(digits, smoke, here):
     """By a program that was compiled for another rate, beside each other; alone, by one of their own."""
-    configs = [smoke(epochs=1, seeds=2, optim__learning_rate=rate) for rate in (1e-3, 2e-2, 5e-3)]
+    small = {"epochs": 1, "seeds": 2, "model__name": "mlp", "model__hidden": (32,)}
+    configs = [smoke(optim__learning_rate=rate, **small) for rate in (1e-3, 2e-2, 5e-3)]
     trials = [trial.Trial(config, 3) for config in configs[1:]]
     with signals.Signals() as handlers:
         compiled = trial.compile_config(configs[0], digits, block=2, devices=1, log=print)
@@ -181,7 +182,7 @@ def test_several_trials_at_once_are_those_of_one_by_one(finished, digits, here):
 
 
 def test_a_trial_that_diverges_leaves_those_beside_it(digits, smoke, here):
-    config = smoke(epochs=1)
+    config = smoke(epochs=1, model__name="mlp", model__hidden=(32,))
     compiled = trial.compile_config(config, digits, block=3, devices=1, log=print)
     four, five, six = (trial.Trial(config, seed) for seed in (4, 5, 6))
     with signals.Signals() as handlers:
