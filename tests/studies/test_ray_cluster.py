@@ -25,6 +25,7 @@ SEEDS = 4
 
 def get_config(variant: str = BASELINE):
     config = digits.get_config("smoke")
+    config.model.name, config.model.hidden = "mlp", (32,)
     config.epochs = 20
     return base.override(config, VARIANTS, variant)
 """
