@@ -28,10 +28,10 @@ SEEDS = 2
 
 def get_config(variant: str = ""):
     config = digits.get_config("smoke")
-    config.epochs = 2
+    config.epochs, config.model.name = 2, "mlp"
     return config
 """
-ONE_PROGRAM = SEARCH.replace("config.epochs = 2", 'config.epochs, config.model.name = 60, "mlp"')
+ONE_PROGRAM = SEARCH.replace("config.epochs, config.model.name = 2", "config.epochs, config.model.name = 60")
 for axis in ('    "model.hidden": ("choice", (16,), (32,)),\n', '    "batch_size": ("int", 32, 64, 32),\n'):
     assert axis in ONE_PROGRAM
     ONE_PROGRAM = ONE_PROGRAM.replace(axis, "")
@@ -237,7 +237,7 @@ def test_a_database_will_do_too(make, monkeypatch, tmp_path):
     [
         ("1e-5", "1e-4", "SPACE"),
         ("SEEDS = 2", "SEEDS = 7", "SEEDS"),
-        ("config.epochs = 2", "config.epochs = 9", "config"),
+        ("model.name = 2", "model.name = 9", "config"),
     ],
 )
 def test_trials_of_another_search_are_not_mixed_in(make, old, new, what):
@@ -269,7 +269,7 @@ def test_other_data_than_in_the_first_trial_are_refused(make):
         ('("int", 32, 64, 32)', '("int", 32, 64, 0)', "the step must be 1 or more"),
         ('("int", 32, 64, 32)', '("choice", "a", "b")', "config.batch_size='a' does not fit"),
         ('"batch_size":', '"batchsize":', "there is no config.batchsize: did you mean config.batch_size?"),
-        ("config.epochs = 2", 'config.nonfinite.policy = "rollback"', "rollback needs checkpoints"),
+        ("config.epochs, config.model.name = 2, \"mlp\"", 'config.nonfinite.policy = "rollback"', "rollback needs checkpoints"),
     ],
 )
 def test_a_wrong_search_is_explained_in_a_sentence(make, old, new, words):
