@@ -3,7 +3,7 @@
 import collections
 import fcntl
 import functools
-import importlib.util
+import importlib
 import os
 import shutil
 import subprocess
@@ -11,32 +11,24 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-# XLA's older emitters compile a step in half the time, and it runs as fast. jaxlib 0.12 does not know the flag.
-QUICK = "--xla_cpu_use_fusion_emitters=false" if metadata.version("jaxlib").startswith("0.10.") else ""
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-if os.environ["JAX_PLATFORMS"] == "cpu":
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8 {QUICK}"
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))  # for `configs`
-
-
-def _beside(name):
-    """The module tests/NAME.py."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "tests" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-_beside("package_coverage").start()  # before hwr_jax is imported
-warm_python = _beside("warm_python")
+sys.path.insert(0, str(Path(__file__).parent.parent))  # for `configs`
+sys.path.insert(0, str(Path(__file__).parent))
 
 import jax
 import jax.numpy as jnp
+import package_coverage
 import pytest
+import warm_python
 
-from hwr_jax.workdir import machine
+ROOT = Path(__file__).parent.parent
+# XLA's older emitters compile a step in half the time, and it runs as fast. jaxlib 0.12 does not know the flag.
+QUICK = "--xla_cpu_use_fusion_emitters=false" if metadata.version("jaxlib").startswith("0.10.") else ""
+if os.environ["JAX_PLATFORMS"] == "cpu":
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8 {QUICK}"
 
+package_coverage.start()  # before hwr_jax is imported
+machine = importlib.import_module("hwr_jax.workdir.machine")
 machine.spare_threads()  # before JAX looks for its devices
 sys.dont_write_bytecode = False  # hwr_jax would be compiled again by each of the suite's processes
 jax.config.update("jax_numpy_dtype_promotion", "strict")

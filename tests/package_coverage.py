@@ -3,8 +3,8 @@
     HWR_COVERAGE=FOLDER python -m pytest             # each process leaves FOLDER/PROCESS.json
     python tests/package_coverage.py FOLDER 90       # merges them, prints a table, and fails below 90 %
 
-slipcover puts a probe on each line while a module is imported, which costs a command a second and a test almost nothing.
-coverage.py traces every line of every library on Python 3.11, and makes the suite take half as long again.
+slipcover puts a probe on each line while a module is imported, which costs a test almost nothing. coverage.py traces
+every line of every library on Python 3.11, and makes the suite take half as long again.
 """
 
 from __future__ import annotations
@@ -83,7 +83,8 @@ def main(folder: str, floor: str) -> int:
     found = counter.get_coverage()
     slipcover.print_coverage(found, skip_covered=True, missing_width=60)
     percent = found["summary"]["percent_covered"]
-    print(f"\ncoverage: {percent:.1f} % of {sum(found['summary'][f'{k}_lines'] for k in ('covered', 'missing')):,} lines")
+    lines = found["summary"]["covered_lines"] + found["summary"]["missing_lines"]
+    print(f"\ncoverage: {percent:.1f} % of {lines:,} lines")
     if percent < float(floor):
         print(f"coverage: less than the {floor} % that are asked for", file=sys.stderr)
         return 1

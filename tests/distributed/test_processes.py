@@ -42,13 +42,14 @@ _spec.loader.exec_module(launch_local)
 class Job:
     """The processes of a job; `of_one`: the last one's further flags, or the environment of one of them, by number."""
 
-    def __init__(self, caches, folder, *flags, processes=2, devices=1, of_one=(), env=None):
+    def __init__(self, caches, folder, *arguments, processes=2, devices=1, of_one=(), env=None):
         common = [f"--coordinator=127.0.0.1:{launch_local.free_port()}", f"--processes={processes}", "--heartbeat_s=5"]
-        env = {**caches, **(env or {}), "XLA_FLAGS": f"{caches['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}"}
+        flags = f"{caches['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}"
+        env = {**caches, **(env or {}), "XLA_FLAGS": flags}
         self.processes = []
         for i in range(processes):
             more = of_one if isinstance(of_one, list) and i == processes - 1 else []
-            own = [*flags, *common, f"--process={i}", f"--workdir={folder}", *more]
+            own = [*arguments, *common, f"--process={i}", f"--workdir={folder}", *more]
             line = [sys.executable, "-u", "-m", "hwr_jax.main", *own]
             pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
             special = of_one.get(i, {}) if isinstance(of_one, dict) else {}

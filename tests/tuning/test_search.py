@@ -269,7 +269,7 @@ def test_other_data_than_in_the_first_trial_are_refused(make):
         ('("int", 32, 64, 32)', '("int", 32, 64, 0)', "the step must be 1 or more"),
         ('("int", 32, 64, 32)', '("choice", "a", "b")', "config.batch_size='a' does not fit"),
         ('"batch_size":', '"batchsize":', "there is no config.batchsize: did you mean config.batch_size?"),
-        ("config.epochs, config.model.name = 2, \"mlp\"", 'config.nonfinite.policy = "rollback"', "rollback needs checkpoints"),
+        ("config.epochs, ", 'config.nonfinite.policy = "rollback"; config.epochs, ', "rollback needs checkpoints"),
     ],
 )
 def test_a_wrong_search_is_explained_in_a_sentence(make, old, new, words):
