@@ -28,7 +28,12 @@ def get_config() -> ml_collections.ConfigDict:
     config.data = ml_collections.ConfigDict()
     config.data.name = "mnist"  # one of DATASETS in hwr_jax/data; folder: your own pictures
     config.data.manual_dir = ""  # folder of the original files, or of your pictures; "": HWR_MNIST_DIR, then download
-    config.data.validation_examples = 5000  # carved from the training set by a fixed permutation
+    config.data.label_column = ""  # folder, of a table: its name, or first, last; "": found by name or content
+    config.data.pixel_scale = 0.0  # folder, of grey values: the one of full ink or white; 0: found from all of a file
+    config.data.orientation = "upright"  # folder: upright, or transposed (rows and columns swapped, as EMNIST's files)
+    config.data.class_map = ""  # folder: file that renames the classes (lines of name,class); "": none
+    # carved from the training set by a fixed permutation; folder: another number is chosen if this default does not fit
+    config.data.validation_examples = 5000
     config.data.train_examples = 0  # number of the remaining images to train on, the same number of each class; 0: all
     config.data.label_noise = 0.0  # share of training labels made wrong, spread evenly over the other classes
     config.data.subset_seed = 0  # seed of the two draws above
@@ -81,6 +86,7 @@ def get_config() -> ml_collections.ConfigDict:
 
     config.loss = ml_collections.ConfigDict()
     config.loss.label_smoothing = 0.0  # share of the target spread over all classes, 0..1
+    config.loss.class_weights = "none"  # none, balanced (a class counts for as much as any other, however rare it is)
 
     config.optim = ml_collections.ConfigDict()
     config.optim.name = "adamw"  # one of OPTIMIZERS in hwr_jax/optim/optimizers.py

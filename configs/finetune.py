@@ -10,11 +10,11 @@ from configs import base
 
 
 def get_config(variant: str = ""):
-    """Returns the config; variant 'smoke' has the size of a test: digits, and random weights."""
+    """Returns the config; variant 'smoke' has the size of a test: your own pictures, but random weights."""
     config = base.get_config()
     config.epochs = 3
     config.batch_size = 32
-    config.data.name = "digits" if variant == "smoke" else "folder"
+    config.data.name = "folder"
     config.data.validation_examples = 20
     if variant != "smoke":
         config.init_from = "runs/cnn"

@@ -8,15 +8,22 @@ from hwr_jax.cli import command, flags
 from hwr_jax.core import errors
 
 USAGE = """\
-Evaluates a trained run on any split of its data set, or of another one, standardised as in training.
+Evaluates a trained run on any split of its data set, or of another one, standardised as in training. The classes of
+another data set are matched by name, and it may lack some.
 
-    python -m hwr_jax.evaluate --workdir=runs/cnn [--dataset=digits] [--split=validation] [--checkpoint=best] [--seed=0]
+    python -m hwr_jax.evaluate --workdir=runs/cnn [--split=validation] [--checkpoint=best] [--seed=0]
+    python -m hwr_jax.evaluate --workdir=runs/cnn --dataset=folder --manual_dir=FOLDER
 """
 
 FLAGS = flags.Flags()
 _WORKDIR = flags.workdir(FLAGS)
 _DATASET = FLAGS.string("dataset", None, "Data set; default: that of the run.")
-_SPLIT = FLAGS.choice("split", "test", ["train", "validation", "test"], "Which part of the data set.")
+_SPLIT = FLAGS.choice(
+    "split",
+    None,
+    ["train", "validation", "test", "all"],
+    "Which part of the data set; default: test, or all of your own pictures where you have not divided them.",
+)
 _CHECKPOINT = flags.checkpoint(FLAGS)
 _SEED = FLAGS.integer("seed", None, "One seed of the run; default: all.")
 _BEAM = FLAGS.integer(
@@ -30,6 +37,11 @@ _DATA_DIR = flags.data_dir(FLAGS)
 _MANUAL_DIR = FLAGS.string(
     "manual_dir", None, "Folder with the original files, or with your own pictures; default: that of the run."
 )
+_MATCH = FLAGS.choice(
+    "match", "name", ["name", "position"], "How the classes of --dataset are matched to those of the model."
+)
+_CLASS_MAP = FLAGS.string("class_map", "", "File that renames the classes of --dataset=folder, by lines of name,class.")
+_LABEL_COLUMN, _PIXEL_SCALE, _ORIENTATION = flags.reading(FLAGS)
 
 
 def main() -> int:
@@ -51,13 +63,13 @@ def main() -> int:
         reading={"beam": _BEAM.value, "shift_px": _SHIFT_PX.value},
         log=screen.print,
     )
-    dataset = _load(config, model.facts, screen.print)
-    arrays = getattr(dataset, _SPLIT.value)
+    dataset, split = _load(config, model.facts, screen.print)
+    arrays = _part(dataset, split)
     outputs = model.outputs(arrays)
     scores = evaluation.scores(arrays, outputs) | {"ensemble": evaluation.ensemble(arrays, outputs)}
     facts = {
         "dataset": dataset.name,
-        "split": _SPLIT.value,
+        "split": split,
         "examples": len(arrays.label),
         "trained_on": model.facts["name"],
         "checkpoint": _CHECKPOINT.value or config.eval.checkpoint,
@@ -68,35 +80,74 @@ def main() -> int:
         return errors.DONE
     screen.print(
         f"{folder} ({console.trained_on(model.facts['name'])}; {facts['checkpoint']} state, seeds {model.seeds}) on "
-        f"{dataset.name} {_SPLIT.value} ({facts['examples']:,} images):"
+        f"{dataset.name} {split} ({facts['examples']:,} images):"
     )
     screen.print(console.results_table(scores))
     return errors.DONE
 
 
 def _load(config, facts: dict, log):
-    """Loads the data set that --dataset names; the run's own must not have changed."""
+    """Loads the data set that --dataset names, with the model's classes; the run's own must not have changed. Returns
+    it and the split to evaluate on."""
     from hwr_jax import data
     from hwr_jax.data import configured
+    from hwr_jax.pictures.tables import Reading
 
-    name = _DATASET.value or config.data.name
-    own = name == config.data.name
-    if own:
+    name, given = (
+        _DATASET.value or config.data.name,
+        Reading(_LABEL_COLUMN.value, _PIXEL_SCALE.value, _ORIENTATION.value),
+    )
+    is_own = name == config.data.name and not (name == data.OWN and _DATASET.value and _MANUAL_DIR.value)
+    if (given != Reading() or _CLASS_MAP.value) and (is_own or name != data.OWN):
+        raise errors.ConfigError(
+            "--label_column, --pixel_scale, --orientation and --class_map apply to your own pictures only: use them "
+            "with --dataset=folder --manual_dir=FOLDER"
+        )
+    if is_own:
         dataset = configured.load_of_run(config, facts, _DATA_DIR.value, log, manual_dir=_MANUAL_DIR.value or "")
     else:
-        dataset = configured.load(config, _DATA_DIR.value, log, name=name, manual_dir=_MANUAL_DIR.value or "")
+        dataset = configured.load_other(
+            config,
+            name,
+            _DATA_DIR.value,
+            log,
+            manual_dir=_MANUAL_DIR.value or "",
+            given=given,
+            class_map=_CLASS_MAP.value,
+        )
     there, here = list(dataset.train.image.shape[1:]), facts["shape"]
     if there != here:
         raise errors.ConfigError(
             f"--dataset={name} has images of {there[0]}x{there[1]} pixels, this model reads {here[0]}x{here[1]}"
         )
-    if config.init_from and own:
-        dataset = data.with_classes(dataset, tuple(facts["classes"]))
-    if len(dataset.classes) != len(facts["classes"]):
+    if _MATCH.value == "name":
+        hint = "rename them with --class_map, or use --match=position if only their names differ"
+        dataset = data.with_classes(dataset, tuple(facts["classes"]), log=log, hint=hint)
+    elif len(dataset.classes) > len(facts["classes"]):
         raise errors.ConfigError(
-            f"--dataset={name} has {len(dataset.classes)} classes, this model {len(facts['classes'])}: they must match"
+            f"--match=position: {name} has {len(dataset.classes)} classes, this model {len(facts['classes'])}"
         )
-    return dataset
+    else:
+        pairs = zip(dataset.classes, facts["classes"], strict=False)
+        log(f"{name}, by position: {', '.join(f'{there} is {here}' for there, here in pairs if there != here)}")
+    absent = sorted(set(facts["classes"]) - set(dataset.named or dataset.classes))
+    if absent and not is_own and _MATCH.value == "name":
+        log(f"{name} has no pictures of the {'class' if len(absent) == 1 else 'classes'} {', '.join(absent)}")
+    split = _SPLIT.value or ("all" if dataset.drawn_test and not is_own else "test")
+    return dataset, split
+
+
+def _part(dataset, split: str):
+    """Returns a split of a data set, or all of it. Raises ConfigError if there is nothing in it."""
+    import numpy as np
+
+    from hwr_jax.core.types import Arrays
+
+    parts = [dataset.train, dataset.validation, dataset.test] if split == "all" else [getattr(dataset, split)]
+    arrays = Arrays(*(np.concatenate([np.asarray(x) for x in each]) for each in zip(*parts, strict=True)))
+    if not len(arrays.label):
+        raise errors.ConfigError(f"--split={split} of {dataset.name} has no pictures: use --split=all")
+    return arrays
 
 
 if __name__ == "__main__":

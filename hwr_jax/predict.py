@@ -13,7 +13,8 @@ from hwr_jax.core import errors
 USAGE = """\
 Reads pictures of one character each or, with a model that reads strings, of one line each. They may have any size, dark
 ink on light paper or the reverse, as PNG, JPEG, WebP, BMP, GIF, TIFF or PPM. An argument may also be a folder (all
-pictures below it) or a CSV file (a square picture of grey values per line). If the run has several seeds, their
+pictures below it), a CSV file (a picture file, or the grey values of a square picture, per line; labels are ignored),
+an IDX file, or a NumPy archive. If the run has several seeds, their
 probabilities are averaged; --seed=N selects one.
 
     python -m hwr_jax.predict --workdir=runs/cnn photo.jpg scan.png
@@ -26,6 +27,7 @@ _WORKDIR = flags.workdir(FLAGS)
 _CHECKPOINT = flags.checkpoint(FLAGS)
 _SEED = FLAGS.integer("seed", None, "One seed of the run; default: the mean of all.")
 _FORMAT = flags.output_format(FLAGS, ["table", "json", "csv"])
+_LABEL_COLUMN, _PIXEL_SCALE, _ORIENTATION = flags.reading(FLAGS)
 
 
 def main(paths: list[str]) -> int:
@@ -36,14 +38,19 @@ def main(paths: list[str]) -> int:
     from hwr_jax.cli import console
     from hwr_jax.data import cache
     from hwr_jax.inference import predictor
-    from hwr_jax.pictures import inputs
+    from hwr_jax.pictures import inputs, tables
     from hwr_jax.steps import compile_cache
 
     screen = console.make_console(stderr=_FORMAT.value != "table")
     compile_cache.cache_compilations(cache.default_cache_dir())
     model = predictor.load(folder, which=_CHECKPOINT.value or "", seed=_SEED.value, log=screen.print)
     height_px, width_px = model.facts["shape"][:2]
-    names, images, unread = inputs.read(paths, height_px=height_px, width_px=width_px, lines=model.reads_strings)
+    given = tables.Reading(_LABEL_COLUMN.value, _PIXEL_SCALE.value, _ORIENTATION.value)
+    lines = model.reads_strings
+    read = inputs.read(paths, height_px=height_px, width_px=width_px, lines=lines, reading=given)
+    names, images, unread = read.names, read.images, read.unread
+    for note in read.notes:
+        print(f"hwr_jax: {note}", file=sys.stderr)
     rows = read_out(names, model.read(images, best=1 + ALTERNATIVES))
     screen.print(f"{folder}: {console.trained_on(model.facts['name'])}")
     if rows or _FORMAT.value != "table":

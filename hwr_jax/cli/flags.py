@@ -82,6 +82,22 @@ def checkpoint(verb: Flags) -> Flag:
     return verb.choice("checkpoint", None, ["last", "best"], "Which state to load; default: as in the run's config.")
 
 
+def reading(verb: Flags) -> tuple[Flag, Flag, Flag]:
+    """--label_column, --pixel_scale, --orientation: how tables and files of grey values are read."""
+    return (
+        verb.string("label_column", "", "Of a table: the label's column, by its name, or first, last."),
+        verb.number(
+            "pixel_scale", 0.0, "Of files of grey values: the value of full ink or of white; 0: found.", at_least=0
+        ),
+        verb.choice(
+            "orientation",
+            "upright",
+            ["upright", "transposed"],
+            "Of files of grey values; those of EMNIST are transposed.",
+        ),
+    )
+
+
 def output_format(verb: Flags, formats: list[str]) -> Flag:
     """--format of what is printed; the first of `formats` is the default."""
     return verb.choice("format", formats[0], formats, "How to print the results.")

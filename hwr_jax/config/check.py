@@ -13,6 +13,8 @@ from hwr_jax.core.errors import ConfigError
 from hwr_jax.core.ranges import COUNT, NOT_NEGATIVE, POSITIVE, RATE, SHARE, Range, integer, number
 from hwr_jax.models import convolution, layers, rnn
 from hwr_jax.optim import averages, optimizers, schedules
+from hwr_jax.pictures.values import ORIENTATIONS
+from hwr_jax.tasks import losses
 from hwr_jax.transforms import augment
 
 CHOICES = {
@@ -26,6 +28,8 @@ CHOICES = {
     "model.precision": layers.PRECISIONS,
     "model.initializer": layers.INITIALIZERS,
     "model.convolution": ("auto", *convolution.CONVOLUTIONS),
+    "data.orientation": ORIENTATIONS,
+    "loss.class_weights": losses.CLASS_WEIGHTS,
     "optim.name": optimizers.OPTIMIZERS,
     "transfer.head": ("keep", "new"),
     "data.rehearsal": ("", *data.SOURCES),
@@ -42,6 +46,7 @@ RANGES: dict[str, Range] = {
     "epochs": COUNT,
     "batch_size": COUNT,
     "steps_per_dispatch": COUNT,
+    "data.pixel_scale": NOT_NEGATIVE,
     "data.validation_examples": COUNT,
     "data.train_examples": integer(0),
     "data.label_noise": SHARE,

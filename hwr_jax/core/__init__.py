@@ -1,3 +1,3 @@
-"""What every other folder may use: types, random keys, errors, ranges, files, digests, statistics, XLA's flags."""
+"""What every other folder may use: types, random keys, errors, ranges, file formats, digests, statistics, XLA flags."""
 
-__all__ = ["canvas", "digests", "errors", "files", "ranges", "rng", "stats", "types", "xla"]
+__all__ = ["archives", "canvas", "digests", "errors", "files", "idx", "ranges", "rng", "stats", "types", "xla"]

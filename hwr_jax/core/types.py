@@ -33,6 +33,8 @@ class Dataset(NamedTuple):
     classes: tuple[str, ...]  # K names
     mean: float
     std: float
+    named: tuple[str, ...] = ()  # what the classes are called where the data lies, if `classes` are those of a model
+    drawn_test: bool = False  # were the test examples drawn from a user's pictures, which came without a split?
 
 
 class Batch(NamedTuple):

@@ -1,29 +1,35 @@
 """The decoded cache: a data set as four .npy files that are mapped into memory. Owns its folders and their layout.
 
-It does not know where the data came from. Every read verifies it; a damaged data set is removed and built again.
+Every read verifies it; a damaged data set is removed and built again. What killed processes and earlier versions of a
+user's folder left here is removed when something is written. Where nothing can be written, data sets stay in memory.
 
     <cache_dir>/datasets/mnist-3.0.1/{train,test}_{image,label}.npy
-                                     content.json    digest, SHA-256 of each array, classes, version
+                                     content.json    digest, SHA-256 of each array, classes, version, where it came from
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from hwr_jax.core import files
 from hwr_jax.core.errors import DataError
 from hwr_jax.core.types import Arrays
 from hwr_jax.data.content import Content, arrays, fingerprint, verify
 from hwr_jax.data.sources import Source
 
 DESCRIPTION = "content.json"
+LEFT_S = 24 * 3600  # a half-written file or folder that is older was left by a process that was killed
+KEPT = 2  # data sets in the cache that were made of one place of a user: the newest
 
 
 def default_cache_dir() -> Path:
@@ -58,7 +64,7 @@ def read(folder: Path, source: Source) -> tuple[Content, str]:
     for key in (f"{split}_{field}" for split in Content._fields for field in Arrays._fields):
         path = folder / f"{key}.npy"
         try:
-            mapped[key] = np.load(path, mmap_mode="r", allow_pickle=False)
+            mapped[key] = _load(path)
         except (FileNotFoundError, EOFError, ValueError) as error:
             raise DataError(f"{path} cannot be read: {error}") from error
     train, test = (Arrays(mapped[f"{split}_image"], mapped[f"{split}_label"]) for split in Content._fields)
@@ -72,27 +78,109 @@ def read(folder: Path, source: Source) -> tuple[Content, str]:
     return content, sha256
 
 
+def _load(path: Path) -> np.ndarray:
+    """An array, mapped; one without elements cannot be mapped, and is read."""
+    with path.open("rb") as file:
+        version = np.lib.format.read_magic(file)
+        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        empty = 0 in header(file)[0]
+    return np.load(path, mmap_mode=None if empty else "r", allow_pickle=False)
+
+
 def read_or_make(
-    folder: Path, source: Source, make: Callable[[], Content], *, log: Callable[[str], object]
+    folder: Path,
+    source: Source,
+    make: Callable[[], Content],
+    *,
+    log: Callable[[str], object],
+    place: Path | None = None,
+    origin: str = "",
 ) -> tuple[Content, str]:
-    """Map the arrays, rebuilding them (with a message) if they are missing or damaged.
+    """Map the arrays, rebuilding them (with a message) if they are missing or damaged. If the cache cannot be written,
+    the content stays in memory, which is logged.
+
+    Args:
+        folder, source, make, log: of the data set.
+        place: the folder or file of the user that it is made of; of each, the newest `KEPT` stay.
+        origin: what identifies the files that it is made of (see `find`); "": unknown.
 
     Raises:
         DataError: the content is not the registered one.
-        OSError: the folder cannot be written; the sentence names it.
+        OSError: a damaged cache cannot be removed; the sentence names it.
     """
-    if folder.exists():
+    try:
+        there = folder.exists()
+    except OSError:
+        there = False
+    if there:
         try:
             return read(folder, source)
         except DataError as damage:
             log(f"The cache is damaged and is built again: {damage}")
         remove(folder)
-    write(folder, source, make())
+    made = make()
+    try:
+        write(folder, source, made, place=place, origin=origin)
+    except OSError as error:
+        log(f"Nothing is kept for the next time: {error}")
+        return made, verify(source, made, where=source.name)
+    tidy(folder, place)
     return read(folder, source)
 
 
-def write(folder: Path, source: Source, content: Content) -> None:
-    """Verify the content and write it, all or nothing. If another process was faster, its files stay.
+def origins(folder: Path) -> list[str]:
+    """Returns what identifies the files that a data set in the cache was made of, or was found to be equal to."""
+    try:
+        return [one for one in _description(folder / DESCRIPTION).get("origins", []) if isinstance(one, str)]
+    except (DataError, OSError):
+        return []
+
+
+def add_origin(folder: Path, origin: str) -> None:
+    """Notes that other files hold what a data set in the cache holds; a cache that cannot be written stays as it is."""
+    try:
+        description = _description(folder / DESCRIPTION)
+        known = [one for one in origins(folder) if one != origin]
+        text = json.dumps({**description, "origins": [*known[-9:], origin]}, indent=2)
+        files.write_atomic(folder / DESCRIPTION, text + "\n")
+    except (DataError, OSError):
+        return
+
+
+def tidy(folder: Path, place: Path | None = None) -> None:
+    """Removes what killed processes left beside a data set, and all but the newest data sets made of a user's place."""
+    remove_leftovers(folder.parent)
+    if place is None:
+        return
+    prefix = folder.name.rpartition("-")[0]
+    made = []
+    for path in folder.parent.glob(f"{prefix}-*"):
+        try:
+            if _description(path / DESCRIPTION).get("place") == str(place.resolve()):
+                made.append(((path / DESCRIPTION).stat().st_mtime_ns, path))
+        except (DataError, OSError):
+            continue
+    for _, path in sorted(made)[:-KEPT]:
+        if path != folder:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def remove_leftovers(place: Path) -> None:
+    """Removes half-written files and folders (.NAME-<32 hex digits>) that are older than a day."""
+    try:
+        for path in place.iterdir():
+            if re.fullmatch(r"\..+-[0-9a-f]{32}", path.name) and time.time() - path.lstat().st_mtime > LEFT_S:
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
+    except OSError:
+        return
+
+
+def write(folder: Path, source: Source, content: Content, *, place: Path | None = None, origin: str = "") -> None:
+    """Verify the content and write it, all or nothing. If another process was faster, its files stay. See
+    `read_or_make` for `place` and `origin`.
 
     Raises:
         DataError: the content is not the registered one.
@@ -105,6 +193,8 @@ def write(folder: Path, source: Source, content: Content) -> None:
         "sha256": sha256,
         "classes": source.classes,
         "arrays": {key: fingerprint(array) for key, array in arrays(content)},
+        **({"place": str(place.resolve())} if place is not None else {}),
+        **({"origins": [origin]} if origin else {}),
     }
     unfinished = folder.with_name(f".{folder.name}-{uuid.uuid4().hex}")
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,39 +10,85 @@ from ml_collections import ConfigDict
 
 from hwr_jax.core.errors import DataError
 from hwr_jax.core.types import Dataset
-from hwr_jax.data import loading
+from hwr_jax.data import find, loading
 
 Log = Callable[[str], Any]
 
 
 def load(
-    config: ConfigDict, data_dir: str | None, log: Log, *, name: str = "", manual_dir: str | None = None
+    config: ConfigDict,
+    data_dir: str | None,
+    log: Log,
+    *,
+    manual_dir: str | None = None,
+    named: Collection[str] | None = (),
 ) -> Dataset:
-    """Loads the data set of a config, or another one for the same model.
+    """Loads the data set of a config.
 
     Args:
-      config: resolved and checked. What it says about the training set holds for its own data set only.
+      config: resolved and checked.
       data_dir: folder of tensorflow-datasets; None: the usual one.
       log: called with one line of text for the user at a time.
-      name: of the data set; "": the config's.
       manual_dir: folder with the original files, "" for none; None: the config's.
+      named: the keys that the user has set: of a user's own data, another number of validation examples is chosen if
+        the config's does not fit and is not among them. None: all.
 
     Raises:
       ConfigError, DataMissing, DataError, OSError: see `loading.load`.
     """
-    own = name in ("", config.data.name)
     return loading.load(
-        name or config.data.name,
-        validation_examples=config.data.validation_examples if own else None,
-        train_examples=config.data.train_examples if own else 0,
-        label_noise=config.data.label_noise if own else 0.0,
+        config.data.name,
+        validation_examples=config.data.validation_examples,
+        train_examples=config.data.train_examples,
+        label_noise=config.data.label_noise,
         subset_seed=config.data.subset_seed,
         layout=config.data.strings.to_dict(),
-        stream=config.data.stream and own,
+        stream=config.data.stream,
+        reading=reading(config),
+        class_map=config.data.class_map,
+        named=named,
         data_dir=data_dir,
         manual_dir=(config.data.manual_dir if manual_dir is None else manual_dir) or None,
         log=log,
     )
+
+
+def load_other(
+    config: ConfigDict,
+    name: str,
+    data_dir: str | None,
+    log: Log,
+    *,
+    manual_dir: str = "",
+    given: loading.Reading | None = None,
+    class_map: str = "",
+) -> Dataset:
+    """Loads another data set than that of a config, to evaluate its model on.
+
+    Args:
+      config, data_dir, log: see `load`. Nothing that it says about its own training set holds for the other one, except
+        the layout of strings.
+      name: of the data set.
+      manual_dir, given, class_map: of the data set; None: as files are read by default.
+
+    Raises:
+      ConfigError, DataMissing, DataError, OSError: see `loading.load`.
+    """
+    return loading.load(
+        name,
+        layout=config.data.strings.to_dict(),
+        reading=given or loading.PLAIN,
+        class_map=class_map,
+        whole=name == loading.OWN,
+        data_dir=data_dir,
+        manual_dir=manual_dir or None,
+        log=log,
+    )
+
+
+def reading(config: ConfigDict) -> loading.Reading:
+    """Returns how a config says that files of grey values and tables are read."""
+    return loading.Reading(config.data.label_column, config.data.pixel_scale, config.data.orientation)
 
 
 class Loader(NamedTuple):
@@ -67,17 +113,27 @@ def load_of_run(
       manual_dir: folder with the original files; "": the config's, if this machine has it.
 
     Raises:
-      DataError: the data has changed since the run was trained.
+      DataError: the data, or what its classes are called, has changed since the run was trained.
       ConfigError, OSError: see `loading.load`.
     """
-    place = manual_dir or config.data.manual_dir
-    if not manual_dir and whose_files(config) != loading.OWN and not Path(place).is_dir():
-        place = ""
-    dataset = load(config, data_dir, log, manual_dir=place)
+    place, whose = manual_dir or config.data.manual_dir, whose_files(config)
+    if place and not manual_dir and whose != loading.OWN:  # where it was, perhaps on another machine
+        source = loading.SOURCES[whose]
+        if find.missing(source, Path(place).expanduser()) is not None:
+            place = ""
+    dataset = load(config, data_dir, log, manual_dir=place, named=None)
+    there = f"{whose} in {place}" if whose == loading.OWN else whose
+    other = "; to evaluate on other pictures add --dataset=folder" if whose == loading.OWN and manual_dir else ""
     if dataset.sha256 != facts["sha256"]:
         raise DataError(
-            f"{config.data.name} has changed since this run was trained: SHA-256 {dataset.sha256}, then "
-            f"{facts['sha256']}"
+            f"{there} has changed since this run was trained: SHA-256 {dataset.sha256}, then {facts['sha256']}{other}"
+        )
+    before = facts.get("named", facts["classes"])
+    kept = config.init_from and config.transfer.head == "keep" and "named" not in facts  # of another run
+    if not kept and list(dataset.classes) != list(before):
+        raise DataError(
+            f"the classes of {there} are called {', '.join(dataset.classes)}, and were {', '.join(before)} when this "
+            f"run was trained{other}"
         )
     return dataset
 

@@ -105,13 +105,15 @@ def moments(image: np.ndarray | Rows) -> tuple[float, float]:
     The sums are integers over the histogram, so neither the order nor the precision of a summation matters.
 
     Args:
-        image: uint8, any shape, at least one pixel.
+        image: uint8, any shape; of no pixel at all (0, 1).
     """
     histogram = np.zeros(256, np.int64)
     images = max(1, HISTOGRAM_PIXELS // math.prod(image.shape[1:]))
     for start in range(0, len(image), images):
         histogram += np.bincount(image[start : start + images].reshape(-1), minlength=256)
     count = math.prod(image.shape)
+    if not count:
+        return 0.0, 1.0
     total = sum(value * int(times) for value, times in enumerate(histogram))
     squares = sum(value * value * int(times) for value, times in enumerate(histogram))
     return total / (count * 255), math.sqrt(count * squares - total * total) / (count * 255)

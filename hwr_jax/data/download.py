@@ -92,9 +92,16 @@ def _download(url: str, expected: Registered, path: Path, *, log: Say, answer_s:
             pieces = track(response.iter_content(PIECE), text=text, total=expected.size, log=log, size=len)
             with unfinished.open("wb") as file:
                 for piece in pieces:
+                    if not received and _is_web_page(response.headers.get("Content-Type", ""), piece):
+                        raise _Unreachable("a web page came instead of the file: perhaps this network wants a log-in")
+                    received += len(piece)
+                    if received > expected.size:
+                        raise DataError(
+                            f"the download {url} sends more than the {expected.size} bytes that a file with SHA-256 "
+                            f"{expected.sha256} has: it was stopped"
+                        )
                     file.write(piece)
                     digest.update(piece)
-                    received += len(piece)
         if (received, digest.hexdigest()) != (expected.size, expected.sha256):
             raise DataError(
                 f"the download {url} has {received} bytes and SHA-256 {digest.hexdigest()}, "
@@ -105,6 +112,10 @@ def _download(url: str, expected: Registered, path: Path, *, log: Say, answer_s:
         raise _Unreachable(f"it broke off after {received} of {expected.size} bytes ({_reason(error)})") from error
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _is_web_page(kind: str, start: bytes) -> bool:
+    return kind.lower().startswith("text/html") or start.lstrip()[:14].lower().startswith((b"<!doctype html", b"<html"))
 
 
 def _answer(url: str, *, answer_s: float, stall_s: float) -> requests.Response:

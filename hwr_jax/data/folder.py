@@ -1,15 +1,12 @@
-"""A user's own labelled pictures as a data set. Owns the layouts; `pictures/` reads the pictures themselves.
-
-FOLDER/<class>/*.png                  one folder per class; a fifth of each class becomes the test split
-FOLDER/train/<class>/*, test/<class>/*   the same, with a test split of your own
-FILE.csv: path,label                  one picture per line, its path relative to the file
-FILE.csv: label,pixel0,...            one square picture of grey values 0..255 per line, row by row
+"""A user's own labelled pictures as a data set: its classes, its splits, and its identity. `layouts` finds the
+pictures, `pictures/` reads them.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,76 +14,97 @@ import numpy as np
 
 from hwr_jax.core.errors import ConfigError, DataError
 from hwr_jax.core.types import Arrays
+from hwr_jax.data import splits
 from hwr_jax.data.content import Content
+from hwr_jax.data.layouts import Found, Item, find, in_order
 from hwr_jax.data.progress import track
 from hwr_jax.data.sources import IMAGE_SHAPE, Source
-from hwr_jax.data.splits import carve
 from hwr_jax.pictures import inputs
-from hwr_jax.pictures.decode import FORMATS
+from hwr_jax.pictures.tables import Reading
 
 TEST_PART = 5  # one in five pictures goes to the test split, unless the user made one
+VALIDATION_PART = 6  # of the others, one in six is for validation, where the config's number does not fit
+FEW = 5  # a class with fewer training pictures is worth a warning
 SHOWN = 3  # how many unusable pictures an error names
+HASHED_BYTES = 2**30  # larger data sets are identified by the sizes and times of their files, not by their content
 
 
-class Item(NamedTuple):
-    """One example."""
+class Own(NamedTuple):
+    """A user's data set, whose pictures have not been read yet."""
 
-    split: str  # train, test, or "" for either
-    label: str
-    name: str  # for messages
-    picture: inputs.Picture  # not read yet
+    source: Source
+    found: Found
+    transposed: bool  # whether pictures are to be transposed too; grey values are already
 
 
-def items(place: Path) -> list[Item]:
-    """Lists the examples of a folder or CSV file, sorted, reading no picture file.
+def open_place(place: Path, reading: Reading, class_map: str, *, name: str, whole: bool) -> Own:
+    """Lists a user's data set, and decides on its classes and splits.
+
+    Args:
+        place, reading, class_map: see `layouts.find`.
+        name: of the data set.
+        whole: for evaluation alone: one class will do, none of them needs training pictures, and there may be too few
+            pictures for a test split.
 
     Raises:
-        ConfigError: nothing is there.
-        DataError: it has none of the layouts above.
+        ConfigError, DataError, OSError: see `layouts.find` and `describe`.
     """
-    if place.is_dir():
-        return list(_in_folders(place))
-    if place.is_file():
-        return list(_in_csv(place))
-    raise ConfigError(f"config.data.manual_dir={str(place)!r} is neither a folder nor a CSV file: name your pictures")
+    found = find(place, reading, class_map)
+    transposed = reading.orientation == "transposed"
+    source = describe(name, place, found.items, whole=whole)
+    return Own(source, found, transposed)
 
 
-def describe(name: str, place: Path, found: list[Item]) -> Source:
+def describe(name: str, place: Path, found: list[Item], *, whole: bool = False) -> Source:
     """Returns the facts about the data set: classes in order (numbers by value), sizes, and a version that changes with
-    the name, size or time of any file.
+    the content of any file, with its name, and with how it is read.
 
     Raises:
-        DataError: fewer than two classes, or one that is not in the training split.
+        DataError: a file that is missing, fewer than two classes, or one that is not in the training split. With
+            `whole` (see `open_place`) only a missing file, or a place without pictures.
     """
-    digest = hashlib.sha256(str(place.resolve()).encode())
-    for item in found:
-        about = item.picture.tobytes() if isinstance(item.picture, np.ndarray) else repr(_stamp(item.picture)).encode()
-        digest.update(f"{item.split}/{item.label}/{item.name}".encode() + about)
-    classes = tuple(sorted({item.label for item in found}, key=_in_order))
-    if len(classes) < 2:
+    classes = tuple(sorted({item.label for item in found}, key=in_order))
+    if not classes:
+        raise DataError(f"{place} holds no picture")
+    version = _version(found)
+    if len(classes) < 2 and not whole:
         raise DataError(f"{place} has {len(classes)} class, and a data set needs at least 2: {', '.join(classes)}")
-    trained = {item.label for item in found if item.split != "test"}
-    if absent := [label for label in classes if label not in trained]:
-        raise DataError(f"{place} has pictures of the class {absent[0]} only in test: add some to train")
-    test = sum(item.split == "test" for item in found) or len(found) // TEST_PART
-    if test == 0 or test == len(found):
+    split = Counter(item.split or "train" for item in found)
+    if not split["train"] and not whole:
+        raise DataError(f"{place} has pictures for {', '.join(sorted(split))} only: add a split train")
+    trained = {item.label for item in found if item.split in ("", "train")}
+    if (absent := [label for label in classes if label not in trained]) and not whole:
+        where = {item.split for item in found if item.label == absent[0]}
+        raise DataError(
+            f"{place} has pictures of the class {absent[0]} only in {' and '.join(sorted(where))}: add some to train"
+        )
+    test = split["test"] or split["train"] // TEST_PART
+    if test in (0, len(found)) and not whole:
         raise DataError(f"{place} has {len(found)} pictures: too few for a training and a test split")
-    return Source(name, digest.hexdigest()[:16], classes, len(found) - test, test, 0, None, stratified=True)
+    return Source(
+        *(name, version, classes, len(found) - test, test, 0, None),
+        stratified=True,
+        own_validation=split["validation"],
+        own_test=bool(split["test"]),
+    )
 
 
-def make(source: Source, found: list[Item], *, log: Callable[[str], object]) -> Content:
-    """Reads and converts every picture.
+def make(own: Own, *, log: Callable[[str], object]) -> Content:
+    """Reads and converts every picture. The user's own validation examples are the last ones of train.
 
     Raises:
         DataError: pictures that cannot be used; the sentence names the first ones.
     """
+    found, source = own.found.items, own.source
     image, wrong = np.zeros((len(found), *IMAGE_SHAPE), np.uint8), []
     text = f"Converting {len(found):,} pictures (once)"
     for i, item in enumerate(track(found, text=text, total=len(found), log=log)):
         try:
-            image[i, :, :, 0] = inputs.to_digit(item.picture)
+            digit = inputs.to_digit(item.picture)
+            image[i, :, :, 0] = digit.T if own.transposed and isinstance(item.picture, Path) else digit
         except (DataError, OSError) as error:
-            wrong.append(str(error) if isinstance(item.picture, Path) else f"{item.name}: {error}")
+            of_table = not isinstance(item.picture, Path)
+            wrong.append(f"{item.name}: {error}" if of_table else _reason(item.picture, error))
     if wrong:
         raise DataError(
             f"{len(wrong)} of {len(found)} pictures cannot be used; remove or fix them: {'; '.join(wrong[:SHOWN])}"
@@ -94,57 +112,120 @@ def make(source: Source, found: list[Item], *, log: Callable[[str], object]) -> 
         )
     place = {label: i for i, label in enumerate(source.classes)}
     every = Arrays(image, np.array([place[item.label] for item in found], np.int32))
-    is_test = np.array([item.split == "test" for item in found])
-    if not is_test.any():
-        return Content(*carve(every, source.test_examples, stratified=True))
-    return Content(*(Arrays(image[mask], every.label[mask]) for mask in (~is_test, is_test)))
+    split = np.array([item.split or "train" for item in found])
+    train, validation, test = (_part(every, split == name) for name in ("train", "validation", "test"))
+    if not source.own_test:
+        train, test = splits.carve(train, source.test_examples, stratified=True)
+    if len(validation.label):
+        train = Arrays(*(np.concatenate(pair) for pair in zip(train, validation, strict=True)))
+    return Content(train, test)
 
 
-def _in_folders(place: Path) -> Iterator[Item]:
-    tops = _folders_in(place)
-    groups = [("", tops)]
-    if {"train", "test"} <= {path.name for path in tops}:
-        if len(tops) > 2:
-            others = ", ".join(path.name for path in tops if path.name not in ("train", "test"))
-            raise DataError(f"{place} has folders beside train and test: {others}; move them out, or make one split")
-        groups = [(top.name, _folders_in(top)) for top in tops]
-    empty = True
-    for split, folders in groups:
-        for folder in folders:
-            for path in inputs.pictures_in(folder):
-                empty = False
-                yield Item(split, folder.name, str(path), path)
-    if empty:
+def validation_size(source: Source, asked: int, *, adapt: bool, log: Callable[[str], object]) -> int:
+    """Returns how many training examples are for validation: the user's own split, or `asked`, or a sixth where the
+    latter does not fit and `adapt` allows another number.
+
+    Args:
+        source: from `describe`.
+        asked: config.data.validation_examples.
+        adapt: whether the number is only the default of a config.
+        log: called with a sentence if another number is chosen.
+
+    Raises:
+        ConfigError: the number does not fit, and was asked for.
+    """
+    if source.own_validation:
+        return source.own_validation
+    there = source.train_examples
+    if not adapt or asked <= there // 2:
+        splits.check(asked, there)
+        return asked
+    some = max(1, there // VALIDATION_PART, min(len(source.classes), there // 4))
+    log(
+        f"Validation takes {some} of the {there} training pictures: the config's {asked:,} would leave too few to "
+        "train on (--config.data.validation_examples sets another number)"
+    )
+    return some
+
+
+def check_trained(label: np.ndarray, classes: tuple[str, ...], *, refuse: bool, log: Callable[[str], object]) -> None:
+    """Logs a warning about classes with fewer than FEW training examples [N].
+
+    Raises:
+        DataError: a class has none, and `refuse` is set.
+    """
+    counts = np.bincount(label, minlength=len(classes))
+    absent = [name for name, count in zip(classes, counts, strict=True) if count == 0]
+    if absent and refuse:
+        which = f"{'class' if len(absent) == 1 else 'classes'} {', '.join(absent)}"
         raise DataError(
-            f"{place} holds no folder of pictures: put each class into a folder of its own ({', '.join(FORMATS)})"
+            f"no training picture is left of the {which}, after some were drawn for validation and test: add pictures"
         )
+    few = [f"{name} ({count})" for name, count in zip(classes, counts, strict=True) if count < FEW]
+    if few:
+        log(f"Warning: classes with fewer than {FEW} training pictures: {', '.join(few)}")
 
 
-def _folders_in(place: Path) -> list[Path]:
-    return sorted(path for path in place.iterdir() if path.is_dir() and not path.name.startswith("."))
+def sizes(source: Source, validation: int) -> str:
+    """Returns a sentence that says which examples of a user's data set are for what, and who decided it."""
+    mine = [("validation", validation, bool(source.own_validation)), ("test", source.test_examples, source.own_test)]
+    words = [f"{count:,} for {name} ({'your own split' if own else 'drawn'})" for name, count, own in mine]
+    train = source.train_examples - validation
+    classes = ", ".join(source.classes[:12]) + (", ..." if len(source.classes) > 12 else "")
+    return f"{len(source.classes)} classes ({classes}), {train:,} pictures to train on, {words[0]}, {words[1]}"
 
 
-def _in_csv(place: Path) -> Iterator[Item]:
-    rows = inputs.read_csv(place)
-    if len(rows[0]) > 2:
-        yield from (Item("", label, name, grey) for name, label, grey in inputs.pixel_rows(place, rows, labelled=True))
-        return
-    first = 0 if Path(rows[0][0].strip()).suffix.lower() in inputs.SUFFIXES else 1  # skip a header
-    for number, row in enumerate(rows[first:], first + 1):
-        if len(row) != 2:
-            raise DataError(f"{place}, line {number}: {len(row)} fields, expected path,label")
-        yield Item("", row[1].strip(), f"{place}, line {number}", place.parent / row[0].strip())
-    if len(rows) == first:
-        raise DataError(f"{place} names no picture: expected lines of path,label or of label,pixel0,pixel1,...")
+def _part(every: Arrays, mask: np.ndarray) -> Arrays:
+    return Arrays(every.image[mask], every.label[mask])
 
 
-def _in_order(label: str) -> tuple[int, int, str]:
-    return (0, int(label), label) if label.isdecimal() else (1, 0, label)
+def _reason(path: Path, error: Exception) -> str:
+    return str(error) if isinstance(error, DataError) else f"{path}: {getattr(error, 'strerror', None) or error}"
 
 
-def _stamp(path: Path) -> tuple[int, int]:
+def _version(found: Iterable[Item]) -> str:
+    """A digest of every picture, its name, its label and its split."""
+    found = list(found)
+    stamps, unread = {}, []
+    for picture in (item.picture for item in found if isinstance(item.picture, Path)):
+        try:
+            stamps[picture] = _stamp(picture)
+        except OSError as error:
+            unread.append(f"{picture}: {error.strerror}")
+    if unread:
+        more = "; ..." if len(unread) > SHOWN else ""
+        raise DataError(f"{len(unread)} of {len(found)} pictures cannot be read: {'; '.join(unread[:SHOWN])}{more}")
+    hashed = sum(stamp[0] for stamp in stamps.values()) <= HASHED_BYTES
+    digest = hashlib.sha256()
+    for item in found:
+        digest.update(f"{item.split}/{item.label}/{Path(item.name).name}".encode(errors="surrogateescape"))
+        if not isinstance(item.picture, Path):
+            digest.update(item.picture.tobytes())
+        elif hashed:
+            digest.update(_content(item.picture))
+        else:
+            digest.update(repr(stamps[item.picture]).encode())
+    return digest.hexdigest()[:16]
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    """Size and times of a file: the time of its last change cannot be set back, as that of its content can."""
+    about = path.stat()
+    return about.st_size, about.st_mtime_ns, about.st_ctime_ns
+
+
+def _content(path: Path) -> bytes:
     try:
-        about = path.stat()
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}") from error
-    return about.st_size, about.st_mtime_ns
+
+
+def refuse_splits(source: Source, named: Iterable[str]) -> None:
+    """Raises ConfigError for a number of validation examples that was asked for, where the user has a split of them."""
+    if source.own_validation and "data.validation_examples" in named:
+        raise ConfigError(
+            "config.data.validation_examples has no effect: the data set has a validation split of its own, of "
+            f"{source.own_validation} pictures"
+        )

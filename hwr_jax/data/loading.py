@@ -6,7 +6,7 @@ tensorflow-datasets nor scikit-learn.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,16 @@ from hwr_jax.core.errors import ConfigError, DataMissing
 from hwr_jax.core.types import Arrays, Dataset
 from hwr_jax.data import cache, content, find, rows, splits, strings, subset
 from hwr_jax.data import folder as own
-from hwr_jax.data.sources import SOURCES
+from hwr_jax.data.sources import SOURCES, Source
+from hwr_jax.pictures.tables import Reading
 
-__all__ = ["DATASETS", "GLYPHS", "OWN", "SOURCES", "STRINGS", "DataMissing", "load", "with_classes"]
+__all__ = ["DATASETS", "GLYPHS", "OWN", "SOURCES", "STRINGS", "DataMissing", "Reading", "load", "with_classes"]
 
 OWN = "folder"  # a user's own pictures
 STRINGS = "strings"  # composed from the glyphs of another data set
 GLYPHS = (*SOURCES, OWN)
 DATASETS = (*GLYPHS, STRINGS)
+PLAIN = Reading()
 
 
 def load(
@@ -35,6 +37,10 @@ def load(
     subset_seed: int = 0,
     layout: Mapping[str, Any] | None = None,
     stream: bool = False,
+    reading: Reading = PLAIN,
+    class_map: str = "",
+    named: Collection[str] | None = None,
+    whole: bool = False,
     data_dir: str | Path | None = None,
     manual_dir: str | Path | None = None,
     cache_dir: str | Path | None = None,
@@ -46,9 +52,10 @@ def load(
     >>> digits.train.image.shape, len(digits.validation.label), len(digits.test.label)
     ((1097, 28, 28, 1), 200, 500)
 
-    The places, in order: the decoded cache; a TFDS folder (ArrayRecord or TFRecord); a folder with the original IDX
-    files; the download. Data from the last two is also written to the TFDS folder, for every other user of TFDS.
-    Whatever the place, the examples lie in the order of the original files, and test example i is the original's.
+    The places, in order: a folder that is an argument; the decoded cache; a TFDS folder (ArrayRecord or TFRecord); a
+    folder with the original IDX files; the download. Data from the last two is also written to the TFDS folder, for
+    every other user of TFDS. Whatever the place, the examples lie in the order of the original files, and test example
+    i is the original's.
 
     Args:
         name: one of `DATASETS`.
@@ -59,9 +66,14 @@ def load(
         subset_seed: the seed of both draws.
         layout: of `strings`, `config.data.strings`; the arguments above are then those of its glyphs.
         stream: leave the training images on disk, in the decoded cache (`rows.Rows`), and read them while training.
+        reading: of `folder`, and of glyphs from it: how tables and files of grey values are read.
+        class_map: of `folder`: a file that renames the classes (`layouts.mapping`).
+        named: the config keys that the user has set; `folder` may replace a number of validation examples that is not
+            among them and does not fit. None: all.
+        whole: of `folder`: load it for evaluation alone (see `folder.open_place`).
         data_dir: TFDS's folder; None is `TFDS_DATA_DIR`, else TFDS's default `~/tensorflow_datasets`.
         manual_dir: a folder with the original files; None is `HWR_MNIST_DIR` (in general `HWR_<NAME>_DIR`), if set.
-            Of `folder`: the user's folder or CSV file (see `data/folder.py`).
+            Of `folder`: the user's folder or file (see `data/layouts.py`).
         cache_dir: None is `cache.default_cache_dir()`.
         log: called with one line of text for the user at a time.
 
@@ -74,7 +86,6 @@ def load(
         ConfigError: `name`, `validation_examples` or `train_examples` is outside the allowed set.
         DataMissing: no place has the data; `.tried` lists the places and the reasons.
         DataError: something is there, but damaged.
-        OSError: the cache folder cannot be written.
     """
     if name not in DATASETS:
         raise ConfigError(f"config.data.name = {name!r}: allowed are {', '.join(DATASETS)}")
@@ -87,59 +98,135 @@ def load(
             train_examples=train_examples,
             label_noise=label_noise,
             subset_seed=subset_seed,
+            reading=reading,
+            class_map=class_map,
+            named=named,
             data_dir=data_dir,
             manual_dir=manual_dir,
             cache_dir=cache_dir,
             log=log,
         )
         return strings.compose(glyphs, layout, cache_dir=cache_dir, log=log)
-    found = None
     if name == OWN:
-        if not manual_dir:
-            raise ConfigError(
-                "config.data.manual_dir is missing: name the folder or CSV file of your pictures (or --manual_dir)"
-            )
-        found = own.items(Path(manual_dir).expanduser())
-    source = SOURCES[name] if found is None else own.describe(name, Path(str(manual_dir)).expanduser(), found)
+        return _own(
+            *(manual_dir, reading, class_map, validation_examples, named),
+            whole=whole,
+            cache_dir=cache_dir,
+            finish=lambda source, data, sha256, asked: _split(
+                *(source, data, sha256, asked, train_examples, label_noise, subset_seed), stream=stream
+            ),
+            log=log,
+        )
+    source = SOURCES[name]
     asked = source.validation_examples if validation_examples is None else validation_examples
     splits.check(asked, source.train_examples)
-    folder = cache.folder(cache_dir, source)
+    places = find.Places(data_dir, manual_dir, cache_dir)
+    data, sha256 = find.find(source, places, log=log)
+    return _split(source, data, sha256, asked, train_examples, label_noise, subset_seed, stream=stream)
 
-    def make() -> content.Content:
-        if found is not None:
-            return own.make(source, found, log=log)
-        return find.find(source, folder, data_dir=data_dir, manual_dir=manual_dir, cache_dir=cache_dir, log=log)
 
-    data, sha256 = cache.read_or_make(folder, source, make, log=log)
-    whole_train = (
-        data.train._replace(image=rows.Rows(data.train.image, np.arange(len(data.train.label))))
-        if stream
-        else data.train
-    )
-    train, validation = splits.carve(whole_train, asked, stratified=source.stratified)
+def _own(
+    manual_dir: str | Path | None,
+    reading: Reading,
+    class_map: str,
+    validation_examples: int | None,
+    named: Collection[str] | None,
+    *,
+    whole: bool,
+    cache_dir: str | Path | None,
+    finish: Callable[[Source, content.Content, str, int], Dataset],
+    log: Callable[[str], object],
+) -> Dataset:
+    """A user's own data set."""
+    if not manual_dir:
+        raise ConfigError(
+            "config.data.manual_dir is missing: name the folder or file of your pictures (or --manual_dir)"
+        )
+    place = Path(manual_dir).expanduser()
+    mine = own.open_place(place, reading, class_map, name=OWN, whole=whole)
+    for note in mine.found.notes:
+        log(note)
+    own.refuse_splits(mine.source, named or ())
+    asked = mine.source.own_validation
+    if not asked and validation_examples is not None:
+        adapt = named is not None and "data.validation_examples" not in named
+        asked = own.validation_size(mine.source, validation_examples, adapt=adapt, log=log)
+    if not whole:
+        log(f"{place}: {own.sizes(mine.source, asked)}")
+    folder = cache.folder(cache_dir, mine.source)
+    data, sha256 = cache.read_or_make(folder, mine.source, lambda: own.make(mine, log=log), log=log, place=place)
+    dataset = finish(mine.source, data, sha256, asked)
+    if not whole:
+        own.check_trained(np.asarray(dataset.train.label), dataset.classes, refuse=named is not None, log=log)
+    return dataset
+
+
+def _split(
+    source: Source,
+    data: content.Content,
+    sha256: str,
+    validation_examples: int,
+    train_examples: int,
+    label_noise: float,
+    subset_seed: int,
+    *,
+    stream: bool,
+) -> Dataset:
+    """The data set of verified content: validation carved from train, and then what studies change of the rest."""
+    train = data.train
+    if stream:
+        train = train._replace(image=rows.Rows(train.image, np.arange(len(train.label))))
+    if source.own_validation:
+        train, validation = splits.cut(train, source.own_validation)
+    else:
+        train, validation = splits.carve(train, validation_examples, stratified=source.stratified)
     train = subset.fewer(train, train_examples, seed=subset_seed)
     train = subset.with_wrong_labels(train, label_noise, classes=len(source.classes), seed=subset_seed)
     mean, std = content.moments(train.image)
-    return Dataset(source.name, source.version, sha256, train, validation, data.test, source.classes, mean, std)
+    return Dataset(
+        *(source.name, source.version, sha256, train, validation, data.test, source.classes, mean, std),
+        drawn_test=source.name == OWN and not source.own_test,
+    )
 
 
-def with_classes(dataset: Dataset, classes: tuple[str, ...]) -> Dataset:
+def with_classes(
+    dataset: Dataset,
+    classes: tuple[str, ...],
+    *,
+    log: Callable[[str], object] = print,
+    hint: str = "",
+) -> Dataset:
     """Returns the data set with its labels among `classes`, by name, for a model that was trained on those.
+
+    The words zero to nine match the digits 0 to 9, which is logged. `hint` ends the error.
 
     Raises:
         ConfigError: it has a class that is not among them.
     """
     if dataset.classes == classes:
         return dataset
-    unknown = [name for name in dataset.classes if name not in classes]
-    if unknown:
-        raise ConfigError(
-            f"{dataset.name} has the class {unknown[0]!r}, which the model does not know (it knows "
-            f"{', '.join(classes)}): to begin with its weights all the same, use --config.transfer.head=new"
+    same = {name: name if name in classes else _DIGITS.get(name.lower(), "") for name in dataset.classes}
+    unknown = [name for name, other in same.items() if other not in classes]
+    if unknown or len(set(same.values())) < len(same):
+        which = (
+            f"the {'classes' if len(unknown) > 1 else 'class'} {', '.join(map(repr, unknown[:SHOWN]))}"
+            f"{', ...' if len(unknown) > SHOWN else ''}, which the model does not know"
+            if unknown
+            else "two names for one class of the model"
         )
-    place = np.array([*map(classes.index, dataset.classes), -1], np.int32)  # -1, behind a string, stays
+        raise ConfigError(f"{dataset.name} has {which} (it knows {', '.join(classes)}): {hint or HEAD}")
+    if words := [f"{name} is {other}" for name, other in same.items() if name != other]:
+        log(f"{dataset.name}: {', '.join(words)}")
+    place = np.array([*(classes.index(same[name]) for name in dataset.classes), -1], np.int32)  # -1, behind a string
     train, validation, test = (
         Arrays(arrays.image, place[np.asarray(arrays.label)])
         for arrays in (dataset.train, dataset.validation, dataset.test)
     )
-    return dataset._replace(train=train, validation=validation, test=test, classes=classes)
+    named = dataset.named or dataset.classes
+    return dataset._replace(train=train, validation=validation, test=test, classes=classes, named=named)
+
+
+HEAD = "to begin with its weights all the same, use --config.transfer.head=new; or rename them by config.data.class_map"
+_WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_DIGITS = {word: str(i) for i, word in enumerate(_WORDS)} | {str(i): word for i, word in enumerate(_WORDS)}
+SHOWN = 5  # unknown classes that an error names

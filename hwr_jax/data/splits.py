@@ -44,6 +44,13 @@ def carve(train: Arrays, examples: int, *, stratified: bool) -> tuple[Arrays, Ar
     return Arrays(select(train.image, rest), train.label[rest]), Arrays(train.image[taken], train.label[taken])
 
 
+def cut(train: Arrays, last: int) -> tuple[Arrays, Arrays]:
+    """Divide `train` [N] into the examples before the last ones, and the `last` ones."""
+    first = np.arange(len(train.label) - last)
+    rest = Arrays(select(train.image, first), train.label[: len(first)])
+    return rest, Arrays(train.image[len(first) :], train.label[len(first) :])
+
+
 def _order(label: np.ndarray, *, stratified: bool) -> np.ndarray:
     """The fixed permutation of the examples, int64 [N]. Stratified: every prefix holds each class in proportion."""
     order = np.random.Generator(np.random.PCG64(SEED)).permutation(len(label))

@@ -73,6 +73,7 @@ def settings(config: Any) -> Settings:
         ("optim.clip_norm", optim["clip_norm"], (0.0,)),
         ("optim.accumulate", optim["accumulate"], (1,)),
         ("average.name", config["average"]["name"], ("none",)),
+        ("loss.class_weights", config["loss"].get("class_weights", "none"), ("none",)),
         ("eval.patience_epochs", config["eval"]["patience_epochs"], (0,)),
         ("eval.shift_px", config["eval"]["shift_px"], (0,)),
         ("nonfinite.policy", config["nonfinite"]["policy"], ("halt",)),

@@ -18,7 +18,7 @@ from hwr_jax.core.errors import DataError
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
 
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")  # Pillow would also try EPS, which runs Ghostscript
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")  # not EPS: Pillow would run Ghostscript
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")  # 8 bits or fewer; others clip or guess
 DEEP_MODES = ("I;16", "I;16L", "I;16B", "I;16N")  # 16 bits
 MAX_BYTES = 64 * 2**20  # a 50 Mpx photograph as JPEG has 10 to 30 MiB

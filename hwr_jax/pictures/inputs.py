@@ -1,12 +1,10 @@
-"""What a user names as pictures (files, folders, CSV files of grey values), and that as model input.
+"""What a user names as pictures (files, folders, tables, IDX files, NumPy archives), and that as model input.
 
 The pictures themselves are made by `normalise`, like every picture in the project.
 """
 
 from __future__ import annotations
 
-import csv
-import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -14,9 +12,14 @@ from typing import NamedTuple
 import numpy as np
 
 from hwr_jax.core.errors import DataError
-from hwr_jax.pictures import normalise
+from hwr_jax.pictures import normalise, tables, values
+from hwr_jax.pictures.tables import SUFFIXES, Reading
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
+SIGNATURES = (  # the first bytes of the formats that `decode` reads, whatever the name of the file
+    *(b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*"),
+    *(b"P1\n", b"P2\n", b"P3\n", b"P4\n", b"P5\n", b"P6\n", b"P4 ", b"P5 ", b"P6 "),
+)
+PLAIN = Reading()
 
 Picture = Path | np.ndarray  # a file, or grey values uint8 [side, side], 0 = black, 255 = white
 
@@ -27,21 +30,26 @@ class Inputs(NamedTuple):
     names: list[str]  # of the pictures that could be read
     images: np.ndarray  # uint8 [N, H, W, 1], 0 = paper, 255 = ink
     unread: list[str]  # a sentence for each of the others
+    notes: list[str]  # a sentence for each choice that was made, and for what was skipped
 
 
-def read(paths: Iterable[str], *, height_px: int, width_px: int, lines: bool) -> Inputs:
-    """Reads everything that `paths` name: files, all pictures below a folder, every line of a CSV file of pixels.
+def read(paths: Iterable[str], *, height_px: int, width_px: int, lines: bool, reading: Reading = PLAIN) -> Inputs:
+    """Reads everything that `paths` name: files, all pictures below a folder, every line of a table, every picture of
+    an IDX file or NumPy archive.
 
     Args:
         paths: in the order in which the pictures are returned.
         height_px, width_px: of the model's images.
         lines: whether the model reads lines of writing, not single characters of 28x28 pixels.
+        reading: what the user says of files of grey values.
 
     Raises:
-        DataError: a folder without pictures, or a damaged CSV file.
+        DataError: a folder without pictures, or a damaged table.
+        ConfigError: a table whose columns are open to doubt.
     """
     names, images, unread = [], [], []
-    for name, picture in listed(paths):
+    notes: list[str] = []
+    for name, picture in listed(paths, reading, notes):
         try:
             images.append(to_line(picture, height_px, width_px) if lines else to_digit(picture))
             names.append(name)
@@ -50,22 +58,82 @@ def read(paths: Iterable[str], *, height_px: int, width_px: int, lines: bool) ->
         except OSError as error:
             unread.append(f"{name}: {error.strerror or error}")
     shape = (height_px, width_px, 1)
-    return Inputs(names, np.stack(images)[..., None] if images else np.zeros((0, *shape), np.uint8), unread)
+    return Inputs(names, np.stack(images)[..., None] if images else np.zeros((0, *shape), np.uint8), unread, notes)
 
 
-def listed(paths: Iterable[str]) -> Iterator[tuple[str, Picture]]:
-    """Yields the name and the picture for everything that `paths` name, reading no picture file. Raises as `read`."""
+def listed(paths: Iterable[str], reading: Reading, notes: list[str]) -> Iterator[tuple[str, Picture]]:
+    """Yields the name and the picture for everything that `paths` name, reading no picture file; adds to `notes`.
+    Raises as `read`."""
     for path in map(Path, paths):
         if path.is_dir():
-            inside = pictures_in(path)
+            inside, skipped = pictures_in(path), others_in(path)
             if not inside:
-                raise DataError(f"{path} holds no picture")
+                raise DataError(f"{path} holds no picture{f': {skipped_words(skipped)}' if skipped else ''}")
+            if skipped:
+                notes.append(f"{path}: {skipped_words(skipped)}")
             yield from ((str(p), p) for p in inside)
-        elif path.suffix.lower() == ".csv" and path.is_file():
-            for name, _, grey in pixel_rows(path, read_csv(path), labelled=False):
-                yield name, grey
+        elif is_table(path) or values.is_idx(path) or path.suffix.lower() == ".npz":
+            yield from ((name, picture) for name, _, _, picture in examples(path, reading, notes, labelled=False))
         else:
             yield str(path), path
+
+
+def is_table(path: Path) -> bool:
+    """Whether a path names a table: a CSV or TSV file, perhaps gzipped."""
+    name = path.name.lower()
+    return name.removesuffix(".gz").endswith(tables.TABLES) and path.is_file()
+
+
+def examples(
+    path: Path, reading: Reading, notes: list[str], *, labelled: bool
+) -> Iterator[tuple[str, str, str, Picture]]:
+    """Yields the name, the split, the label and the picture of each example of a table, an IDX file of pictures or a
+    NumPy archive.
+
+    Args:
+        path: of the file.
+        reading: what the user says of it.
+        notes: gets a sentence for each choice that was made.
+        labelled: whether labels are needed; without, each is "", and there is a note about labels that were ignored.
+
+    Raises:
+        DataError: it is damaged, or not what its name says.
+        ConfigError: its columns are open to doubt.
+    """
+    if values.is_idx(path):
+        images = values.idx_images(path)
+        grey = values.grey(images, values.scale_of(images, str(path), reading, notes), reading)
+        yield from ((f"{path}, picture {i}", "", "", one) for i, one in enumerate(grey, 1))
+    elif path.suffix.lower() == ".npz":
+        for stack in values.npz_stacks(path, labelled=labelled):
+            grey = values.grey(stack.images, values.scale_of(stack.images, stack.name, reading, notes), reading)
+            labels = [""] * len(grey)
+            if labelled and stack.labels is not None:
+                labels = tables.whole_numbers([str(label) for label in stack.labels.tolist()])
+            elif stack.labels is not None:
+                notes.append(f"{stack.name}: the labels beside it are ignored")
+            for i, (label, one) in enumerate(zip(labels, grey, strict=True), 1):
+                yield f"{stack.name}, picture {i}", stack.split, label, one
+    else:
+        table = tables.read(path, reading, labelled=labelled)
+        notes += table.notes
+        pictures: Iterable[Picture] = table.paths or _squares(path, table, reading, notes)
+        none = [""] * len(table.names)
+        yield from zip(table.names, table.splits or none, table.labels or none, pictures, strict=True)
+
+
+def _squares(path: Path, table: tables.Table, reading: Reading, notes: list[str]) -> Iterator[np.ndarray]:
+    """The pictures of a table of pixels, uint8 [side, side] each. Raises DataError, which names the line, for a value
+    outside of the scale."""
+    pixels = table.pixels or []
+    ends = np.array([(row.min(), row.max()) for row in pixels])
+    wrong = np.flatnonzero(~((ends[:, 0] >= 0) & (ends[:, 1] <= (reading.pixel_scale or values.BYTE))))
+    if wrong.size:  # raises, and names the line
+        values.scale_of(ends[wrong[0]], table.names[wrong[0]], reading, notes)
+    scale = values.scale_of(ends, str(path), reading, notes)
+    for row in pixels:
+        side = round(row.size**0.5)
+        yield values.grey(row.reshape(1, side, side), scale, reading)[0]
 
 
 def to_digit(picture: Picture) -> np.ndarray:
@@ -92,39 +160,44 @@ def to_line(picture: Picture, height_px: int, width_px: int) -> np.ndarray:
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """Returns the picture files anywhere below a folder, sorted, without hidden ones."""
-    files = (p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+    """Returns the picture files anywhere below a folder, sorted, without hidden ones: those with the suffix of a
+    picture, and those that begin as a picture does."""
+    return [path for path in _files_in(folder) if _is_picture(path)]
+
+
+def pictures_in_here(files: Iterable[Path]) -> list[Path]:
+    """Returns the files that are pictures, without hidden ones."""
+    return [path for path in files if path.is_file() and not path.name.startswith(".") and _is_picture(path)]
+
+
+def others_in(folder: Path) -> list[Path]:
+    """Returns the other files anywhere below a folder, sorted, without hidden ones."""
+    return [path for path in _files_in(folder) if not _is_picture(path)]
+
+
+def skipped_words(files: list[Path], shown: int = 3) -> str:
+    """Returns how many files are no pictures, with the names of the first ones."""
+    names = ", ".join(path.name for path in files[:shown]) + (", ..." if len(files) > shown else "")
+    heic = any(path.suffix.lower() in (".heic", ".heif") for path in files)
+    more = "; save HEIC photographs as JPEG" if heic else ""
+    return f"skipped {len(files)} {'file that is no picture' if len(files) == 1 else 'files that are no pictures'} " + (
+        f"that can be read ({names}){more}"
+    )
+
+
+def _files_in(folder: Path) -> list[Path]:
+    files = (p for p in folder.rglob("*") if p.is_file())
     return sorted(p for p in files if not any(part.startswith(".") for part in p.relative_to(folder).parts))
 
 
-def read_csv(place: Path) -> list[list[str]]:
-    """Returns the lines of a CSV file, without empty ones. Raises DataError if none is left, or if it is not text."""
+def _is_picture(path: Path) -> bool:
+    if path.suffix.lower() in SUFFIXES:
+        return True
     try:
-        with place.open(newline="", encoding="utf-8-sig") as file:
-            rows = [row for row in csv.reader(file) if row]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{place} is not a CSV file: {error}") from error
-    if not rows:
-        raise DataError(f"{place} is empty")
-    return rows
-
-
-def pixel_rows(place: Path, rows: list[list[str]], *, labelled: bool) -> Iterator[tuple[str, str, np.ndarray]]:
-    """Yields the name, the label ("" unless `labelled`) and the grey values uint8 [side, side] of each line.
-
-    Raises:
-        DataError: a line that is not a square picture with values of 0 to 255; the sentence names the line.
-    """
-    first = 0 if rows[0][-1].strip().isdecimal() else 1
-    for number, row in enumerate(rows[first:], first + 1):
-        values = row[1:] if labelled else row
-        side = math.isqrt(len(values))
-        if side * side != len(values) or side < 4:
-            raise DataError(f"{place}, line {number}: {len(values)} pixels are not a square picture")
-        try:
-            grey = np.array(values, np.int64)
-        except (ValueError, OverflowError) as error:
-            raise DataError(f"{place}, line {number}: {error}") from error
-        if grey.min() < 0 or grey.max() > 255:
-            raise DataError(f"{place}, line {number}: values from {grey.min()} to {grey.max()}, expected 0 to 255")
-        yield f"{place}, line {number}", row[0].strip() if labelled else "", grey.astype(np.uint8).reshape(side, side)
+        with path.open("rb") as file:
+            start = file.read(16)
+    except OSError:
+        return False
+    webp, avif = start[:4] == b"RIFF" and start[8:12] == b"WEBP", start[4:12] in (b"ftypavif", b"ftypavis")
+    bmp = start[:2] == b"BM" and start[6:10] == bytes(4)
+    return start.startswith(SIGNATURES) or webp or avif or bmp

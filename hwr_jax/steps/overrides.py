@@ -2,16 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ml_collections import ConfigDict
 
 from hwr_jax.core.errors import ConfigError
-from hwr_jax.data import STRINGS
+from hwr_jax.data import OWN, STRINGS
 from hwr_jax.steps.recipe import make_recipe
 
 CHECKED = ("model", "optim", "schedule", "average", "transfer")  # sections in which one choice makes other keys idle
+
+OF_OWN = ("data.label_column", "data.pixel_scale", "data.orientation", "data.class_map")
+
+Idle = Callable[[Any], str]  # (config) -> why a key has no effect there; "": it has one
+
+
+def _unless(holds: Callable[[Any], bool], why: str) -> Idle:
+    return lambda config: "" if holds(config) else why
+
+
+def _glyphs(config: Any) -> str:
+    """The data set whose files are read."""
+    return config.data.strings.glyphs if config.data.name == STRINGS else config.data.name
+
+
+def _draws(config: Any) -> bool:
+    return bool(config.data.train_examples or config.data.label_noise or config.data.rehearsal_examples)
+
+
+IDLE: dict[str, Idle] = {  # outside of the sections of CHECKED
+    "augment.elastic_smooth_px": _unless(lambda c: c.augment.elastic_px, "it needs config.augment.elastic_px"),
+    "nonfinite.limit": _unless(
+        lambda c: c.nonfinite.policy != "halt", "it applies to config.nonfinite.policy=skip or rollback only"
+    ),
+    "data.rehearsal_examples": _unless(lambda c: c.data.rehearsal, "it needs config.data.rehearsal"),
+    "data.subset_seed": _unless(
+        _draws, "nothing is drawn: it needs config.data.train_examples, label_noise or rehearsal_examples"
+    ),
+    "data.manual_dir": _unless(
+        lambda c: _glyphs(c) != "digits",
+        "digits comes with scikit-learn and has no files; for your own pictures use config.data.name=folder",
+    ),
+    **dict.fromkeys(OF_OWN, _unless(lambda c: _glyphs(c) == OWN, "it applies to config.data.name=folder only")),
+    "over_seeds": _unless(lambda c: c.model.name != "scratch", "the network from scratch is not compiled"),
+}
 
 
 def check_overrides(config: Any, given: Mapping[str, Any]) -> None:
@@ -26,6 +61,12 @@ def check_overrides(config: Any, given: Mapping[str, Any]) -> None:
     seen = {"transfer.head"} if config.init_from else set()  # only `training.transfer` reads it, with the weights
     make_recipe(Seen(config, seen), examples=1000 * config.batch_size, classes=2, mean=0.0, std=1.0)
     for key, value in given.items():
+        if why := IDLE.get(key, lambda config: "")(config):
+            raise ConfigError(f"config.{key}={value} has no effect here: {why}")
+        if key == "data.fallback" and value != "none" and {"data.name", "data.manual_dir"} & given.keys():
+            raise ConfigError(
+                f"config.data.fallback={value} has no effect here: the data set is named, and nothing takes its place"
+            )
         if (key.startswith("data.strings.") and config.data.name != STRINGS) or (
             key == "eval.beam" and key not in seen
         ):

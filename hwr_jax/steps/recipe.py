@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 import optax
 
 from hwr_jax import models, tasks
@@ -14,6 +15,7 @@ from hwr_jax.core.errors import ConfigError
 from hwr_jax.data import STRINGS
 from hwr_jax.models.scratch import Settings, settings, zero_moments
 from hwr_jax.optim import averages, optimizers, schedules
+from hwr_jax.tasks.losses import balanced_weights
 from hwr_jax.transforms.augment import MIX, augment, changes
 from hwr_jax.transforms.frame import frame, framed_shape_px
 from hwr_jax.transforms.mix import Mixed, mix
@@ -54,9 +56,13 @@ def _check_lengths(config: Any, width_px: int) -> None:
         )
 
 
-def _smoothing(config: Any) -> dict[str, float]:
-    smoothing = config.loss.label_smoothing
-    return {"smoothing": smoothing} if smoothing else {}
+def _of_loss(config: Any, counts: np.ndarray | None) -> dict[str, Any]:
+    """The arguments of the training loss that are not its defaults."""
+    smoothing, weights = config.loss.label_smoothing, config.loss.class_weights
+    found: dict[str, Any] = {"smoothing": smoothing} if smoothing else {}
+    if weights == "balanced" and counts is not None:
+        found["weights"] = balanced_weights(counts)
+    return found
 
 
 def _not_here(updates: Any, state: Any, params: Any = None, **more: Any) -> Any:
@@ -91,17 +97,28 @@ def _task(config: Any) -> tasks.Task:
         return tasks.classification()
     for key, value in (
         ("loss.label_smoothing", config.loss.label_smoothing),
+        ("loss.class_weights", config.loss.class_weights != "none" and config.loss.class_weights),
         ("augment.mixup", config.augment.mixup),
         ("augment.cutmix", config.augment.cutmix),
         ("frame.side_px", config.frame.side_px),
         ("eval.shift_px", config.eval.shift_px),
     ):
         if value:
-            raise ConfigError(f"config.{key}={value} is not for strings: use 0")
+            off = "none" if isinstance(value, str) else 0
+            raise ConfigError(f"config.{key}={value} is not for strings: use {off}")
     return tasks.strings(beam=config.eval.beam)
 
 
-def make_recipe(config: Any, *, examples: int, classes: int, mean: float, std: float, injected: bool = False) -> Recipe:
+def make_recipe(
+    config: Any,
+    *,
+    examples: int,
+    classes: int,
+    mean: float,
+    std: float,
+    counts: np.ndarray | None = None,
+    injected: bool = False,
+) -> Recipe:
     """Makes the recipe of a (checked) config.
 
     Args:
@@ -109,6 +126,7 @@ def make_recipe(config: Any, *, examples: int, classes: int, mean: float, std: f
       examples: number of training images; an epoch drops the remainder after its last whole batch.
       classes: K.
       mean, std: of the training pixels on the scale 0..1.
+      counts: of the training images of each class, int [K], for config.loss.class_weights; None: nothing is trained.
       injected: the optimiser's scalars are part of its state (see `optimizers.make_optimizer`).
 
     Raises:
@@ -155,7 +173,7 @@ def make_recipe(config: Any, *, examples: int, classes: int, mean: float, std: f
         augmented=changes(strength),
         mix=functools.partial(mix, **mixed) if any(mixed.values()) else None,
         task=task,
-        loss=functools.partial(task.loss, **_smoothing(config)),
+        loss=functools.partial(task.loss, **_of_loss(config, counts)),
         mean=mean,
         std=std,
         batch_size=config.batch_size,

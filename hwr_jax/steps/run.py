@@ -61,6 +61,7 @@ def bind(
     mean: float,
     std: float,
     devices: int | None,
+    counts: np.ndarray | None = None,
     seed_groups: int = 1,
     injected: bool = False,
 ) -> Bound:
@@ -71,13 +72,16 @@ def bind(
       examples, shape, mean, std: of the training set.
       classes: K.
       devices: how many to use; 0: all; None: one device of this process, for itself alone.
+      counts: see `make_recipe`.
       seed_groups: see `sharding.make_mesh`.
       injected: see `make_recipe`.
 
     Raises:
       ConfigError: values that do not fit each other, the data or the devices.
     """
-    recipe = make_recipe(config, examples=examples, classes=classes, mean=mean, std=std, injected=injected)
+    recipe = make_recipe(
+        config, examples=examples, classes=classes, mean=mean, std=std, counts=counts, injected=injected
+    )
     if recipe.scratch is not None and seed_groups > 1:
         raise ConfigError(f"--seed_groups={seed_groups} does not apply to the network from scratch: use 1")
     mesh = sharding.own_mesh()
@@ -96,6 +100,9 @@ def make_run(
 ) -> Run:
     """Binds a checked config to its data set. See `bind` for the arguments and the errors."""
     examples, *shape = dataset.train.image.shape
+    counts = None
+    if config.loss.class_weights == "balanced":
+        counts = np.bincount(np.asarray(dataset.train.label).reshape(-1), minlength=len(dataset.classes))
     bound = bind(
         config,
         examples=examples,
@@ -104,6 +111,7 @@ def make_run(
         mean=dataset.mean,
         std=dataset.std,
         devices=devices,
+        counts=counts,
         seed_groups=seed_groups,
         injected=injected,
     )

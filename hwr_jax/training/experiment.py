@@ -13,9 +13,11 @@ from hwr_jax.cli import console
 from hwr_jax.config import check, configs, shipped
 from hwr_jax.core.errors import DataMissing
 from hwr_jax.core.types import Dataset
-from hwr_jax.data import configured
+from hwr_jax.data import OWN, configured
 from hwr_jax.inference import predictor
 from hwr_jax.steps import overrides, recipe
+
+NAMED = {"data.name", "data.manual_dir"}  # whoever names the data gets it, or an error
 
 
 class Experiment(NamedTuple):
@@ -40,7 +42,8 @@ def prepare(
     Args:
       path: of the config's file, with :variant; "" if it has none.
       config: with the overrides.
-      given: the overrides, flat. One that nothing reads is an error, and one of data.name rules the fallback out.
+      given: the overrides, flat. One that nothing reads is an error, and one of data.name or data.manual_dir rules
+        the fallback out.
       data_dir: folder of tensorflow-datasets; None: the usual one.
       log: called with one line of text for the user at a time.
       fallback: whether the config's fallback may replace it. A config without a path has none.
@@ -53,17 +56,25 @@ def prepare(
     check.check(config)
     overrides.check_overrides(config, given)
     try:
-        return Experiment(path, config, configured.load(config, data_dir, log))
+        return _resolved(path, config, configured.load(config, data_dir, log, named=given))
     except DataMissing as missing:
-        if not fallback or not path or config.data.fallback == "none" or "data.name" in given:
+        if not fallback or not path or config.data.fallback == "none" or NAMED & given.keys():
             raise
         other = shipped.beside(path, config.data.fallback)
         log(console.fallback_paragraph(configured.whose_files(config), missing.tried, other))
     _, colon, variant = path.partition(":")
     path = other + colon + variant
-    config = configs.load(path, {k: v for k, v in given.items() if not k.startswith("data.")})
+    config = configs.load(path, {k: v for k, v in given.items() if k != "data.fallback"})
     check.check(config)
-    return Experiment(path, config, configured.load(config, data_dir, log))
+    overrides.check_overrides(config, {k: v for k, v in given.items() if k != "data.fallback"})
+    return _resolved(path, config, configured.load(config, data_dir, log, named=given))
+
+
+def _resolved(path: str, config: ConfigDict, dataset: Dataset) -> Experiment:
+    """The experiment, whose config says how many validation examples a user's data set really has."""
+    if config.data.name == OWN:
+        config.data.validation_examples = len(dataset.validation.label)
+    return Experiment(path, config, dataset)
 
 
 def layers(config: ConfigDict, classes: tuple[str, ...]) -> str:

@@ -65,9 +65,9 @@ def prepare(
             f"{found['sha256'][:12]}, then {(before or found)['sha256'][:12]}): use --overwrite to start again"
         )
     keep = not transfer.new_head
-    dataset = adapt(dataset, source, keep_head=keep)
+    dataset = adapt(dataset, source, keep_head=keep, log=log)
     if transfer.rehearsal:
-        old = adapt(data.load(transfer.rehearsal, data_dir=data_dir, log=log), source, keep_head=keep)
+        old = adapt(data.load(transfer.rehearsal, data_dir=data_dir, log=log), source, keep_head=keep, log=log)
         some, seed = transfer.rehearsal_examples, transfer.subset_seed
         old = old._replace(train=subset.fewer(old.train, some, seed=seed, key="data.rehearsal_examples"))
         dataset = rehearse(dataset, old)
@@ -108,7 +108,7 @@ def facts(init_from: str, source: Predictor) -> dict[str, str]:
     return {"folder": init_from, "sha256": digests.of_tree((source.params, source.model_state))}
 
 
-def adapt(dataset: Dataset, source: Predictor, *, keep_head: bool) -> Dataset:
+def adapt(dataset: Dataset, source: Predictor, *, keep_head: bool, log: Callable[[str], Any] = print) -> Dataset:
     """Returns the data set as the weights expect it: standardised like the source's and, if the head is kept, with the
     source's classes.
 
@@ -116,7 +116,7 @@ def adapt(dataset: Dataset, source: Predictor, *, keep_head: bool) -> Dataset:
       ConfigError: the head is kept, and the data set has a class that it does not know.
     """
     dataset = dataset._replace(mean=source.facts["mean"], std=source.facts["std"])
-    return data.with_classes(dataset, source.classes) if keep_head else dataset
+    return data.with_classes(dataset, source.classes, log=log) if keep_head else dataset
 
 
 def rehearse(dataset: Dataset, old: Dataset) -> Dataset:

@@ -109,7 +109,10 @@ def _passing(path: Path) -> bool:
 
 
 def _compare(folder: Path, config: ConfigDict, dataset: Dataset) -> str:
-    changes = difference(run_folder.read_identity(folder), run_folder.identity(config, dataset))
+    there, here = run_folder.read_identity(folder), run_folder.identity(config, dataset)
+    if "classes" not in there["dataset"]:  # of an older version
+        del here["dataset"]["classes"]
+    changes = difference(there, here)
     if changes:
         lines = "\n  ".join(changes)
         raise ConfigError(

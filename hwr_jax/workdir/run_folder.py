@@ -25,7 +25,14 @@ from hwr_jax.workdir import machine
 
 FILES = ("config.json", "environment.json", "metrics.jsonl", "timing.jsonl", "predictions.npz", "summary.json")
 NEEDED = {"environment.json": ("dataset", "code", "resumed"), "summary.json": ("dataset", "test")}
-ADDED = {"eval.shift_px": 0}  # keys that the first run folders lack, with the value that does what was done then
+ADDED = {
+    "eval.shift_px": 0,
+    "data.label_column": "",
+    "data.pixel_scale": 0.0,
+    "data.orientation": "upright",
+    "data.class_map": "",
+    "loss.class_weights": "none",
+}  # keys that the first run folders lack, with the value that does what was done then
 SPLITS = ("train", "validation", "test")
 
 
@@ -39,7 +46,11 @@ def identity(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
     """Returns what identifies a run: two runs with the same identity compute the same."""
     return {
         "config": _what(config),
-        "dataset": {"name": dataset.name, "sha256": dataset.sha256},
+        "dataset": {
+            "name": dataset.name,
+            "sha256": dataset.sha256,
+            "classes": ", ".join(dataset.named or dataset.classes),
+        },
         "code": {"version": hwr_jax.__version__, "sha256": machine.code_digest()},
     }
 
@@ -53,6 +64,7 @@ def environment(config: ConfigDict, dataset: Dataset, **more: Any) -> dict[str, 
             "version": dataset.version,
             "sha256": dataset.sha256,
             "classes": list(dataset.classes),
+            **({"named": list(dataset.named)} if dataset.named else {}),
             "shape": list(dataset.train.image.shape[1:]),
             "examples": {s: len(getattr(dataset, s).label) for s in SPLITS},
             "mean": dataset.mean,
@@ -95,7 +107,22 @@ def read_identity(folder: Path) -> dict[str, Any]:
     config, env = read_config(folder), read_json(folder, "environment.json")
     code = {k: env["code"][k] for k in ("version", "sha256")}
     data = {k: env["dataset"][k] for k in ("name", "sha256")}
+    if (named := recorded_classes(config, env["dataset"])) is not None:
+        data["classes"] = ", ".join(named)
     return {"config": _what(config), "dataset": data, "code": code}
+
+
+def recorded_classes(config: ConfigDict, facts: dict[str, Any]) -> list[str] | None:
+    """Returns what the classes of a run's data set are called where the data lies. None: an older version did not
+    record that of a run that kept the output layer, and so the class names, of another one.
+
+    Args:
+      config: of the run.
+      facts: about its data, from environment.json.
+    """
+    if "named" in facts:
+        return facts["named"]
+    return None if config.init_from and config.transfer.head == "keep" else facts["classes"]
 
 
 def _what(config: ConfigDict) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def _fuzz(rng: np.random.Generator, folder: Path) -> str:
         plain[int(rng.integers(len(plain)))] = int(rng.integers(256))
         for raw in (bytes(content), gzip.compress(bytes(plain), 1)):
             try:
-                idx.parse(idx.decompress(raw, path), path)
+                idx.parse(idx.decompress(raw, path, 1 << 26), path)
                 read += 1
             except DataError as error:
                 unnamed += str(path) not in str(error)

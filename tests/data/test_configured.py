@@ -25,7 +25,7 @@ def test_a_config_says_how_many_examples_of_its_own_data_and_nothing_about_other
     config = config.copy_and_resolve_references()
     with config.unlocked():
         config.data.name = "mnist"
-    other = configured.load(config, None, quiet, name="digits")
+    other = configured.load_other(config, "digits", None, quiet)
     assert (other.name, len(other.train.label), len(other.validation.label)) == ("digits", 1097, 200)
 
 
@@ -37,11 +37,11 @@ def test_a_loader_gives_another_process_the_same_data(smoke):
 
 
 def test_the_data_of_a_run_is_found_without_its_folder_and_must_be_what_it_was(smoke, digits):
-    config = smoke(data__manual_dir="/a/folder/of/another/machine")
-    found = configured.load_of_run(config, {"sha256": digits.sha256}, None, quiet)
+    config, facts = smoke(data__manual_dir="/a/folder/of/another/machine"), {"classes": list(digits.classes)}
+    found = configured.load_of_run(config, {**facts, "sha256": digits.sha256}, None, quiet)
     np.testing.assert_array_equal(found.test.label, digits.test.label)
     with pytest.raises(DataError, match=f"digits has changed since .* trained: SHA-256 {digits.sha256}, then 0"):
-        configured.load_of_run(config, {"sha256": "0"}, None, quiet)
+        configured.load_of_run(config, {**facts, "sha256": "0"}, None, quiet)
 
 
 def test_strings_need_the_files_of_their_glyphs(smoke):

@@ -92,9 +92,9 @@ def test_hidden_files_and_folders_are_not_pictures_and_not_classes(own, caches):
 
 
 def test_a_third_folder_beside_train_and_test_is_reported(own, caches):
-    for name, other in (("2", "train"), ("10", "test"), ("lying", "val")):
+    for name, other in (("2", "train"), ("10", "test"), ("lying", "more")):
         (own / name).rename(own / other)
-    with pytest.raises(DataError, match="has folders beside train and test: val; move them out"):
+    with pytest.raises(DataError, match="has folders beside test and train: more; move them out"):
         load(own, caches)
 
 
@@ -160,12 +160,12 @@ def written(tmp_path, text):
     ("text", "words"),
     [
         ("", "is empty"),
-        ("a.png,1\nb.png\n", "line 2: 1 fields, expected path,label"),
+        ("a.png,1\nb.png\n", "line 2: 1 fields, expected 2 as in line 1"),
         ("file,label\n", "names no picture"),
         ("1," + ",".join(["0"] * 17) + "\n", "line 1: 17 pixels are not a square picture"),
         ("1," + ",".join(["0"] * 15 + ["256"]) + "\n", "line 1: values from 0 to 256, expected 0 to 255"),
         ("1," + ",".join(["0"] * 14 + ["x", "1"]) + "\n", "line 1: .*'x'"),
-        ("1," + ",".join(["0"] * 15 + ["9" * 30]) + "\n", "line 1: .*too (large|big)"),
+        ("1," + ",".join(["0"] * 15 + ["9" * 30]) + "\n", r"line 1: values from 0 to 1e\+30, expected 0 to 255"),
     ],
 )
 def test_a_csv_that_is_not_understood_is_reported_with_its_line(tmp_path, caches, text, words):

@@ -10,7 +10,7 @@ from PIL import Image
 from hwr_jax.core.errors import DataError
 from hwr_jax.pictures.decode import FORMATS, read_picture
 
-ACCEPTED = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+ACCEPTED = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
 
 
 def encode(image, kind="PNG", **options):

@@ -1,31 +1,24 @@
-"""The IDX format of the MNIST family's original files. Owns the parser and its checks; writes nothing.
-
-Format: bytes 0, 0, dtype (8 = uint8), number of axes; one big-endian uint32 per axis; the elements in C order.
-Source: Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits", 1998.
-"""
+"""The original files of the MNIST family: four IDX files, or Keras' archive of their arrays. Owns the checks of what
+they hold; `core.idx` parses the format."""
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import math
-import struct
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from hwr_jax.core import archives
 from hwr_jax.core.errors import DataError
+from hwr_jax.core.idx import GZIP, File, decompress, parse
 from hwr_jax.core.types import Arrays
 from hwr_jax.data.checksums import Registered
 from hwr_jax.data.content import Content, upright
 from hwr_jax.data.sources import IMAGE_SHAPE, Source
 
-File = Path | zipfile.Path
-UINT8 = 8
-GZIP = b"\x1f\x8b"
+KERAS = {"train_image": "x_train", "train_label": "y_train", "test_image": "x_test", "test_label": "y_test"}
 
 
 def read(paths: Mapping[str, File], source: Source, registered: Mapping[str, Registered]) -> Content:
@@ -41,10 +34,32 @@ def read(paths: Mapping[str, File], source: Source, registered: Mapping[str, Reg
     """
     plain = {}
     for key, name in source.file_names().items():
-        raw = paths[key].read_bytes()
+        limit = most_bytes(key, source)
+        with paths[key].open("rb") as file:
+            raw = file.read(limit + 1)
+        if len(raw) > limit:
+            raise DataError(f"{paths[key]} holds more than the {limit:,} bytes allowed")
         if raw.startswith(GZIP) and name in registered:
             check_registered(paths[key], raw, registered[name])
-        plain[key] = parse(decompress(raw, paths[key]), paths[key])
+        plain[key] = parse(decompress(raw, paths[key], limit), paths[key])
+    return _content(plain, paths, source)
+
+
+def read_keras(path: Path, source: Source) -> Content:
+    """Reads Keras' mnist.npz: the arrays x_train, y_train, x_test and y_test. Raises DataError as `read`."""
+    arrays = archives.arrays(path, KERAS.values(), limit=sum(most_bytes(key, source) for key in KERAS))
+    return _content({key: arrays[name] for key, name in KERAS.items()}, dict.fromkeys(KERAS, path), source)
+
+
+def most_bytes(key: str, source: Source) -> int:
+    """Returns the most bytes that are read of one file: twice what is expected, so that a file of another data set is
+    still described by its shape."""
+    examples = source.train_examples if key.startswith("train") else source.test_examples
+    each = math.prod(source.image_shape) if key.endswith("image") else 1
+    return 2 * (examples * each + 16) + 100_000
+
+
+def _content(plain: Mapping[str, np.ndarray], paths: Mapping[str, File], source: Source) -> Content:
     splits = []
     for split, examples in (("train", source.train_examples), ("test", source.test_examples)):
         splits.append(_pair(split, plain, paths, examples, source))
@@ -58,34 +73,6 @@ def check_registered(path: File, raw: bytes, registered: Registered) -> None:
     sha256 = hashlib.sha256(raw).hexdigest()
     if sha256 != registered.sha256:
         raise DataError(f"{path} has SHA-256 {sha256}, expected {registered.sha256}")
-
-
-def decompress(raw: bytes, path: File) -> bytes:
-    """Undo gzip, if it is gzipped. Raises DataError if it ends early or is damaged."""
-    if not raw.startswith(GZIP):
-        return raw
-    try:
-        return gzip.decompress(raw)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{path} is not a whole gzip file: {error}") from error
-
-
-def parse(raw: bytes, path: File) -> np.ndarray:
-    """IDX bytes -> uint8 array, read-only. Raises DataError unless the header accounts for every byte."""
-    if len(raw) < 4 or raw[:2] != b"\0\0":
-        raise DataError(f"{path} is not an IDX file: it begins with {raw[:4].hex() or 'nothing'}, expected 0000")
-    dtype, axes = raw[2], raw[3]
-    if dtype != UINT8:
-        raise DataError(f"{path} holds IDX type 0x{dtype:02x}, expected 0x08 (uint8)")
-    start = 4 + 4 * axes
-    if len(raw) < start:
-        raise DataError(f"{path} ends within its header: {len(raw)} bytes, expected at least {start}")
-    shape = struct.unpack(f">{axes}I", raw[4:start])
-    if len(raw) - start != math.prod(shape):
-        raise DataError(
-            f"{path} holds {len(raw) - start} bytes of data, expected {math.prod(shape)} for its shape {list(shape)}"
-        )
-    return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
 
 
 def _pair(
