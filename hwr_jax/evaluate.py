@@ -15,6 +15,8 @@ another data set are matched by name, and it may lack some.
     python -m hwr_jax.evaluate --workdir=runs/cnn --dataset=folder --manual_dir=FOLDER
 """
 
+SHOWN = 12  # classes in a message
+
 FLAGS = flags.Flags()
 _WORKDIR = flags.workdir(FLAGS)
 _DATASET = FLAGS.string("dataset", None, "Data set; default: that of the run.")
@@ -65,6 +67,7 @@ def main() -> int:
     )
     dataset, split = _load(config, model.facts, screen.print)
     arrays = _part(dataset, split)
+    _say_absent(arrays, model, screen.print)
     outputs = model.outputs(arrays)
     scores = evaluation.scores(arrays, outputs) | {"ensemble": evaluation.ensemble(arrays, outputs)}
     facts = {
@@ -103,6 +106,11 @@ def _load(config, facts: dict, log):
             "--label_column, --pixel_scale, --orientation and --class_map apply to your own pictures only: use them "
             "with --dataset=folder --manual_dir=FOLDER"
         )
+    if is_own and _MANUAL_DIR.value and configured.whose_files(config) == "digits":
+        raise errors.ConfigError(
+            f"--manual_dir={_MANUAL_DIR.value} has no effect on digits, which come with scikit-learn: to evaluate on "
+            "your own pictures add --dataset=folder"
+        )
     if is_own:
         dataset = configured.load_of_run(config, facts, _DATA_DIR.value, log, manual_dir=_MANUAL_DIR.value or "")
     else:
@@ -130,11 +138,23 @@ def _load(config, facts: dict, log):
     else:
         pairs = zip(dataset.classes, facts["classes"], strict=False)
         log(f"{name}, by position: {', '.join(f'{there} is {here}' for there, here in pairs if there != here)}")
-    absent = sorted(set(facts["classes"]) - set(dataset.named or dataset.classes))
-    if absent and not is_own and _MATCH.value == "name":
-        log(f"{name} has no pictures of the {'class' if len(absent) == 1 else 'classes'} {', '.join(absent)}")
     split = _SPLIT.value or ("all" if dataset.drawn_test and not is_own else "test")
+    if is_own and split == "all":
+        log(f"All of {name} includes the pictures that the run was trained on.")
     return dataset, split
+
+
+def _say_absent(arrays, model, log) -> None:
+    """Logs which of the model's classes have no picture; of strings nothing."""
+    import numpy as np
+
+    if model.reads_strings:
+        return
+    counts = np.bincount(np.asarray(arrays.label), minlength=len(model.classes))
+    absent = [name for name, count in zip(model.classes, counts, strict=False) if not count]
+    if absent:
+        names = ", ".join(absent[:SHOWN]) + (", ..." if len(absent) > SHOWN else "")
+        log(f"{len(absent)} of the model's {len(model.classes)} classes have no picture here: {names}")
 
 
 def _part(dataset, split: str):

@@ -208,7 +208,8 @@ def _files(source: Source, place: Path) -> Files:
     if found is None:
         what = "has no" if place.is_dir() else "is not a folder with"
         raise DataError(
-            f"the manual folder {place} {what} {lacking}: for your own pictures use config.data.name=folder"
+            f"the manual folder {place} {what} {lacking}: for your own pictures use config.data.name=folder, or "
+            "--dataset=folder of evaluate"
         )
     return found
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from hwr_jax.core.errors import ConfigError, DataMissing
 from hwr_jax.core.types import Arrays, Dataset
-from hwr_jax.data import cache, content, find, rows, splits, strings, subset
+from hwr_jax.data import cache, content, find, orientation, rows, splits, strings, subset
 from hwr_jax.data import folder as own
 from hwr_jax.data.sources import SOURCES, Source
 from hwr_jax.pictures.tables import Reading
@@ -156,6 +156,15 @@ def _own(
     folder = cache.folder(cache_dir, mine.source)
     data, sha256 = cache.read_or_make(folder, mine.source, lambda: own.make(mine, log=log), log=log, place=place)
     dataset = finish(mine.source, data, sha256, asked)
+    if not all(isinstance(item.picture, Path) for item in mine.found.items):
+        every = Arrays(
+            *(np.concatenate([a[: orientation.SAMPLE], b[: orientation.SAMPLE]]) for a, b in zip(*data, strict=True))
+        )
+        names = [dataset.classes[label] for label in every.label]
+        if orientation.are_digits(names):
+            known = load("digits", cache_dir=cache_dir, log=lambda line: None).train
+            if words := orientation.warning(every.image[..., 0], names, known, reading.orientation):
+                log(words)
     if not whole:
         own.check_trained(np.asarray(dataset.train.label), dataset.classes, refuse=named is not None, log=log)
     return dataset

@@ -310,8 +310,8 @@ def _roles(
         if len(named) > 1:
             shown = ", ".join(header[i] for i in named) if header else f"{len(named)} columns"
             raise ConfigError(
-                f"{place} has {shown} beside the pictures, and each could be the label: name its column in "
-                f"config.data.label_column ({'its name, ' if header else ''}first or last)"
+                f"{place} has {shown} beside the pictures, and each could be the label: choose one by "
+                f"config.data.label_column or --label_column ({'its name, ' if header else ''}first or last)"
             )
         if not named:
             raise Unlabelled(f"{place} has no column for the label: add one that is named label")
@@ -370,8 +370,8 @@ def _first_or_last(place: Path, rows: list[list[str]], columns: list[int]) -> in
             looks[end] = 2
     if looks[first] == looks[last] == 2:
         raise ConfigError(
-            f"{place} has no header, and its first or its last column could be the label: say which in "
-            "config.data.label_column (first or last), or give the columns names"
+            f"{place} has no header, and its first or its last column could be the label: say which by "
+            "config.data.label_column or --label_column (first or last), or give the columns names"
         )
     return last if looks[last] > looks[first] else first
 

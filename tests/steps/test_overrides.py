@@ -114,4 +114,4 @@ def test_each_key_of_each_config_has_an_effect_or_is_refused(name, computed):
                 ignored.append(f"{key}={other}")
             break
     assert not ignored
-    assert len(refused) < len(configs.flatten(plain)) / 2
+    assert len(refused) < 0.8 * len(configs.flatten(plain))
