@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -155,3 +156,26 @@ def test_the_default_folder_follows_the_environment(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert cache.default_cache_dir() == Path.home() / ".cache" / "hwr_jax"
+
+
+def test_what_killed_processes_left_is_removed_after_a_day(written):
+    made = {}
+    for name, days in (("old", 2), ("new", 0)):
+        made[name] = written.parent / f".mnist-3.0.1-{name[0] * 4}{'0' * 28}".replace("o", "a").replace("n", "b")
+        made[name].mkdir()
+        (made[name] / "train_image.npy").write_bytes(b"half")
+        when = time.time() - days * 24 * 3600
+        os.utime(made[name], (when, when))
+    (written.parent / ".hidden").mkdir()
+    cache.tidy(written)
+    assert not made["old"].exists()
+    assert made["new"].exists()
+    assert (written.parent / ".hidden").exists()
+
+
+def test_a_split_without_examples_is_kept_and_read(tmp_path):
+    source = TINY._replace(test_examples=0)
+    empty = Arrays(np.zeros((0, 28, 28, 1), np.uint8), np.zeros(0, np.int32))
+    folder = cache.folder(tmp_path, source)
+    cache.write(folder, source, Content(some().train, empty))
+    assert cache.read(folder, source)[0].test.image.shape == (0, 28, 28, 1)

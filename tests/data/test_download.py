@@ -42,8 +42,17 @@ def serve(behaviour: str):
                 return
             sent = {"wrong": body[::-1], "longer": body + b"!"}.get(behaviour, body)
             self.send_response(200)
-            self.send_header("Content-Length", str(len(sent)))
+            if behaviour in ("log-in", "log-in without a type"):
+                sent = b"  <!DOCTYPE html><html>Please log in</html>"
+                self.send_header("Content-Type", "text/html; charset=utf-8" if behaviour == "log-in" else "binary")
+            if behaviour != "endless":
+                self.send_header("Content-Length", str(len(sent)))
             self.end_headers()
+            while behaviour == "endless" and len(asked) < 1_000_000:
+                try:
+                    asked.append(self.wfile.write(bytes(1 << 16)))
+                except OSError:
+                    return
             self.wfile.write(sent[: len(sent) // 2] if behaviour in ("stalling", "truncated") else sent)
             if behaviour == "stalling":
                 self.wfile.flush()
@@ -105,6 +114,26 @@ def test_what_cannot_be_downloaded_is_missing_with_address_and_reason(tmp_path, 
     assert time.monotonic() - start < 5
     assert len(asked) == 1, "one failing host is not tried once for each file"
     assert not [*tmp_path.glob("downloads/*")], "nothing half done stays"
+
+
+@pytest.mark.parametrize("behaviour", ["log-in", "log-in without a type"])
+def test_the_page_of_a_network_that_wants_a_log_in_is_no_file(tmp_path, behaviour):
+    with (
+        serve(behaviour) as (url, _),
+        pytest.raises(DataMissing, match=f"download {url}{FIRST}: a web page came instead"),
+    ):
+        fetch(tmp_path / "downloads", url)
+    assert not [*tmp_path.glob("downloads/*")]
+
+
+def test_an_answer_without_end_is_stopped_at_the_registered_size(tmp_path):
+    with (
+        serve("endless") as (url, asked),
+        pytest.raises(DataError, match=f"sends more than the {len(BODY[FIRST])} bytes"),
+    ):
+        fetch(tmp_path / "downloads", url)
+    assert sum(n for n in asked if isinstance(n, int)) < 50_000_000
+    assert not [*tmp_path.glob("downloads/*")]
 
 
 @pytest.mark.parametrize("behaviour", ["wrong", "longer"])

@@ -182,6 +182,93 @@ def test_the_download_is_the_last_place_and_is_left_in_tfds_and_in_the_cache(hom
     assert tfds_reader.folder(home.tfds, SMALL).exists()
 
 
+def test_a_folder_that_was_named_is_read_whatever_the_cache_holds(home, tmp_path):
+    home.load(manual_dir=write_idx(home.manual))
+    with pytest.raises(DataError, match=f"the manual folder {tmp_path}/none is not a folder with train-images"):
+        home.load(manual_dir=tmp_path / "none")
+    (tmp_path / "mine" / "3").mkdir(parents=True)
+    with pytest.raises(DataError, match="has no train-images.*: for your own pictures use config.data.name=folder"):
+        home.load(manual_dir=tmp_path / "mine")
+    other = write_idx(tmp_path / "other")
+    with gzip.open(other / IDX_FILES["test_label"], "ab") as file:
+        file.write(b"more")
+    with pytest.raises(DataError, match="holds 24 bytes of data, expected 20"):
+        home.load(manual_dir=other)
+    broken = shutil.copytree(home.tfds, tmp_path / "tfds2")
+    for path in tfds_reader.folder(broken, SMALL).glob("*.array_record*"):
+        path.write_bytes(b"")
+    with pytest.raises(DataError, match="tfds2"):
+        home.load(data_dir=broken)
+
+
+def test_the_cache_spares_reading_the_files_that_it_was_made_of(home, monkeypatch):
+    manual = write_idx(home.manual)
+    home.load(manual_dir=manual)
+    home.load(data_dir=home.tfds)
+    for name in ("_manual", "_read"):
+        monkeypatch.setattr(find, name, lambda *arguments: pytest.fail("the files were read again"))
+    monkeypatch.setattr(tfds_reader, "read", lambda *arguments, **more: pytest.fail("the folder was read again"))
+    assert_small_mnist(home.load(manual_dir=manual))
+    assert_small_mnist(home.load(data_dir=home.tfds))
+
+
+def test_a_tfds_folder_that_was_named_gets_what_the_cache_has(home, tmp_path):
+    home.load(manual_dir=write_idx(home.manual))
+    assert_small_mnist(home.load(data_dir=tmp_path / "new"))
+    assert tfds_reader.folder(tmp_path / "new", SMALL).is_dir()
+
+
+def test_digits_have_no_files_to_name(home):
+    with pytest.raises(ConfigError, match="manual_dir=x has no effect: digits comes with scikit-learn"):
+        data.load("digits", manual_dir="x", cache_dir=home.cache)
+
+
+def unpacked(folder: Path, form: str) -> Path:
+    """The small content as others leave it, and the place that a user would name."""
+    write_idx(folder)
+    if form == "npz":
+        small = {f"{'x' if f == 'image' else 'y'}_{s}": getattr(getattr(expected(), s), f) for s in ("train", "test")
+                 for f in ("image", "label")}  # fmt: skip
+        small = {k: v[..., 0] if v.ndim == 4 else v.astype(np.uint8) for k, v in small.items()}
+        shutil.rmtree(folder)
+        folder.mkdir()
+        np.savez_compressed(folder / "mnist.npz", **small)
+        return folder / "mnist.npz"
+    for path in [*folder.iterdir()]:
+        plain, name = gzip.decompress(path.read_bytes()), path.name.removesuffix(".gz")
+        path.unlink()
+        name = name.replace("-idx", ".idx") if form in ("dots", "folders") else name
+        place = {"torchvision": folder / "MNIST" / "raw" / name, "folders": folder / name / name}.get(
+            form, folder / name
+        )
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(plain)
+    return folder
+
+
+@pytest.mark.parametrize("form", ["plain", "dots", "torchvision", "folders", "npz"])
+@pytest.mark.parametrize("by", ["argument", "variable"])
+def test_other_layouts_of_the_original_files_are_the_same_data_set(home, monkeypatch, form, by):
+    place = unpacked(home.manual, form)
+    if by == "argument":
+        assert_small_mnist(home.load(manual_dir=place))
+    else:
+        monkeypatch.setenv("HWR_MNIST_DIR", str(place))
+        assert_small_mnist(home.load())
+    assert not any("unverified" in line for line in home.lines)
+
+
+def test_files_without_a_registered_checksum_are_used_with_a_word_each_time(home, monkeypatch):
+    monkeypatch.setitem(SOURCES, "mnist", SMALL)
+    for _ in range(2):
+        home.lines.clear()
+        home.load(manual_dir=write_idx(home.manual))
+        assert home.lines[0].startswith(f"mnist in {home.manual} is used unverified: no checksum is registered")
+    assert not home.tfds.exists()
+    with pytest.raises(DataMissing, match="was not found"):  # what is unverified is not in the cache for others
+        home.load()
+
+
 def test_the_cache_comes_first(home):
     home.load(manual_dir=write_idx(home.manual))
     home.lines.clear()
