@@ -6,8 +6,6 @@ file ends in a note for the user. The values themselves are scaled by `values`.
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,23 +14,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hwr_jax.core import idx
 from hwr_jax.core.errors import ConfigError, DataError
+from hwr_jax.pictures import separated
+from hwr_jax.pictures.separated import SAMPLE, number_in
 
 SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
     *(".ppm", ".pgm", ".pbm", ".pnm", ".avif"),
 )
 TABLES = (".csv", ".tsv")
-SEPARATORS = ("\t", ";", ",", "|", " ")
 LABELS = (
     *("label", "labels", "class", "classes", "class_label", "class_name", "target", "y", "digit", "character", "char"),
     *("letter", "symbol", "category", "ground_truth", "truth", "gt"),
 )
 INDEX = ("", "unnamed:_0", "index", "idx", "id", "row", "row_id", "no")
 SPLITS = ("split", "subset", "set", "partition", "usage", "fold")
-SAMPLE = 50  # lines that the look of a file is judged by
-MAX_BYTES = 4 * 2**30
 MANY = 16  # a column family of at least this many numbers is a picture's pixels
 
 
@@ -72,9 +68,9 @@ def read(place: Path, reading: Reading, *, labelled: bool) -> Table:
       ConfigError: the columns leave it open which one is the label.
       OSError: it cannot be read.
     """
-    lines = _lines(place)
+    lines = separated.lines(place)
     widths = {len(row) for _, row in lines}
-    if len(widths) > 1 and min(widths) >= MANY and all(_number(cell) is not None for cell in lines[0][1][1:-1]):
+    if len(widths) > 1 and min(widths) >= MANY and all(number_in(cell) is not None for cell in lines[0][1][1:-1]):
         return _of_several_sizes(place, lines, reading, labelled=labelled)
     width = len(lines[0][1])
     for number, row in lines:
@@ -110,79 +106,8 @@ def _of_several_sizes(place: Path, lines: list[tuple[int, list[str]]], reading: 
     return Table(names, labels, None, None, [pixels for pixels, _ in found], [*notes])
 
 
-def _lines(place: Path) -> list[tuple[int, list[str]]]:
-    """The non-empty lines with their numbers, split at the separator that fits."""
-    raw = idx.load(place, MAX_BYTES)
-    if raw.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
-        raise DataError(f"{place} is not a CSV file but a workbook or archive: save it as CSV")
-    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        encoding = "utf-16"
-    else:
-        encoding = "utf-8-sig"
-    try:
-        text = raw.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise DataError(f"{place} is not a CSV file in UTF-8 ({error}): save it as CSV in UTF-8") from error
-    first, _, rest = text.partition("\n")
-    if found := re.fullmatch(r"sep=(.)\s*", first):  # as Excel writes and reads it
-        separator, text = found[1], "\n" + rest
-    else:
-        separator = _separator(text)
-    try:
-        if separator == " ":
-            rows = [(number, line.split()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-        else:
-            reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-            rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(map(str.strip, row))]
-    except csv.Error as error:
-        raise DataError(f"{place} is not a CSV file: {error}") from error
-    if not rows:
-        raise DataError(f"{place} is empty")
-    if rows[0][1][0].startswith("#"):  # as numpy.savetxt marks a header
-        rows[0][1][0] = rows[0][1][0].lstrip("# ")
-    while len(rows[0][1]) > 1 and all(row[-1] == "" and len(row) == len(rows[0][1]) for _, row in rows):
-        rows = [(number, row[:-1]) for number, row in rows]  # every line ends with a separator
-    if separator in (";", "\t"):  # where these separate, a comma can stand for the decimal point
-        rows = [(number, [_with_point(cell) for cell in row]) for number, row in rows]
-    return rows
-
-
-def _with_point(cell: str) -> str:
-    return cell.replace(",", ".") if "," in cell and re.fullmatch(r"[+-]?\d*,\d+", cell) else cell
-
-
-def _separator(text: str) -> str:
-    """The first separator that splits the first lines into the same number of fields, more than one. Where a semicolon
-    or a tab fits, a comma that fits too is a decimal one (3;0,5;0,25)."""
-    head = [line for line in text[: 1 << 22].splitlines()[: 2 * SAMPLE] if line.strip()][:SAMPLE]
-    if any(re.search(r"[^\d\s.eE+-]", line) for line in head):
-        allowed = SEPARATORS[:-1]  # a space separates numbers only
-    else:
-        allowed = SEPARATORS
-    counts = {separator: [len(fields) for fields in _split(head, separator)] for separator in allowed}
-    even = [separator for separator in allowed if len(set(counts[separator])) == 1 and counts[separator][0] > 1]
-    return (even or sorted(SEPARATORS[:3], key=lambda separator: -max(counts[separator], default=0)))[0]
-
-
-def _split(lines: Iterable[str], separator: str) -> Iterator[list[str]]:
-    if separator == " ":
-        return (line.split() for line in lines)
-    try:
-        return iter([*csv.reader(lines, delimiter=separator)])
-    except csv.Error:
-        return iter([])
-
-
-def _number(cell: str) -> float | None:
-    try:
-        value = float(cell)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
-
-
 def _looks_like_a_file(cell: str, folder: Path) -> bool:
-    if not cell or len(cell) > 1024 or "\0" in cell or _number(cell) is not None:
+    if not cell or len(cell) > 1024 or "\0" in cell or number_in(cell) is not None:
         return False
     return Path(cell).suffix.lower() in SUFFIXES or located(folder, cell).is_file()
 
@@ -196,7 +121,7 @@ def located(folder: Path, name: str) -> Path:
 def _column_of_files(sample: Sequence[Sequence[str]], folder: Path) -> int | None:
     """The first column of which most cells name a picture file."""
     rows = sample[1:] or sample
-    if len(rows[0]) >= MANY and all(_number(cell) is not None for cell in rows[0][-MANY:]):
+    if len(rows[0]) >= MANY and all(number_in(cell) is not None for cell in rows[0][-MANY:]):
         return None
     for column in range(len(rows[0])):
         if 2 * sum(_looks_like_a_file(row[column], folder) for row in rows) > len(rows):
@@ -209,7 +134,7 @@ def _header(sample: Sequence[Sequence[str]], folder: Path) -> list[str] | None:
     first = sample[0]
     if any(_looks_like_a_file(cell, folder) for cell in first):
         return None
-    numbers = [value for cell in first if (value := _number(cell)) is not None]
+    numbers = [value for cell in first if (value := number_in(cell)) is not None]
     counted = len(numbers) > 2 and numbers in (
         [float(i) for i in range(len(numbers))],
         [float(i) for i in range(1, len(numbers) + 1)],
@@ -271,7 +196,7 @@ def _grey(row: list[str], pixels: Sequence[int], name: str) -> np.ndarray:
     try:
         return np.array(cells, np.float32)
     except ValueError:
-        wrong = next(cell for cell in cells if _number(cell) is None)
+        wrong = next(cell for cell in cells if number_in(cell) is None)
         raise DataError(f"{name}: {wrong!r} is not a pixel: expected a number") from None
 
 
@@ -284,7 +209,7 @@ def _families(header: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[lis
             families.setdefault(found[1], []).append((place, column))
     largest = max(families.values(), key=len, default=[])
     if len(largest) < MANY or len({place for place, _ in largest}) < len(largest):
-        numeric = [i for i in range(len(header)) if all(_number(row[i]) is not None for row in rows[:SAMPLE])]
+        numeric = [i for i in range(len(header)) if all(number_in(row[i]) is not None for row in rows[:SAMPLE])]
         largest = [((i, -1), i) for i in numeric if _key(header[i]) not in (*LABELS, *INDEX, *SPLITS)]
     pixels = [column for _, column in sorted(largest)]
     return pixels, [i for i in range(len(header)) if i not in set(pixels)]
@@ -357,11 +282,11 @@ def _first_or_last(place: Path, rows: list[list[str]], columns: list[int]) -> in
     """Which end of the lines is the label: the one that is no number, or does not look like the pixel beside it."""
     first, last = columns[0], columns[-1]
     for end in (first, last):
-        if any(_number(row[end]) is None for row in rows):
+        if any(number_in(row[end]) is None for row in rows):
             return end
     looks = {}
     for end, beside in ((first, columns[1]), (last, columns[-2])):
-        values = [(float(row[end]), _number(row[beside])) for row in rows]
+        values = [(float(row[end]), number_in(row[beside])) for row in rows]
         if any(value % 1 for value, _ in values):
             looks[end] = 0
         elif len({value for value, _ in values}) == 1:
@@ -382,7 +307,7 @@ def _square(count: int) -> bool:
 
 def _counts_rows(cells: Sequence[str]) -> bool:
     """Whether a column counts the rows, as the index that pandas writes: 0, 1, 2, ... or 1, 2, 3, ..."""
-    numbers = [_number(cell) for cell in cells]
+    numbers = [number_in(cell) for cell in cells]
     return numbers in ([float(i) for i in range(len(cells))], [float(i + 1) for i in range(len(cells))])
 
 
@@ -418,7 +343,7 @@ def _labels(rows: list[list[str]], names: list[str], column: int | None, labelle
 
 def whole_numbers(cells: list[str]) -> list[str]:
     """Returns the cells; if all are numbers with a decimal point or exponent and whole, as integers (7.0 is 7)."""
-    numbers = [_number(cell) for cell in cells]
+    numbers = [number_in(cell) for cell in cells]
     if any(value is None or value % 1 for value in numbers) or all(cell.isdecimal() for cell in cells):
         return cells
     return [str(int(value)) for value in numbers if value is not None]

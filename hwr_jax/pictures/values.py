@@ -13,7 +13,8 @@ import numpy as np
 
 from hwr_jax.core import archives, idx
 from hwr_jax.core.errors import DataError
-from hwr_jax.pictures.tables import MAX_BYTES, Reading
+from hwr_jax.pictures.separated import MAX_BYTES
+from hwr_jax.pictures.tables import Reading
 
 BYTE = 255.0
 SCALES = (1.0, 16.0, BYTE)  # of binary and normalised pixels, of scikit-learn's and UCI's digits, of bytes

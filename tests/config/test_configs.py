@@ -47,6 +47,8 @@ def test_every_config_is_built_and_traced(path, variant):
 def test_every_key_of_the_base_is_checked_or_free(smoke):
     free = {
         "data.manual_dir",
+        "data.label_column",
+        "data.class_map",
         "data.fallback",
         "data.stream",
         "frame.deskew",

@@ -49,3 +49,13 @@ def test_strings_need_the_files_of_their_glyphs(smoke):
     config = smoke().copy_and_resolve_references()
     config.data.name, config.data.strings.glyphs = "strings", "emnist/letters"
     assert configured.whose_files(config) == "emnist/letters"
+
+
+def test_the_classes_of_a_run_must_be_called_what_they_were(smoke, digits):
+    facts = {"sha256": digits.sha256, "classes": ["cats", *digits.classes[1:]]}
+    with pytest.raises(DataError, match="the classes of digits are called 0, 1, .* and were cats, 1, "):
+        configured.load_of_run(smoke(), facts, None, quiet)
+    of_another = smoke(init_from="runs/x")  # recorded the names of that run, in an older version
+    assert configured.load_of_run(of_another, facts, None, quiet).sha256 == digits.sha256
+    with pytest.raises(DataError, match="are called 0, 1"):
+        configured.load_of_run(of_another, {**facts, "named": ["cats"]}, None, quiet)

@@ -38,3 +38,19 @@ def test_smoothing_mixes_with_the_mean_over_all_classes(smoothing):
 def test_large_logits_overflow_nothing():
     loss = losses.cross_entropy(jnp.array([[1e4, -1e4], [-1e4, 1e4]]), jnp.array([0, 0]))
     np.testing.assert_allclose(loss, [0, 2e4])
+
+
+def test_balanced_weights_make_every_class_count_alike():
+    counts = np.array([90, 9, 1, 0])
+    weights = np.array(losses.balanced_weights(counts))
+    np.testing.assert_allclose((weights * counts)[:3], 100 / 3)
+    assert weights[3] == 0
+    np.testing.assert_allclose((weights * counts).sum() / counts.sum(), 1)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_a_weight_multiplies_the_loss_of_its_class(smoothing):
+    weights = (0.5, 1.0, 2.0, 4.0)
+    plain = losses.cross_entropy(LOGITS, LABEL, smoothing=smoothing)
+    found = losses.cross_entropy(LOGITS, LABEL, smoothing=smoothing, weights=weights)
+    np.testing.assert_allclose(found, plain * np.array(weights)[np.asarray(LABEL)], rtol=1e-6)

@@ -179,3 +179,24 @@ def test_a_kill_while_a_run_is_removed_leaves_an_unfinished_run(begun, smoke, di
     assert claimed(begun, smoke(), digits) == "resume"  # from step 0: its checkpoints are gone
     assert claimed(begun, smoke(), digits, overwrite=True) == "new"
     assert content(begun) == {}
+
+
+def test_other_names_of_the_classes_are_refused_with_the_difference(begun, smoke, digits):
+    renamed = digits._replace(classes=("cats", *digits.classes[1:]))
+    with pytest.raises(ConfigError, match=r"dataset\.classes: 0, 1, .* -> cats, 1, "):
+        claimed(begun, smoke(), renamed)
+
+
+def test_a_run_that_keeps_the_classes_of_another_one_is_known_by_its_own_names(tmp_path, smoke, digits):
+    config, folder = smoke(init_from="runs/x"), tmp_path / "run"
+    own = digits._replace(classes=("3", "7"))
+    fitted = own._replace(classes=digits.classes, named=own.classes)
+    with run_folder.locked(folder):
+        run_folder.begin(folder, config, run_folder.environment(config, fitted, over_seeds="map"))
+    assert claimed(folder, config, own) == "resume"
+    with pytest.raises(ConfigError, match=r"dataset\.classes: 3, 7 -> 3, 8"):
+        claimed(folder, config, own._replace(classes=("3", "8")))
+    env = files.read_json(folder / "environment.json")
+    del env["dataset"]["named"]  # as an older version wrote it
+    files.write_json(folder / "environment.json", env)
+    assert claimed(folder, config, own) == "resume"
