@@ -64,6 +64,8 @@ def find(place: Path, reading: Reading, class_map: str = "") -> Found:
     notes: list[str] = []
     if place.is_dir():
         items = list(_in_folder(place, reading, notes))
+    elif place.is_file() and inputs.pictures_in_here([place]):
+        raise DataError(f"{place} is one picture: name a folder with a folder of pictures for each class, or a table")
     elif place.is_file():
         items = list(_in_file(place, "", reading, notes))
     else:
@@ -138,7 +140,9 @@ def _in_folder(place: Path, reading: Reading, notes: list[str]) -> Iterator[Item
             yield from _idx_pair(path, reading, notes)
         return
     tops = _folders_in(place)
-    if not any(inputs.pictures_in(top) for top in tops):
+    full = [top for top in tops if inputs.pictures_in(top)]
+    tabled = [path for path in files if inputs.is_table(path)]
+    if not full or (len(full) == 1 and len(tabled) == 1 and not split_of(full[0].name)):
         yield from _in_files(place, files, tops, reading, notes)
         return
     loose = inputs.pictures_in_here(files)

@@ -29,7 +29,10 @@ def lines(place: Path) -> list[tuple[int, list[str]]]:
     try:
         text = raw.decode(encoding)
     except UnicodeDecodeError as error:
-        raise DataError(f"{place} is not a CSV file in UTF-8 ({error}): save it as CSV in UTF-8") from error
+        raise DataError(
+            f"{place} is not text in UTF-8 (byte {error.start + 1}): expected a CSV file in UTF-8, an IDX file, an "
+            ".npz archive, or a folder of pictures"
+        ) from error
     first, _, rest = text.partition("\n")
     if found := re.fullmatch(r"sep=(.)\s*", first):  # as Excel writes and reads it
         separator, text = found[1], "\n" + rest

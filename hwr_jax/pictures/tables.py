@@ -118,6 +118,15 @@ def located(folder: Path, name: str) -> Path:
     return path if "\\" not in name or path.exists() else folder / name.replace("\\", "/")
 
 
+def _folder_of(folder: Path, files: Sequence[str]) -> Path:
+    """The folder of the files that a table names: its own or, if none is there, the only one within that has them."""
+    if any(located(folder, name).exists() for name in files):
+        return folder
+    inside = [path for path in sorted(folder.iterdir()) if path.is_dir()]
+    found = [path for path in inside if all(located(path, name).is_file() for name in files)]
+    return found[0] if len(found) == 1 else folder
+
+
 def _column_of_files(sample: Sequence[Sequence[str]], folder: Path) -> int | None:
     """The first column of which most cells name a picture file."""
     rows = sample[1:] or sample
@@ -154,7 +163,10 @@ def _files(
         raise DataError(f"{empty[0]}: no picture is named")
     others = [i for i in range(len(rows[0])) if i != column]
     label, split, dropped = _roles(place, header, rows, others, reading, labelled=labelled)
-    paths = [located(place.parent, row[column]) for row in rows]
+    folder = _folder_of(place.parent, [row[column] for row in rows[:SAMPLE]])
+    if folder != place.parent:
+        notes.append(f"{place}: the files are those in {folder.name}/")
+    paths = [located(folder, row[column]) for row in rows]
     notes += _notes(place, header, label, split, dropped, labelled=labelled)
     return Table(names, _labels(rows, names, label, labelled), _cells(rows, split), paths, None, notes)
 

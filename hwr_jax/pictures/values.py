@@ -54,7 +54,13 @@ def scale_of(values: np.ndarray, where: str, reading: Reading, notes: list[str])
         raise DataError(f"{where}: a pixel is missing or not a number")
     largest = reading.pixel_scale or BYTE
     if low < 0 or high > largest:
-        more = "" if reading.pixel_scale else "; for another scale set config.data.pixel_scale or --pixel_scale"
+        more = (
+            "; undo their standardisation"
+            if low < 0
+            else ""
+            if reading.pixel_scale
+            else "; for another scale set config.data.pixel_scale or --pixel_scale"
+        )
         raise DataError(f"{where}: values from {low:g} to {high:g}, expected 0 to {largest:g}{more}")
     if reading.pixel_scale or high == 0:
         return largest

@@ -263,6 +263,23 @@ def test_the_maps_of_emnist_are_codes_and_a_class_without_a_name_is_refused(tmp_
         layouts.mapping(tmp_path / "map")
 
 
+@pytest.mark.parametrize("prefix", ["", "images/"])
+def test_a_table_beside_one_folder_of_pictures_says_their_classes(tmp_path, load, prefix):
+    fill(tmp_path / "mine" / "images", 30)
+    lines = [f"{prefix}{i}.png,{'ab'[i % 2]}\n" for i in range(30)]
+    (tmp_path / "mine" / "labels.csv").write_text("filename,label\n" + "".join(lines))
+    dataset, said = load(tmp_path / "mine")
+    assert dataset.classes == ("a", "b")
+    assert sum(sizes(dataset)) == 30
+    assert any("labels.csv is read" in line for line in said)
+
+
+def test_one_picture_is_no_data_set(tmp_path, load):
+    fill(tmp_path / "mine", 1)
+    with pytest.raises(DataError, match="0.png is one picture: name a folder"):
+        load(tmp_path / "mine" / "0.png")
+
+
 @pytest.mark.parametrize("key", ["label_column", "pixel_scale"])
 def test_what_says_nothing_about_picture_files_is_refused(tmp_path, load, key):
     for label in ("a", "b"):

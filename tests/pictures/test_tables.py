@@ -133,7 +133,7 @@ def test_paths_may_lack_a_suffix_have_backslashes_and_name_a_split(tmp_path):
         ("a.png,3\nb.png\n", DataError, "line 2: 1 fields, expected 2 as in line 1"),
         ("word,other\nx,y\n", DataError, "no table of pictures: none of its 2 columns names picture files"),
         (b"PK\x03\x04rest", DataError, "not a CSV file but a workbook or archive: save it as CSV"),
-        ("größe,1\n".encode("latin-1"), DataError, "not a CSV file in UTF-8"),
+        ("größe,1\n".encode("latin-1"), DataError, "not text in UTF-8 .byte 3.: expected a CSV file in UTF-8"),
     ],
 )
 def test_a_table_that_is_not_understood_is_one_sentence(tmp_path, text, error, words):
