@@ -12,10 +12,10 @@ from hwr_jax.core import errors
 
 USAGE = """\
 Reads pictures of one character each or, with a model that reads strings, of one line each. They may have any size, dark
-ink on light paper or the reverse, as PNG, JPEG, WebP, BMP, GIF, TIFF, PPM or AVIF. An argument may also be a folder (all
-pictures below it), a CSV file (a picture file, or the grey values of a square picture, per line; labels are ignored),
-an IDX file, or a NumPy archive. If the run has several seeds, their
-probabilities are averaged; --seed=N selects one.
+ink on light paper or the reverse, as PNG, JPEG, WebP, BMP, GIF, TIFF, PPM or AVIF. An argument may also be a folder
+(all pictures below it), a CSV file (a picture file, or the grey values of a square picture, per line; labels are
+ignored), an IDX file, or a NumPy archive. If the run has several seeds, their probabilities are averaged; --seed=N
+selects one.
 
     python -m hwr_jax.predict --workdir=runs/cnn photo.jpg scan.png
     python -m hwr_jax.predict --workdir=runs/cnn --format=csv unlabelled/ > predictions.csv
