@@ -16,7 +16,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from hwr_jax.core import xla
+from hwr_jax.core import interrupts, xla
 
 if TYPE_CHECKING:
     from hwr_jax import data
@@ -34,6 +34,7 @@ _HOMES = {  # of the names that are imported when they are first used (PEP 562)
     "train": "hwr_jax.training.api",
 }
 
+interrupts.handle_if_command()
 xla.keep_reductions_right()
 
 

@@ -12,7 +12,7 @@ import runpy
 import sys
 from pathlib import Path
 
-from hwr_jax.core import errors
+from hwr_jax.core import errors, interrupts
 
 NAMES = {"main": "train"}  # verbs that are called otherwise than their file
 
@@ -38,6 +38,7 @@ def _first_sentence(path: Path) -> str:
 
 def main() -> int:
     """Runs the verb that the first argument names, as its own program; returns the exit code."""
+    interrupts.handle_from_now()
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
     found = verbs()
     if name in ("--help", "-h", "help"):

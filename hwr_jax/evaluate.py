@@ -78,6 +78,9 @@ def main() -> int:
         "checkpoint": _CHECKPOINT.value or config.eval.checkpoint,
         "seeds": model.seeds,
     }
+    codes = run_folder.codes(run_folder.read_environment(folder))
+    if several := console.several_codes(codes):
+        facts["code"] = codes
     if _FORMAT.value == "json":
         print(json.dumps({**facts, **scores}, indent=2))
         return errors.DONE
@@ -86,6 +89,8 @@ def main() -> int:
         f"{dataset.name} {split} ({facts['examples']:,} images):"
     )
     screen.print(console.results_table(scores))
+    if several:
+        screen.print(several)
     return errors.DONE
 
 

@@ -25,6 +25,9 @@ FLAGS = flags.Flags()
 _CONFIG = flags.config(FLAGS)
 _WORKDIR = FLAGS.string("workdir", None, "Run folder; default: runs/<config name>.")
 _OVERWRITE = FLAGS.boolean("overwrite", "Remove the run in the folder, and start again.")
+_RESUME = FLAGS.choice(
+    "resume", "same", ["same", "anyway"], "Resume an interrupted run with the code that began it, or with changed code."
+)
 _DATA_DIR = flags.data_dir(FLAGS)
 _DEVICES = flags.devices(FLAGS)
 _SEED_GROUPS = FLAGS.integer(
@@ -91,7 +94,7 @@ def main() -> int:
             seed_groups=_SEED_GROUPS.value,
             started=STARTED,
         )
-        summary = job.run(config, dataset, session, overwrite=_OVERWRITE.value).summary
+        summary = job.run(config, dataset, session, overwrite=_OVERWRITE.value, resume=_RESUME.value).summary
     watchdog.arm(0)
     if not processes.is_main_process():
         return errors.DONE
@@ -100,6 +103,8 @@ def main() -> int:
     screen.print(console.results_table(summary["test"]))
     for line in console.transfer_lines(summary.get("transfer", {})):
         screen.print(line)
+    if several := console.several_codes(summary.get("code", [])):
+        screen.print(several)
     screen.print(f"Run folder: {folder}")
     mean = summary["test"]["accuracy"]["mean"]
     last = {

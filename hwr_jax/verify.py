@@ -34,7 +34,7 @@ def main() -> int:
     from hwr_jax.workdir import machine, run_folder
 
     config = run_folder.read_config(folder)
-    env = run_folder.read_json(folder, "environment.json")
+    env = run_folder.read_environment(folder)
     if "threads" in env:  # XLA reads it only when it starts
         os.environ.setdefault(machine.THREADS, str(env["threads"]))
     import jax
@@ -54,7 +54,7 @@ def main() -> int:
     screen = console.make_console()
     dataset = configured.load_of_run(config, env["dataset"], _DATA_DIR.value, screen.print)
     epochs = 1 if _QUICK.value else recorded
-    used, groups = _DEVICES.value or min(env["mesh_devices"], jax.device_count()), env.get("seed_groups", 1)
+    used, groups = _DEVICES.value or min(env.get("mesh_devices", 1), jax.device_count()), env.get("seed_groups", 1)
     whole = not _QUICK.value and (folder / "summary.json").exists()
     with (
         Signals() as signals,
@@ -71,13 +71,15 @@ def main() -> int:
             seed_groups=math.gcd(groups, used),
         )
         job.do(config, dataset, session, resume=False, last_epoch=None if whole else epochs)
-        differences = reproduction.surroundings(env, run_folder.read_json(again, "environment.json"))
+        differences = reproduction.surroundings(env, run_folder.read_environment(again))
         verdict = reproduction.compare(folder, again, epochs=epochs, differences=differences)
     screen.print(f"\n{folder}, {epochs} of {config.epochs} epochs, rerun: {verdict.sentence}")
     screen.print(f"Final state: {verdict.state}" if whole else "Final state: not compared")
     screen.print("What changed in its environment (then -> now):" if differences else "Its environment is the same.")
     for difference in differences:
         screen.print(f"  {difference}")
+    if several := console.several_codes(run_folder.codes(env)):
+        screen.print(several)
     last = {"workdir": str(folder), "epochs": epochs, "differences": differences, **verdict._asdict()}
     print(json.dumps(last), flush=True)
     return errors.DONE if verdict.reproduced else errors.DIFFERENT

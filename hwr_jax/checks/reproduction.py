@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hwr_jax.config.configs import difference
-from hwr_jax.core import files
-from hwr_jax.workdir import machine, run_folder
+from hwr_jax.workdir import logs, machine, run_folder
 
 STANDARD_ERRORS = 3.0  # at most between two accuracies that count as equal
 
@@ -32,7 +31,7 @@ def surroundings(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """Lists what differs between two environments (see `run_folder.environment`): 'key: old -> new'."""
     recorded = [key for key in machine.SURROUNDINGS if key in old]
     there, here = ({key: env.get(key) for key in recorded} for env in (old, new))
-    there["code"], here["code"] = ({k: env["code"].get(k) for k in ("version", "sha256")} for env in (old, new))
+    there["code"], here["code"] = ({k: run_folder.codes(env)[0][k] for k in run_folder.CODE} for env in (old, new))
     for key in ("config_sha256", "init_from"):
         if key in old:
             there[key], here[key] = old[key], new.get(key)
@@ -42,7 +41,7 @@ def surroundings(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
 
 def last_epoch(folder: Path) -> int:
     """Returns the last epoch that a run has recorded; 0: none."""
-    lines = files.read_json_lines(folder / "metrics.jsonl")
+    lines = logs.read_metrics(folder / "metrics.jsonl")
     return max((line["epoch"] for line in lines), default=0)
 
 
@@ -67,7 +66,11 @@ def compare(there: Path, here: Path, *, epochs: int, differences: list[str]) -> 
             if name not in new[key]["per_seed"]:  # recorded by another version
                 missing.append(key)
                 continue
-            most = np.max(np.abs(np.subtract(values, new[key]["per_seed"][name])))
+            others = new[key]["per_seed"][name]
+            if len(values) != len(others):  # of other seeds
+                missing.append(key)
+                continue
+            most = np.max(np.abs(np.subtract(values, others)))
             largest[name] = max(largest.get(name, 0.0), float(most))
     state = _state(there, here)
     identical = bool(both) and not missing and not any(largest.values()) and state != "different"
@@ -88,15 +91,15 @@ def compare(there: Path, here: Path, *, epochs: int, differences: list[str]) -> 
 
 
 def _lines(folder: Path, epochs: int) -> dict[tuple[int, str], dict]:
-    lines = files.read_json_lines(folder / "metrics.jsonl")
+    lines = logs.read_metrics(folder / "metrics.jsonl")
     return {(line["epoch"], line["split"]): line for line in lines if line["epoch"] <= epochs}
 
 
 def _state(there: Path, here: Path) -> str:
     found = []
     for folder in (there, here):
-        path = folder / "summary.json"
-        found.append(files.read_json(path).get("state_sha256") if path.exists() else None)
+        done = (folder / "summary.json").exists()
+        found.append(run_folder.read_json(folder, "summary.json").get("state_sha256") if done else None)
     if None in found:
         return "not recorded"
     return "the same" if found[0] == found[1] else "different"

@@ -15,7 +15,7 @@ from typing import NoReturn
 import absl.flags
 
 from hwr_jax.cli import flags
-from hwr_jax.core import errors
+from hwr_jax.core import errors, interrupts
 from hwr_jax.distributed import processes
 
 ECHOES = ("Event loop is closed", "Encountered error while reading array index")
@@ -36,6 +36,7 @@ def run(main: Callable[..., int | None], verb: flags.Flags, *, usage: str, argum
         sys.exit(errors.DONE)
     code = errors.DONE
     sys.unraisablehook = leave_out_echoes
+    interrupts.handle_from_now()
     try:
         left = flags.parse(sys.argv, verb, arguments=arguments)
         code = (main(left) if arguments else main()) or errors.DONE
@@ -61,9 +62,10 @@ def _leave_at_once(code: int) -> NoReturn:
 
 
 def leave_out_echoes(unraisable: sys.UnraisableHookArgs) -> None:
-    """Hides the echoes of a failed save or restore: after the first error, which `report` prints, orbax closes its
-    event loop, and each unfinished thread of tensorstore complains about that, array by array."""
-    if not str(unraisable.exc_value).startswith(ECHOES):
+    """Sends an interruption again that Python had to drop, and hides the echoes of a failed save or restore: after the
+    first error, which `report` prints, orbax closes its event loop, and each unfinished thread of tensorstore complains
+    about that, array by array."""
+    if not interrupts.again_if_dropped(unraisable) and not str(unraisable.exc_value).startswith(ECHOES):
         sys.__unraisablehook__(unraisable)
 
 

@@ -114,6 +114,14 @@ def fallback_paragraph(name: str, tried: Sequence[str], other: str) -> str:
     )
 
 
+def several_codes(codes: Sequence[dict[str, Any]]) -> str:
+    """Returns the sentence that several versions of the code trained a run (`run_folder.codes`); "" for one version."""
+    if len(codes) < 2:
+        return ""
+    parts = ", ".join("{version} ({sha256:.12}) from step {step:,}".format(**code) for code in codes)
+    return f"Several versions of the code trained this run (--resume=anyway): hwr_jax {parts}."
+
+
 def transfer_lines(transfer: dict[str, Any]) -> list[str]:
     """Returns a line for each data set: mean accuracy before (with the initial weights) and after."""
 

@@ -1,3 +1,3 @@
 """Config files and the values that each key allows."""
 
-__all__ = ["check", "configs", "shipped"]
+__all__ = ["check", "configs", "defaults", "flat", "shipped"]

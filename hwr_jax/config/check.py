@@ -8,7 +8,8 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from hwr_jax import data, models
-from hwr_jax.config.configs import flatten
+from hwr_jax.config import defaults
+from hwr_jax.config.flat import flatten
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.core.ranges import COUNT, NOT_NEGATIVE, POSITIVE, RATE, SHARE, Range, integer, number
 from hwr_jax.models import convolution, layers, rnn
@@ -112,12 +113,14 @@ def check(config: ConfigDict) -> None:
     missing = [key for key in (*CHOICES, *RANGES) if key not in flat]
     if missing:
         raise ConfigError(f"config.{missing[0]} is missing: start from base.get_config() of configs/base.py")
+    known = defaults.of_base()
     for key, allowed in CHOICES.items():
-        if flat[key] not in allowed:
+        if not isinstance(flat[key], str) or flat[key] not in allowed:
             raise ConfigError(f"config.{key}={flat[key]!r} is not known: use one of {', '.join(allowed)}")
     for key, (holds, words) in RANGES.items():
-        if isinstance(flat[key], str | None) or not holds(flat[key]):
+        if not defaults.fits(flat[key], known[key]) or not holds(flat[key]):
             raise ConfigError(f"config.{key}={flat[key]!r} is out of range: use {words}")
+    defaults.check_types(flat, known)
     if config.data.rehearsal and not config.init_from:
         raise ConfigError(
             f"config.data.rehearsal={config.data.rehearsal} needs config.init_from: name the run that learnt it"

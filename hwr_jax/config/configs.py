@@ -15,7 +15,8 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from hwr_jax.config import shipped
+from hwr_jax.config import defaults, shipped
+from hwr_jax.config.flat import flatten
 from hwr_jax.core.errors import ConfigError
 
 EXAMPLES = {
@@ -51,7 +52,7 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Config
     if not isinstance(config, ConfigDict):
         raise ConfigError(f"--config={path} cannot be used: its get_config returns {config!r}, not a ConfigDict")
     config.lock()
-    return override(config, overrides or {}, path)
+    return override(defaults.fill(config), overrides or {}, path)
 
 
 def override(config: ConfigDict, overrides: Mapping[str, Any], name: str) -> ConfigDict:
@@ -121,17 +122,6 @@ def require_key(config: ConfigDict, key: str) -> None:
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     hint = f"did you mean config.{near[0]}?" if near else f"the keys are {', '.join(known)}"
     raise ConfigError(f"there is no config.{key}: {hint}")
-
-
-def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
-    """Returns {"model.dropout": 0.5, ...} of a nested config or dict."""
-    flat = {}
-    for key, value in config.items():
-        if isinstance(value, (dict, ConfigDict)):
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = list(value) if isinstance(value, tuple) else value
-    return flat
 
 
 def to_json(config: ConfigDict) -> str:

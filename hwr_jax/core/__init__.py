@@ -1,3 +1,5 @@
-"""What every other folder may use: types, random keys, errors, ranges, file formats, digests, statistics, XLA flags."""
+"""What every other folder may use: types, keys, errors, ranges, files, Ctrl-C, digests, statistics, XLA's flags."""
 
-__all__ = ["archives", "canvas", "digests", "errors", "files", "idx", "ranges", "rng", "stats", "types", "xla"]
+__all__ = [
+    "archives", "canvas", "digests", "errors", "files", "idx", "interrupts", "ranges", "rng", "stats", "types", "xla",
+]  # fmt: skip

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from types import FrameType
 
+from hwr_jax.core import interrupts
 from hwr_jax.core.errors import INTERRUPTED, TERMINATED, Stopped
 from hwr_jax.distributed import processes
 
@@ -19,16 +21,19 @@ CODES = {signal.SIGTERM: TERMINATED, signal.SIGINT: INTERRUPTED}
 class Signals:
     """Installs the handlers while entered; in a thread other than the main one Python allows none.
 
-    With `deferred = True` a signal is only recorded, for `raise_pending` to raise.
+    With `deferred = True` a signal is only recorded, for `raise_pending` to raise. Where Python has to drop the
+    exception (in a callback of the garbage collector, say), the signal is sent again.
     """
 
     def __init__(self) -> None:
         self.deferred = False
         self._received: int | None = None
+        self._dropped = False
 
     def __enter__(self) -> Signals:
         if threading.current_thread() is threading.main_thread():
             self._old = {number: signal.signal(number, self._handle) for number in CODES}
+            self._old_hook, sys.unraisablehook = sys.unraisablehook, self._unraisable
         else:
             self._old = {}
         return self
@@ -41,9 +46,19 @@ class Signals:
     def __exit__(self, *_) -> None:
         for number, handler in self._old.items():
             signal.signal(number, handler)
+        if self._old:
+            sys.unraisablehook = self._old_hook
+
+    def _unraisable(self, unraisable: sys.UnraisableHookArgs) -> None:
+        if self._received is not None and isinstance(unraisable.exc_value, Stopped):
+            self._dropped = interrupts.again_if_dropped(unraisable, self._received)
+        else:
+            self._old_hook(unraisable)
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
-        if self._received is not None:
+        if self._dropped:  # this is the same signal again
+            self._dropped = False
+        elif self._received is not None:
             os._exit(CODES[signal.Signals(number)])
         self._received = number
         if not self.deferred:

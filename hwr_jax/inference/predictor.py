@@ -116,7 +116,7 @@ def open_run(workdir: str | Path, *, reading: Mapping[str, int | None] | None = 
         )
     if given:
         config = with_reading(config, given)
-    facts = run_folder.read_json(folder, "environment.json")["dataset"]
+    facts = run_folder.read_environment(folder)["dataset"]
     bound = bind(
         config,
         examples=facts["examples"]["train"],

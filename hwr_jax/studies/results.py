@@ -10,10 +10,9 @@ from typing import Any
 from hwr_jax.core import files
 from hwr_jax.core.errors import ConfigError, RunFolderError
 from hwr_jax.studies.spec import Study
-from hwr_jax.workdir import run_folder
+from hwr_jax.workdir import forms, run_folder
 
 FILE = "results.jsonl"
-NEEDED = ("variant", "seed", "config_sha256", "dataset", "code")
 
 
 @contextlib.contextmanager
@@ -42,9 +41,8 @@ def read(study: Study, folder: Path) -> list[dict[str, Any]]:
     path = folder / FILE
     records: dict[tuple[str, int], dict[str, Any]] = {}
     for number, record in enumerate(files.read_json_lines(path), 1):
-        missing = [key for key in NEEDED if key not in record]
-        if missing:
-            raise RunFolderError(f"{path}, line {number}, is not a record of a study: {missing[0]!r} is missing")
+        if problem := forms.problem(record, forms.RECORD):
+            raise RunFolderError(f"{path}, line {number}, is not a record of a study: {problem}")
         trial = (record["variant"], record["seed"])
         if trial in records:
             raise RunFolderError(f"{path}, line {number}: a second record of {trial[0]}, seed {trial[1]}: remove one")

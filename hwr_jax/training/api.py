@@ -11,13 +11,12 @@ from ml_collections import ConfigDict
 
 from hwr_jax.cli import command, console
 from hwr_jax.config import configs, shipped
-from hwr_jax.core import files
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.distributed import signals
 from hwr_jax.inference.predictor import Predictor, load
 from hwr_jax.training import experiment, job
 from hwr_jax.training.session import Session
-from hwr_jax.workdir import machine
+from hwr_jax.workdir import claim, logs, machine
 
 
 class TrainedRun:
@@ -43,7 +42,7 @@ class TrainedRun:
                 "seed": seed,
                 **{name: values[i] for name, values in line["per_seed"].items()},
             }
-            for line in files.read_json_lines(self.folder / "metrics.jsonl")
+            for line in logs.read_metrics(self.folder / "metrics.jsonl")
             for i, seed in enumerate(line["seeds"])
         ]
 
@@ -59,6 +58,7 @@ def train(
     *,
     overrides: Mapping[str, Any] | None = None,
     overwrite: bool = False,
+    resume: str = claim.SAME,
     data_dir: str | None = None,
     devices: int = 0,
     seed_groups: int = 1,
@@ -82,6 +82,7 @@ def train(
       workdir: the run folder; None: runs/<config name>, for a name or a path.
       overrides: values to set in the config, by flat key: {"optim.learning_rate": 1e-3}.
       overwrite: first remove the run that is in the folder.
+      resume: "same": resume an interrupted run only with the code that began it; "anyway": with any.
       data_dir: folder of tensorflow-datasets; None: the usual one.
       devices: how many devices to use; 0: all.
       seed_groups: groups of devices; each trains its share of the seeds, and its devices share each batch.
@@ -101,6 +102,8 @@ def train(
         resolved = configs.load(path, given)
     if workdir is None and not path:
         raise ConfigError("workdir is missing: a config that is not a file has no name, so name the run folder")
+    if resume not in claim.RESUMES:
+        raise ConfigError(f"resume={resume!r} is not possible: use {' or '.join(claim.RESUMES)}")
     for name, value, least in (("devices", devices, 0), ("seed_groups", seed_groups, 1)):
         if value < least:
             raise ConfigError(f"{name}={value} is too small: use {least} or more")
@@ -118,5 +121,5 @@ def train(
             devices=devices,
             seed_groups=seed_groups,
         )
-        result = job.run(prepared.config, prepared.dataset, session, overwrite=overwrite)
+        result = job.run(prepared.config, prepared.dataset, session, overwrite=overwrite, resume=resume)
     return TrainedRun(folder, result.summary)

@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 
 from hwr_jax import models
 from hwr_jax.cli import console
-from hwr_jax.config import check, configs, shipped
+from hwr_jax.config import check, configs, defaults, shipped
 from hwr_jax.core.errors import DataMissing
 from hwr_jax.core.types import Dataset
 from hwr_jax.data import OWN, configured
@@ -53,7 +53,7 @@ def prepare(
       DataMissing: the data is nowhere, and there is no fallback; `.tried` lists the places and the reasons.
       DataError, OSError: see `data.load`.
     """
-    check.check(config)
+    check.check(defaults.fill(config))
     overrides.check_overrides(config, given)
     try:
         return _resolved(path, config, configured.load(config, data_dir, log, named=given))

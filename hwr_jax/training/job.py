@@ -31,7 +31,9 @@ class Result(NamedTuple):
     summary: dict[str, Any]  # the content of summary.json
 
 
-def run(config: ConfigDict, dataset: Dataset, session: Session, *, overwrite: bool = False) -> Result:
+def run(
+    config: ConfigDict, dataset: Dataset, session: Session, *, overwrite: bool = False, resume: str = claim.SAME
+) -> Result:
     """Claims and locks the session's folder and trains the run in it: from the start, or from where it was interrupted.
 
     Needs no flags. If the folder holds the finished run, nothing is trained.
@@ -41,9 +43,11 @@ def run(config: ConfigDict, dataset: Dataset, session: Session, *, overwrite: bo
       dataset: the config's.
       session: where and how.
       overwrite: first remove the run that is in the folder.
+      resume: 'same': resume an interrupted run only with the code that began it; 'anyway': with any.
 
     Raises:
-      ConfigError: the folder holds another run or someone else's files, or values do not fit the data or the devices.
+      ConfigError: the folder holds another run, one begun with other code, or someone else's files; or
+        values do not fit the data or the devices.
       RunFolderError: the folder is in use, on no shared disk, or damaged; or a checkpoint cannot be read or written.
       Stopped: a signal came; the state is saved.
       NotFiniteError, DataError, OSError.
@@ -52,12 +56,12 @@ def run(config: ConfigDict, dataset: Dataset, session: Session, *, overwrite: bo
     with contextlib.ExitStack() as held:
         status = STATUSES[0]
         if processes.is_main_process():
-            held.enter_context(run_folder.locked(folder))
-            status = claim.claim(folder, config, dataset, overwrite=overwrite, log=log)
+            held.enter_context(run_folder.locked(folder, log))
+            status = claim.claim(folder, config, dataset, overwrite=overwrite, resume=resume, log=log)
         status = STATUSES[processes.from_main_process(STATUSES.index(status))]
         if status == "finished":
             log(f"{folder} holds this run, finished: nothing was trained (use --overwrite to train it again)")
-            return Result(status, run_folder.read_json(folder, "summary.json"))
+            return Result(status, run_folder.read_summary(folder))
         return Result(status, do(config, dataset, session, resume=status == "resume"))
 
 

@@ -51,6 +51,7 @@ def finish(
     evaluation.save_predictions(folder / "predictions.npz", run.dataset.test, outputs["test"], run.seeds)
     values = {name: np.array(both["test"][name]["per_seed"]) for name in ("loss", "accuracy")}
     line = logs.metrics_line(_epochs(run, state), int(state.step[0]), "test", run.seeds, **values)
+    line |= run_folder.origin(folder)
     files.append_json_line(folder / "metrics.jsonl", line)
     board.write(line)
     params, model_state = evaluation.chosen(state, run.plan.checkpoint)
@@ -120,6 +121,7 @@ def _summary(run: Run, state: TrainState, scores: dict[str, dict], folder: Path)
         "state_sha256": digests.of_tree((state.params, state.model_state, state.average)),
         "skipped_updates": [int(n) for n in state.faults.skipped],
         "learning_rate_scale": [float(x) for x in state.faults.scale],
+        "code": run_folder.codes(run_folder.read_environment(folder)),
         "best_step": [int(s) for s in state.best.step],
         **scores,
         **logs.total_times(folder / "timing.jsonl"),

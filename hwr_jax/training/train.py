@@ -60,6 +60,7 @@ def train_in_folder(
         step = int(state.step[0])
         if resume:
             run_folder.note_resume(folder, env, step)
+        origin = run_folder.origin(folder)
         timing = logs.Timing(folder / "timing.jsonl", started)
         timing.write("start", step=step, compile_seconds=round(compile_seconds, 4))
         config_text = (folder / "config.json").read_text()
@@ -71,6 +72,7 @@ def train_in_folder(
             ) as advance:
 
                 def record(line):
+                    line |= origin
                     files.append_json_line(folder / "metrics.jsonl", line)
                     board.write(line)
 

@@ -59,7 +59,7 @@ def prepare(
     """
     source, old = load(transfer.init_from, network, dataset.train.image.shape[1:], log), None
     found = facts(transfer.init_from, source)
-    if resumed and (before := run_folder.read_json(resumed, "environment.json").get("init_from")) != found:
+    if resumed and (before := run_folder.read_environment(resumed).get("init_from")) != found:
         raise ConfigError(
             f"the run {transfer.init_from}, with which {resumed} began, has changed since (SHA-256 of its weights now "
             f"{found['sha256'][:12]}, then {(before or found)['sha256'][:12]}): use --overwrite to start again"

@@ -20,6 +20,7 @@ from hwr_jax.core import files
 from hwr_jax.core.errors import NotFiniteError, RunFolderError, Stopped
 from hwr_jax.core.types import Tree
 from hwr_jax.distributed import processes
+from hwr_jax.workdir import forms
 
 READINGS = 10  # attempts of a reader, in a folder where another process trains
 SPACE_FACTOR, SPACE_BYTES = 1.2, 1_000_000  # what a save needs: the arrays and their index; the small files
@@ -184,8 +185,8 @@ def verify_manifest(step_folder: Path, manifest: Path) -> str | None:
     if not manifest.is_file():
         return "its save was not finished (it has no manifest)"
     try:
-        expected = files.read_json(manifest)["files"]
-    except (ValueError, KeyError, TypeError, OSError):
+        expected = forms.check(files.read_json(manifest), forms.MANIFEST, manifest)["files"]
+    except (ValueError, RecursionError, OSError):
         return f"its manifest {manifest.name} cannot be read"
     try:
         found = {p.relative_to(step_folder).as_posix() for p in step_folder.rglob("*") if p.is_file()}

@@ -17,7 +17,7 @@ from hwr_jax.config.configs import difference, flatten
 from hwr_jax.core.errors import ConfigError, RunFolderError
 from hwr_jax.core.types import Dataset
 from hwr_jax.distributed import processes
-from hwr_jax.workdir import run_folder
+from hwr_jax.workdir import forms, run_folder
 
 # The names that a run writes into each folder, whole, as regular expressions; any other file in it is the user's.
 FOLDERS = {
@@ -31,6 +31,7 @@ PROOF = {  # the files that prove a run, and keys that only a run of hwr_jax has
     "config.json": ("over_seeds", "steps_per_dispatch", "data.subset_seed", "nonfinite.policy", "transfer.layer_decay"),
     "environment.json": ("dataset.name", "dataset.sha256", "code.version", "code.sha256", "resumed"),
 }
+RESUMES = (SAME, ANYWAY) = ("same", "anyway")  # of --resume
 FIRST = "summary.json"  # to be removed: a run without its checkpoints is not finished
 FILES = tuple(name for name in run_folder.FILES if name not in (FIRST, *PROOF))
 
@@ -41,6 +42,7 @@ def claim(
     dataset: Dataset,
     *,
     overwrite: bool,
+    resume: str = SAME,
     log: Callable[[str], None] = lambda line: None,
 ) -> str:
     """Decides what to do in the locked folder: 'new' (start there), 'resume', or 'finished' (nothing).
@@ -50,7 +52,8 @@ def claim(
       config: resolved and checked.
       dataset: the config's.
       overwrite: first remove the run that is in the folder.
-      log: called with a message for each thing that `overwrite` leaves in the folder.
+      resume: 'same': resume an interrupted run only with the code that began it; 'anyway': with any.
+      log: called with a message for each thing that `overwrite` leaves in the folder, and if the code has changed.
 
     Raises:
       ConfigError: the folder holds another run (the message lists the differences), or files of somebody else.
@@ -61,7 +64,7 @@ def claim(
         clear(folder, log)
         return "new"
     if not damage:
-        return _compare(folder, config, dataset)
+        return _compare(folder, config, dataset, resume, log)
     strangers = [path.name for path in sorted(folder.iterdir()) if not _left_by_a_start(path, damage)]
     if not strangers:  # empty, or a run that was killed before its config.json was written
         clear(folder, log)
@@ -87,8 +90,10 @@ def _damage(folder: Path, name: str) -> str:
     except (ConfigError, RunFolderError) as error:
         return str(error)
     flat = flatten(value)
-    missing = [key for key in PROOF[name] if key not in flat]
-    return f"{path} is damaged or was not written by hwr_jax: it has no {missing[0]!r}" if missing else ""
+    missing = [f"it has no {key!r}" for key in PROOF[name] if key not in flat]
+    if name == "environment.json" and not missing:
+        missing = [problem for problem in [forms.problem(value, forms.ENVIRONMENT)] if problem]
+    return f"{path} is damaged or was not written by hwr_jax: {missing[0]}" if missing else ""
 
 
 def _left_by_a_start(path: Path, damage: dict[str, str]) -> bool:
@@ -108,18 +113,49 @@ def _passing(path: Path) -> bool:
     return (torn or sign is not None) and path.is_file()
 
 
-def _compare(folder: Path, config: ConfigDict, dataset: Dataset) -> str:
+def _compare(folder: Path, config: ConfigDict, dataset: Dataset, resume: str, log: Callable[[str], None]) -> str:
     there, here = run_folder.read_identity(folder), run_folder.identity(config, dataset)
     if "classes" not in there["dataset"]:  # of an older version
         del here["dataset"]["classes"]
+    finished = (folder / FIRST).exists()
+    other_code = there["code"]["sha256"] != here["code"]["sha256"]
+    if not other_code:  # another version that computes the same
+        there = {**there, "code": here["code"]}
     changes = difference(there, here)
-    if changes:
-        lines = "\n  ".join(changes)
-        raise ConfigError(
-            f"{folder} holds another run, and nothing in it was touched: choose another --workdir, or use --overwrite "
-            f"to remove that run. The differences (there -> here):\n  {lines}"
+    if any(not change.startswith("code.") for change in changes):
+        raise ConfigError(_another_run(folder, changes))
+    if not other_code:
+        return "finished" if finished else "resume"
+    if finished:
+        log(f"the code has changed since {folder} was trained, by hwr_jax {_name(there)}; now it is {_name(here)}")
+        return "finished"
+    if resume == ANYWAY:
+        log(f"resuming with other code, which is recorded: hwr_jax {_name(there)} -> {_name(here)}")
+        return "resume"
+    lines = "\n  ".join(changes)
+    raise ConfigError(
+        f"{folder} holds this run, interrupted, and the code has changed since; nothing in it was touched: use "
+        f"--resume={ANYWAY} to resume it with the code as it is now (every number from then on records that), or "
+        f"--overwrite to remove it and start again. The differences (there -> here):\n  {lines}"
+    )
+
+
+def _name(identity: dict) -> str:
+    return "{version} ({sha256:.12})".format(**identity["code"])
+
+
+def _another_run(folder: Path, changes: list[str]) -> str:
+    lines, more = "\n  ".join(changes), ""
+    epochs = [re.fullmatch(r"config\.epochs: (\d+) -> (\d+)", change) for change in changes]
+    if any(found and int(found[1]) < int(found[2]) for found in epochs):
+        more = (
+            f" To train it for more epochs, start a run from its weights: --config.init_from={folder} with another "
+            "--workdir, and as many epochs as are to be added."
         )
-    return "finished" if (folder / "summary.json").exists() else "resume"
+    return (
+        f"{folder} holds another run, and nothing in it was touched: choose another --workdir, or use --overwrite "
+        f"to remove that run.{more} The differences (there -> here):\n  {lines}"
+    )
 
 
 def clear(folder: Path, log: Callable[[str], None] = lambda line: None) -> None:

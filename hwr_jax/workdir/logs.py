@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from hwr_jax.core import files
+from hwr_jax.workdir import forms
 
 
 def metrics_line(epoch: int, step: int, split: str, seeds: list[int], **per_seed: np.ndarray) -> dict[str, Any]:
@@ -18,9 +19,24 @@ def metrics_line(epoch: int, step: int, split: str, seeds: list[int], **per_seed
     return {"epoch": epoch, "step": step, "split": split, **means, "seeds": seeds, "per_seed": values}
 
 
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """Returns the whole lines of metrics.jsonl, checked. Raises RunFolderError."""
+    return _checked(path, forms.METRICS)
+
+
+def read_timing(path: Path) -> list[dict[str, Any]]:
+    """Returns the whole lines of timing.jsonl, checked. Raises RunFolderError."""
+    return _checked(path, forms.TIMING)
+
+
+def _checked(path: Path, form: forms.Form) -> list[dict[str, Any]]:
+    lines = files.read_json_lines(path)
+    return [forms.check(line, form, f"{path}, line {number},") for number, line in enumerate(lines, 1)]
+
+
 def cut_metrics(path: Path, step: int) -> None:
     """Cuts metrics.jsonl back to a checkpoint: removes later steps, the test split and a torn last line."""
-    lines = files.read_json_lines(path)
+    lines = read_metrics(path)
     files.write_json_lines(path, [line for line in lines if line["step"] <= step and line["split"] != "test"])
 
 
@@ -32,7 +48,7 @@ class Timing:
     def __init__(self, path: Path, started: float):
         """`started`: `time.perf_counter()` at the start of the process."""
         self._path, self._last = path, started
-        files.write_json_lines(path, files.read_json_lines(path))  # drops a line that a crash tore
+        files.write_json_lines(path, read_timing(path))  # drops a line that a crash tore
 
     def trained(self, event: str, *, step: int, train_seconds: float, images: int, **values: Any) -> None:
         """Appends a line about training: `images` of all seeds took `train_seconds` inside the steps."""
@@ -51,7 +67,7 @@ class Timing:
 def total_times(path: Path) -> dict[str, float]:
     """Sums timing.jsonl: train_seconds (inside the steps, all seeds together), compile_seconds, total_seconds,
     images_per_second (training images of all seeds per train second)."""
-    lines = files.read_json_lines(path)
+    lines = read_timing(path)
     train, images = (sum(line.get(key, 0) for line in lines) for key in ("train_seconds", "images"))
     return {
         "train_seconds": round(train, 4),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import re
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import hwr_jax
-from hwr_jax.config import shipped
+from hwr_jax.workdir import codebase
 
 THREADS = "NPROC"  # the environment variable that XLA reads
 SURROUNDINGS = (
@@ -22,14 +21,8 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "ml-collection
 
 
 def code_digest() -> str:
-    """Returns the SHA-256 of the package's own sources: the code version, with or without git, installed or not."""
-    root = Path(hwr_jax.__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        if path.is_relative_to(root / shipped.NAME):  # only there in an installed package
-            continue
-        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()
+    """Returns the SHA-256 of the code that computes numbers, with or without git, installed or not (see `codebase`)."""
+    return codebase.digest(Path(hwr_jax.__file__).parent)
 
 
 def facts() -> dict[str, Any]:

@@ -7,43 +7,42 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import errno
 import hashlib
 import json
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from ml_collections import ConfigDict
 
 import hwr_jax
+from hwr_jax.config import defaults
 from hwr_jax.config.configs import difference, flatten, from_json, to_json
 from hwr_jax.core import files
 from hwr_jax.core.errors import ConfigError, RunFolderError
 from hwr_jax.core.types import Dataset
-from hwr_jax.workdir import machine
+from hwr_jax.workdir import forms, machine
 
 FILES = ("config.json", "environment.json", "metrics.jsonl", "timing.jsonl", "predictions.npz", "summary.json")
-NEEDED = {"environment.json": ("dataset", "code", "resumed"), "summary.json": ("dataset", "test")}
-ADDED = {
-    "eval.shift_px": 0,
-    "data.label_column": "",
-    "data.pixel_scale": 0.0,
-    "data.orientation": "upright",
-    "data.class_map": "",
-    "loss.class_weights": "none",
-}  # keys that the first run folders lack, with the value that does what was done then
+LOCK = ".lock"
+NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)  # such as NFS without a lock manager
+CODE = ("version", "sha256")  # what is recorded of the code
 SPLITS = ("train", "validation", "test")
 
 
 def config_digest(config: ConfigDict) -> str:
-    """Returns the SHA-256 of a config, without the place of its data."""
-    what = {k: v for k, v in _what(config).items() if (k, v) not in ADDED.items()}
+    """Returns the SHA-256 of a config, without the place of its data, and without the later keys that change nothing:
+    a config has the same digest before and after base.py gains a key."""
+    later = defaults.later()
+    what = {k: v for k, v in _what(config).items() if k not in later or v != later[k]}
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
 
 
 def identity(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
-    """Returns what identifies a run: two runs with the same identity compute the same."""
+    """Returns what identifies a run: two runs with the same identity compute the same, whatever their versions."""
     return {
         "config": _what(config),
         "dataset": {
@@ -79,8 +78,11 @@ def environment(config: ConfigDict, dataset: Dataset, **more: Any) -> dict[str, 
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, log: Callable[[str], None] = lambda line: None) -> Iterator[None]:
     """Creates the folder if needed, and locks it; a lock left by a killed process does not count.
+
+    If the folder is refused, a lock file that was not there before is removed again. Where the file system has no
+    locks, `log` is called with a warning.
 
     Raises:
       RunFolderError: another process is training in it, or it is a file.
@@ -88,24 +90,47 @@ def locked(folder: Path) -> Iterator[None]:
     if folder.exists() and not folder.is_dir():
         raise RunFolderError(f"--workdir={folder} is a file: name a folder")
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "a") as lock:
+    path = folder / LOCK
+    known = path.exists()
+    with contextlib.closing(_lock(path, log)):
         try:
-            import fcntl
+            yield
+        except (ConfigError, RunFolderError):
+            if not known:
+                path.unlink(missing_ok=True)
+            raise
 
+
+def _lock(path: Path, log: Callable[[str], None]) -> TextIO:
+    """Returns the open, locked file; it stays locked until it is closed."""
+    try:
+        import fcntl
+    except ImportError:
+        return open(path, "a")  # Windows: not locked
+    while True:
+        lock = open(path, "a")  # noqa: SIM115  it stays open
+        try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:
-            pass  # Windows: not locked
-        except BlockingIOError:
-            raise RunFolderError(
-                f"another process is training in {folder}: wait for it, or choose another --workdir"
-            ) from None
-        yield
+            if path.exists() and os.path.samestat(os.fstat(lock.fileno()), path.stat()):
+                return lock
+            lock.close()  # a process whose folder was refused has removed it since
+        except OSError as error:
+            if error.errno in NO_LOCKS:
+                words = f"{path.parent} is on a file system without locks ({error.strerror})"
+                log(f"{words}: make sure that no other process trains in it")
+                return lock
+            lock.close()
+            if isinstance(error, BlockingIOError):
+                raise RunFolderError(
+                    f"another process is training in {path.parent}: wait for it, or choose another --workdir"
+                ) from None
+            raise
 
 
 def read_identity(folder: Path) -> dict[str, Any]:
-    """Returns the identity that a run folder records."""
-    config, env = read_config(folder), read_json(folder, "environment.json")
-    code = {k: env["code"][k] for k in ("version", "sha256")}
+    """Returns the identity that a run folder records; its code is the one that trained last."""
+    config, env = read_config(folder), read_environment(folder)
+    code = {k: codes(env)[-1][k] for k in CODE}
     data = {k: env["dataset"][k] for k in ("name", "sha256")}
     if (named := recorded_classes(config, env["dataset"])) is not None:
         data["classes"] = ", ".join(named)
@@ -126,8 +151,8 @@ def recorded_classes(config: ConfigDict, facts: dict[str, Any]) -> list[str] | N
 
 
 def _what(config: ConfigDict) -> dict[str, Any]:
-    """The config, flat, without the place of the data: the data's SHA-256 counts instead."""
-    return {k: v for k, v in flatten(config).items() if k != "data.manual_dir"}
+    """The config, flat, with absent keys, without the place of the data: the data's SHA-256 counts instead."""
+    return {k: v for k, v in {**defaults.later(), **flatten(config)}.items() if k != "data.manual_dir"}
 
 
 def begin(folder: Path, config: ConfigDict, env: dict[str, Any]) -> None:
@@ -137,12 +162,36 @@ def begin(folder: Path, config: ConfigDict, env: dict[str, Any]) -> None:
 
 
 def note_resume(folder: Path, env: dict[str, Any], step: int) -> None:
-    """Records in environment.json that the run was resumed, from which step, and what has changed around it."""
-    old = read_json(folder, "environment.json")
+    """Records in environment.json that the run was resumed, from which step, and what has changed around it, or in the
+    code."""
+    old = read_environment(folder)
     recorded = [key for key in machine.SURROUNDINGS if key in old]
     changed = difference({k: old[k] for k in recorded}, {k: env.get(k) for k in recorded})
     entry = {"step": step, "started": env["started"], "command": env["command"], "changed": changed}
+    before, now = ({k: code[k] for k in CODE} for code in (codes(old)[-1], env["code"]))
+    if before["sha256"] != now["sha256"]:
+        entry |= {"code": now, "changed": changed + difference({"code": before}, {"code": now})}
     files.write_json(folder / "environment.json", {**old, "resumed": [*old["resumed"], entry]})
+
+
+def codes(env: dict[str, Any]) -> list[dict[str, Any]]:
+    """Returns the versions of the code that trained a run, each with the `step` from which on, the first at 0.
+
+    More than one only after --resume=anyway. `env`: the content of environment.json.
+    """
+    found = [{"step": 0, **{k: env["code"][k] for k in CODE}}]
+    for resumed in env["resumed"]:
+        if "code" in resumed:  # what was trained from that step on, if anything, is lost
+            found = [one for one in found if one["step"] < resumed["step"]]
+            found.append({"step": resumed["step"], **resumed["code"]})
+    return found
+
+
+def origin(folder: Path) -> dict[str, str]:
+    """Returns what a line of metrics.jsonl adds about its origin: the SHA-256 of the code, if several versions of it
+    have trained the run."""
+    found = codes(read_environment(folder))
+    return {"code": found[-1]["sha256"]} if len(found) > 1 else {}
 
 
 def read_config(folder: Path) -> ConfigDict:
@@ -152,40 +201,38 @@ def read_config(folder: Path) -> ConfigDict:
       ConfigError: the folder is not a run.
       RunFolderError: config.json is damaged.
     """
-    text = _read_text(folder, "config.json")
-    try:
-        config = from_json(text)
-    except (ValueError, TypeError) as error:
-        raise RunFolderError(f"{folder / 'config.json'} is damaged: {error}") from None
-    with config.unlocked():
-        for key, value in ADDED.items():
-            group, _, name = key.rpartition(".")
-            if isinstance(config.get(group), ConfigDict) and name not in config[group]:
-                config[group][name] = value
-    return config
+    return defaults.fill(from_json(json.dumps(read_json(folder, "config.json"))))
 
 
 def read_json(folder: Path, name: str) -> dict[str, Any]:
-    """Returns the content of a JSON file of a run.
+    """Returns the content of a JSON file of a run: an object, whose keys and types are not checked.
 
     Raises:
       ConfigError: the file does not exist.
       RunFolderError: it is damaged.
     """
+    content = _read(folder, name)
     try:
-        value = json.loads(_read_text(folder, name))
+        value = json.loads(content.decode())
     except (ValueError, RecursionError) as error:
         raise RunFolderError(f"{folder / name} is damaged: {error}") from None
     if not isinstance(value, dict):
         raise RunFolderError(f"{folder / name} is damaged or was not written by hwr_jax: it holds no JSON object")
-    missing = [key for key in NEEDED.get(name, ()) if key not in value]
-    if missing:
-        raise RunFolderError(f"{folder / name} is damaged or was not written by hwr_jax: it has no {missing[0]!r}")
     return value
 
 
-def _read_text(folder: Path, name: str) -> str:
+def read_environment(folder: Path) -> dict[str, Any]:
+    """Returns the content of environment.json, checked. Raises as `read_json` does."""
+    return forms.check(read_json(folder, "environment.json"), forms.ENVIRONMENT, folder / "environment.json")
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """Returns the content of summary.json, checked. Raises as `read_json` does."""
+    return forms.check(read_json(folder, "summary.json"), forms.SUMMARY, folder / "summary.json")
+
+
+def _read(folder: Path, name: str) -> bytes:
     if not (folder / name).is_file():
         what = "does not exist" if not folder.exists() else f"has no {name}"
         raise ConfigError(f"--workdir={folder} {what}: name a run folder that `python -m hwr_jax.main` wrote")
-    return (folder / name).read_text()
+    return (folder / name).read_bytes()

@@ -1,12 +1,13 @@
 """The committed studies: every variant can be built, and every report is that of its records."""
 
+import shutil
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import pytest
 
-from hwr_jax.config import configs
+from hwr_jax.config import configs, shipped
 from hwr_jax.core import files
 from hwr_jax.data import STRINGS
 from hwr_jax.steps import overrides, recipe, train_step
@@ -35,9 +36,23 @@ def test_every_variant_of_a_study_is_an_ordinary_config(path):
         assert state.params
 
 
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory):
+    """The configs after base.py has gained a key: no record may notice."""
+    folder = shutil.copytree(ROOT.parent / "configs", tmp_path_factory.mktemp("grown") / "configs")
+    base = (folder / "base.py").read_text()
+    (folder / "base.py").write_text(
+        base.replace("    config.lock()", "    config.optim.new_key = 0.5\n    config.lock()")
+    )
+    return folder
+
+
 @pytest.mark.parametrize("path", RESULTS, ids=name)
-def test_a_report_is_made_from_its_records_to_the_byte(path, tmp_path):
-    study = spec.load(path)
+def test_a_report_is_made_from_its_records_to_the_byte(path, tmp_path, grown, monkeypatch):
+    monkeypatch.setattr(shipped, "folder", lambda: grown)
+    study_folder = shutil.copytree(path.parent, grown.parent / "experiments" / name(path))
+    study = spec.load(study_folder / path.name)
+    assert study.configs[study.baseline].optim.new_key == 0.5
     records = results.read(study, path.parent)
     report.write(study, records, tmp_path)
     assert (tmp_path / "report.md").read_text() == (path.parent / "report.md").read_text()
