@@ -146,7 +146,7 @@ def get_config() -> ml_collections.ConfigDict:
     # halt, skip (drop the update), rollback (to the last checkpoint, with half the learning rate; a run that was
     # interrupted within an epoch may return to another step than an uninterrupted one)
     config.nonfinite.policy = "halt"
-    config.nonfinite.limit = 5  # halt after this many consecutive skipped updates (skip) or rollbacks (rollback)
+    config.nonfinite.limit = 5  # halt after this many skipped updates in a row (skip), or rollbacks (rollback)
 
     config.eval = ml_collections.ConfigDict()
     config.eval.batch_size = 100  # images per evaluation batch; the last one is padded, and padding never counts

@@ -129,6 +129,15 @@ def with_scalars(opt_state: Tree, values: dict[str, Any]) -> Tree:
     return optax.tree_utils.tree_set(opt_state, **values)
 
 
+def at_step(opt_state: Tree, step: jax.Array) -> Tree:
+    """Returns the state of an optimiser with its schedule at `step` int32 []; its moments still count their updates."""
+
+    def put(part: Any) -> Any:
+        return part._replace(count=step) if isinstance(part, optax.ScaleByScheduleState) else part
+
+    return jax.tree.map(put, opt_state, is_leaf=lambda part: isinstance(part, optax.ScaleByScheduleState))
+
+
 def make_optimizer(config: Any, schedule: optax.Schedule, *, injected: bool = False) -> optax.GradientTransformation:
     """Makes the gradient transformation that `config.optim` describes.
 

@@ -14,6 +14,7 @@ from jax import lax
 
 from hwr_jax.core import rng
 from hwr_jax.core.types import Arrays, Batch, Best, Faults, Totals, TrainState, Tree
+from hwr_jax.optim import optimizers
 from hwr_jax.steps import gradient
 from hwr_jax.steps.recipe import Recipe
 
@@ -111,8 +112,11 @@ def update(recipe: Recipe, state: TrainState, batch: Batch, *, axis_name: str | 
     if axis_name is not None:
         grads = lax.pmean(grads, axis_name)
         sums = lax.psum(sums, axis_name)
+    before = state.opt_state
+    if recipe.nonfinite == "skip":  # a skipped update restores the optimiser's state, but the schedule goes on
+        before = optimizers.at_step(before, state.step)
     with jax.numpy_dtype_promotion("standard"):  # optax multiplies by int32 step counts
-        updates, opt_state = recipe.optimizer.update(grads, state.opt_state, state.params)
+        updates, opt_state = recipe.optimizer.update(grads, before, state.params)
     if recipe.nonfinite == "rollback":
         updates = jax.tree.map(lambda u: u * state.faults.scale.astype(u.dtype), updates)
     params = optax.apply_updates(state.params, updates)

@@ -3,6 +3,7 @@ seconds inside the steps; the caller decides what is written, and where (`Tools`
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -74,6 +75,7 @@ class Tools:
     log: Callable[[str], None] = lambda line: None
     checkpoints: Saves = field(default_factory=Unsaved)
     roll_back: Callable[[np.ndarray], TrainState] = _no_checkpoint  # scale [S] of the rates -> the last saved state
+    rolled_back: int = 0  # how often already, before the run was resumed
     advance: Callable[[int, float], None] = lambda images, images_per_second: None  # of the progress bar
 
 
@@ -88,7 +90,7 @@ def epochs(
     """
     policy, limit = run.plan.nonfinite, run.plan.nonfinite_limit
     scale = np.asarray(state.faults.scale)
-    for rollback in range(1, limit + 2):
+    for rollback in itertools.count(tools.rolled_back + 1):
         try:
             return _epochs(run, programs, state, tools, last_epoch or run.plan.epochs)
         except NotFiniteError as error:

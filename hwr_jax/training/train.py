@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from hwr_jax.cli import console
 from hwr_jax.core import files
@@ -56,7 +57,10 @@ def train_in_folder(
         done = found == run.total_steps  # only the evaluation is left
         programs, compile_seconds = (run.programs, 0.0) if done else compile_training(run)
         first_state = functools.partial(_first_state, run, programs, folder, checkpoints, warm_start, log=log)
+        rollbacks = logs.rollbacks(session.folder / "timing.jsonl") if resume else []
         state = first_state(found, resume=resume)
+        if rollbacks:  # the last one may be newer than the checkpoint
+            state = _slowed(run, state, np.minimum(state.faults.scale, rollbacks[-1]))
         step = int(state.step[0])
         if resume:
             run_folder.note_resume(folder, env, step)
@@ -79,7 +83,8 @@ def train_in_folder(
                 def roll_back(scale):
                     checkpoints.wait()
                     state = first_state(checkpoints.newest(log), resume=True)
-                    return state._replace(faults=state.faults._replace(scale=jax.device_put(scale, run.sharding)))
+                    timing.write("rollback", step=int(state.step[0]), scale=[float(one) for one in scale])
+                    return _slowed(run, state, scale)
 
                 tools = loop.Tools(
                     signals=signals,
@@ -89,6 +94,7 @@ def train_in_folder(
                     log=log,
                     checkpoints=checkpoints,
                     roll_back=roll_back,
+                    rolled_back=len(rollbacks),
                     advance=advance,
                 )
                 state = loop.epochs(run, programs, state, tools, last_epoch=last_epoch)
@@ -99,6 +105,12 @@ def train_in_folder(
                 f"all steps are done and saved in {folder}; run the same command again to evaluate them"
             )
             return finish(run, programs, state, folder, board, timing, warm_start=warm_start)
+
+
+def _slowed(run: Run, state: TrainState, scale: np.ndarray) -> TrainState:
+    """Returns the state with another scale float32 [S] of its learning rates."""
+    placed = jax.device_put(np.asarray(scale, np.float32), run.sharding)
+    return state._replace(faults=state.faults._replace(scale=placed))
 
 
 def _first_state(

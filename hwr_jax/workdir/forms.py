@@ -87,6 +87,7 @@ TIMING: Form = {
     "train_seconds?": NUMBER,
     "compile_seconds?": NUMBER,
     "images?": NUMBER,
+    "scale?": NUMBERS,
 }
 MANIFEST: Form = {"files": DIGESTS}
 RECORD: Form = {  # of a study

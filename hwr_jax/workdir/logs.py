@@ -29,6 +29,11 @@ def read_timing(path: Path) -> list[dict[str, Any]]:
     return _checked(path, forms.TIMING)
 
 
+def rollbacks(path: Path) -> list[list[float]]:
+    """Returns the scales [S] of the learning rates after each rollback that timing.jsonl records (config.nonfinite)."""
+    return [line["scale"] for line in read_timing(path) if line["event"] == "rollback"]
+
+
 def _checked(path: Path, form: forms.Form) -> list[dict[str, Any]]:
     lines = files.read_json_lines(path)
     return [forms.check(line, form, f"{path}, line {number},") for number, line in enumerate(lines, 1)]

@@ -9,6 +9,7 @@ import threading
 import jax
 import pytest
 
+from hwr_jax.checks import reproduction
 from hwr_jax.cli import console
 from hwr_jax.config import configs
 from hwr_jax.core import files
@@ -16,7 +17,7 @@ from hwr_jax.core.errors import ConfigError, RunFolderError
 from hwr_jax.distributed.signals import Signals
 from hwr_jax.training import job
 from hwr_jax.training.session import Session
-from hwr_jax.workdir import run_folder
+from hwr_jax.workdir import machine, run_folder
 
 
 def quiet(folder, signals):
@@ -71,6 +72,42 @@ def test_a_run_that_was_killed_before_its_evaluation_is_resumed(in_a_thread, dig
     assert result.summary["state_sha256"] == before["state_sha256"]
     assert result.summary["test"] == before["test"]
     assert files.read_json(folder / "environment.json")["resumed"][0]["step"] == before["steps"]
+
+
+@pytest.mark.usefixtures("here")
+def test_a_run_resumed_with_other_code_says_so_with_every_number(in_a_thread, digits, tmp_path, monkeypatch):
+    folder = shutil.copytree(in_a_thread[0], tmp_path / "run")
+    first, step = machine.code_digest(), files.read_json(folder / "summary.json")["steps"]
+    (folder / "summary.json").unlink()
+    monkeypatch.setattr(machine, "code_digest", lambda: 64 * "f")
+    with Signals() as signals:
+        with pytest.raises(ConfigError, match="the code has changed since; nothing in it was touched: use --resume=an"):
+            job.run(one_epoch(), digits, quiet(folder, signals))
+        result = job.run(one_epoch(), digits, quiet(folder, signals), resume="anyway")
+        again = job.run(one_epoch(), digits, quiet(folder, signals))
+    assert (result.status, again.status) == ("resume", "finished")
+    found = [(code["step"], code["sha256"]) for code in result.summary["code"]]
+    assert found == [(0, first), (step, 64 * "f")]
+    lines = files.read_json_lines(folder / "metrics.jsonl")
+    assert [(line["split"], line.get("code")) for line in lines] == [
+        ("train", None),
+        ("validation", None),
+        ("test", 64 * "f"),
+    ]
+    env = run_folder.read_environment(folder)
+    assert env["resumed"][0]["code"]["sha256"] == 64 * "f"
+    assert f"resumed at step {step}: code.sha256: {first} -> {64 * 'f'}" in reproduction.surroundings(env, env)
+    assert console.several_codes(result.summary["code"]).startswith("Several versions of the code trained this run")
+
+
+def test_a_finished_run_is_reported_under_changed_code(in_a_thread, digits, monkeypatch, capsys):
+    folder, first = in_a_thread[:2]
+    monkeypatch.setattr(machine, "code_digest", lambda: 64 * "f")
+    with Signals() as signals:
+        session = quiet(folder, signals)._replace(screen=console.make_console())
+        again = job.run(one_epoch(), digits, session)
+    assert (again.status, again.summary["test"]) == ("finished", first.summary["test"])
+    assert f"the code has changed since {folder} was trained" in capsys.readouterr().out
 
 
 def test_another_run_in_the_folder_is_refused_and_so_is_a_folder_in_use(in_a_thread, digits):

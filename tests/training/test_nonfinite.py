@@ -1,15 +1,21 @@
 """Numbers that are not finite: the run halts, skips exactly those updates, or rolls back."""
 
 import json
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
+from hwr_jax.core import rng
+from hwr_jax.core.errors import NotFiniteError
 from hwr_jax.core.types import Arrays
-from hwr_jax.steps import train_step
+from hwr_jax.steps import gradient, train_step
 from hwr_jax.steps.recipe import make_recipe
+from hwr_jax.training import loop
+from hwr_jax.workdir import logs
 
 SMOKE = "--config=configs/digits.py:smoke"
 SMALL = {"model__name": "mlp", "model__hidden": (16,)}
@@ -112,3 +118,73 @@ def test_a_rollback_halves_the_rate_of_the_bad_seed_until_it_trains(command, tmp
     assert done.returncode == 65
     assert done.stdout.count("rollback 1 of 1,") == 1
     assert "rollback 2" not in done.stdout
+
+
+def counts(opt_state):
+    """The step counts in an optimiser's state: of the moments, and of the schedule."""
+    leaves = jax.tree_util.tree_leaves_with_path(opt_state, is_leaf=lambda x: isinstance(x, optax.ScaleByScheduleState))
+    return [int(x.count) for _, x in leaves if isinstance(x, optax.ScaleByScheduleState)], [
+        int(x) for path, x in leaves if getattr(path[-1], "name", "") == "count"
+    ]
+
+
+@pytest.mark.parametrize("injected", [False, True], ids=["plain", "injected"])
+def test_the_update_after_a_skipped_one_has_the_rate_that_is_logged(smoke, few, initial, injected):
+    """Plain SGD: the change of the weights is rate * gradient, and the gradient is that of the same batch."""
+    fixed = {"optim__name": "sgd", "optim__weight_decay": 0.0, "schedule__name": "one_cycle", "model__dropout": 0.0}
+    made = smoke(nonfinite__policy="skip", epochs=1, **fixed, **SMALL)
+    recipe = make_recipe(made, examples=8 * made.batch_size, classes=10, mean=0.13, std=0.31, injected=injected)
+    state = initial(recipe)
+
+    @jax.jit
+    def step(state, bad):
+        batch = train_step.prepare(recipe, state, few)
+        batch = batch._replace(image=jnp.where(bad, jnp.nan, batch.image))
+        return train_step.update(recipe, state, batch)
+
+    for bad in (False, True, True):
+        state = step(state, jnp.bool_(bad))
+    assert counts(state.opt_state)[0] == [1]  # as the last update that was made left it
+    after = step(state, jnp.bool_(False))
+    assert counts(after.opt_state)[0] == [4]
+    batch = train_step.prepare(recipe, state, few)
+    key = rng.stream(state.key, "dropout", state.step)
+    grads, _, _ = gradient.of_batch(recipe, state.params, state.model_state, batch, key)
+    with jax.numpy_dtype_promotion("standard"):  # as the loop reads it for the log
+        rate, before = float(recipe.schedule(3)), float(recipe.schedule(1))
+    assert rate > 1.5 * before
+    for new, old, grad in zip(*map(jax.tree.leaves, (after.params, state.params, grads)), strict=True):
+        np.testing.assert_allclose(new - old, -rate * grad, rtol=1e-3, atol=1e-7)
+
+
+def test_the_moments_count_the_updates_that_were_made(smoke, few, initial):
+    states = training(smoke(nonfinite__policy="skip", **SMALL), few, initial, bad_steps=(1, 3, 4))
+    assert counts(states[-1].opt_state) == ([6], [3])
+
+
+def test_a_resumed_run_goes_on_counting_its_rollbacks(tmp_path):
+    timing = logs.Timing(tmp_path / "timing.jsonl", 0.0)
+    timing.write("rollback", step=5, scale=[1.0, 0.5])
+    timing.write("epoch", step=10)
+    timing.write("rollback", step=10, scale=[0.5, 0.5])
+    assert logs.rollbacks(tmp_path / "timing.jsonl") == [[1.0, 0.5], [0.5, 0.5]]
+
+
+@pytest.mark.parametrize("before", [0, 1, 2, 5])
+def test_rollbacks_before_a_restart_count_towards_the_limit(monkeypatch, before):
+    """The loop around an epoch that always fails: `limit` rollbacks in all, whatever the number of processes."""
+    bad = np.array([True, False])
+
+    def fail(*_):
+        raise NotFiniteError("the loss of seed 0 is not finite", bad)
+
+    monkeypatch.setattr(loop, "_epochs", fail)
+    plan = SimpleNamespace(nonfinite="rollback", nonfinite_limit=3, epochs=1)
+    state, scales = SimpleNamespace(faults=SimpleNamespace(scale=np.ones(2, np.float32))), []
+    tools = loop.Tools(
+        signals=None, record=None, stopped=None, timing=None, roll_back=lambda s: scales.append(s.tolist()),
+        rolled_back=before,
+    )  # fmt: skip
+    with pytest.raises(NotFiniteError):
+        loop.epochs(SimpleNamespace(plan=plan), None, state, tools)
+    assert scales == [[0.5 ** (i + 1), 1.0] for i in range(max(0, 3 - before))]

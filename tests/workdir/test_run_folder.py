@@ -1,5 +1,7 @@
 """The run folder: who may use it, and its records."""
 
+import errno
+import fcntl
 import multiprocessing
 import os
 
@@ -36,6 +38,56 @@ def test_a_second_trainer_is_refused_and_the_lock_of_a_killed_one_does_not_count
     other.join(30)
     with run_folder.locked(tmp_path):
         assert (tmp_path / ".lock").exists()
+
+
+@pytest.mark.parametrize("error", [ConfigError("no"), RunFolderError("no")])
+def test_a_refused_folder_is_left_without_a_lock_of_ours(tmp_path, error):
+    (tmp_path / "thesis.tex").write_text("mine")
+    with pytest.raises(type(error)), run_folder.locked(tmp_path):
+        raise error
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+    (tmp_path / ".lock").touch()  # a run's, or the user's
+    with pytest.raises(type(error)), run_folder.locked(tmp_path):
+        raise error
+    assert (tmp_path / ".lock").exists()
+
+
+def test_a_lock_file_that_was_removed_meanwhile_is_made_again(tmp_path, monkeypatch):
+    flock, calls = fcntl.flock, []
+
+    def slow(lock, flags):
+        if not calls:
+            (tmp_path / ".lock").unlink()  # by a process whose folder was refused
+        calls.append(flags)
+        flock(lock, flags)
+
+    monkeypatch.setattr(fcntl, "flock", slow)
+    with run_folder.locked(tmp_path):
+        assert (tmp_path / ".lock").exists()
+        with pytest.raises(RunFolderError, match="another process is training in"), run_folder.locked(tmp_path):
+            pass
+    assert len(calls) == 3
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_used_with_a_warning(tmp_path, monkeypatch, number):
+    def no_locks(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    said = []
+    with run_folder.locked(tmp_path, said.append):
+        assert (tmp_path / ".lock").exists()
+    assert said == [
+        f"{tmp_path} is on a file system without locks ({os.strerror(number)}): make sure that no other process trains "
+        "in it"
+    ]
+
+
+def test_another_error_of_the_lock_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(fcntl, "flock", lambda *_: (_ for _ in ()).throw(OSError(errno.EIO, "Input/output error")))
+    with pytest.raises(OSError, match="Input/output error"), run_folder.locked(tmp_path):
+        pass
 
 
 def test_reading_a_folder_that_is_not_a_run_gives_an_error(tmp_path):
