@@ -129,14 +129,14 @@ def counts(opt_state):
 
 
 @pytest.mark.parametrize("injected", [False, True], ids=["plain", "injected"])
-def test_the_update_after_a_skipped_one_has_the_rate_that_is_logged(smoke, few, initial, injected):
+def test_the_update_after_a_skipped_one_has_the_rate_that_is_logged(smoke, few, initial, quick_jit, injected):
     """Plain SGD: the change of the weights is rate * gradient, and the gradient is that of the same batch."""
     fixed = {"optim__name": "sgd", "optim__weight_decay": 0.0, "schedule__name": "one_cycle", "model__dropout": 0.0}
     made = smoke(nonfinite__policy="skip", epochs=1, **fixed, **SMALL)
     recipe = make_recipe(made, examples=8 * made.batch_size, classes=10, mean=0.13, std=0.31, injected=injected)
     state = initial(recipe)
 
-    @jax.jit
+    @quick_jit
     def step(state, bad):
         batch = train_step.prepare(recipe, state, few)
         batch = batch._replace(image=jnp.where(bad, jnp.nan, batch.image))
