@@ -128,6 +128,10 @@ def parse(argv: list[str], verb: Flags, *, arguments: bool = False) -> list[str]
         raise errors.ConfigError(text[0] if text else type(error).__name__) from error
     if left and not arguments:
         raise errors.ConfigError(f"unexpected argument {left[0]!r}: flags are written --name=value")
+    if "config" in verb:
+        from hwr_jax.config import defaults
+
+        defaults.fill(verb["config"].value)  # absl has read the file itself
     return left
 
 

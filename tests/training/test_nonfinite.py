@@ -118,6 +118,10 @@ def test_a_rollback_halves_the_rate_of_the_bad_seed_until_it_trains(command, tmp
     assert done.returncode == 65
     assert done.stdout.count("rollback 1 of 1,") == 1
     assert "rollback 2" not in done.stdout
+    again = command("main", SMOKE, *flags, f"--workdir={tmp_path / 's'}")
+    assert again.returncode == 65
+    assert "resume" in again.stdout or "starting at step 0" in again.stdout
+    assert "rollback 1" not in again.stdout  # that one was before the restart
 
 
 def counts(opt_state):

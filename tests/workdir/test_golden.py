@@ -35,3 +35,22 @@ def test_an_old_run_has_what_verify_needs(version):
     assert len(run_folder.read_json(folder, "summary.json")["state_sha256"]) == 64
     recorded = run_folder.read_json(folder, "environment.json")["config_sha256"]
     assert run_folder.config_digest(run_folder.read_config(folder)) == recorded  # keys added since change nothing
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_verify_of_an_old_run_says_that_the_code_has_changed(version, digits):
+    there = run_folder.read_environment(GOLDEN / version)
+    here = run_folder.environment(run_folder.read_config(GOLDEN / version), digits, over_seeds="map")
+    changes = reproduction.surroundings(there, {**here, "resumed": []})
+    assert f"code.sha256: {there['code']['sha256']} -> {here['code']['sha256']}" in changes
+    assert not any(change.startswith("config_sha256") for change in changes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_old_run_is_verified_within_chance(command, version):
+    done = command("verify", f"--workdir={GOLDEN / version}", "--quick")
+    assert done.returncode == 0, done.stderr
+    assert "rerun: equal within loss" in done.stdout
+    assert "\n  code.sha256: " in done.stdout
+    assert done.stderr == ""
