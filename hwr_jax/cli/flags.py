@@ -131,7 +131,8 @@ def parse(argv: list[str], verb: Flags, *, arguments: bool = False) -> list[str]
     if "config" in verb:
         from hwr_jax.config import defaults
 
-        defaults.fill(verb["config"].value)  # absl has read the file itself
+        loaded: Any = verb["config"].value  # absl has read the file itself
+        defaults.fill(loaded)
     return left
 
 

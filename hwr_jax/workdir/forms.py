@@ -52,7 +52,7 @@ PER_SEED = Kind(
 _CODE = {"version": TEXT, "sha256": TEXT}
 _CODES = Kind(lambda v: isinstance(v, list) and not any(problem(one, _RESUMED) for one in v), "a list of resumes")
 _RESUMED: Form = {"step": COUNT, "changed": TEXTS, "code?": _CODE}
-_INIT_FROM = {"folder": TEXT, "sha256": TEXT}
+_INIT_FROM = {"folder?": TEXT, "sha256": TEXT}
 
 ENVIRONMENT: Form = {
     "dataset": {
