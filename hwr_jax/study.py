@@ -77,6 +77,8 @@ def main() -> int:
     rows = comparison.compare(study, records)
     screen.print(live.results_table(study, rows))
     screen.print(verdict.verdict(study, rows))
+    for note in verdict.notes(study, records, rows):
+        screen.print(f"Note: {note}")
     screen.print(f"Report: {folder / 'report.md'}")
     return errors.DONE
 

@@ -17,6 +17,7 @@ import numpy as np
 EXACT_SEEDS = 13  # up to this many, the test tries all 2**S signs
 RESAMPLES = 9_999
 MOST_SEEDS = 100_000  # the most that `seeds_needed` considers
+ROUNDING = 1e-9  # values that differ by less, relative to the largest, are equal: the rest is rounding
 
 
 def summarise(values: Sequence[float], *, within: tuple[float, float] = (-math.inf, math.inf)) -> dict[str, Any]:
@@ -54,12 +55,12 @@ def bootstrap_interval(
     values = np.asarray(values, np.float64)
     rows = values.reshape(-1, values.shape[-1])
     ends = np.repeat(rows.mean(-1, keepdims=True), 2, axis=-1)
-    spread = np.ptp(rows, axis=-1) > 0
-    if spread.any():
+    differ = np.ptp(rows, axis=-1) > ROUNDING * np.abs(rows).max(-1)
+    if differ.any():
         found = bootstrap(
-            (rows[spread],), np.mean, axis=-1, n_resamples=resamples, batch=256, confidence_level=level, rng=seed
+            (rows[differ],), np.mean, axis=-1, n_resamples=resamples, batch=256, confidence_level=level, rng=seed
         )
-        ends[spread] = np.stack(found.confidence_interval, axis=-1)
+        ends[differ] = np.stack(found.confidence_interval, axis=-1)
     return ends.reshape(*values.shape[:-1], 2)
 
 
@@ -79,7 +80,7 @@ def sign_flip_p(differences: np.ndarray, *, seed: int = 0) -> np.ndarray:
     rows = differences.reshape(-1, seeds)
     p = np.empty(len(rows))
     for i, row in enumerate(rows):
-        least = abs(row.sum()) - 1e-9 * np.abs(row).sum()
+        least = abs(row.sum()) - ROUNDING * np.abs(row).sum()
         p[i] = (np.count_nonzero(np.abs(signs @ row) >= least) + own) / (len(signs) + own)
     return p.reshape(differences.shape[:-1])
 
@@ -120,9 +121,16 @@ def test_set_error(hits: np.ndarray) -> float:
     return float(np.std(hits, ddof=1) / math.sqrt(len(hits)))
 
 
+def spread(values: np.ndarray) -> float:
+    """Returns the standard deviation of one value per seed [S], S >= 2: 0 where they differ by rounding alone, as equal
+    differences of accuracies (multiples of 1 / N) do."""
+    std = float(np.std(values, ddof=1))
+    return std if std > ROUNDING * float(np.abs(values).max()) else 0.0
+
+
 def effect_size(differences: np.ndarray) -> float | None:
-    """Returns Cohen's d of paired differences [S]: their mean over their standard deviation; None where that is 0."""
-    std = float(np.std(differences, ddof=1))
+    """Returns Cohen's d of paired differences [S]: their mean over their `spread`; None where that is 0."""
+    std = spread(differences)
     return float(np.mean(differences)) / std if std else None
 
 

@@ -19,7 +19,7 @@ LEVEL = 0.05  # of significance, after Holm's correction
 class Paired(NamedTuple):
     """The difference of a variant from the baseline, in the metric's own unit (a share, or nats); None: undefined."""
 
-    seeds: int  # in common
+    seeds: int  # in common: both were trained with them to the end
     mean: float
     t: tuple[float, float] | None  # 95 % interval over the seeds
     bootstrap: tuple[float, float] | None
@@ -31,11 +31,21 @@ class Paired(NamedTuple):
     mcnemar: tuple[int, int]  # number of seeds whose outcomes differ (p < 0.05), and of all seeds
     examples_error: float | None  # standard error of the mean difference due to the choice of test examples
     validation: tuple[float, float, float] | None  # the difference on validation: mean and 95 % interval over the seeds
+    diverged: tuple[int, int]  # trials that diverged: of the variant, and of what it is compared with
 
     @property
     def significant(self) -> bool:
         """Whether the difference is more than chance in training explains."""
         return self.p_holm is not None and self.p_holm <= LEVEL
+
+    def claims(self, *, gain: bool) -> bool:
+        """Whether the difference is significant, and what diverged does not speak against it: the pairs are those of
+        the seeds that survived, so what diverged is never better, and what it is compared with was not beaten by it.
+
+        Args:
+          gain: whether the difference is for the better.
+        """
+        return self.significant and not self.diverged[0 if gain else 1]
 
     @property
     def decidable(self) -> bool:
@@ -57,7 +67,8 @@ class Row(NamedTuple):
     variant: str
     test: dict[str, Any] | None  # the metric, from `stats.summarise`; None: every trial diverged
     validation: float | None  # mean of the metric
-    diverged: int  # trials
+    trials: int  # trained
+    diverged: int  # of these
     train_seconds: float | None  # in the steps, of the fastest trial: the machine may have been busy during the others
     parameters: int | None  # of an ensemble, over all its members
     paired: Paired | None  # None: it is the baseline, or there is no common seed
@@ -114,7 +125,8 @@ def _row(study: Study, name: str, records: list[dict[str, Any]], paired: Paired 
         variant=name,
         test=stats.summarise(scores, within=(0.0, study.metric.highest)) if scores else None,
         validation=float(np.mean(validation)) if validation else None,
-        diverged=sum(bool(r.get("diverged")) for r in records),
+        trials=len(records),
+        diverged=_diverged(records),
         train_seconds=float(np.min(seconds)) if seconds else None,
         parameters=records[0]["parameters"] * study.configs[name].seeds if "parameters" in records[0] else None,
         paired=paired,
@@ -134,9 +146,10 @@ def _paired(
     if study.metric.name != "accuracy":  # of each example a record holds only whether it is right
         examples_error = None
     mean = float(d.mean())
+    diverged = (_diverged(records), _diverged(baseline))
     if len(seeds) < 2:
-        return Paired(1, mean, None, None, None, None, None, None, None, mcnemar, examples_error, None)
-    std = float(d.std(ddof=1))
+        return Paired(1, mean, None, None, None, None, None, None, None, mcnemar, examples_error, None, diverged)
+    std = stats.spread(d)
     low, high = stats.summarise(d.tolist())["ci95"]
     validated = stats.summarise(on_validation.tolist())
     ends = stats.bootstrap_interval(d)
@@ -153,7 +166,12 @@ def _paired(
         mcnemar=mcnemar,
         examples_error=examples_error,
         validation=(validated["mean"], *validated["ci95"]),
+        diverged=diverged,
     )
+
+
+def _diverged(records: list[dict[str, Any]]) -> int:
+    return sum(bool(r.get("diverged")) for r in records)
 
 
 def _by_example(baseline: dict[int, dict], records: dict[int, dict], seeds: list[int]) -> tuple[tuple[int, int], float]:

@@ -49,7 +49,7 @@ def _differences(path: Path, study: Study, rows: list[Row]) -> bool:
     low, high = limits(factor * np.array([paired.t for _, paired in shown]))
     axes.set(xlim=(low, high), ylim=(-1, len(shown)))
     for y, (_, paired) in enumerate(shown):
-        colour = "tab:blue" if paired.significant else "tab:grey"
+        colour = "tab:blue" if paired.claims(gain=study.metric.is_gain(paired.mean)) else "tab:grey"
         middle = factor * paired.mean
         ends = factor * np.array(paired.t)
         for x, mark, beyond in ((low, "<", ends[0] < low), (high, ">", ends[1] > high)):

@@ -104,10 +104,13 @@ def _table(study: Study, records: list[dict[str, Any]], left: dict[str, int], et
 def results_table(study: Study, rows: list[Row]) -> Table:
     """Returns the variants, best first, with their paired differences to the baseline."""
     table = Table("variant")
-    for column in (study.metric.words, f"difference to {study.baseline}", "95 % interval", "p (Holm)"):
+    diverged = any(row.diverged for row in rows)
+    columns = [study.metric.words, f"difference to {study.baseline}", "95 % interval", "p (Holm)"]
+    for column in [*columns[:1], *(["diverged"] if diverged else []), *columns[1:]]:
         table.add_column(column, justify="right")
     for row in rows:
         cells = ["diverged" if row.test is None else study.metric.value_with_unit(row.test["mean"])]
+        cells += [f"{row.diverged} of {row.trials}" if row.diverged else ""] if diverged else []
         paired = row.paired
         if paired is not None and paired.t is not None:
             cells += [study.metric.signed(paired.mean), study.metric.interval(paired.t), f"{paired.p_holm:.3g}"]

@@ -7,22 +7,25 @@ from typing import Any
 
 import numpy as np
 
+from hwr_jax.core import stats
 
-def fit_law(x: np.ndarray, error: np.ndarray, *, resamples: int = 2_000, seed: int = 0) -> dict[str, Any]:
+
+def fit_law(x: np.ndarray, error: np.ndarray) -> dict[str, Any]:
     """Fits error = factor * x ** -exponent to the means over the seeds, by least squares of the logarithms.
 
-    Hestness et al. 2017, "Deep Learning Scaling is Predictable, Empirically". The interval is a percentile bootstrap
-    over the seeds, drawn jointly for all x.
+    Hestness et al. 2017, "Deep Learning Scaling is Predictable, Empirically". The interval of the exponent is Student's
+    over the seeds, with the jackknife's standard error: a seed is left out at all x at once. Of 2,000 studies of a true
+    law it covers the exponent in 93 to 97 % (tests/studies/test_power_law.py).
 
     Args:
       x: [X], > 0, two or more.
       error: [X, S], means > 0.
 
     Returns:
-      factor, exponent, `exponent_ci95` (None for one seed); `misfit`: the largest |log(mean error) - log(fit)|;
-      `misfit_errors`: the largest in standard errors of the means, and `beyond_chance`: whether fewer than one in
-      twenty studies of a true law have a larger one (t distribution, X points); both None if a mean has no spread;
-      `slopes`: the exponents between neighbours.
+      factor, exponent, `exponent_ci95` (None for one seed, or where one seed makes all errors at an x); `misfit`: the
+      largest |log(mean error) - log(fit)|; `misfit_errors`: the largest in standard errors of the means, and
+      `beyond_chance`: whether fewer than one in twenty studies of a true law have a larger one (t distribution, X
+      points); both None if a mean has no spread; `slopes`: the exponents between neighbours.
     """
     logs = np.log(np.asarray(x, np.float64))
 
@@ -36,14 +39,15 @@ def fit_law(x: np.ndarray, error: np.ndarray, *, resamples: int = 2_000, seed: i
     if error.shape[1] > 1:
         from scipy.special import stdtrit
 
-        spread = error.std(1, ddof=1) / math.sqrt(error.shape[1]) / mean
+        seeds = error.shape[1]
+        spread = np.array([stats.spread(row) for row in error]) / math.sqrt(seeds) / mean
         if (spread > 0).all():
             errors = float(np.max(away / spread))
-            beyond = bool(errors > stdtrit(error.shape[1] - 1, 1 - 0.025 / len(mean)))
-        rows = np.random.default_rng(seed).integers(0, error.shape[1], (resamples, error.shape[1]))
-        drawn = error[:, rows].mean(-1).T  # [resamples, X]
-        slopes = fit(drawn[(drawn > 0).all(1)])[1]
-        interval = [float(q) for q in np.quantile(-slopes, (0.025, 0.975))]
+            beyond = bool(errors > stdtrit(seeds - 1, 1 - 0.025 / len(mean)))
+        without = (error.sum(1, keepdims=True) - error) / (seeds - 1)  # [X, S]: the means without each seed
+        if (without > stats.ROUNDING * mean[:, None]).all():
+            half = stdtrit(seeds - 1, 0.975) * (seeds - 1) / math.sqrt(seeds) * stats.spread(fit(without.T)[1])
+            interval = [float(-slope - half), float(-slope + half)]
     return {
         "factor": float(np.exp(offset)),
         "exponent": float(-slope),

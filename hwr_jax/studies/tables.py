@@ -47,11 +47,10 @@ def _needed(paired: Paired | None, comparisons: int) -> str:
 def _test(metric: Metric, row: Row) -> str:
     if row.test is None:
         return "diverged"
-    mean = metric.value(row.test["mean"])
-    if row.test["ci95"] is None:
-        return mean
-    low, high = map(metric.value, row.test["ci95"])
-    return f"{mean} ({low} to {high})"
+    shown = metric.value(row.test["mean"])
+    if row.test["ci95"] is not None:
+        shown += " ({} to {})".format(*map(metric.value, row.test["ci95"]))
+    return f"{shown}; {row.diverged} of {row.trials} diverged" if row.diverged else shown
 
 
 def _paired(metric: Metric, paired: Paired | None) -> str:
@@ -61,7 +60,7 @@ def _paired(metric: Metric, paired: Paired | None) -> str:
     for ends in (paired.t, paired.bootstrap):
         if ends is not None:
             shown += f" ({metric.interval(ends)})"
-    return f"**{shown}**" if paired.significant else shown
+    return f"**{shown}**" if paired.claims(gain=metric.is_gain(paired.mean)) else shown
 
 
 def _images(metric: Metric, paired: Paired | None) -> str:

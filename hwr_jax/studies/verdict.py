@@ -30,10 +30,12 @@ def verdict(study: Study, rows: list[Row]) -> str:
     words = study.metric.words
     pairs = [(row.variant, row.paired) for row in rows if row.paired is not None and row.paired.p is not None]
     if not pairs:
-        return "Nothing can be said yet: no variant has two or more scored seeds in common with the baseline."
+        nothing = "Nothing can be said yet: no variant has two or more scored seeds in common with the baseline"
+        return ". ".join([nothing, *_divergence(rows)]) + "."
     found = [(n, p) for n, p in pairs if p.significant]
-    better = [(n, p) for n, p in found if study.metric.is_gain(p.mean)]
-    worse = [(n, p) for n, p in found if not study.metric.is_gain(p.mean)]
+    better, worse = ([(n, p) for n, p in found if study.metric.is_gain(p.mean) == gain] for gain in (True, False))
+    unsure_better, better = _split(better, gain=True)
+    unsure_worse, worse = _split(worse, gain=False)
     rest = [(n, p) for n, p in pairs if not p.significant and p.decidable]
     sentences = []
     if better:
@@ -41,6 +43,12 @@ def verdict(study: Study, rows: list[Row]) -> str:
     if worse:
         than = "" if better else f" than `{study.baseline}` in {words}"
         sentences.append(f"{_named(study, worse)} {_be(worse)} worse{than}")
+    sentences += _divergence(rows)
+    if unsure_better:
+        sentences.append(f"Not called better, because trials diverged: {_named(study, unsure_better, seeds=True)}")
+    if unsure_worse:
+        named = _named(study, unsure_worse, seeds=True)
+        sentences.append(f"Not called worse, because trials of `{study.baseline}` diverged: {named}")
     if rest and found:
         sentences.append(f"Not significant: {_named(study, rest, ends=True)}")
     elif rest:
@@ -63,10 +71,28 @@ def verdict(study: Study, rows: list[Row]) -> str:
     return ". ".join(s[0].upper() + s[1:] for s in sentences) + "."
 
 
+def _split(pairs: list[tuple[str, Paired]], *, gain: bool) -> tuple[list, list]:
+    """Returns the significant pairs that trials which diverged speak against, and the others."""
+    return ([(n, p) for n, p in pairs if p.claims(gain=gain) == claimed] for claimed in (False, True))
+
+
+def _divergence(rows: list[Row]) -> list[str]:
+    """Returns the sentence, if any, about variants of which some trials diverged."""
+    lost = [f"`{row.variant}` {row.diverged} of {row.trials}" for row in rows if row.test is not None and row.diverged]
+    return [f"Diverged: {_listed(lost)} trials"] if lost else []
+
+
 def _contrasted(study: Study, found: dict[tuple[str, str], Paired]) -> str:
     """Returns the sentences about the further comparisons that the study asks for (CONTRASTS)."""
     named = {f"`{one}` - `{two}`": pair for (one, two), pair in found.items() if pair.t is not None}
-    clear = [f"{name} ({study.metric.difference(pair.mean)})" for name, pair in named.items() if pair.significant]
+    claimed = {name: pair.claims(gain=study.metric.is_gain(pair.mean)) for name, pair in named.items()}
+    clear = [f"{name} ({study.metric.difference(pair.mean)})" for name, pair in named.items() if claimed[name]]
+    lost = [
+        f"{name} ({study.metric.difference(pair.mean)} over {pair.seeds} seeds)"
+        for name, pair in named.items()
+        if pair.significant and not claimed[name]
+    ]
+    unsettled = f" Unsettled, because trials diverged: {'; '.join(lost)}." if lost else ""
     rest = [
         f"{name} ({study.metric.difference(pair.mean)}, {study.metric.interval(pair.t or ())})"
         for name, pair in named.items()
@@ -74,9 +100,10 @@ def _contrasted(study: Study, found: dict[tuple[str, str], Paired]) -> str:
     ]
     if not named:
         return "Direct comparisons: none yet."
-    if not clear:
+    if not clear and not lost:
         return f"Direct comparisons, none significant: {'; '.join(rest)}."
-    return f"Direct comparisons: {'; '.join(clear)}." + (f" Not significant: {'; '.join(rest)}." if rest else "")
+    sentences = f"Direct comparisons: {'; '.join(clear) or 'none clear'}.{unsettled}"
+    return sentences + (f" Not significant: {'; '.join(rest)}." if rest else "")
 
 
 def _best_on_validation(study: Study, rows: list[Row]) -> str:
@@ -112,16 +139,22 @@ def _be(subjects: list[Any]) -> str:
     return "is" if len(subjects) == 1 else "are"
 
 
-def _named(study: Study, pairs: list[tuple[str, Paired]], *, ends: bool = False) -> str:
+def _named(study: Study, pairs: list[tuple[str, Paired]], *, ends: bool = False, seeds: bool = False) -> str:
     def shown(paired: Paired) -> str:
         interval = f", {study.metric.interval(paired.t)}" if ends and paired.t else ""
-        return f"{study.metric.difference(paired.mean)}{interval}"
+        over = f" over the other {paired.seeds} seeds" if seeds else ""
+        return f"{study.metric.difference(paired.mean)}{interval}{over}"
 
     return _listed([f"`{name}` ({shown(paired)})" for name, paired in pairs])
 
 
 def warnings(study: Study, records: list[dict[str, Any]], rows: list[Row]) -> list[str]:
-    """Returns the notes that a reader needs before quoting a number."""
+    """Returns the `notes` as paragraphs of the report."""
+    return [f"> **Note.** {words}" for words in notes(study, records, rows)]
+
+
+def notes(study: Study, records: list[dict[str, Any]], rows: list[Row]) -> list[str]:
+    """Returns what a reader needs to know before quoting a number, a sentence each."""
     found = []
     small = [r.variant for r in rows if r.paired and r.paired.significant and not r.paired.beyond_examples]
     small += [
@@ -147,7 +180,7 @@ def warnings(study: Study, records: list[dict[str, Any]], rows: list[Row]) -> li
         found.append("The records were made by several versions of the code.")
     if len({tuple(r["devices"]) for r in records}) > 1:
         found.append("The records were made on several kinds of devices.")
-    return [f"> **Note.** {words}" for words in found]
+    return found
 
 
 def _count(records: list[dict[str, Any]], variant: str) -> int:
@@ -172,7 +205,7 @@ def _fit(study: Study, records: list[dict[str, Any]]) -> str:
         return "No power law was fitted: it needs errors above 0 for two or more variants with common seeds."
     interval = ""
     if fit["exponent_ci95"] is not None:
-        interval = " (exponent: {:.3f} to {:.3f}, 95 % bootstrap interval over the seeds)".format(*fit["exponent_ci95"])
+        interval = " (exponent: {:.3f} to {:.3f}, Student's 95 % interval over the seeds)".format(*fit["exponent_ci95"])
     words = (
         f"Power law: error = {fit['factor']:.3g} * ({study.axis}) ^ -{fit['exponent']:.3f}{interval}; every "
         f"mean lies within a factor of {np.exp(fit['misfit']):.2f} of it."

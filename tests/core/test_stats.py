@@ -176,3 +176,17 @@ def test_the_error_of_the_test_set_is_what_other_test_sets_show():
 def test_the_effect_size_is_cohens_d():
     d = np.array([0.1, 0.3, 0.2, 0.6])
     assert stats.effect_size(d) == pytest.approx(0.3 / np.std(d, ddof=1))
+
+
+def test_differences_that_are_equal_but_for_rounding_have_no_effect_size():
+    """Accuracies are multiples of 1 / N: of two variants that always differ by 20 examples, the differences differ in
+    the last bit."""
+    chance = np.random.default_rng(0)
+    for _ in range(3_000):
+        base, more = chance.integers(9_000, 9_900, 10), chance.integers(1, 60)
+        d = (base + more) / 10_000 - base / 10_000
+        assert stats.effect_size(d) is None
+        assert stats.spread(d) == 0.0
+    ends = stats.bootstrap_interval(d)
+    assert ends == pytest.approx([more / 10_000, more / 10_000])
+    assert stats.effect_size(d + [0.0001, *[0.0] * 9]) is not None  # one example is no rounding

@@ -1,5 +1,6 @@
 """Studies: every trial is trained once, whatever interrupts it, bit-identical to the main job; errors are sentences."""
 
+import io
 import json
 import os
 import shutil
@@ -12,13 +13,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from rich.console import Console
 
 from configs import base
 from hwr_jax.core import files, rng
 from hwr_jax.core.errors import ConfigError, RunFolderError
 from hwr_jax.core.types import Outputs
 from hwr_jax.distributed import signals
-from hwr_jax.studies import comparison, figures, local, report, results, scores, spec, tables, trial, verdict
+from hwr_jax.studies import comparison, figures, live, local, report, results, scores, spec, tables, trial, verdict
 
 STUDY = """
 from configs import base, digits
@@ -543,6 +545,46 @@ def test_diverged_trials_are_left_out_and_counted(make):
     rows = {row.variant: row for row in comparison.compare(study, records)}
     assert (rows["a"].diverged, rows["a"].paired.seeds, len(rows["a"].test["per_seed"])) == (2, 8, 8)
     assert any("`a` 2 of 10" in w for w in verdict.warnings(study, records, list(rows.values())))
+
+
+def test_a_variant_of_which_most_trials_diverged_is_not_called_better(make):
+    """The pairs are those of its survivors."""
+    lost = [("a", s) for s in range(8, 20)]
+    study, records = synthetic(make, {"a": 0.02, "b": 0.02, "c": -0.02}, seeds=20, diverged=[*lost, ("c", 3)])
+    rows = comparison.compare(study, records)
+    words = verdict.verdict(study, rows)
+    assert words.startswith("In test accuracy, `b` (+2.")
+    assert "better than `base`. `c` (-2.0" in words
+    assert " is worse. Diverged: `a` 12 of 20 and `c` 1 of 20 trials. " in words
+    pair = next(row.paired for row in rows if row.variant == "a")
+    gain = study.metric.difference(pair.mean)
+    assert f"Not called better, because trials diverged: `a` ({gain} over the other 8 seeds). " in words
+    assert pair.significant
+    table = tables.table(study, rows)
+    assert "; 12 of 20 diverged |" in table
+    assert f"**{gain.split()[0]}" not in table
+    shown = io.StringIO()
+    Console(file=shown, width=200).print(live.results_table(study, rows))
+    assert "12 of 20" in shown.getvalue()
+
+
+def test_a_variant_is_not_called_worse_than_survivors_of_the_baseline(make):
+    study, records = synthetic(make, {"a": -0.02, "b": 0.02}, diverged=[("base", 3)])
+    study = study._replace(contrasts=[("a", "base"), ("b", "base"), ("b", "a")])
+    words = verdict.verdict(study, comparison.compare(study, records))
+    assert "`b` (+2.0" in words.partition("better than `base`")[0]  # the lost pair speaks for it
+    assert "worse" not in words.partition("Not called worse")[0]
+    assert "Diverged: `base` 1 of 10 trials. Not called worse, because trials of `base` diverged: `a` (-2." in words
+    text = report.text(study, records, comparison.compare(study, records), [])
+    assert "Unsettled, because trials diverged: `a` - `base` (-2." in text
+
+
+def test_a_baseline_that_always_diverges_is_named(make):
+    study, records = synthetic(make, {"a": 0.02}, diverged=[("a", 1)])
+    records = [r for r in records if r["seed"] < 2]
+    words = verdict.verdict(study, comparison.compare(study, records))
+    assert words.startswith("Nothing can be said yet: no variant has two")
+    assert words.endswith(". Diverged: `a` 1 of 2 trials.")
 
 
 def test_a_variant_that_always_diverges_is_last_and_has_no_number(make):
