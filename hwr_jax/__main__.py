@@ -12,6 +12,7 @@ import runpy
 import sys
 from pathlib import Path
 
+import hwr_jax
 from hwr_jax.core import errors, interrupts
 
 NAMES = {"main": "train"}  # verbs that are called otherwise than their file
@@ -28,7 +29,7 @@ def listing() -> str:
     found = verbs()
     width = max(map(len, found))
     lines = [f"  {name:{width}}  {_first_sentence(path)}" for name, path in found.items()]
-    return "\n".join(["usage: hwr VERB [--FLAG=VALUE ...]    (hwr VERB --help lists the flags)", "", *lines])
+    return "\n".join(["usage: hwr VERB [--FLAG=VALUE ...]    (hwr VERB --help lists its flags)", "", *lines])
 
 
 def _first_sentence(path: Path) -> str:
@@ -44,6 +45,12 @@ def main() -> int:
     if name in ("--help", "-h", "help"):
         print(listing())
         return errors.DONE
+    if name == "--version":
+        print(f"hwr_jax {hwr_jax.__version__}")
+        return errors.DONE
+    if name.startswith("-"):
+        print(f"hwr_jax: {name} comes before the verb: write hwr VERB {name}", file=sys.stderr)
+        return errors.WRONG_CONFIG
     if name not in found:
         near = difflib.get_close_matches(name, found, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]}?" if near else f"use one of {', '.join(found)}"

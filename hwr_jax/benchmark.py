@@ -1,4 +1,4 @@
-"""Measures the speed of a config on this machine: `python -m hwr_jax.benchmark --config=configs/fast.py`."""
+"""Measures the speed of a config on this machine: `python -m hwr_jax.benchmark --config=fast`."""
 
 from __future__ import annotations
 
@@ -25,19 +25,24 @@ Measures what a config costs on this machine, part by part, and writes benchmark
     peers        the main job in turns with the programs in --peers_dir; without them it is skipped, with the reason
     pytorch      inference and convolutions (ours inside a loop, as in training) in turns with PyTorch's
 
-    python -m hwr_jax.benchmark --config=configs/fast.py --peers_dir=peers --peers_python=/some/python
+    python -m hwr_jax.benchmark --config=fast --parts=training,inference
+    python -m hwr_jax.benchmark --config=fast --peers_dir=peers --peers_python=/some/python
 """
 PARTS = ("limits", "accuracy", "training", "inference", "scaling", "convolution", "peers", "pytorch")
 
 FLAGS = flags.Flags()
 _CONFIG = flags.config(FLAGS)
-_OUT = flags.out(FLAGS, "Folder of the results; default: runs/benchmark-<config name>.")
-_PARTS = FLAGS.names("parts", list(PARTS), f"Which parts: {', '.join(PARTS)}.")
-_SEEDS = FLAGS.integer("seeds", 30, "Number of seeds of the part accuracy.", at_least=1)
-_PAIRS = FLAGS.integer("pairs", 5, "How often hwr_jax and a peer take turns.", at_least=1)
-_PEERS_DIR = FLAGS.string("peers_dir", None, "Folder with the peer programs.")
-_PEERS_PYTHON = FLAGS.string("peers_python", sys.executable, "The Python that has the packages of the peers.")
-_PEERS = FLAGS.names("peers", ["pytorch-fast"], "Which peers (see benchmarks/peers.py).")
+_OUT = flags.out(FLAGS, "Folder of the results; default: runs/benchmark-NAME of the config.")
+_PARTS = FLAGS.names("parts", list(PARTS), "Measure only these parts; default: all.", kind="PART,...")
+_SEEDS = FLAGS.integer("seeds", 30, "Number of seeds that the part accuracy trains.", at_least=1)
+_PAIRS = FLAGS.integer("pairs", 5, "How often hwr_jax and a peer program take turns.", at_least=1)
+_PEERS_DIR = FLAGS.string(
+    "peers_dir", None, "Folder of the peer programs; default: skip the part peers.", kind="FOLDER"
+)
+_PEERS_PYTHON = FLAGS.string(
+    "peers_python", sys.executable, "The Python that has the packages of the peers; default: this one.", kind="FILE"
+)
+_PEERS = FLAGS.names("peers", ["pytorch-fast"], f"Which peer programs: {', '.join(PEERS)}.", kind="PEER,...")
 _DATA_DIR = flags.data_dir(FLAGS)
 
 

@@ -11,7 +11,8 @@ USAGE = """\
 Evaluates a trained run on any split of its data set, or of another one, standardised as in training. The classes of
 another data set are matched by name, and it may lack some.
 
-    python -m hwr_jax.evaluate --workdir=runs/cnn [--split=validation] [--checkpoint=best] [--seed=0]
+    python -m hwr_jax.evaluate --workdir=runs/cnn
+    python -m hwr_jax.evaluate --workdir=runs/cnn --split=validation --checkpoint=best
     python -m hwr_jax.evaluate --workdir=runs/cnn --dataset=folder --manual_dir=FOLDER
 """
 
@@ -19,7 +20,7 @@ SHOWN = 12  # classes in a message
 
 FLAGS = flags.Flags()
 _WORKDIR = flags.workdir(FLAGS)
-_DATASET = FLAGS.string("dataset", None, "Data set; default: that of the run.")
+_DATASET = FLAGS.string("dataset", None, "The data set; default: that of the run.", kind="NAME")
 _SPLIT = FLAGS.choice(
     "split",
     None,
@@ -27,17 +28,23 @@ _SPLIT = FLAGS.choice(
     "Which part of the data set; default: test, or all of your own pictures where you have not divided them.",
 )
 _CHECKPOINT = flags.checkpoint(FLAGS)
-_SEED = FLAGS.integer("seed", None, "One seed of the run; default: all.")
+_SEED = FLAGS.integer("seed", None, "Evaluate one seed of the run; default: all.")
 _BEAM = FLAGS.integer(
-    "beam", None, "Width of the beam search, for strings; default: as in the run's config.", at_least=1
+    "beam", None, "Width of the beam search that reads strings; default: as in the run's config.", at_least=1
 )
 _SHIFT_PX = FLAGS.integer(
-    "shift_px", None, "Average over all whole-pixel shifts up to this; default: as in the run's config.", at_least=0
+    "shift_px",
+    None,
+    "Average over all shifts of a picture by up to this many pixels; default: as in the run's config.",
+    at_least=0,
 )
 _FORMAT = flags.output_format(FLAGS, ["table", "json"])
 _DATA_DIR = flags.data_dir(FLAGS)
 _MANUAL_DIR = FLAGS.string(
-    "manual_dir", None, "Folder with the original files, or with your own pictures; default: that of the run."
+    "manual_dir",
+    None,
+    "Folder with the original files, or with your own pictures; default: that of the run.",
+    kind="FOLDER",
 )
 _MATCH = FLAGS.choice(
     "match", "name", ["name", "position"], "How the classes of --dataset are matched to those of the model."

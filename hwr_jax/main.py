@@ -14,43 +14,53 @@ from hwr_jax.core import errors, xla
 
 USAGE = """\
 Trains and evaluates what a config describes, and leaves a run folder. Run the same command again to resume an
-interrupted run. --config.KEY=VALUE sets any key of the config; configs/base.py lists the keys.
+interrupted run.
 
     python -m hwr_jax.main --config=cnn --config.seeds=5 --workdir=runs/cnn5
+    python -m hwr_jax.main --config=cnn --help
 """
 
 DETERMINISTIC = "--xla_gpu_exclude_nondeterministic_ops=true --xla_gpu_autotune_level=0"
 
 FLAGS = flags.Flags()
 _CONFIG = flags.config(FLAGS)
-_WORKDIR = FLAGS.string("workdir", None, "Run folder; default: runs/<config name>.")
-_OVERWRITE = FLAGS.boolean("overwrite", "Remove the run in the folder, and start again.")
+_WORKDIR = FLAGS.string("workdir", None, "The run folder; default: runs/NAME of the config.", kind="FOLDER")
+_OVERWRITE = FLAGS.boolean("overwrite", "Remove the run that is in the run folder, and start again.")
 _RESUME = FLAGS.choice(
     "resume", "same", ["same", "anyway"], "Resume an interrupted run with the code that began it, or with changed code."
 )
 _DATA_DIR = flags.data_dir(FLAGS)
 _DEVICES = flags.devices(FLAGS)
 _SEED_GROUPS = FLAGS.integer(
-    "seed_groups", 1, "Groups of devices: each trains its share of the seeds, its devices share each batch.", at_least=1
+    "seed_groups",
+    1,
+    "Split the devices into N groups. Each group trains its share of the seeds; its devices share each batch.",
+    at_least=1,
 )
 _COORDINATOR = FLAGS.string(
-    "coordinator", "", "HOST:PORT of process 0 in a multi-process job (not needed on Slurm, Open MPI and TPU VMs)."
+    "coordinator",
+    "",
+    "In a job of several processes: the address on which process 0 listens. Not needed on Slurm, Open MPI and TPU VMs.",
+    kind="HOST:PORT",
 )
-_PROCESSES = FLAGS.integer("processes", 0, "Number of processes that share the job.")
-_PROCESS = FLAGS.integer("process", -1, "Number of this process, counted from 0.")
-_JOIN = FLAGS.boolean("join", "Ask JAX for the other processes if the environment names none (TPU VMs).")
+_PROCESSES = FLAGS.integer("processes", 0, "With --coordinator: how many processes share the job.")
+_PROCESS = FLAGS.integer("process", -1, "With --coordinator: the number of this process, from 0.")
+_JOIN = FLAGS.boolean("join", "Ask JAX for the other processes of the job, if the environment names none (TPU VMs).")
 _HEARTBEAT_S = FLAGS.integer(
-    "heartbeat_s", 30, "The others exit when a process has been silent for this many seconds.", at_least=1
+    "heartbeat_s",
+    30,
+    "Seconds without a sign of life after which a process counts as dead, and the others exit.",
+    at_least=1,
 )
-_START_S = FLAGS.integer("start_s", 300, "How many seconds processes wait for each other at the start.", at_least=1)
+_START_S = FLAGS.integer("start_s", 300, "Seconds that the processes wait for each other at the start.", at_least=1)
 _WATCHDOG_S = FLAGS.integer(
     "watchdog_s",
     0,
-    "Exit, printing the stacks of all threads, after N seconds without progress; 0: never.",
+    "Exit after N seconds without progress, and print the stacks of all threads; default: never.",
     at_least=0,
 )
-_DETERMINISTIC = FLAGS.boolean("deterministic", "On GPU: use only kernels that give the same bits every time (slower).")
-_SUMMARY = FLAGS.boolean("summary", "Print the network layer by layer, with parameters and FLOPs, and stop.")
+_DETERMINISTIC = FLAGS.boolean("deterministic", "On GPU: use only kernels that give the same bits every time. Slower.")
+_SUMMARY = FLAGS.boolean("summary", "Only print the network, layer by layer, with parameters and FLOPs.")
 
 
 def main() -> int:

@@ -25,7 +25,7 @@ ALTERNATIVES = 3  # how many of the next best classes are listed
 FLAGS = flags.Flags()
 _WORKDIR = flags.workdir(FLAGS)
 _CHECKPOINT = flags.checkpoint(FLAGS)
-_SEED = FLAGS.integer("seed", None, "One seed of the run; default: the mean of all.")
+_SEED = FLAGS.integer("seed", None, "Use one seed of the run; default: the mean probability of all.")
 _FORMAT = flags.output_format(FLAGS, ["table", "json", "csv"])
 _LABEL_COLUMN, _PIXEL_SCALE, _ORIENTATION = flags.reading(FLAGS)
 
@@ -89,4 +89,4 @@ def _print(rows: list[dict[str, Any]], screen) -> None:
 
 
 if __name__ == "__main__":
-    command.run(main, FLAGS, usage=USAGE, arguments=True)
+    command.run(main, FLAGS, usage=USAGE, arguments="PICTURE...")

@@ -12,26 +12,32 @@ USAGE = """\
 Tries values of a config's keys (Optuna: TPE, bad trials ended early by successive halving) for the highest validation
 accuracy; the test set is never read. Run the same command again to resume; several processes on one disk, or with the
 same --storage, share the work. At the end it trains the best trial and the original config with new seeds, compares
-them, and writes report.md and figures. hwr_jax/tuning/spec.py says how to write a search.
+them, and writes report.md and figures. `python -m pydoc hwr_jax.tuning.spec` describes the search file.
 
-    python -m hwr_jax.search --search=experiments/fast_search/search.py --minutes=30 [--trials=200]
+    python -m hwr_jax.search --search=experiments/fast_search/search.py --minutes=30 --trials=200
 """
 
 FLAGS = flags.Flags()
-_SEARCH = FLAGS.string("search", None, "The search (required): its search.py, or the folder.")
+_SEARCH = FLAGS.string("search", None, "The search: a search.py, or its folder.", kind="FILE", required=True)
 _TRIALS = FLAGS.integer("trials", 200, "Stop after this many trials, counted over all processes and calls.", at_least=1)
 _MINUTES = FLAGS.number(
-    "minutes", 30.0, "Start no trial after this time; 0: only report the trials so far.", at_least=0.0
+    "minutes", 30.0, "Start no trial after this many minutes. With 0, only report the trials so far.", at_least=0.0
 )
 _STORAGE = FLAGS.string(
-    "storage", "", "Where trials are kept: a journal file, or a database URL; default: journal.log in --out."
+    "storage",
+    "",
+    "Where the trials are kept: a journal file, or the URL of a database; default: journal.log in --out.",
+    kind="FILE|URL",
 )
-_OUT = flags.out(FLAGS, "Folder of journal and report; default: that of the search.")
+_OUT = flags.out(FLAGS, "Folder of the journal and the report; default: that of the search.")
 _SEED = FLAGS.integer(
-    "seed", -1, "Seed of the proposals, reproducible in a single process; -1: a new one each time.", at_least=-1
+    "seed",
+    -1,
+    "Seed of the proposals, which makes a search by a single process reproducible; default: a new one each time.",
+    at_least=-1,
 )
 _CONFIRM = FLAGS.integer(
-    "confirm", 10, "New seeds that compare the best trial with the unchanged config; 0: none.", at_least=0
+    "confirm", 10, "Number of new seeds on which the best trial is compared with the original config.", at_least=0
 )
 _DATA_DIR = flags.data_dir(FLAGS)
 

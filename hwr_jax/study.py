@@ -12,28 +12,37 @@ from hwr_jax.core import errors
 
 USAGE = """\
 Trains every variant of a study with the same seeds, appends a line per trial to results.jsonl, and writes report.md and
-figures. Run it again to train only what is missing. hwr_jax/studies/spec.py says how to write a study.
+figures. Run it again to train only what is missing. `python -m pydoc hwr_jax.studies.spec` describes the study file.
 
-    python -m hwr_jax.study --study=experiments/initialisation/study.py [--only=zeros] [--seeds=20] [--dry_run]
+    python -m hwr_jax.study --study=experiments/initialisation/study.py --dry_run
+    python -m hwr_jax.study --study=experiments/initialisation/study.py --only=zeros,default --seeds=20
 """
 
 FLAGS = flags.Flags()
-_STUDY = FLAGS.string("study", None, "The study (required): its study.py, or the folder.")
-_ONLY = FLAGS.names("only", [], "Train only these variants.")
-_SEEDS = FLAGS.integer("seeds", 0, "Number of seeds of each variant; 0: as in the study.", at_least=0)
-_DRY_RUN = FLAGS.boolean("dry_run", "List the missing trials and what they would cost, and stop.")
-_REPORT = FLAGS.boolean("report", "Write the report from the existing results, and train nothing.")
-_OUT = flags.out(FLAGS, "Folder of results and report; default: that of the study.")
+_STUDY = FLAGS.string("study", None, "The study: a study.py, or its folder.", kind="FILE", required=True)
+_ONLY = FLAGS.names("only", [], "Train only these variants; default: all.", kind="VARIANT,...")
+_SEEDS = FLAGS.integer("seeds", 0, "Number of seeds of each variant; default: as in the study.", at_least=0)
+_DRY_RUN = FLAGS.boolean("dry_run", "Only list the missing trials, and what they would cost.")
+_REPORT = FLAGS.boolean("report", "Train nothing, and write the report from the existing results.")
+_OUT = flags.out(FLAGS, "Folder of the results and the report; default: that of the study.")
 _BLOCK = FLAGS.integer(
-    "block", 0, "Trials trained at once; 0: one on CPU, all of a shape on accelerators, 5 in a task of Ray.", at_least=0
+    "block",
+    0,
+    "How many trials are trained at once; default: one on CPU, all of a shape on accelerators, 5 in a task of Ray.",
+    at_least=0,
 )
 _ENGINE = FLAGS.choice(
     "engine", "local", ["local", "ray"], "Where the trials run: in this process, or on Ray's workers."
 )
 _RAY_ADDRESS = FLAGS.string(
-    "ray_address", "", "Address of a running Ray cluster (auto: that of this machine); default: start one here."
+    "ray_address",
+    "",
+    "With --engine=ray: the address of a running cluster, or auto for that of this machine; default: start one here.",
+    kind="ADDRESS",
 )
-_WORKERS = FLAGS.integer("workers", 0, "Number of processes of the Ray started here; 0: one per processor.", at_least=0)
+_WORKERS = FLAGS.integer(
+    "workers", 0, "With --engine=ray: processes of the cluster started here; default: one per processor.", at_least=0
+)
 _DEVICES = flags.devices(FLAGS)
 _DATA_DIR = flags.data_dir(FLAGS)
 

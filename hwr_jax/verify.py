@@ -18,7 +18,7 @@ Trains a recorded run again, from its config.json, in a temporary folder, and co
 the digest of the final weights. Exits with 0 if the run is reproduced: bit-identical in the same environment, or equal
 within chance in another one, with a list of what changed. Exits with 1 if not.
 
-    python -m hwr_jax.verify --workdir=runs/cnn [--quick]
+    python -m hwr_jax.verify --workdir=runs/cnn --quick
 """
 
 FLAGS = flags.Flags()

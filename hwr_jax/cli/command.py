@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import sys
 import time
 import traceback
@@ -14,7 +15,8 @@ from typing import NoReturn
 
 import absl.flags
 
-from hwr_jax.cli import flags
+import hwr_jax
+from hwr_jax.cli import flags, manual
 from hwr_jax.core import errors, interrupts
 from hwr_jax.distributed import processes
 
@@ -22,24 +24,26 @@ ECHOES = ("Event loop is closed", "Encountered error while reading array index")
 MAIN_PROCESS_LAST_S = 1.0  # when the main process has gone, JAX aborts the others
 
 
-def run(main: Callable[..., int | None], verb: flags.Flags, *, usage: str, arguments: bool = False) -> None:
+def run(main: Callable[..., int | None], verb: flags.Flags, *, usage: str, arguments: str = "") -> None:
     """Parses the flags, runs `main`, and exits with its code or with the code of its error.
 
     Args:
       main: returns the exit code; None is 0.
       verb: the flags of the command.
-      usage: printed above the flags by --help.
-      arguments: whether the command takes arguments that are not flags: `main` is called with a list of them.
+      usage: what the command does and examples, for --help.
+      arguments: what the command takes beside flags, such as "PICTURE..."; if it takes any, `main` is called with a
+        list of them.
     """
-    if any(a in ("--help", "-h", "-help", "--helpfull") for a in sys.argv[1:]):
-        print(f"{usage.strip()}\n\nFlags:{verb.get_help(include_special_flags=False)}")
-        sys.exit(errors.DONE)
     code = errors.DONE
     sys.unraisablehook = leave_out_echoes
     interrupts.handle_from_now()
+    open_missing_streams()
     try:
-        left = flags.parse(sys.argv, verb, arguments=arguments)
-        code = (main(left) if arguments else main()) or errors.DONE
+        if asked := answer(sys.argv, verb, usage, arguments):
+            print(asked)
+        else:
+            left = flags.parse(sys.argv, verb, arguments=bool(arguments))
+            code = (main(left) if arguments else main()) or errors.DONE
         sys.stdout.flush()
     except BrokenPipeError:  # the reader (head, less) is gone, and there is nobody to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -47,6 +51,27 @@ def run(main: Callable[..., int | None], verb: flags.Flags, *, usage: str, argum
         _leave_at_once(report(error))
     processes.end()
     sys.exit(code)
+
+
+def answer(argv: list[str], verb: flags.Flags, usage: str, arguments: str) -> str:
+    """Returns what --help or --version asks for; "" if the command line has neither."""
+    line = argv[1 : argv.index("--")] if "--" in argv else argv[1:]
+    if any(a in ("--help", "-h", "-help", "--helpfull") for a in line):
+        program = f"python -m hwr_jax.{Path(argv[0]).stem}"
+        configs = [a.partition("=")[2] for a in line if re.match(r"--?config=.", a) and "config" in verb]
+        return manual.text(program, verb, usage, arguments, "".join(configs[:1]))
+    return f"hwr_jax {hwr_jax.__version__}" if "--version" in line else ""
+
+
+def open_missing_streams() -> None:
+    """Gives a process whose standard output or error is closed (>&- in a shell) one that goes nowhere: whatever is
+    printed, the work is done and its exit code is right. The descriptors are opened too, so that no file of ours gets
+    the number 1 or 2, to which libraries print."""
+    missing = [(number, name) for number, name in ((1, "stdout"), (2, "stderr")) if getattr(sys, name) is None]
+    while missing and os.open(os.devnull, os.O_RDWR) <= missing[-1][0]:  # takes the lowest number that is free
+        pass
+    for number, name in missing:
+        setattr(sys, name, open(number, "w", encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
 def _leave_at_once(code: int) -> NoReturn:
@@ -100,6 +125,8 @@ def classify(error: BaseException) -> tuple[int, str]:
             return errors.OUT_OF_MEMORY, _memory_hint()
         case OSError():
             return errors.INPUT_OUTPUT, _file_sentence(error)
+        case RuntimeError() if "home directory" in str(error):  # of Path.expanduser
+            return errors.WRONG_CONFIG, "a path begins with ~, but there is no such home folder: write the whole path"
     if processes.is_of_another(error):
         return errors.INTERNAL, "another process of this job has ended: its output says why"
     if "RESOURCE_EXHAUSTED" in str(error):

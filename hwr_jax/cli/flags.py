@@ -11,75 +11,109 @@ from typing import Any
 from absl import flags
 from ml_collections import config_flags
 
+from hwr_jax.cli import scan
+from hwr_jax.config import configs, shipped
 from hwr_jax.core import errors
 
 Flag = flags.FlagHolder[Any]
 
 
 class Flags(flags.FlagValues):
-    """The flags of one verb. Each method defines a flag and returns its holder, which has a `value` after parsing."""
+    """The flags of one verb. Each method defines a flag and returns its holder, which has a `value` after parsing.
 
-    def string(self, name: str, default: str | None, words: str) -> Flag:
+    `words` say what the flag does, and what holds without it unless that is the `default` itself, which the help adds.
+    `kind` is what stands for the value in the help; a `required` flag stands first there.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.__dict__["shown"] = {}  # absl takes other attributes for flags
+
+    def string(self, name: str, default: str | None, words: str, *, kind: str = "TEXT", required: bool = False) -> Flag:
         """--name=TEXT."""
-        return flags.DEFINE_string(name, default, words, flag_values=self)
+        return self._noted(kind, required, flags.DEFINE_string(name, default, words, flag_values=self))
 
-    def integer(self, name: str, default: int | None, words: str, *, at_least: int | None = None) -> Flag:
+    def integer(
+        self, name: str, default: int | None, words: str, *, at_least: int | None = None, kind: str = "N"
+    ) -> Flag:
         """--name=N."""
-        return flags.DEFINE_integer(name, default, words, lower_bound=at_least, flag_values=self)
+        made = flags.DEFINE_integer(name, default, words, lower_bound=at_least, flag_values=self)
+        return self._noted(kind, False, made)
 
-    def number(self, name: str, default: float | None, words: str, *, at_least: float | None = None) -> Flag:
+    def number(
+        self, name: str, default: float | None, words: str, *, at_least: float | None = None, kind: str = "X"
+    ) -> Flag:
         """--name=X."""
-        return flags.DEFINE_float(name, default, words, lower_bound=at_least, flag_values=self)
+        made = flags.DEFINE_float(name, default, words, lower_bound=at_least, flag_values=self)
+        return self._noted(kind, False, made)
 
     def boolean(self, name: str, words: str) -> Flag:
         """--name, off by default."""
-        return flags.DEFINE_bool(name, False, words, flag_values=self)
+        return self._noted("", False, flags.DEFINE_bool(name, False, words, flag_values=self))
 
     def choice(self, name: str, default: str | None, choices: list[str], words: str) -> Flag:
         """--name=CHOICE."""
-        return flags.DEFINE_enum(name, default, choices, words, flag_values=self)
+        return self._noted("|".join(choices), False, flags.DEFINE_enum(name, default, choices, words, flag_values=self))
 
-    def names(self, name: str, default: list[str], words: str) -> Flag:
+    def names(self, name: str, default: list[str], words: str, *, kind: str = "NAME,...") -> Flag:
         """--name=A,B,C."""
-        return flags.DEFINE_list(name, default, words, flag_values=self)
+        return self._noted(kind, False, flags.DEFINE_list(name, default, words, flag_values=self))
+
+    def config_file(self, words: str) -> Flag:
+        """--config=FILE.py or --config=NAME, with --config.KEY=VALUE for each of its keys."""
+        # The command line on which ml_collections looks for keys: `parse` fills it.
+        line = self.__dict__["line"] = [""]
+        made = config_flags.DEFINE_config_file("config", None, words, lock_config=True, flag_values=self, sys_argv=line)
+        return self._noted("CONFIG", True, made)
+
+    def _noted(self, kind: str, required: bool, made: Flag) -> Flag:
+        self.__dict__["shown"][made.name] = (kind, required)
+        return made
+
+    def kind(self, name: str) -> str:
+        """Returns what stands for a flag's value in the help; "": it takes none."""
+        return self.__dict__["shown"][name][0]
+
+    def is_required(self, name: str) -> bool:
+        """Returns whether the verb does nothing without the flag."""
+        return self.__dict__["shown"][name][1]
+
+    def set_line(self, argv: list[str]) -> None:
+        """Sets the command line on which the keys of the config are looked for."""
+        self.__dict__["line"][:] = argv
 
 
 def config(verb: Flags) -> Flag:
     """--config=FILE.py or --config=NAME, with --config.KEY=VALUE for each of its keys."""
-    return config_flags.DEFINE_config_file(
-        "config",
-        None,
-        "The experiment (required): NAME or FILE.py, or either with :VARIANT.",
-        lock_config=True,
-        flag_values=verb,
-    )
+    names = ", ".join(shipped.names())
+    return verb.config_file(f"The experiment: a Python file, or one of {names}. CONFIG:smoke is the size of a test.")
 
 
 def workdir(verb: Flags) -> Flag:
     """--workdir of a verb that reads a run."""
-    return verb.string("workdir", None, "The run folder (required).")
+    return verb.string("workdir", None, "The run folder, such as runs/cnn.", kind="FOLDER", required=True)
 
 
 def out(verb: Flags, words: str) -> Flag:
     """--out: the folder that the verb writes to."""
-    return verb.string("out", None, words)
+    return verb.string("out", None, words, kind="FOLDER")
 
 
 def data_dir(verb: Flags) -> Flag:
     """--data_dir: where tensorflow-datasets keeps its data."""
-    return verb.string(
-        "data_dir", None, "Folder of tensorflow-datasets; default: TFDS_DATA_DIR, else ~/tensorflow_datasets."
-    )
+    words = "Where tensorflow-datasets keeps its data; default: TFDS_DATA_DIR, else ~/tensorflow_datasets."
+    return verb.string("data_dir", None, words, kind="FOLDER")
 
 
 def devices(verb: Flags, default: str = "all") -> Flag:
     """--devices; `default` says what 0 means."""
-    return verb.integer("devices", 0, f"Number of devices to use; 0: {default}.", at_least=0)
+    return verb.integer("devices", 0, f"Number of devices to use; default: {default}.", at_least=0)
 
 
 def checkpoint(verb: Flags) -> Flag:
     """--checkpoint: which state of a run is loaded."""
-    return verb.choice("checkpoint", None, ["last", "best"], "Which state to load; default: as in the run's config.")
+    words = "The state after the last step, or the best one on validation; default: as in the run's config."
+    return verb.choice("checkpoint", None, ["last", "best"], words)
 
 
 def reading(verb: Flags) -> tuple[Flag, Flag, Flag]:
@@ -112,22 +146,24 @@ def parse(argv: list[str], verb: Flags, *, arguments: bool = False) -> list[str]
       arguments: whether the verb takes arguments that are not flags.
 
     Raises:
-      ConfigError: whatever is wrong, in one sentence.
+      ConfigError: whatever is wrong, in one sentence. A misspelt flag comes before a missing one.
     """
+    given, others = scan.given(argv, verb)
     if "config" in verb:
-        argv = _checked_config(argv)
+        if others and "config" not in dict(given):
+            raise errors.ConfigError(scan.unexpected(others[0], verb))
+        argv = _checked_config(argv, given)
+        verb.set_line(argv)
     try:
         left = verb(argv)[1:]
-    except flags.UnrecognizedFlagError as error:
-        known = ", ".join(f"--{name}" for name in sorted(verb))
-        raise errors.ConfigError(f"--{error.flagname} is not a flag of this command: use one of {known}") from error
     except flags.IllegalFlagValueError as error:
         raise errors.ConfigError(_illegal_value(str(error), verb)) from error
     except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
-        text = str(error).strip().splitlines()
-        raise errors.ConfigError(text[0] if text else type(error).__name__) from error
+        text = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        missing = re.fullmatch(r"Missing value for flag -*(.*)", text)
+        raise errors.ConfigError(scan.missing_value(missing[1]) if missing else text) from error
     if left and not arguments:
-        raise errors.ConfigError(f"unexpected argument {left[0]!r}: flags are written --name=value")
+        raise errors.ConfigError(scan.unexpected(left[0], verb))
     if "config" in verb:
         from hwr_jax.config import defaults
 
@@ -139,31 +175,47 @@ def parse(argv: list[str], verb: Flags, *, arguments: bool = False) -> list[str]
 def _illegal_value(text: str, verb: Flags) -> str:
     """Turns absl's "flag --devices=x: invalid literal for int() ..." into what is wrong and what is allowed."""
     found = re.match(r"flag --([\w.]+)=(.*?): ", text)
-    flag = verb[found[1]] if found else None
-    allowed = "" if flag is None else "true or false" if flag.boolean else flag.parser.syntactic_help
-    return f"--{found[1]}={found[2]} is not possible: use {allowed}" if found and allowed else text.splitlines()[0]
+    if not found:
+        return text.splitlines()[0]
+    flag = verb[found[1]]
+    if isinstance(flag.parser, flags.EnumParser):
+        allowed = f"one of {', '.join(flag.parser.enum_values)}"
+    else:
+        allowed = "true or false" if flag.boolean else flag.parser.syntactic_help
+    return f"--{found[1]}={found[2]} is not possible: use {allowed}" if allowed else text.splitlines()[0]
 
 
-def _checked_config(argv: list[str]) -> list[str]:
-    """Returns the command line with a path in place of a config's name, which absl does not know.
+def _checked_config(argv: list[str], given: list[tuple[str, str | None]]) -> list[str]:
+    """Returns the command line with a path in place of a config's name, which absl does not know, and in front of the
+    keys that are set.
 
     Loads the config once before absl does, for errors in our own words.
     """
-    from hwr_jax.config import configs, shipped
-
-    path, argv = "", list(argv)
-    for i, argument in enumerate(argv):
-        if found := re.match(r"--?config(?:=(.*))?$", argument):
-            given = found[1] if found[1] is not None else "".join(argv[i + 1 : i + 2])
-            path = shipped.resolve(given)
-            if found[1] is not None:
-                argv[i] = f"--config={path}"
-            elif given:
-                argv[i + 1] = path
-    if not path:
+    typed = dict(given).get("config")
+    if not typed:
         raise errors.ConfigError("--config is missing: name a config, such as --config=cnn or --config=mine.py")
-    config = configs.load(path)
-    for argument in argv[1:]:
-        if found := re.match(r"--?(?:no)?config\.([\w.]+)", argument):
-            configs.require_key(config, found[1])
-    return argv
+    path = shipped.resolve(typed)
+    config, values = configs.load(path), {}
+    for name, value in given:
+        if found := re.match(r"(?:no)?config\.(.*)", name):
+            key = found[1]
+            configs.require_key(config, key)
+            many = isinstance(configs.flatten(config)[key], list)  # a tuple may be given value by value
+            if values.setdefault(key, (name, value)) != (name, value) and not many:
+                raise errors.ConfigError(
+                    f"--config.{key} is given twice, as {values[key][1]} and as {value}: give it once"
+                )
+    return [argv[0], f"--config={path}", *_without_config(argv[1:])]
+
+
+def _without_config(arguments: list[str]) -> list[str]:
+    """Returns the arguments without --config=VALUE and --config VALUE."""
+    left, rest = [], iter(arguments)
+    for argument in rest:
+        if argument == "--":
+            return [*left, argument, *rest]
+        if re.fullmatch(r"--?config", argument):
+            next(rest, None)
+        elif not re.match(r"--?config=", argument):
+            left.append(argument)
+    return left

@@ -74,7 +74,9 @@ def load_module(path: str | Path, *, flag: str = "config") -> ModuleType:
     """Runs a Python file that describes an experiment. Raises ConfigError; `flag` names the file in messages."""
     example = EXAMPLES[flag]
     if not Path(path).is_file():
-        raise ConfigError(f"--{flag}={path} is not a file: name one, such as {example}")
+        near = _nearest(Path(path), flag)
+        hint = f"did you mean --{flag}={near}?" if near else f"name one, such as {example}"
+        raise ConfigError(f"--{flag}={path} is not a file: {hint}")
     shipped.allow_imports(path)
     if Path(path).suffix != ".py":
         raise ConfigError(f"--{flag}={path} is not a Python file (.py): name one, such as {example}")
@@ -87,6 +89,17 @@ def load_module(path: str | Path, *, flag: str = "config") -> ModuleType:
     except Exception as error:
         raise ConfigError(f"--{flag}={path} cannot be loaded: {type(error).__name__}: {error}") from error
     return module
+
+
+def _nearest(path: Path, flag: str) -> str:
+    """Returns the config, study or search that a path which is not a file probably stands for; "": none."""
+    if flag == "config":
+        near = difflib.get_close_matches(path.stem, shipped.names(), n=1, cutoff=0.75)
+        return near[0] if near else ""
+    known = {found.parent.name: str(found) for found in Path("experiments").glob(f"*/{flag}.py")}
+    name = path.parent.name if path.name == f"{flag}.py" else path.stem
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return known[near[0]] if near else ""
 
 
 def constants(
@@ -116,9 +129,8 @@ def require_key(config: ConfigDict, key: str) -> None:
     if key in known:
         return
     if any(k.startswith(f"{key}.") for k in known):
-        raise ConfigError(
-            f"config.{key} is a group: set one of {', '.join(k for k in known if k.startswith(key + '.'))}"
-        )
+        members = sorted((k for k in known if k.startswith(f"{key}.")), key=lambda k: k != f"{key}.name")
+        raise ConfigError(f"config.{key} is a group: set one of {', '.join(members)}")
     near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     hint = f"did you mean config.{near[0]}?" if near else f"the keys are {', '.join(known)}"
     raise ConfigError(f"there is no config.{key}: {hint}")

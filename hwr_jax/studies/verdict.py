@@ -73,7 +73,7 @@ def verdict(study: Study, rows: list[Row]) -> str:
 
 def _split(pairs: list[tuple[str, Paired]], *, gain: bool) -> tuple[list, list]:
     """Returns the significant pairs that trials which diverged speak against, and the others."""
-    return ([(n, p) for n, p in pairs if p.claims(gain=gain) == claimed] for claimed in (False, True))
+    return [one for one in pairs if not one[1].claims(gain=gain)], [one for one in pairs if one[1].claims(gain=gain)]
 
 
 def _divergence(rows: list[Row]) -> list[str]:

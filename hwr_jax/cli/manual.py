@@ -1,0 +1,67 @@
+"""The text of --help: a usage line, what the verb does, the required flags, then the others."""
+
+from __future__ import annotations
+
+import textwrap
+
+from hwr_jax.cli.flags import Flags
+from hwr_jax.config import configs
+from hwr_jax.core.errors import ConfigError
+
+WIDTH = 100
+COLUMN = 30  # where the words about a flag begin
+
+
+def text(program: str, verb: Flags, words: str, arguments: str, config: str) -> str:
+    """Returns the help of a verb.
+
+    Args:
+      program: what starts it, such as "python -m hwr_jax.main".
+      verb: its flags.
+      words: what it does, and examples.
+      arguments: what it takes beside flags, such as "PICTURE..."; "": nothing.
+      config: the --config on the command line, whose keys are listed; "": none.
+    """
+    required = [name for name in verb if verb.is_required(name)]
+    parts = [program, *(f"--{name}={verb.kind(name)}" for name in required), "[--FLAG=VALUE ...]", arguments]
+    blocks = [f"usage: {' '.join(filter(None, parts))}", words.strip()]
+    if required:
+        blocks.append("Required flags:\n" + "\n".join(_lines(verb, name) for name in required))
+    others = [_lines(verb, name) for name in sorted(verb) if name not in required]
+    if "config" in verb:
+        note = "Set a key of the config. --config=NAME --help lists the keys and their values."
+        others.insert(0, _entry("--config.KEY=VALUE", note))
+    others += [_entry("--help", "Show this help."), _entry("--version", "Show the version of hwr_jax.")]
+    blocks.append("Flags:\n" + "\n".join(others))
+    if config:
+        blocks.append(_keys(config))
+    return "\n\n".join(blocks)
+
+
+def _lines(verb: Flags, name: str) -> str:
+    flag = verb[name]
+    words, default = flag.help, flag.default
+    kind = verb.kind(name)
+    words = words.removeprefix(f"<{kind}>: ")  # absl's, of a choice
+    if default and default != -1 and "default:" not in words:
+        shown = ",".join(default) if isinstance(default, list) else f"{default:g}" if kind == "X" else default
+        words = f"{words.removesuffix('.')} (default: {shown})."
+    return _entry(f"--{name}={kind}" if kind else f"--{name}", words)
+
+
+def _entry(left: str, words: str) -> str:
+    """Returns the lines about one flag, in two columns."""
+    lines = textwrap.wrap(words, WIDTH - COLUMN)
+    first = f"  {left}"
+    if len(first) + 2 > COLUMN:
+        return "\n".join([first, *(" " * COLUMN + line for line in lines)])
+    return "\n".join([f"{first:{COLUMN}}{lines[0]}", *(" " * COLUMN + line for line in lines[1:])])
+
+
+def _keys(config: str) -> str:
+    """Returns the keys of a config and their values, or why it cannot be loaded."""
+    try:
+        values = configs.flatten(configs.load(config))
+    except ConfigError as error:
+        return str(error)
+    return f"Keys of {config}:\n" + "\n".join(f"  --config.{key}={value}" for key, value in values.items())
