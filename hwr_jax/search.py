@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,16 @@ def _search(search, study: Any, folder: Path, screen) -> None:
 
     machine.spare_threads()
     load = configured.Loader(_DATA_DIR.value, quiet=False)
+    began, ended = time.monotonic(), 0
+
+    def on_trial(trial) -> None:
+        nonlocal ended
+        ended += 1
+        left = report.time_left(
+            ended, time.monotonic() - began, trials=_TRIALS.value - report.ended(study), minutes=_MINUTES.value
+        )
+        screen.print(f"{report.line(study, trial)}; {left}")
+
     try:
         with Signals() as signals:
             trials.run(
@@ -87,7 +98,7 @@ def _search(search, study: Any, folder: Path, screen) -> None:
                 signals,
                 trials=_TRIALS.value,
                 minutes=_MINUTES.value,
-                on_trial=lambda trial: screen.print(report.line(study, trial)),
+                on_trial=on_trial,
                 log=screen.print,
             )
             if _CONFIRM.value and _MINUTES.value and report.needs_confirming(study, _CONFIRM.value):

@@ -99,10 +99,10 @@ def report(error: BaseException) -> int:
     code, message = classify(error)
     with contextlib.suppress(OSError):  # nobody reads
         if code == errors.INTERNAL and not processes.is_of_another(error):
-            traceback.print_exception(error)
+            print(errors.without_passwords("".join(traceback.format_exception(error))), end="", file=sys.stderr)
             message = f"internal error (this is a defect of hwr_jax): {message}"
         if message:
-            print(f"hwr_jax: {message}", file=sys.stderr)
+            print(f"hwr_jax: {errors.without_passwords(message)}", file=sys.stderr)
     return code
 
 

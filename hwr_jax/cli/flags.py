@@ -5,6 +5,7 @@ Importing it imports no jax, so that `--help` and a misspelt flag are answered a
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -43,8 +44,9 @@ class Flags(flags.FlagValues):
     def number(
         self, name: str, default: float | None, words: str, *, at_least: float | None = None, kind: str = "X"
     ) -> Flag:
-        """--name=X."""
+        """--name=X, which is finite."""
         made = flags.DEFINE_float(name, default, words, lower_bound=at_least, flag_values=self)
+        flags.register_validator(name, lambda value: value is None or math.isfinite(value), flag_values=self)
         return self._noted(kind, False, made)
 
     def boolean(self, name: str, words: str) -> Flag:

@@ -4,6 +4,8 @@ An error message is one sentence that names what is wrong and what is allowed. A
 the command prints a traceback and exits with `INTERNAL`.
 """
 
+import re
+
 DONE = 0
 DIFFERENT = 1  # verify: the run was not reproduced; doctor: a check failed
 WRONG_CONFIG = 64  # wrong flag or config
@@ -14,6 +16,12 @@ OUT_OF_MEMORY = 71
 INPUT_OUTPUT = 74  # a file or folder cannot be read or written
 INTERRUPTED = 130  # SIGINT, after saving
 TERMINATED = 143  # SIGTERM, after saving
+
+
+def without_passwords(text):
+    """Returns a text in which the passwords of URLs are three stars: postgresql://me:***@host/db."""
+    text = re.sub(r"(\w://[^:/@\s]*:)\S*@", r"\1***@", text)
+    return re.sub(r"(?i)([?&;]\s*(?:\w*password|passwd|pwd|\w*token|\w*secret)=)[^&;\s'\"]*", r"\1***", text)
 
 
 class ConfigError(ValueError):

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import ipaddress
 import os
 import socket
+import sys
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,7 +21,7 @@ from typing import TypeVar
 from hwr_jax.core.errors import ConfigError, RunFolderError
 
 T = TypeVar("T")
-LOCAL = ("localhost", "127.0.0.1", "[::1]")
+BIND = "JAX_COORDINATOR_BIND_ADDRESS"  # where process 0 listens, if not at the address that the others connect to
 HEARTBEAT_S = 30  # seconds without a sign of life after which a process counts as dead, and the others exit
 SHUTDOWN_S = 60
 SIGN = ".shared-"  # a file that shows whether all processes see the same folder; a kill may leave one behind
@@ -50,7 +52,8 @@ def start(
     """Joins the job that the arguments describe, else the environment, if any. Call it before making any array.
 
     Args:
-      coordinator: HOST:PORT of process 0; "": from the environment.
+      coordinator: HOST:PORT of process 0, which listens there alone: whoever can connect can join, without a
+        password. JAX_COORDINATOR_BIND_ADDRESS names another address to listen on. "": from the environment.
       processes: how many the job has.
       process: the number of this one, from 0.
       join: ask JAX for the other processes even if the environment lists none (on TPU VMs the metadata server does).
@@ -58,7 +61,7 @@ def start(
       start_s: seconds to wait for the others at the start.
 
     Raises:
-      ConfigError: the arguments do not fit together, or the address is in use.
+      ConfigError: the arguments do not fit together, or the address is in use or not one of this machine.
     """
     global _many
     given = (bool(coordinator), processes > 0, process >= 0)
@@ -71,18 +74,18 @@ def start(
         )
     if processes == 1:
         return
-    if process == 0 and "JAX_COORDINATOR_BIND_ADDRESS" not in os.environ:
+    bind = None if BIND in os.environ else coordinator or None  # JAX's own default is every interface
+    if process == 0 and bind:
         _check_free(coordinator)
     import jax
 
     jax.config.update("jax_enable_preemption_service", False)  # it would swallow SIGTERM: see `signals.Agreed`
-    host = coordinator.rpartition(":")[0]
     try:
         jax.distributed.initialize(
             coordinator_address=coordinator or None,
             num_processes=processes or None,
             process_id=process if coordinator else None,
-            coordinator_bind_address=coordinator if host in LOCAL else None,  # the default is every interface
+            coordinator_bind_address=bind,
             initialization_timeout=start_s,
             heartbeat_timeout_seconds=heartbeat_s,
             shutdown_timeout_seconds=SHUTDOWN_S,
@@ -93,19 +96,32 @@ def start(
 
 
 def _check_free(address: str) -> None:
-    """Raises ConfigError if the address cannot be listened on, which would sometimes crash jaxlib."""
+    """Raises ConfigError if the address cannot be listened on, which would sometimes crash jaxlib. Says so if a name
+    stands for this machine alone, as the own name does in many a hosts file."""
     host, _, port = address.rpartition(":")
-    for own in (host.strip("[]"),) if host in LOCAL else ("0.0.0.0", "::"):  # as JAX does
-        try:
-            family, kind, protocol, _, place = socket.getaddrinfo(own, port, type=socket.SOCK_STREAM)[0]
-            with socket.socket(family, kind, protocol) as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind(place)
-                probe.listen()
-        except OSError as error:
-            if error.errno in (errno.EADDRINUSE, errno.EACCES) or isinstance(error, socket.gaierror):
-                words = error.strerror or error
-                raise ConfigError(f"--coordinator={address} cannot be listened on: {words}") from error
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(place)
+            probe.listen()
+    except OSError as error:
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise ConfigError(
+                f"--coordinator={address} is not an address of this machine, on which process 0 listens: name one, or "
+                f"set {BIND} to what to listen on, such as 0.0.0.0:{port}"
+            ) from error
+        if error.errno in (errno.EADDRINUSE, errno.EACCES) or isinstance(error, socket.gaierror):
+            words = error.strerror or error
+            raise ConfigError(f"--coordinator={address} cannot be listened on: {words}") from error
+        return
+    at = str(place[0])
+    if ipaddress.ip_address(at.partition("%")[0]).is_loopback and host.strip("[]") not in ("localhost", at):
+        print(
+            f"hwr_jax: {host} is {at} here, where only processes of this machine can join: for others, name its "
+            "address in the network",
+            file=sys.stderr,
+        )
 
 
 def many() -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hwr_jax.core import files
+from hwr_jax.studies.live import duration
 from hwr_jax.tuning import figures
 from hwr_jax.tuning.spec import Search
 
@@ -42,8 +43,24 @@ def line(study: Any, trial: Any) -> str:
         return f"trial {trial.number}: validation accuracy {100 * trial.value:.2f} %{so_far}"
     if "refused" in trial.user_attrs:
         return f"trial {trial.number}: {trial.user_attrs['refused']}"
+    if trial.state.name != "PRUNED":
+        return f"trial {trial.number}: not finished{so_far}"
     step, value = max(trial.intermediate_values.items(), default=(0, 0.0))
-    return f"trial {trial.number}: pruned at step {step} with {100 * value:.2f} %{so_far}"
+    there = leaders[0].intermediate_values.get(step) if leaders else None
+    same = "" if there is None else f", where the best had {100 * there:.2f} %"
+    return f"trial {trial.number}: pruned at step {step} with {100 * value:.2f} %{same}{so_far}"
+
+
+def time_left(ended: int, elapsed_s: float, *, trials: int, minutes: float) -> str:
+    """Returns how long the search may still take: until its time is up, or its trials are done at the pace so far.
+
+    Args:
+      ended: trials that this process ended, in `elapsed_s` seconds.
+      trials: that are left, for all processes.
+      minutes: for this process.
+    """
+    left = min(60 * minutes - elapsed_s, trials * elapsed_s / ended)
+    return f"about {duration(max(left, 0.0))} left" if trials > 0 else "no trial left"
 
 
 def needs_confirming(study: Any, seeds: int) -> bool:
@@ -57,6 +74,11 @@ def needs_confirming(study: Any, seeds: int) -> bool:
 def has_finished(study: Any) -> bool:
     """Whether any trial ran to completion."""
     return bool(_finished(study))
+
+
+def ended(study: Any) -> int:
+    """Returns how many trials count towards --trials: those that finished or were pruned."""
+    return sum(trial.state.name in ("COMPLETE", "PRUNED") for trial in study.get_trials(deepcopy=False))
 
 
 def _finished(study: Any) -> list[Any]:

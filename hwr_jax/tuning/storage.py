@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 from pathlib import Path
 from typing import Any
 
 from hwr_jax.core import files
-from hwr_jax.core.errors import ConfigError, RunFolderError
+from hwr_jax.core.errors import ConfigError, RunFolderError, without_passwords
 from hwr_jax.tuning.spec import Search
 from hwr_jax.workdir import run_folder
 
@@ -56,7 +57,8 @@ def open_study(search: Search, folder: Path, storage: str, *, sampler_seed: int 
             load_if_exists=True,
         )
     except Exception as error:
-        raise RunFolderError(f"--storage={storage or folder / JOURNAL} cannot be opened: {_line(error)}") from error
+        words = f"--storage={storage or folder / JOURNAL} cannot be opened: {_line(error)}"
+        raise RunFolderError(without_passwords(words)) from error
     what = {
         "SPACE": {key: list(map(str, choices)) for key, choices in search.space.items()},
         "SEEDS": search.seeds,
@@ -64,9 +66,9 @@ def open_study(search: Search, folder: Path, storage: str, *, sampler_seed: int 
     }
     for key, value in what.items():
         if study.user_attrs.get(key, value) != value:
+            where = without_passwords(storage) or folder / JOURNAL
             raise ConfigError(
-                f"{storage or folder / JOURNAL} has trials of this search with another {key}: choose another --out, or "
-                "remove it"
+                f"{where} has trials of this search with another {key}: choose another --out, or remove it"
             )
         study.set_user_attr(key, value)
     _end_orphans(study)
@@ -77,18 +79,44 @@ def _line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
+def owner() -> str:
+    """Returns what the trials of this process are marked with: its machine, namespace of process ids, and process.
+
+    A process id alone names another process in every container, of which several may have one host name, and after
+    every restart of the machine.
+    """
+    return f"{_place()}:{os.getpid()}/{_started(os.getpid())}"
+
+
+def _place() -> str:
+    """Where a process id means the same process: the host, since it was started, and (Linux) the namespace."""
+    found = [platform.node()]
+    with contextlib.suppress(OSError):
+        found += [Path("/proc/sys/kernel/random/boot_id").read_text().strip(), os.readlink("/proc/self/ns/pid")]
+    return "/".join(found).replace(":", "")
+
+
 def _end_orphans(study: Any) -> None:
-    """Marks as failed the trials that a killed process of this machine left running."""
+    """Marks as failed the trials that a killed process left running. Those of another machine or container may live."""
     import optuna
 
     for frozen in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
-        machine, _, process = frozen.user_attrs.get(OWNER, "").rpartition(":")
-        if machine == platform.node() and not _lives(int(process)):
+        place, _, process = frozen.user_attrs.get(OWNER, "").rpartition(":")
+        number, _, started = process.partition("/")
+        if place == _place() and number.isdecimal() and not _lives(int(number), started):
             study.tell(frozen.number, state=optuna.trial.TrialState.FAIL)
 
 
-def _lives(process: int) -> bool:
-    """Whether the process exists; assumed where the system cannot tell (Windows)."""
+def _started(process: int) -> str:
+    """When a process started, in ticks since the machine did (Linux); "": unknown. Ids are used again; this is not."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
+
+
+def _lives(process: int, started: str) -> bool:
+    """Whether the process exists that started then; assumed where the system cannot tell (Windows)."""
     if os.name != "posix":
         return True
     try:
@@ -97,4 +125,4 @@ def _lives(process: int) -> bool:
         return False
     except PermissionError:
         pass
-    return True
+    return not started or _started(process) in ("", started)

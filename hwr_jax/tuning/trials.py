@@ -7,8 +7,7 @@ is a trial of Optuna's, and a `trial.Trial` trains one of its seeds.
 from __future__ import annotations
 
 import contextlib
-import os
-import platform
+import functools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +22,7 @@ from hwr_jax.distributed.signals import Signals
 from hwr_jax.studies import local, trial
 from hwr_jax.studies.local import Load
 from hwr_jax.tuning.spec import Search, with_overrides
-from hwr_jax.tuning.storage import OWNER
+from hwr_jax.tuning.storage import OWNER, owner
 
 CONFIRM_FROM = 1_000  # first of the seeds that confirm the best trial
 
@@ -59,17 +58,29 @@ def run(
         if len(study.get_trials(deepcopy=False, states=(states.COMPLETE, states.PRUNED))) >= trials:
             return
         proposal = study.ask()
-        proposal.set_user_attr(OWNER, f"{platform.node()}:{os.getpid()}")
+        proposal.set_user_attr(OWNER, owner())
         try:
-            value = _score(search, proposal, kept, signals, log)
-            study.tell(proposal, value)
-        except optuna.TrialPruned:
-            study.tell(proposal, state=states.PRUNED)
+            score = functools.partial(_score, search, proposal, kept, signals, log)
+            _tell(study, proposal, log, score)
         except BaseException:
             with contextlib.suppress(Exception):  # its state may have been set already
                 study.tell(proposal, state=states.FAIL)
             raise
         on_trial(study.get_trials(deepcopy=False)[proposal.number])
+
+
+def _tell(study: Any, proposal: Any, log: Callable[[str], Any], score: Callable[[], float]) -> None:
+    """Scores a proposal and tells the study, unless another process has ended the trial meanwhile."""
+    import optuna
+
+    value, state = None, optuna.trial.TrialState.PRUNED
+    with contextlib.suppress(optuna.TrialPruned, optuna.exceptions.UpdateFinishedTrialError):
+        value, state = score(), optuna.trial.TrialState.COMPLETE
+    now = study.get_trials(deepcopy=False)[proposal.number].state
+    if now.is_finished():
+        log(f"trial {proposal.number}: its result is lost, because another process marked it as {now.name.lower()}")
+        return
+    study.tell(proposal, value, state=state)
 
 
 def _check_data(study: Any, load: Load, search: Search) -> None:

@@ -367,3 +367,41 @@ def test_the_watchdog_ends_a_process_that_hangs_with_its_stacks():
 def test_a_disarmed_watchdog_ends_nothing():
     code = "import time; from hwr_jax.distributed import watchdog; watchdog.arm(0.3); watchdog.arm(0); time.sleep(0.8)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, timeout=30, env=os.environ).returncode == 0
+
+
+@pytest.fixture
+def joined(monkeypatch):
+    """The arguments with which JAX is asked to join a job, instead of joining it."""
+    asked = {}
+    monkeypatch.delenv(distributed.BIND, raising=False)
+    monkeypatch.setattr(jax.distributed, "initialize", lambda **arguments: asked.update(arguments))
+    monkeypatch.setattr(jax.config, "update", lambda *of: None)
+    return asked
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.0.0.2"])
+def test_the_coordinator_listens_on_the_named_address_alone(joined, host):
+    address = f"{host}:{launch_local.free_port()}"
+    distributed.start(address, 2, 0)
+    assert joined["coordinator_bind_address"] == joined["coordinator_address"] == address
+
+
+def test_the_environment_may_name_another_address_to_listen_on(joined, monkeypatch):
+    monkeypatch.setenv(distributed.BIND, "0.0.0.0:1")
+    distributed.start("192.0.2.1:1", 2, 0)
+    assert joined["coordinator_bind_address"] is None  # JAX reads the variable
+
+
+def test_an_address_of_another_machine_gives_an_error(joined):
+    with pytest.raises(ConfigError, match="--coordinator=192.0.2.1:1234 is not an address of this machine"):
+        distributed.start("192.0.2.1:1234", 2, 0)
+    distributed.start("192.0.2.1:1234", 2, 1)  # whoever connects to it need not have it
+    assert joined["process_id"] == 1
+
+
+def test_a_name_that_means_this_machine_alone_is_told(joined, monkeypatch, capsys):
+    """As the own host name does on Debian: others cannot connect to 127.0.1.1."""
+    found = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *of, **more: found("127.0.1.1", *of, **more))
+    distributed.start(f"myhost:{launch_local.free_port()}", 2, 0)
+    assert capsys.readouterr().err.startswith("hwr_jax: myhost is 127.0.1.1 here, where only processes of this machine")

@@ -1,14 +1,16 @@
 """Searches: good values are found, the test set is left alone, and several processes share one study."""
 
+import platform
 import signal
 import subprocess
 import sys
 import time
 
 import numpy as np
+import optuna
 import pytest
 
-from hwr_jax.core.errors import ConfigError
+from hwr_jax.core.errors import ConfigError, RunFolderError
 from hwr_jax.core.types import Arrays, Dataset
 from hwr_jax.distributed import signals
 from hwr_jax.training import summary
@@ -139,6 +141,85 @@ def test_a_trial_is_the_mean_of_its_seeds_on_validation_and_the_test_set_is_left
     assert not report.needs_confirming(study, 2)
     assert report.needs_confirming(study, 3)
     assert "With 2 new seeds it reaches" in report.verdict(search, study)
+
+
+def left_running(search, owner):
+    """The state of a trial that a process with this mark left, once another process has opened the study."""
+    study = opened(search, search.folder)
+    trial = study.ask()
+    trial.set_user_attr(storage.OWNER, owner)
+    return opened(search, search.folder).get_trials()[trial.number].state.name
+
+
+def test_only_a_process_that_lived_here_and_is_gone_leaves_an_orphan(make):
+    """A process id means another process in another container, on another host, and after a restart."""
+    search = spec.load(make())
+    mine = storage.owner()
+    place, _, process = mine.rpartition(":")
+    number, _, started = process.partition("/")
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    assert left_running(search, mine) == "RUNNING"
+    assert left_running(search, f"{place}:{gone.pid}/{started}") == "FAIL"
+    assert left_running(search, f"{place}x:{gone.pid}/{started}") == "RUNNING"
+    assert left_running(search, f"{platform.node()}:{gone.pid}") == "RUNNING"  # as older versions marked theirs
+    assert left_running(search, "") == "RUNNING"
+    if started:  # the id was given to another process
+        assert left_running(search, f"{place}:{number}/{int(started) - 1}") == "FAIL"
+
+
+def test_a_trial_that_another_process_ended_costs_its_result_and_not_the_search(make, monkeypatch):
+    search = spec.load(make())
+    study = opened(search, search.folder)
+    lines = []
+
+    def ended_meanwhile(search, proposal, load, handlers, log):
+        if proposal.number < 2:
+            study.tell(proposal.number, state=optuna.trial.TrialState.FAIL)
+        return peak(search, proposal, load, handlers, log) if proposal.number else 0.5
+
+    monkeypatch.setattr(trials, "_score", ended_meanwhile)
+    trials.run(search, study, fake, None, trials=2, minutes=1, on_trial=lambda one: None, log=lines.append)
+    assert [one.state.name for one in study.get_trials()][:2] == ["FAIL", "FAIL"]
+    assert len(of_states(study, "COMPLETE", "PRUNED")) == 2
+    words = "its result is lost, because another process marked it as fail"
+    assert lines == [f"trial {n}: {words}" for n in (0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("nodb://me:secret@host/db", "nodb://me:***@host/db"),
+        ("nodb://me:se@cr:et@host:5432/db", "nodb://me:***@host:5432/db"),
+        ("nodb://:secret@host/0", "nodb://:***@host/0"),
+        ("nodb://host/db?user=me&password=secret&sslmode=on", "nodb://host/db?user=me&password=***&sslmode=on"),
+        ("nodb://me@host/db", "nodb://me@host/db"),
+    ],
+)
+def test_an_error_does_not_show_the_password_of_the_storage(make, url, shown):
+    search = spec.load(make())
+    with pytest.raises(RunFolderError) as caught:
+        storage.open_study(search, search.folder, url, sampler_seed=0)
+    assert f"--storage={shown} cannot be opened" in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert "cr:et" not in str(caught.value)
+
+
+def test_a_line_about_a_trial_has_numbers_that_can_be_compared_and_the_time_left(make, monkeypatch):
+    search = spec.load(make())
+    study = opened(search, search.folder)
+    monkeypatch.setattr(trials, "_score", peak)
+    trials.run(search, study, fake, None, trials=12, minutes=1, on_trial=lambda one: None, log=print)
+    best = study.best_trial
+    pruned = next(one for one in of_states(study, "PRUNED"))
+    step = max(pruned.intermediate_values)
+    there = f", where the best had {100 * best.intermediate_values[step]:.2f} %; best so far {100 * best.value:.2f} %"
+    assert there in report.line(study, pruned)
+    assert report.ended(study) == 12
+    assert report.time_left(4, 60.0, trials=2, minutes=30) == "about 30 s left"
+    assert report.time_left(4, 60.0, trials=200, minutes=3) == "about 2 min left"
+    assert report.time_left(4, 600.0, trials=200, minutes=3) == "about 0 s left"
+    assert report.time_left(4, 60.0, trials=0, minutes=3) == "no trial left"
 
 
 def test_values_that_do_not_fit_together_are_skipped(make, here):
