@@ -8,8 +8,9 @@ from hwr_jax.cli import command, flags
 from hwr_jax.core import errors
 
 USAGE = """\
-Evaluates a trained run on any split of its data set, or of another one, standardised as in training. The classes of
-another data set are matched by name, and it may lack some.
+Evaluates a trained run on any split of its data set, or of another one, standardised as in training. Prints the
+metrics, and for each class its precision, its recall, and what it is mistaken for. The classes of another data set are
+matched by name, and it may lack some.
 
     python -m hwr_jax.evaluate --workdir=runs/cnn
     python -m hwr_jax.evaluate --workdir=runs/cnn --split=validation --checkpoint=best
@@ -56,7 +57,7 @@ _LABEL_COLUMN, _PIXEL_SCALE, _ORIENTATION = flags.reading(FLAGS)
 def main() -> int:
     """Prints the metrics of the chosen states; returns the exit code."""
     folder = command.folder("workdir", _WORKDIR.value)
-    from hwr_jax.cli import console
+    from hwr_jax.cli import console, details
     from hwr_jax.data import cache
     from hwr_jax.inference import evaluation, predictor
     from hwr_jax.steps import compile_cache
@@ -96,6 +97,7 @@ def main() -> int:
         f"{dataset.name} {split} ({facts['examples']:,} images):"
     )
     screen.print(console.results_table(scores))
+    screen.print(details.table(scores, model.facts["classes"]))
     if several:
         screen.print(several)
     return errors.DONE

@@ -115,7 +115,8 @@ def main() -> int:
         screen.print(line)
     if several := console.several_codes(summary.get("code", [])):
         screen.print(several)
-    screen.print(f"Run folder: {folder}")
+    for line in console.next_lines(folder):
+        screen.print(line)
     mean = summary["test"]["accuracy"]["mean"]
     last = {
         "dataset": summary["dataset"],

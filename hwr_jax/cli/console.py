@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -120,6 +122,17 @@ def several_codes(codes: Sequence[dict[str, Any]]) -> str:
         return ""
     parts = ", ".join("{version} ({sha256:.12}) from step {step:,}".format(**code) for code in codes)
     return f"Several versions of the code trained this run (--resume=anyway): hwr_jax {parts}."
+
+
+def next_lines(folder: Path) -> list[str]:
+    """Returns where a finished run is and what can be done with it."""
+    workdir = f"--workdir={shlex.quote(str(folder))}"
+    return [
+        f"Run folder: {folder}",
+        f"Figures:    {folder / 'figures'} (learning curves, confusion matrix, worst mistakes, ...)",
+        f"Next:       python -m hwr_jax.predict {workdir} PICTURE...   (reads your pictures)",
+        f"            python -m hwr_jax.evaluate {workdir}   (every class; --dataset=NAME: other data)",
+    ]
 
 
 def transfer_lines(transfer: dict[str, Any]) -> list[str]:

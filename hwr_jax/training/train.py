@@ -55,6 +55,8 @@ def train_in_folder(
     with checkpoint.Checkpoints(session.folder, keep=run.plan.keep) as checkpoints:
         found = checkpoints.newest(log) if resume else None
         done = found == run.total_steps  # only the evaluation is left
+        if not done:
+            log("compiling: it may take a minute; programs that were compiled before are read from the cache")
         programs, compile_seconds = (run.programs, 0.0) if done else compile_training(run)
         first_state = functools.partial(_first_state, run, programs, folder, checkpoints, warm_start, log=log)
         rollbacks = logs.rollbacks(session.folder / "timing.jsonl") if resume else []
@@ -90,7 +92,7 @@ def train_in_folder(
                     signals=signals,
                     record=record,
                     stopped=lambda step: f"saved step {step} in {session.folder}; run the same command again to resume",
-                    timing=timing,
+                    timing=_Times(timing, board),
                     log=log,
                     checkpoints=checkpoints,
                     roll_back=roll_back,
@@ -111,6 +113,18 @@ def _slowed(run: Run, state: TrainState, scale: np.ndarray) -> TrainState:
     """Returns the state with another scale float32 [S] of its learning rates."""
     placed = jax.device_put(np.asarray(scale, np.float32), run.sharding)
     return state._replace(faults=state.faults._replace(scale=placed))
+
+
+class _Times:
+    """Writes what the loop reports about time to timing.jsonl, and the speed to the event files."""
+
+    def __init__(self, timing: logs.Timing, board: logs.TensorBoard):
+        self._timing, self._board = timing, board
+
+    def trained(self, event: str, *, step: int, train_seconds: float, images: int, **values: Any) -> None:
+        """See `loop.Times`."""
+        self._timing.trained(event, step=step, train_seconds=train_seconds, images=images, **values)
+        self._board.speed(step, images / train_seconds)
 
 
 def _first_state(

@@ -103,6 +103,11 @@ class TensorBoard:
             for name, values in line["per_seed"].items():
                 self._writers[seed].add_scalar(f"{line['split']}/{name}", values[i], line["step"])
 
+    def speed(self, step: int, images_per_second: float) -> None:
+        """Writes the training images of all seeds per second inside the steps; for every seed, for they share it."""
+        for writer in self._writers.values():
+            writer.add_scalar("train/images_per_second", images_per_second, step)
+
     def close(self) -> None:
         """Flushes and closes the files."""
         for writer in self._writers.values():
