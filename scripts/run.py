@@ -168,16 +168,28 @@ def remove_unfinished():
 
 def install(extras, held):
     """Installs the locked packages and the project. The build tools come first, so that these too are locked."""
-    lock_file = requirements_file(sys.version_info)
+    import time
+
+    lock_file, began = requirements_file(sys.version_info), time.monotonic()
     say(f"installing {lock_file} into {sys.prefix} (once; some minutes)")
     pip = find_pip() + ["--disable-pip-version-check", "install", "--compile", "--progress-bar=off"]
-    run_pip(pip + ["--require-hashes", "-r", BUILD], held)
-    run_pip(pip + ["--no-build-isolation", "--require-hashes", "-r", lock_file], held)
+    for step, name, what in ((1, BUILD, "what builds packages"), (2, lock_file, "JAX and all that hwr_jax needs")):
+        packages = count_packages(name)
+        say(f"step {step} of 3: {what} ({packages} packages)")
+        isolated = ["--no-build-isolation"] if name == lock_file else []
+        run_pip(pip + isolated + ["--require-hashes", "-r", name], held, packages)
+    say("step 3 of 3: hwr_jax itself" + (" with " + ", ".join(sorted(extras)) if extras else ""))
     if extras:  # not in the lock file; the jax that is installed by now decides the versions
         run_pip(pip + ["--no-build-isolation", "-e", ".[" + ",".join(sorted(extras)) + "]"], held)
     else:
         run_pip(pip + ["--no-build-isolation", "--no-deps", "-e", "."], held)
-    say("installed")
+    say(f"installed in {time.monotonic() - began:.0f} s; from now on a command starts at once")
+
+
+def count_packages(name):
+    """How many packages a lock file pins; some of them may be for other systems."""
+    with open(os.path.join(ROOT, name), encoding="utf-8") as file:
+        return sum("==" in line for line in file if not line.startswith((" ", "#")))
 
 
 def find_pip():
@@ -194,8 +206,10 @@ def find_pip():
     raise OSError("no pip (22.3 or newer) was found; on Debian and Ubuntu: apt install python3-pip")
 
 
-def run_pip(command, held):
+def run_pip(command, held, packages=0):
     """Runs pip in the repository root, and shows one short line of progress at a time; all of it if pip fails.
+
+    packages: how many it will collect, 0 if that is unknown.
 
     Raises:
         OSError: pip failed; the last lines of its output are in the message.
@@ -211,13 +225,14 @@ def run_pip(command, held):
         universal_newlines=True,
         pass_fds=(held,) if os.name != "nt" else (),  # pip holds the lock too, should it outlive this process
     ) as pip:
-        lines = list(show(pip.stdout))
+        lines = list(show(pip.stdout, packages))
     if pip.returncode:
         raise OSError("pip failed:\n" + "".join(lines[-20:]) + "hwr_jax: the same command takes the installation up")
 
 
-def show(lines):
-    """Passes pip's lines on; shows the package that is at work, on a terminal in place, else every ten seconds."""
+def show(lines, packages=0):
+    """Passes pip's lines on; shows which package is at work, and its number out of `packages` (0: unknown), on a
+    terminal in place, else every ten seconds."""
     import time
 
     terminal, last, count = sys.stderr.isatty(), time.monotonic(), 0
@@ -228,9 +243,10 @@ def show(lines):
             count += 1
         elif words[:1] not in (["Downloading"], ["Installing"], ["Building"]):
             continue
-        text = "  {:3d} {}".format(
-            count, " ".join(words[:2]) if words[0] != "Installing" else "unpacking and compiling"
-        )
+        if words[0] == "Installing":
+            text = f"  unpacking and compiling {count} packages: the longest part, without news"
+        else:
+            text = "  package {}{}: {}".format(count, f" of {packages}" if packages else "", " ".join(words[:2]))
         if terminal:
             sys.stderr.write("\r\033[K" + text[:79])
             sys.stderr.flush()

@@ -262,3 +262,44 @@ def test_two_installations_at_once_wait_for_each_other(script):
         assert other.stderr.readline() == "hwr_jax: waiting for another installation to end\n"
         assert other.poll() is None
     assert other.communicate(timeout=30) == ("locked\n", "")
+
+
+def test_the_packages_of_a_lock_file_are_counted(script):
+    for path in LOCKS:
+        assert script.count_packages(path.name) == len(pins(path))
+
+
+def test_the_set_up_says_at_which_package_of_how_many_it_is(script, capsys, monkeypatch):
+    times = iter(range(0, 1000, 11))  # seconds: every line is due
+    monkeypatch.setattr("time.monotonic", lambda: next(times))
+    lines = [
+        "Collecting numpy==2.4.6\n",
+        "  Downloading numpy.whl\n",
+        "Collecting jax\n",
+        "Noise\n",
+        "Installing collected\n",
+    ]
+    assert list(script.show(lines, 103)) == lines
+    assert capsys.readouterr().err.splitlines() == [
+        "hwr_jax:   package 1 of 103: Collecting numpy==2.4.6",
+        "hwr_jax:   package 1 of 103: Downloading numpy.whl",
+        "hwr_jax:   package 2 of 103: Collecting jax",
+        "hwr_jax:   unpacking and compiling 2 packages: the longest part, without news",
+    ]
+
+
+def test_the_set_up_says_which_step_it_is_at_and_how_long_it_took(script, capsys, monkeypatch):
+    ran = []
+    monkeypatch.setattr(script, "find_pip", lambda: ["pip"])
+    monkeypatch.setattr(script, "run_pip", lambda command, held, packages=0: ran.append((command[-1], packages)))
+    script.install(set(), 0)
+    lock = script.requirements_file(sys.version_info)
+    packages = [len(pins(ROOT / name)) for name in (script.BUILD, lock)]
+    assert ran == [(script.BUILD, packages[0]), (lock, packages[1]), (".", 0)]
+    said = capsys.readouterr().err.splitlines()
+    assert [line for line in said if " of 3" in line] == [
+        f"hwr_jax: step 1 of 3: what builds packages ({packages[0]} packages)",
+        f"hwr_jax: step 2 of 3: JAX and all that hwr_jax needs ({packages[1]} packages)",
+        "hwr_jax: step 3 of 3: hwr_jax itself",
+    ]
+    assert said[-1].startswith("hwr_jax: installed in ")
