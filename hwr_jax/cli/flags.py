@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from typing import Any
 
 from absl import flags
@@ -197,16 +198,17 @@ def _checked_config(argv: list[str], given: list[tuple[str, str | None]]) -> lis
     if not typed:
         raise errors.ConfigError("--config is missing: name a config, such as --config=cnn or --config=mine.py")
     path = shipped.resolve(typed)
-    config, values = configs.load(path), {}
+    config, values = configs.load(path), dict[str, str]()
+    flat = configs.flatten(config)
     for name, value in given:
         if found := re.match(r"(?:no)?config\.(.*)", name):
             key = found[1]
             configs.require_key(config, key)
-            many = isinstance(configs.flatten(config)[key], list)  # a tuple may be given value by value
-            if values.setdefault(key, (name, value)) != (name, value) and not many:
-                raise errors.ConfigError(
-                    f"--config.{key} is given twice, as {values[key][1]} and as {value}: give it once"
-                )
+            value = ("false" if name.startswith("no") else "true") if value is None else value
+            many = isinstance(flat[key], list)  # a tuple may be given value by value
+            if values.get(key, value) != value and not many:  # as a script does that appends what it was given
+                print(f"hwr_jax: --config.{key} is given twice: {value} counts, not {values[key]}", file=sys.stderr)
+            values[key] = value
     return [argv[0], f"--config={path}", *_without_config(argv[1:])]
 
 

@@ -69,3 +69,23 @@ def test_arguments_that_are_not_flags_are_returned_where_a_verb_takes_them():
     holder = flags.output_format(verb, ["table", "json"])
     assert flags.parse(["hwr", "a.png", "--format=json", "b.png"], verb, arguments=True) == ["a.png", "b.png"]
     assert holder.value == "json"
+
+
+def test_of_a_key_that_is_given_twice_the_last_value_counts_and_a_line_says_so(verb, monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    flags.parse(["hwr", "--config.epochs=7", "--config=digits", "--config.epochs=8", "--config.seed=1"], verb)
+    assert (verb["config"].value.epochs, verb["config"].value.seed) == (8, 1)
+    assert capsys.readouterr().err == "hwr_jax: --config.epochs is given twice: 8 counts, not 7\n"
+
+
+def test_the_keys_of_a_config_may_come_before_it(verb, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    flags.parse(["hwr", "--config.data.stream", "--config.epochs", "7", "--config", "digits"], verb)
+    assert (verb["config"].value.epochs, verb["config"].value.data.stream) == (7, True)
+
+
+def test_a_tuple_may_be_given_value_by_value(verb, monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    flags.parse(["hwr", "--config=mlp", "--config.model.hidden=16", "--config.model.hidden=32"], verb)
+    assert verb["config"].value.model.hidden == (16, 32)
+    assert capsys.readouterr().err == ""

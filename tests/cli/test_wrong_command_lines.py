@@ -74,7 +74,6 @@ ANSWERS = [
     (f"main {CNN} --workdir --overwrite", "--workdir is missing its value: write --workdir=VALUE"),
     (f"main {CNN} --config.epochs", "--config.epochs is missing its value: write --config.epochs=VALUE"),
     ("main --config=cnn --config=mlp", "--config is given twice, as cnn and as mlp: give it once"),
-    (f"main {CNN} --config.seed=1 --config.seed=2", "--config.seed is given twice, as 1 and as 2: give it once"),
     (f"main {CNN} --overwrite --nooverwrite", "--overwrite is given twice, as true and as false: give it once"),
     (f"main {CNN} --devices=two", "--devices=two is not possible: use a non-negative integer"),
     (f"main {CNN} --overwrite=maybe", "--overwrite=maybe is not possible: use true or false"),
