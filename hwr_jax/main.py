@@ -72,14 +72,8 @@ def main() -> int:
     from hwr_jax.workdir import machine
 
     machine.spare_threads()
-    processes.start(
-        _COORDINATOR.value,
-        _PROCESSES.value,
-        _PROCESS.value,
-        join=_JOIN.value,
-        heartbeat_s=_HEARTBEAT_S.value,
-        start_s=_START_S.value,
-    )
+    place = (_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
+    processes.start(*place, join=_JOIN.value, heartbeat_s=_HEARTBEAT_S.value, start_s=_START_S.value)
     watchdog.arm(_WATCHDOG_S.value)
     _check_same()
     screen = console.make_console(quiet=not processes.is_main_process())
@@ -108,22 +102,9 @@ def main() -> int:
     watchdog.arm(0)
     if not processes.is_main_process():
         return errors.DONE
-    trained = console.trained_on(summary["dataset"])
-    screen.print(f"\nTest results on {summary['dataset']} ({summary['examples']['test']:,} images; {trained}):")
-    screen.print(console.results_table(summary["test"]))
-    for line in console.transfer_lines(summary.get("transfer", {})):
-        screen.print(line)
-    if several := console.several_codes(summary.get("code", [])):
-        screen.print(several)
-    for line in console.next_lines(folder):
-        screen.print(line)
-    mean = summary["test"]["accuracy"]["mean"]
-    last = {
-        "dataset": summary["dataset"],
-        "test_accuracy": mean,
-        "seeds": len(summary["seeds"]),
-        "workdir": str(folder),
-    }
+    console.print_results(screen, summary, folder)
+    mean, seeds = summary["test"]["accuracy"]["mean"], len(summary["seeds"])
+    last = {"dataset": summary["dataset"], "test_accuracy": mean, "seeds": seeds, "workdir": str(folder)}
     print(json.dumps(last), flush=True)
     return errors.DONE
 

@@ -124,6 +124,19 @@ def several_codes(codes: Sequence[dict[str, Any]]) -> str:
     return f"Several versions of the code trained this run (--resume=anyway): hwr_jax {parts}."
 
 
+def print_results(screen: Console, summary: dict[str, Any], folder: Path) -> None:
+    """Prints how a finished run did on the test set, where it is, and what can be done with it."""
+    trained = trained_on(summary["dataset"])
+    screen.print(f"\nTest results on {summary['dataset']} ({summary['examples']['test']:,} images; {trained}):")
+    screen.print(results_table(summary["test"]))
+    for line in transfer_lines(summary.get("transfer", {})):
+        screen.print(line)
+    if several := several_codes(summary.get("code", [])):
+        screen.print(several)
+    for line in next_lines(folder):
+        screen.print(line)
+
+
 def next_lines(folder: Path) -> list[str]:
     """Returns where a finished run is and what can be done with it."""
     workdir = f"--workdir={shlex.quote(str(folder))}"
