@@ -50,7 +50,9 @@ _MANUAL_DIR = FLAGS.string(
 _MATCH = FLAGS.choice(
     "match", "name", ["name", "position"], "How the classes of --dataset are matched to those of the model."
 )
-_CLASS_MAP = FLAGS.string("class_map", "", "File that renames the classes of --dataset=folder, by lines of name,class.")
+_CLASS_MAP = FLAGS.string(
+    "class_map", "", "File that renames the classes of --dataset=folder: a line NAME,CLASS for each.", kind="FILE"
+)
 _LABEL_COLUMN, _PIXEL_SCALE, _ORIENTATION = flags.reading(FLAGS)
 
 

@@ -121,17 +121,13 @@ def checkpoint(verb: Flags) -> Flag:
 
 def reading(verb: Flags) -> tuple[Flag, Flag, Flag]:
     """--label_column, --pixel_scale, --orientation: how tables and files of grey values are read."""
+    column = "The label's column of a table: its name, or first or last; default: found by its name or content."
+    scale = "The value of full ink or of white in files of grey values: 1, 16 or 255, say; default: detected."
+    turned = "How files of grey values are stored; those of EMNIST are transposed."
     return (
-        verb.string("label_column", "", "Of a table: the label's column, by its name, or first, last."),
-        verb.number(
-            "pixel_scale", 0.0, "Of files of grey values: the value of full ink or of white; 0: found.", at_least=0
-        ),
-        verb.choice(
-            "orientation",
-            "upright",
-            ["upright", "transposed"],
-            "Of files of grey values; those of EMNIST are transposed.",
-        ),
+        verb.string("label_column", "", column, kind="NAME"),
+        verb.number("pixel_scale", 0.0, scale, at_least=0),
+        verb.choice("orientation", "upright", ["upright", "transposed"], turned),
     )
 
 
