@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import io
 import json
 import os
 import runpy
@@ -99,6 +100,20 @@ def serve(connection: socket.socket) -> tuple[str, list[str]] | None:
         connection.send(str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])).encode())
 
 
+def draw() -> None:
+    """Draws a figure for nobody: the first one of a process loads the fonts, and lays out the powers of ten slowly."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.plot([1, 2, 3], [0.001, 0.1, 10], label="a line")
+    axes.set(title="title", yscale="log")
+    axes.legend()
+    figure.savefig(io.BytesIO())
+
+
 def become(request: int, out: int, err: int) -> tuple[str, list[str]]:
     """Gives this process the command's output, folder, environment and path; returns its module and arguments."""
     with os.fdopen(request, "rb") as file:
@@ -124,6 +139,7 @@ if __name__ == "__main__":
     package_coverage.prepare()
     for library in LIBRARIES:
         importlib.import_module(library)
+    draw()
     if command := serve(socket.socket(fileno=int(sys.argv[1]))):
         name, sys.argv[1:] = command
         runpy.run_module(name, run_name="__main__", alter_sys=True)
