@@ -5,20 +5,25 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hwr_jax.cli import command, flags
-from hwr_jax.core import errors
+from hwr_jax.core import errors, printable
+
+if TYPE_CHECKING:
+    from hwr_jax.pictures import normalise
 
 USAGE = """\
 Reads pictures of one character each or, with a model that reads strings, of one line each. They may have any size, dark
 ink on light paper or the reverse, as PNG, JPEG, WebP, BMP, GIF, TIFF, PPM or AVIF. An argument may also be a folder
 (all pictures below it), a CSV file (a picture file, or the grey values of a square picture, per line; labels are
-ignored), an IDX file, or a NumPy archive. If the run has several seeds, their probabilities are averaged; --seed=N
-selects one.
+ignored), an IDX file, a NumPy archive, or - for a picture on standard input. If the run has several seeds, their
+probabilities are averaged; --seed=N selects one. A picture with several characters or lines, or with a line that is too
+long for the model, is reported, and its confidence is lowered.
 
     python -m hwr_jax.predict --workdir=runs/cnn photo.jpg scan.png
     python -m hwr_jax.predict --workdir=runs/cnn --format=csv unlabelled/ > predictions.csv
+    curl -s https://example.org/digit.png | python -m hwr_jax.predict --workdir=runs/cnn -
 """
 ALTERNATIVES = 3  # how many of the next best classes are listed
 
@@ -45,27 +50,32 @@ def main(paths: list[str]) -> int:
     compile_cache.cache_compilations(cache.default_cache_dir())
     model = predictor.load(folder, which=_CHECKPOINT.value or "", seed=_SEED.value, log=screen.print)
     height_px, width_px = model.facts["shape"][:2]
-    given = tables.Reading(_LABEL_COLUMN.value, _PIXEL_SCALE.value, _ORIENTATION.value)
+    reading = tables.Reading(_LABEL_COLUMN.value, _PIXEL_SCALE.value, _ORIENTATION.value)
     lines = model.reads_strings
-    read = inputs.read(paths, height_px=height_px, width_px=width_px, lines=lines, reading=given)
-    names, images, unread = read.names, read.images, read.unread
-    for note in read.notes:
+    given = inputs.read(paths, height_px=height_px, width_px=width_px, lines=lines, reading=reading)
+    for note in given.notes:
         print(f"hwr_jax: {note}", file=sys.stderr)
-    rows = read_out(names, model.read(images, best=1 + ALTERNATIVES))
+    found = [model.judged(one) for one in given.found]
+    rows = read_out(given.names, model.read(given.images, best=1 + ALTERNATIVES), found)
     screen.print(f"{folder}: {console.trained_on(model.facts['name'])}")
     if rows or _FORMAT.value != "table":
         _print(rows, screen)
-    for problem in unread:
-        print(f"hwr_jax: {problem}", file=sys.stderr)
-    return errors.BAD_DATA if unread else errors.DONE
+    doubts = [f"{row['image']}: {doubt}" for row in rows for doubt in row.get("warnings", [])]
+    for problem in [*doubts, *given.unread]:
+        print(f"hwr_jax: {printable.line(problem)}", file=sys.stderr)
+    return errors.BAD_DATA if given.unread else errors.DONE
 
 
-def read_out(names: list[str], read: list[list[tuple[str, float]]]) -> list[dict[str, Any]]:
-    """Returns {"image", "label", "confidence", "alternatives"} for each picture, the best alternative first."""
+def read_out(
+    names: list[str], read: list[list[tuple[str, float]]], found: list[normalise.Normalised]
+) -> list[dict[str, Any]]:
+    """Returns {"image", "label", "confidence", "alternatives"} for each picture, the best alternative first; with
+    "warnings" if something speaks against the reading."""
     rows = []
-    for name, found in zip(names, read, strict=True):
-        ranked = [{"label": label, "confidence": round(prob, 6)} for label, prob in found]
-        rows.append({"image": name, **ranked[0], "alternatives": ranked[1:]})
+    for name, likely, one in zip(names, read, found, strict=True):
+        ranked = [{"label": label, "confidence": round(prob * one.trust, 6)} for label, prob in likely]
+        row = {"image": name, **ranked[0], "alternatives": ranked[1:]}
+        rows.append(row | {"warnings": list(one.doubts)} if one.doubts else row)
     return rows
 
 
@@ -77,14 +87,18 @@ def _print(rows: list[dict[str, Any]], screen) -> None:
         print(json.dumps(rows, indent=2))
     elif _FORMAT.value == "csv":
         writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(["image", "label", "confidence", "alternatives"])
-        writer.writerows([r["image"], r["label"], r["confidence"], "; ".join(others(r))] for r in rows)
+        writer.writerow(["image", "label", "confidence", "alternatives", "warnings"])
+        for r in rows:
+            texts = [r["image"], r["label"], "; ".join(others(r)), "; ".join(r.get("warnings", []))]
+            image, label, alternatives, warnings = map(printable.cell, texts)
+            writer.writerow([image, label, r["confidence"], alternatives, warnings])
     else:
         from rich.table import Column, Table
 
         table = Table(Column("image", overflow="fold"), "label", "confidence", "alternatives")
         for row in rows:
-            table.add_row(row["image"], row["label"], f"{row['confidence']:.4f}", ", ".join(others(row)))
+            confidence = f"{row['confidence']:.4f}{' (see below)' if 'warnings' in row else ''}"
+            table.add_row(*map(printable.line, (row["image"], row["label"], confidence, ", ".join(others(row)))))
         screen.print(table)
 
 

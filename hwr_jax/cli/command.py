@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import re
 import sys
@@ -17,7 +18,7 @@ import absl.flags
 
 import hwr_jax
 from hwr_jax.cli import flags, manual
-from hwr_jax.core import errors, interrupts
+from hwr_jax.core import errors, interrupts, printable
 from hwr_jax.distributed import processes
 
 ECHOES = ("Event loop is closed", "Encountered error while reading array index")
@@ -35,6 +36,9 @@ def run(main: Callable[..., int | None], verb: flags.Flags, *, usage: str, argum
         list of them.
     """
     code = errors.DONE
+    for stream in (sys.stdout, sys.stderr):  # a name that is not UTF-8 must not end the command
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
     sys.unraisablehook = leave_out_echoes
     interrupts.handle_from_now()
     open_missing_streams()
@@ -102,7 +106,7 @@ def report(error: BaseException) -> int:
             print(errors.without_passwords("".join(traceback.format_exception(error))), end="", file=sys.stderr)
             message = f"internal error (this is a defect of hwr_jax): {message}"
         if message:
-            print(f"hwr_jax: {errors.without_passwords(message)}", file=sys.stderr)
+            print(f"hwr_jax: {printable.line(errors.without_passwords(message))}", file=sys.stderr)
     return code
 
 

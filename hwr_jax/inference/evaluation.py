@@ -9,14 +9,23 @@ from typing import Any
 import numpy as np
 
 from hwr_jax.core import files, stats
+from hwr_jax.core.errors import ConfigError
 from hwr_jax.core.types import Arrays, Outputs, TrainState, Tree
 from hwr_jax.steps import train_step
 from hwr_jax.tasks import metrics
 
 
 def chosen(state: TrainState, which: str) -> tuple[Tree, Tree]:
-    """Returns (params, model_state) of the 'last' step (averages, if kept) or of the 'best' one on validation."""
-    return train_step.evaluated(state) if which == "last" else (state.best.params, state.best.model_state)
+    """Returns (params, model_state) of the 'last' step (averages, if kept) or of the 'best' one on validation.
+
+    Raises:
+      ConfigError: the best one is asked for before the first validation.
+    """
+    if which == "last":
+        return train_step.evaluated(state)
+    if np.any(np.asarray(state.best.accuracy) < 0):  # as `init_state` leaves it; its weights are zeros
+        raise ConfigError("no epoch has been validated yet: use --checkpoint=last")
+    return state.best.params, state.best.model_state
 
 
 def on_host(outputs: Outputs) -> list[Outputs]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +13,8 @@ from hwr_jax.config import check
 from hwr_jax.core.errors import ConfigError, RunFolderError
 from hwr_jax.core.types import Arrays, Outputs, TrainState, Tree
 from hwr_jax.inference import evaluation
+from hwr_jax.pictures import decode, normalise
+from hwr_jax.pictures.decode import PictureFile
 from hwr_jax.steps.compiled import Programs
 from hwr_jax.steps.plan import Plan, make_plan, with_reading
 from hwr_jax.steps.run import Bound, bind
@@ -24,8 +26,21 @@ _search = jax.jit(ctc.beam_search, static_argnames="width")
 BEAM = 8  # prefixes kept, at least, to rank strings
 
 
+class Reading(NamedTuple):
+    """What a model reads in one picture."""
+
+    picture: str  # its path, or "the given bytes"
+    ranked: list[tuple[str, float]]  # classes (or strings) and their probabilities, the most probable first
+    doubts: tuple[str, ...]  # sentences: several characters or lines, a line that is too long; they lowered `ranked`
+
+
 class Predictor(NamedTuple):
-    """The chosen seeds of a run, and what is needed to use them."""
+    """The chosen seeds of a run, and what is needed to use them.
+
+    `predict`, `read` and `read_pictures` compile a program for each number of images up to the next power of two, not
+    for each number: the images are padded, and the results of the padding dropped. So 1,000 pictures that arrive one to
+    sixty at a time cost seven compilations. A Predictor never changes: threads may share it.
+    """
 
     plan: Plan
     facts: dict  # of the training data: name, version, sha256, classes, shape, examples, mean, std
@@ -58,7 +73,7 @@ class Predictor(NamedTuple):
         """
         if self.reads_strings:
             raise ValueError("this model reads strings, which have no probability per class: use read")
-        parts = [np.mean([o.prob for o in outputs], axis=0) for outputs in self._in_parts(images)]
+        parts = [np.mean([o.prob[:count] for o in outputs], axis=0) for outputs, count in self._in_parts(images)]
         return np.concatenate(parts) if parts else np.zeros((0, len(self.classes)), np.float32)
 
     def read(self, images: np.ndarray, *, best: int = 4) -> list[list[tuple[str, float]]]:
@@ -73,19 +88,51 @@ class Predictor(NamedTuple):
             return [[(self.classes[k], float(prob[k])) for k in order] for prob, order in orders]
         width = max(BEAM, best, self.plan.beam)
         found: list[list[tuple[str, float]]] = []
-        for outputs in self._in_parts(images):
-            means: list[dict[str, float]] = [{} for _ in outputs[0].loss]
+        for outputs, count in self._in_parts(images):
+            means: list[dict[str, float]] = [{} for _ in range(count)]
             for of_seed in outputs:
                 strings, log_prob = map(np.asarray, _search(np.log(np.maximum(of_seed.prob, 1e-30)), width))
-                for mean, rows, probs in zip(means, strings, np.exp(log_prob) / len(outputs), strict=True):
+                shares = np.exp(log_prob) / len(outputs)
+                for mean, rows, probs in zip(means, strings[:count], shares[:count], strict=True):
                     for row, prob in zip(rows, probs, strict=True):
                         text = metrics.text(row, self.classes)
                         mean[text] = mean.get(text, 0.0) + float(prob)
             found += [sorted(mean.items(), key=lambda item: -item[1])[:best] for mean in means]
         return found
 
-    def _in_parts(self, images: np.ndarray) -> Iterator[list[Outputs]]:
-        """Evaluates IMAGES_PER_CALL images at a time; yields the outputs of each seed."""
+    def read_pictures(self, pictures: Iterable[PictureFile], *, best: int = 4) -> list[Reading]:
+        """Reads pictures of any size: paths, bytes or binary files, one character or one line each.
+
+        Where a picture holds more than the model reads, `doubts` says so and the probabilities are lowered.
+
+        Raises:
+          DataError: not an accepted picture, or no ink in it.
+          OSError: a path cannot be read.
+        """
+        pictures = list(pictures)
+        height, width = self.facts["shape"][:2]
+        line = (height, width) if self.reads_strings else None
+        found = [normalise.normalised(picture, line=line) for picture in pictures]
+        images = np.stack([f.image for f in found]) if found else np.zeros((0, height, width), np.uint8)
+        return [
+            Reading(decode.name_of(picture), [(label, prob * f.trust) for label, prob in ranked], f.doubts)
+            for picture, ranked, f in zip(pictures, self.read(images, best=best), map(self.judged, found), strict=True)
+        ]
+
+    def judged(self, found: normalise.Normalised) -> normalise.Normalised:
+        """Adds the doubt about a line with more characters than any that the model was trained on."""
+        if not self.reads_strings or not 0 < self.plan.longest < found.characters or found.doubts:
+            return found
+        by = found.characters / self.plan.longest
+        doubt = (
+            f"about {found.characters} characters in the line, but the model was trained on at most "
+            f"{self.plan.longest}: the confidence is divided by {by:.3g}"
+        )
+        return found._replace(doubts=(doubt,), trust=1 / by)
+
+    def _in_parts(self, images: np.ndarray) -> Iterator[tuple[list[Outputs], int]]:
+        """Evaluates IMAGES_PER_CALL images at a time, padded to a `bucket`; yields the outputs of each seed, and how
+        many of them are not padding."""
         images = np.asarray(images)
         height, width = self.facts["shape"][:2]
         if images.dtype != np.uint8 or images.shape[1:] not in ((height, width), (height, width, 1)):
@@ -96,8 +143,21 @@ class Predictor(NamedTuple):
         images = images.reshape(len(images), height, width, 1)
         for first in range(0, len(images), IMAGES_PER_CALL):
             part = images[first : first + IMAGES_PER_CALL]
-            shape = (len(part), 1) if self.reads_strings else len(part)
-            yield self.outputs(Arrays(part, np.zeros(shape, np.int32)))  # only the loss depends on the labels
+            size = bucket(len(part), self.plan.eval_batch)
+            padded = np.concatenate([part, np.zeros((size - len(part), *part.shape[1:]), np.uint8)])
+            shape = (size, 1) if self.reads_strings else size
+            yield self.outputs(Arrays(padded, np.zeros(shape, np.int32))), len(part)  # only the loss needs labels
+
+
+def bucket(count: int, batch: int) -> int:
+    """Returns the number of images that a call of `count` (1 to IMAGES_PER_CALL) is padded to.
+
+    A power of two up to a whole evaluation `batch`; above, a power of two of whole batches.
+    """
+    unit, limit = (1, batch) if count <= batch else (batch, IMAGES_PER_CALL)
+    while unit < count:
+        unit *= 2
+    return min(unit, limit, IMAGES_PER_CALL)
 
 
 def open_run(workdir: str | Path, *, reading: Mapping[str, int | None] | None = None) -> tuple[Bound, dict]:

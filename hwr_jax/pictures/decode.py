@@ -6,14 +6,17 @@ Trusts no byte: a file is refused with `DataError`, or decoded whole, upright an
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
-from pathlib import Path
+import stat
+from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
 from hwr_jax.core.errors import DataError
+from hwr_jax.pictures.quiet import quiet
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PillowImage
@@ -22,19 +25,19 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")  # not EP
 MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")  # 8 bits or fewer; others clip or guess
 DEEP_MODES = ("I;16", "I;16L", "I;16B", "I;16N")  # 16 bits
 MAX_BYTES = 64 * 2**20  # a 50 Mpx photograph as JPEG has 10 to 30 MiB
-MAX_PIXELS = 64_000_000  # telephones take 12 to 50 Mpx; 64 Mpx decode to 190 MB
+MAX_PIXELS = 64_000_000  # telephones take 12 to 50 Mpx; 64 Mpx with transparency take 256 MB while they are decoded
+MAX_COUNTED = 100  # pictures of a TIFF: each further one costs a look at all before it
+STRIP_PX = 1_000_000  # converted at a time, so that a large picture is held once and not in five stages
 MIN_SIDE_PX = 4  # the smallest known digits are 8x8, a tightly cropped 1 of them is 2 to 4 pixels wide
 MAX_ASPECT_RATIO = 40  # a line of text or a tightly cropped 1 stays below 30
+
+TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 PictureFile = str | os.PathLike | bytes | bytearray | BinaryIO
 
 
 def read_picture(source: PictureFile, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """Decode a picture of unknown origin.
-
-    The size is checked before the pixels are decoded. EXIF orientation is applied. Transparent parts become white
-    paper, or black where the drawing itself is white. 16 bits are scaled, not clipped. Colour becomes luma (ITU-R 601).
-    Of a stereo or burst photograph (MPO) the first picture counts; animations and multi-page files are refused.
+    """Decode a picture of unknown origin: `read_grey` in float32.
 
     Args:
         source: path, the file's bytes, or a binary file object (read from where it stands).
@@ -48,13 +51,30 @@ def read_picture(source: PictureFile, *, max_bytes: int = MAX_BYTES, max_pixels:
         DataError: not an accepted picture; the message names the file, the reason and what is accepted.
         OSError: the path cannot be opened or read.
     """
+    return read_grey(source, max_bytes=max_bytes, max_pixels=max_pixels).astype(np.float32, copy=False)
+
+
+def read_grey(source: PictureFile, *, max_bytes: int = MAX_BYTES, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Decode a picture of unknown origin.
+
+    The size is checked before the pixels are decoded. EXIF orientation is applied. Transparent parts become white
+    paper, or black where the drawing itself is white. 16 bits are scaled, not clipped. Colour becomes luma (ITU-R 601).
+    Of a stereo or burst photograph (MPO) the first picture counts; animations and multi-page files are refused. Pillow
+    and libtiff print nothing. A named pipe is read if a program writes to it.
+
+    Returns:
+        uint8 [h, w], 0 = black, 255 = white; of a picture with 16 bits float32 in the same range.
+
+    Args and errors: as of `read_picture`.
+    """
     name, content = _content(source, max_bytes)
     if not content:
         raise DataError(f"{name}: the file is empty; expected a picture ({', '.join(FORMATS)})")
     if len(content) > max_bytes:
         raise DataError(f"{name}: the file is larger than the {max_bytes:,} bytes allowed")
     try:
-        return _decode(content, name, max_pixels)
+        with quiet(stderr=content[:4] in TIFF_STARTS):
+            return _decode(content, name, max_pixels)
     except DataError:
         raise
     except Exception as error:  # Pillow raises almost any class on hostile bytes: SyntaxError, struct.error, KeyError
@@ -66,9 +86,22 @@ def _content(source: PictureFile, max_bytes: int) -> tuple[str, bytes]:
     if isinstance(source, bytes | bytearray):
         return name_of(source), bytes(source)
     if isinstance(source, str | os.PathLike):
-        with Path(source).open("rb") as file:
-            return name_of(source), file.read(max_bytes + 1)
+        with open(source, "rb", opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK)) as file:
+            first = _from_pipe(file.fileno(), name_of(source))
+            return name_of(source), first + file.read(max_bytes + 1 - len(first))
     return name_of(source), source.read(max_bytes + 1)
+
+
+def _from_pipe(descriptor: int, name: str) -> bytes:
+    """The first byte of a named pipe, if it is there already. Refuses one that nobody writes to: it would never end."""
+    first = b""
+    if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+        with contextlib.suppress(BlockingIOError):  # a program has it open, and has not written yet
+            first = os.read(descriptor, 1)
+            if not first:
+                raise DataError(f"{name}: a named pipe that no program writes to; expected a picture")
+    os.set_blocking(descriptor, True)
+    return first
 
 
 def name_of(source: PictureFile) -> str:
@@ -93,14 +126,15 @@ def _reason(error: Exception) -> str:
 
 
 def _decode(content: bytes, name: str, max_pixels: int) -> np.ndarray:
-    """bytes -> float32 [h, w] in 0..255. Raises DataError, or whatever Pillow raises."""
+    """bytes -> uint8 or float32 [h, w] in 0..255. Raises DataError, or whatever Pillow raises."""
     from PIL import Image
 
     with Image.open(io.BytesIO(content), formats=FORMATS) as image:
         _check_size(*image.size, name, max_pixels)
-        frames = getattr(image, "n_frames", 1)
+        frames = _count(image)
         if frames > 1 and image.format != "MPO":
-            raise DataError(f"{name}: the file holds {frames} pictures (animation or pages); exactly one is accepted")
+            many = str(frames) if frames < MAX_COUNTED else f"{MAX_COUNTED} or more"
+            raise DataError(f"{name}: the file holds {many} pictures (animation or pages); exactly one is accepted")
         deep = image.mode in DEEP_MODES or (image.mode == "I" and image.format == "PPM")
         if not deep and image.mode not in MODES:
             accepted = ", ".join(MODES + DEEP_MODES)
@@ -113,6 +147,21 @@ def _decode(content: bytes, name: str, max_pixels: int) -> np.ndarray:
         return _on_paper(upright)
 
 
+def _count(image: PillowImage) -> int:
+    """How many pictures the file holds; of a TIFF at most `MAX_COUNTED`, as `n_frames` takes quadratic time there."""
+    if image.format != "TIFF":
+        return getattr(image, "n_frames", 1)
+    frames = 1
+    try:
+        while frames < MAX_COUNTED:
+            image.seek(frames)
+            frames += 1
+    except EOFError:
+        pass
+    image.seek(0)
+    return frames
+
+
 def _check_size(width: int, height: int, name: str, max_pixels: int) -> None:
     if width * height > max_pixels:
         raise DataError(f"{name}: {width}x{height} pixels are more than the {max_pixels:,} pixels allowed")
@@ -123,7 +172,7 @@ def _check_size(width: int, height: int, name: str, max_pixels: int) -> None:
 
 
 def as_grey(values: np.ndarray) -> np.ndarray:
-    """Checks grey values as `read_picture` checks a file: [h, w] in 0..255 -> float32 [h, w].
+    """Checks grey values as `read_grey` checks a file: [h, w] in 0..255 -> uint8 (as it is) or float32 [h, w].
 
     Raises:
         DataError: another shape, a size that is not accepted, or a value outside of 0..255.
@@ -134,30 +183,40 @@ def as_grey(values: np.ndarray) -> np.ndarray:
     _check_size(values.shape[1], values.shape[0], "the grey values", MAX_PIXELS)
     if not (values.min() >= 0 and values.max() <= 255):  # also true of NaN
         raise DataError(f"the grey values: {values.min()} to {values.max()}; expected 0 (black) to 255 (white)")
-    return values.astype(np.float32)
+    return values if values.dtype == np.uint8 else values.astype(np.float32, copy=False)
 
 
 def _upright(image: PillowImage) -> PillowImage:
-    """Apply the EXIF orientation. A broken EXIF block must not make a picture unusable that decodes."""
+    """Apply the EXIF orientation in place. A broken EXIF block must not make a picture unusable that decodes."""
     from PIL import ImageOps
 
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # the parser raises SyntaxError, struct.error, KeyError and more on hostile blocks
-        return image
+    with contextlib.suppress(Exception):  # the parser raises SyntaxError, struct.error, KeyError and more
+        ImageOps.exif_transpose(image, in_place=True)
+    return image
 
 
 def _on_paper(image: PillowImage) -> np.ndarray:
-    """Put an 8-bit picture on white, or on black when it is invisible on white. -> float32 [h, w] in 0..255."""
+    """Put an 8-bit picture on white, or on black when it is invisible on white. -> uint8 [h, w]."""
+    if not image.has_transparency_data:
+        return _in_strips(image, lambda strip: strip if strip.mode in ("1", "L") else strip.convert("RGB"))
+    sheet = _in_strips(image, lambda strip: _composed(strip, "white"))
+    return sheet if sheet.min() != sheet.max() else _in_strips(image, lambda strip: _composed(strip, "black"))
+
+
+def _composed(drawing: PillowImage, paper: str) -> PillowImage:
     from PIL import Image
 
-    if not image.has_transparency_data:
-        colour = image if image.mode in ("1", "L") else image.convert("RGB")
-        return np.asarray(colour.convert("L"), np.float32)
-    drawing = image.convert("RGBA")
-    for paper in ("white", "black"):
-        sheet = Image.alpha_composite(Image.new("RGBA", drawing.size, paper), drawing).convert("L")
-        darkest, lightest = sheet.getextrema()
-        if darkest != lightest:
-            break
-    return np.asarray(sheet, np.float32)
+    drawing = drawing.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", drawing.size, paper), drawing)
+
+
+def _in_strips(image: PillowImage, colour: Callable[[PillowImage], PillowImage]) -> np.ndarray:
+    """The luma of `colour` of a picture, a strip of `STRIP_PX` at a time. -> uint8 [h, w]."""
+    width, height = image.size
+    rows = max(1, STRIP_PX // width)
+    grey = np.empty((height, width), np.uint8)
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        strip = image if rows >= height else image.crop((0, top, width, bottom))
+        grey[top:bottom] = np.asarray(colour(strip).convert("L"))
+    return grey

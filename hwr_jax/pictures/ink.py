@@ -6,13 +6,22 @@ Lengths are shares of the picture, so the same drawing gives the same ink at any
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from hwr_jax.core.errors import DataError
-from hwr_jax.pictures.marks import chosen, digit_mask, in_line
+from hwr_jax.pictures import several
+from hwr_jax.pictures.marks import EIGHT, chosen, digit_mask, in_line
+from hwr_jax.pictures.resample import WORK_PX, resize, shrink
 
-WORK_PX = 640  # larger pictures are averaged down to this longer side: a pen line on a full page stays 2 pixels wide
 POLARITY_PX = 48  # polarity is a property of large areas
+SURE = 0.3  # of -1..1: polarity is clear. Real pictures are above 0.31, tight crops below 0.2 where it is wrong
+PLAIN = 40  # a range of grey values below this has no large areas of ink: specks, texture
+TIGHT_SPLIT = 0.72  # two classes of grey explain this share of the variance: ink and paper, not noise or shadow
+TIGHT_INK = 0.2  # of a tight crop, at least, is ink; MNIST's digits, cropped: 1 % are below 0.2
+TIGHT_OUTLINE = 0.6  # of its outline, at most, is ink; a table around a sheet is more
+TIGHT_MARGIN = 0.5  # paper put around it, as a share of its longer side
 PAPER_PX = 96  # the paper's brightness varies slowly
 SURROUNDINGS_SHARE = 0.2  # standard deviation of what polarity compares with, as a share of the shorter side
 LOCAL_PX = 16  # in smaller pictures (8x8) ink may cover most of any surroundings: one paper for all, and no noise
@@ -23,6 +32,14 @@ NOISE_FACTOR = 4.0  # ink differs from the paper by more than this many standard
 FAINT = 0.15  # the faint rim of a blurred stroke would make the digit's box too large
 FAINT_PX = 64  # but the rim is part of the box in pictures of MNIST's size
 WEAK, STRONG = 0.3, 0.55  # of the ink's full contrast: a mark is ink where above WEAK, if somewhere above STRONG
+
+
+class Found(NamedTuple):
+    """The ink of a picture, and what it seems to be."""
+
+    ink: np.ndarray  # float32 [h, w] in 0..1: of the character, or of the line, that is read
+    characters: int  # in the whole picture, at least 1
+    lines: int  # of writing in the whole picture, at least 1
 
 
 def ink_of(grey: np.ndarray, *, line: bool = False) -> np.ndarray:
@@ -45,27 +62,46 @@ def ink_of(grey: np.ndarray, *, line: bool = False) -> np.ndarray:
     Source: a threshold relative to the surroundings' brightness and contrast, as in Sauvola and Pietikainen 2000,
     "Adaptive document image binarization".
     """
-    grey = shrink(np.asarray(grey, np.float32), WORK_PX)
-    contrast, noise = paper_contrast(255 - grey if is_light_on_dark(grey) else grey)
+    return find_ink(grey, line=line).ink
+
+
+def find_ink(grey: np.ndarray, *, line: bool = False) -> Found:
+    """The same, with the number of characters and lines in the picture. Args and errors: as of `ink_of`."""
+    grey = shrink(np.asarray(grey), WORK_PX)
+    grey = 255 - grey if is_light_on_dark(grey) else grey
+    if not is_tight(grey):
+        return _dark_ink(grey, line)
+    margin = round(TIGHT_MARGIN * max(grey.shape))
+    paper = float(np.median(grey[~_dark(grey)]))
+    found = _dark_ink(np.pad(grey, margin, constant_values=paper), line)
+    return found._replace(ink=found.ink[margin:-margin, margin:-margin])
+
+
+def _dark_ink(grey: np.ndarray, line: bool) -> Found:
+    """The ink of a picture with dark ink on light paper, float32 [h, w], at most twice `WORK_PX` long."""
+    contrast, noise = paper_contrast(grey)
     floor = max(MIN_CONTRAST, NOISE_FACTOR * noise)
     if contrast.max() <= floor:
         raise DataError("no ink in the picture: nothing stands out from the paper")
     clear = contrast >= min(max(floor, _otsu(contrast)), contrast.max())
     full = float(np.percentile(contrast[clear], 90))
     darkness = np.clip((contrast - 2 * noise) / (full - 2 * noise), 0, 1)
-    mask = digit_mask(
+    mask, marks = digit_mask(
         contrast > max(WEAK * full, floor), contrast > STRONG * full, darkness, in_line if line else chosen
     )
     faintest = FAINT if max(grey.shape) > FAINT_PX else 0
-    return np.where(mask & (darkness > faintest), darkness, 0).astype(np.float32)
+    ink = np.where(mask & (darkness > faintest), darkness, 0).astype(np.float32)
+    return Found(ink, several.count_characters(marks), several.count_lines(marks))
 
 
 def is_light_on_dark(grey: np.ndarray) -> bool:
     """The rule of polarity: strokes are narrower than the paper around them, so ink differs more from its surround.
 
     Each pixel is compared with its surroundings' mean (a Gaussian); if the lighter ones differ more in the sum of
-    squares, the writing is light on dark. Shadows, frames and the table around a sheet hardly count, as both sides of
-    an edge differ alike. Measured: right for every MNIST test digit, wrong for 8 % of those cropped without any margin.
+    squares, the writing is light on dark. Shadows and frames hardly count, as both sides of an edge differ alike.
+    Without a margin this says little. Then two more properties count: ink is one piece, and paper is in many, where
+    strokes reach the outline; and most of the outline is paper. Measured: right for every MNIST digit, and for 99.8 %
+    of those cropped to their ink (84 % by the first rule alone).
 
     grey [h, w] in 0..255 -> bool.
     """
@@ -74,7 +110,48 @@ def is_light_on_dark(grey: np.ndarray) -> bool:
     thumbnail = shrink(grey, POLARITY_PX)
     sigma_px = SURROUNDINGS_SHARE * min(thumbnail.shape)
     difference = thumbnail - ndimage.gaussian_filter(thumbnail, sigma_px, mode="reflect")
-    return bool((difference * np.abs(difference)).sum() > 0)
+    excess = float((difference * np.abs(difference)).sum() / max((difference**2).sum(), 1e-6))
+    if abs(excess) > SURE or np.ptp(thumbnail) < PLAIN:
+        return excess > 0
+    dark = _dark(thumbnail)
+    outline = np.concatenate([dark[0], dark[-1], dark[:, 0], dark[:, -1]])
+    return excess / 2 + _largest_share(~dark) - _largest_share(dark) + outline.mean() - 0.5 > 0
+
+
+def is_tight(grey: np.ndarray) -> bool:
+    """Whether a picture of dark ink is cropped to it: ink reaches two opposite sides, and covers much of the picture.
+
+    No part of such a picture shows how bright the paper is around the strokes, and how even. grey [h, w] -> bool.
+    """
+    if min(grey.shape) < LOCAL_PX:
+        return False
+    dark = _dark(grey)
+    if not TIGHT_INK < dark.mean() < 1:
+        return False
+    outline = np.concatenate([dark[0], dark[-1], dark[:, 0], dark[:, -1]])
+    inside, whole = np.var(grey[dark]) * dark.mean() + np.var(grey[~dark]) * (~dark).mean(), np.var(grey)
+    return bool(
+        inside < (1 - TIGHT_SPLIT) * whole
+        and outline.mean() < TIGHT_OUTLINE
+        and ((dark[0].any() and dark[-1].any()) or (dark[:, 0].any() and dark[:, -1].any()))
+    )
+
+
+def _dark(grey: np.ndarray) -> np.ndarray:
+    """The darker of two classes of grey values. [h, w] -> bool [h, w]; neither is empty unless all values are equal."""
+    darkest, lightest = float(grey.min()), float(grey.max())
+    if darkest == lightest:
+        return np.zeros(grey.shape, bool)
+    share = (grey - darkest) / (lightest - darkest)
+    return share < min(_otsu(share), 1)
+
+
+def _largest_share(mask: np.ndarray) -> float:
+    """The share of a mask's pixels that its largest component has; 0 if it is empty."""
+    from scipy import ndimage
+
+    sizes = np.bincount(ndimage.label(mask, EIGHT)[0].ravel())[1:]
+    return float(sizes.max() / sizes.sum()) if sizes.size else 0.0
 
 
 def paper_contrast(grey: np.ndarray) -> tuple[np.ndarray, float]:
@@ -97,29 +174,11 @@ def paper_contrast(grey: np.ndarray) -> tuple[np.ndarray, float]:
     size = max(3, round(STROKE_SHARE * min(thumbnail.shape)))
     smooth = ndimage.median_filter(thumbnail, size=3, mode="nearest")
     paper = ndimage.grey_closing(smooth, size=(size, size), mode="nearest")
-    paper = _resize(ndimage.gaussian_filter(paper, size / SMOOTH, mode="nearest"), grey.shape)
+    paper = resize(ndimage.gaussian_filter(paper, size / SMOOTH, mode="nearest"), grey.shape)
     lack = 1 - grey / np.maximum(paper, 1)
     level = np.median(lack)
     noise = 1.4826 * float(np.median(np.abs(lack - level)))  # of a normal distribution; ink is the smaller part
     return np.clip(lack - level, 0, 1), noise
-
-
-def shrink(grey: np.ndarray, longer_px: int) -> np.ndarray:
-    """Average so that the longer side is at most `longer_px`. float32 [h, w] -> float32 [h', w']."""
-    scale = longer_px / max(grey.shape)
-    if scale >= 1:
-        return grey
-    return _resize(grey, (max(1, round(grey.shape[0] * scale)), max(1, round(grey.shape[1] * scale))))
-
-
-def _resize(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Average when shrinking, interpolate linearly when enlarging. float32 [h, w] -> float32 [*shape]."""
-    from PIL import Image
-
-    if values.shape == tuple(shape):
-        return values
-    kernel = Image.Resampling.BOX if shape[0] < values.shape[0] else Image.Resampling.BILINEAR
-    return np.asarray(Image.fromarray(values).resize(shape[::-1], kernel))
 
 
 def _otsu(contrast: np.ndarray) -> float:

@@ -5,14 +5,15 @@ The pictures themselves are made by `normalise`, like every picture in the proje
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from hwr_jax.core.errors import DataError
-from hwr_jax.pictures import normalise, tables, values
+from hwr_jax.core.errors import ConfigError, DataError
+from hwr_jax.pictures import decode, normalise, tables, values
 from hwr_jax.pictures.tables import SUFFIXES, Reading
 
 SIGNATURES = (  # the first bytes of the formats that `decode` reads, whatever the name of the file
@@ -20,6 +21,8 @@ SIGNATURES = (  # the first bytes of the formats that `decode` reads, whatever t
     *(b"P1\n", b"P2\n", b"P3\n", b"P4\n", b"P5\n", b"P6\n", b"P4 ", b"P5 ", b"P6 "),
 )
 PLAIN = Reading()
+
+STANDARD_INPUT = "-"  # as an argument
 
 Picture = Path | np.ndarray  # a file, or grey values uint8 [side, side], 0 = black, 255 = white
 
@@ -31,6 +34,7 @@ class Inputs(NamedTuple):
     images: np.ndarray  # uint8 [N, H, W, 1], 0 = paper, 255 = ink
     unread: list[str]  # a sentence for each of the others
     notes: list[str]  # a sentence for each choice that was made, and for what was skipped
+    found: list[normalise.Normalised]  # the images with what speaks against each of them
 
 
 def read(paths: Iterable[str], *, height_px: int, width_px: int, lines: bool, reading: Reading = PLAIN) -> Inputs:
@@ -43,29 +47,45 @@ def read(paths: Iterable[str], *, height_px: int, width_px: int, lines: bool, re
         lines: whether the model reads lines of writing, not single characters of 28x28 pixels.
         reading: what the user says of files of grey values.
 
+    What cannot be read is reported in `unread`, and the others are read.
+
     Raises:
-        DataError: a folder without pictures, or a damaged table.
-        ConfigError: a table whose columns are open to doubt.
+        DataError: nothing but folders without pictures or damaged tables was named.
+        ConfigError: nothing but a table whose columns are open to doubt was named.
     """
-    names, images, unread = [], [], []
+    names, found, unread = [], [], []
+    unlisted: list[Exception] = []
     notes: list[str] = []
-    for name, picture in listed(paths, reading, notes):
+    line = (height_px, width_px) if lines else None
+    for path in paths:
         try:
-            images.append(to_line(picture, height_px, width_px) if lines else to_digit(picture))
-            names.append(name)
-        except DataError as error:
-            unread.append(str(error) if isinstance(picture, Path) else f"{name}: {error}")
+            for name, picture in listed([path], reading, notes):
+                try:
+                    found.append(to_input(picture, line))
+                    names.append(name)
+                except DataError as error:
+                    unread.append(str(error) if isinstance(picture, Path) else f"{name}: {error}")
+                except OSError as error:
+                    unread.append(f"{name}: {error.strerror or error}")
+        except (ConfigError, DataError) as error:
+            unlisted.append(error)
+            unread.append(str(error))
         except OSError as error:
-            unread.append(f"{name}: {error.strerror or error}")
-    shape = (height_px, width_px, 1)
-    return Inputs(names, np.stack(images)[..., None] if images else np.zeros((0, *shape), np.uint8), unread, notes)
+            unread.append(f"{path}: {error.strerror or error}")
+    if unlisted and not names and len(unread) == len(unlisted):
+        raise unlisted[0] if len(unlisted) == 1 else DataError("; ".join(unread))
+    images = np.stack([f.image for f in found])[..., None] if found else np.zeros((0, height_px, width_px, 1), np.uint8)
+    return Inputs(names, images, unread, notes, found)
 
 
-def listed(paths: Iterable[str], reading: Reading, notes: list[str]) -> Iterator[tuple[str, Picture]]:
+def listed(paths: Iterable[str], reading: Reading, notes: list[str]) -> Iterator[tuple[str, Picture | bytes]]:
     """Yields the name and the picture for everything that `paths` name, reading no picture file; adds to `notes`.
     Raises as `read`."""
-    for path in map(Path, paths):
-        if path.is_dir():
+    for argument in paths:
+        path = Path(argument)
+        if argument == STANDARD_INPUT:
+            yield "standard input", _standard_input()
+        elif path.is_dir():
             inside, skipped = pictures_in(path), others_in(path)
             if not inside:
                 raise DataError(f"{path} holds no picture{f': {skipped_words(skipped)}' if skipped else ''}")
@@ -136,27 +156,41 @@ def _squares(path: Path, table: tables.Table, reading: Reading, notes: list[str]
         yield values.grey(row.reshape(1, side, side), scale, reading)[0]
 
 
-def to_digit(picture: Picture) -> np.ndarray:
-    """Turns a picture into model input: uint8 [28, 28], 0 = paper, 255 = ink.
+def _standard_input() -> bytes:
+    """The bytes piped in, at most one more than a picture may have. Raises DataError if there are none."""
+    if sys.stdin is None or sys.stdin.closed:
+        raise DataError("standard input is closed: pipe a picture into it, or name a file")
+    if sys.stdin.isatty():
+        raise DataError("standard input is a terminal: pipe a picture into it, or name a file")
+    content = sys.stdin.buffer.read(decode.MAX_BYTES + 1)
+    if not content:
+        raise DataError("standard input is empty: pipe one picture into it, and name - once")
+    return content
 
-    Grey values of 28x28 with a black frame count as model input already, as in the CSV files of MNIST.
+
+def to_input(picture: Picture | bytes, line: tuple[int, int] | None) -> normalise.Normalised:
+    """Turns a picture into model input: of a line of writing [height, width] pixels, or of one character of 28x28.
+
+    Grey values of 28x28 with a black frame count as a character's model input already, as in the CSV files of MNIST.
 
     Raises:
-        DataError, OSError: see `normalise.digit_from_picture`.
+        DataError, OSError: see `normalise.normalised`.
     """
-    if isinstance(picture, Path):
-        return normalise.digit_from_picture(picture)
-    frame = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
-    if picture.shape == (normalise.SIZE_PX, normalise.SIZE_PX) and np.median(frame) == 0:
-        return picture
-    return normalise.digit_from_grey(picture)
+    if isinstance(picture, np.ndarray) and line is None and picture.shape == (normalise.SIZE_PX, normalise.SIZE_PX):
+        frame = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
+        if np.median(frame) == 0:
+            return normalise.Normalised(picture)
+    return normalise.normalised(picture, line=line)
+
+
+def to_digit(picture: Picture) -> np.ndarray:
+    """Returns the image of `to_input` of a character: uint8 [28, 28], 0 = paper, 255 = ink. Raises as it does."""
+    return to_input(picture, None).image
 
 
 def to_line(picture: Picture, height_px: int, width_px: int) -> np.ndarray:
-    """Turns a picture of a line of writing into model input: uint8 [height_px, width_px]. Raises as `to_digit`."""
-    if isinstance(picture, Path):
-        return normalise.line_from_picture(picture, height_px, width_px)
-    return normalise.line_from_grey(picture, height_px, width_px)
+    """Returns the image of `to_input` of a line: uint8 [height_px, width_px]. Raises as it does."""
+    return to_input(picture, (height_px, width_px)).image
 
 
 def pictures_in(folder: Path) -> list[Path]:

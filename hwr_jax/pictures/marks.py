@@ -54,8 +54,8 @@ def digit_mask(
     strong: np.ndarray,
     darkness: np.ndarray,
     choose: Callable[[list[Mark], tuple[int, int]], list[Mark]] | None = None,
-) -> np.ndarray:
-    """Where the digit and its soft edges are.
+) -> tuple[np.ndarray, list[Mark]]:
+    """Where the digit and its soft edges are, and all marks in the picture.
 
     Args:
         weak: bool [h, w], possibly ink.
@@ -64,15 +64,17 @@ def digit_mask(
         choose: which marks are kept, of all in a picture [h, w]; None: `chosen`.
 
     Returns:
-        bool [h, w], the digit's marks widened by the soft edge of a stroke.
+        bool [h, w], the digit's marks widened by the soft edge of a stroke; and the marks that remain without ruled
+        lines, page edges and frames.
     """
     from scipy import ndimage
 
     weak = _without_outline(without_lines(weak), strong, darkness)
     gap = round(GAP_SHARE * max(weak.shape))
     labels = np.where(weak, ndimage.label(_widen(weak, gap), EIGHT)[0], 0)
-    keep = [mark.label for mark in (choose or chosen)(_marks(labels, darkness, strong), weak.shape)]
-    return _widen(np.isin(labels, keep), max(1, round(SOFT_SHARE * max(weak.shape))))
+    marks = _marks(labels, darkness, strong)
+    keep = [mark.label for mark in (choose or chosen)(marks, weak.shape)]
+    return _widen(np.isin(labels, keep), max(1, round(SOFT_SHARE * max(weak.shape)))), marks
 
 
 def _without_outline(weak: np.ndarray, strong: np.ndarray, darkness: np.ndarray) -> np.ndarray:

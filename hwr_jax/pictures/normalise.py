@@ -6,22 +6,38 @@ does, once, for data and pictures.
 
 from __future__ import annotations
 
+import contextlib
+import logging
+from typing import NamedTuple
+
 import numpy as np
 
 from hwr_jax.core.errors import DataError
-from hwr_jax.pictures.decode import PictureFile, as_grey, name_of, read_picture
-from hwr_jax.pictures.ink import ink_of
+from hwr_jax.pictures.decode import PictureFile, as_grey, name_of, read_grey
+from hwr_jax.pictures.ink import find_ink
+from hwr_jax.pictures.sheet import crop_to_sheet
 
 SIZE_PX = 28  # side of an MNIST picture
 BOX_PX = 20  # side of the box that a digit is fitted into before it is centred
 AROUND_SHARE = 0.25  # margin put around a line, as a share of its height
 LINE_SHARE = 0.7  # share of the height that the ink of a line fills, as in the composed strings
+SIDE_PX = 2  # margin at each side of a line that fills the width of its image
+NARROWED = 0.8  # a line narrowed to less than this share of its width looks like none that the model was trained on
 FINE = 8  # strokes are widened on a grid this many times finer than the result
 THIN_PX = 1.8  # a mean stroke below this is widened; MNIST's strokes: 5 % are below 1.8, median 2.6, 95 % below 4.0
 PEN_PX = 2.3  # to this
 BLUR_PX = 0.4  # of the result's pixels: the soft edge of a scanned pen
 TAIL = 0.1  # the blur's tail below this would make the box too large
 MIN_INK = 0.5 / 255  # fainter than this is 0 in a uint8 picture; MNIST's own boxes count every pixel above 0
+
+
+class Normalised(NamedTuple):
+    """A picture as model input, and what speaks against reading it so."""
+
+    image: np.ndarray  # uint8 [h, w], 0 = paper, 255 = ink
+    doubts: tuple[str, ...] = ()  # a sentence each: several characters or lines, a line that is too long
+    trust: float = 1.0  # the model's confidence is multiplied by this: the share of what is there that the image shows
+    characters: int = 1  # in the picture
 
 
 def digit_from_picture(source: PictureFile) -> np.ndarray:
@@ -45,12 +61,11 @@ def digit_from_picture(source: PictureFile) -> np.ndarray:
     Raises:
         DataError: not an accepted picture, or no ink in it; the message names the picture.
         OSError: the path cannot be read.
+
+    A picture with several characters is reported to the logger `hwr_jax` (standard error, unless it is set up); the
+    heaviest near the middle is in the result. `Predictor.read_pictures` returns that with each reading.
     """
-    grey = read_picture(source)
-    try:
-        return digit_from_grey(grey)
-    except DataError as error:
-        raise DataError(f"{name_of(source)}: {error}") from error
+    return _told(source, normalised(source))
 
 
 def digit_from_grey(grey: np.ndarray) -> np.ndarray:
@@ -59,7 +74,7 @@ def digit_from_grey(grey: np.ndarray) -> np.ndarray:
     Raises:
         DataError: an array that is not accepted (`decode.as_grey`), or no ink in it.
     """
-    return to_mnist(widen_thin_strokes(ink_of(as_grey(grey))))
+    return normalised(np.asarray(grey)).image
 
 
 def line_from_picture(source: PictureFile, height_px: int, width_px: int) -> np.ndarray:
@@ -84,12 +99,11 @@ def line_from_picture(source: PictureFile, height_px: int, width_px: int) -> np.
     Raises:
         DataError: not an accepted picture, or no ink in it; the message names the picture.
         OSError: the path cannot be read.
+
+    Reported to the logger `hwr_jax`: a picture with several lines, of which the heaviest near the middle is in the
+    result, and a line that is too long for the image and was narrowed.
     """
-    grey = read_picture(source)
-    try:
-        return line_from_grey(grey, height_px, width_px)
-    except DataError as error:
-        raise DataError(f"{name_of(source)}: {error}") from error
+    return _told(source, normalised(source, line=(height_px, width_px)))
 
 
 def line_from_grey(grey: np.ndarray, height_px: int, width_px: int) -> np.ndarray:
@@ -98,22 +112,83 @@ def line_from_grey(grey: np.ndarray, height_px: int, width_px: int) -> np.ndarra
     Raises:
         DataError: an array that is not accepted (`decode.as_grey`), or no ink in it.
     """
-    grey = as_grey(grey)
+    return normalised(np.asarray(grey), line=(height_px, width_px)).image
+
+
+def normalised(source: PictureFile | np.ndarray, *, line: tuple[int, int] | None = None) -> Normalised:
+    """Turns a picture into model input, and says what speaks against it.
+
+    Args:
+        source: path, bytes or binary file object; or the grey values [h, w] in 0..255, 0 = black, 255 = white.
+        line: height and width in pixels of the image of a line of writing; None: one character of 28x28.
+
+    Raises:
+        DataError: not an accepted picture, or no ink in it; the message names the picture if it is a file.
+        OSError: the path cannot be read.
+    """
+    if isinstance(source, np.ndarray):
+        grey = as_grey(source)
+        sheet = crop_to_sheet(grey)
+        if sheet is not grey:
+            with contextlib.suppress(DataError):  # no ink on it: then it is no sheet
+                return _line(sheet, *line) if line else _character(sheet)
+        return _line(grey, *line) if line else _character(grey)
+    grey = read_grey(source)
+    try:
+        return normalised(grey, line=line)
+    except DataError as error:
+        raise DataError(f"{name_of(source)}: {error}") from error
+
+
+def _told(source: PictureFile, found: Normalised) -> np.ndarray:
+    for doubt in found.doubts:
+        logging.getLogger("hwr_jax").warning("%s: %s", name_of(source), doubt)
+    return found.image
+
+
+def _character(grey: np.ndarray) -> Normalised:
+    found = find_ink(grey)
+    image = to_mnist(widen_thin_strokes(found.ink))
+    if found.characters == 1:
+        return Normalised(image)
+    lines = f" on {found.lines} lines" if found.lines > 1 else ""
+    doubt = (
+        f"{found.characters} characters{lines} in the picture, but the model reads one: {_lowered(found.characters)}"
+    )
+    return Normalised(image, (doubt,), 1 / found.characters, found.characters)
+
+
+def _line(grey: np.ndarray, height_px: int, width_px: int) -> Normalised:
     outline = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
     around = max(2, round(AROUND_SHARE * grey.shape[0]))  # a line cropped to its ink leaves no paper to compare with
-    ink = ink_of(np.pad(grey, around, constant_values=float(np.median(outline))), line=True)
-    height, width = _crop(ink).shape
+    paper = float(np.median(outline))
+    grey = grey if paper.is_integer() else grey.astype(np.float32)
+    found = find_ink(np.pad(grey, around, constant_values=paper), line=True)
+    height, width = _crop(found.ink).shape
     longer_px = round(LINE_SHARE * height_px * max(1.0, width / height))
-    line = _fit(_crop(widen_thin_strokes(ink, box_px=longer_px)), longer_px)
-    return _in_frame(line / line.max(), height_px, width_px)
+    line = _fit(_crop(widen_thin_strokes(found.ink, box_px=longer_px)), longer_px)
+    doubts, trust = [], 1.0
+    if found.lines > 1:
+        doubts.append(f"{found.lines} lines in the picture, but the model reads one: {_lowered(found.lines)}")
+        trust /= found.lines
+    if (fits := (width_px - 2 * SIDE_PX) / line.shape[1]) < NARROWED:
+        doubts.append(
+            f"the line is {1 / fits:.1f} times as long as the model's image and was narrowed: {_lowered(1 / fits)}"
+        )
+        trust *= fits
+    return Normalised(_in_frame(line / line.max(), height_px, width_px), tuple(doubts), trust, found.characters)
+
+
+def _lowered(by: float) -> str:
+    return f"the confidence is divided by {by:.3g}"
 
 
 def _in_frame(line: np.ndarray, height_px: int, width_px: int) -> np.ndarray:
     """Put a line float32 [h, w] in 0..1 into the middle of uint8 [height_px, width_px]; too long, it is narrowed."""
     from PIL import Image
 
-    if line.shape[1] > width_px - 4:
-        narrow = Image.fromarray(line).resize((width_px - 4, line.shape[0]), Image.Resampling.BOX)
+    if line.shape[1] > width_px - 2 * SIDE_PX:
+        narrow = Image.fromarray(line).resize((width_px - 2 * SIDE_PX, line.shape[0]), Image.Resampling.BOX)
         line = np.asarray(narrow)
     frame = np.zeros((height_px, width_px), np.float32)
     top, left = ((whole - part) // 2 for whole, part in zip(frame.shape, line.shape, strict=True))

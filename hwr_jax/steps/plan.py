@@ -42,6 +42,8 @@ class Plan(NamedTuple):
     every_epochs: int  # epochs between two checkpoints
     reads_strings: bool  # the network reads strings, not one class per image
     beam: int  # strings: prefixes of the beam search; 1: the most probable path
+    longest: int  # strings: characters of the longest one in the training set; 0: not known, or no strings
+    eval_batch: int  # images evaluated at a time
 
 
 def make_plan(config: ConfigDict) -> Plan:
@@ -71,6 +73,8 @@ def make_plan(config: ConfigDict) -> Plan:
         every_epochs=config.checkpoint.every_epochs,
         reads_strings=config.data.name == STRINGS,
         beam=config.eval.beam,
+        longest=max(config.data.strings.lengths) if config.data.name == STRINGS else 0,
+        eval_batch=config.eval.batch_size,
     )
 
 

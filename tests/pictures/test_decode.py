@@ -1,5 +1,11 @@
 import io
+import os
 import struct
+import subprocess
+import sys
+import threading
+import time
+import warnings
 
 import numpy as np
 import pytest
@@ -8,7 +14,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from hwr_jax.core.errors import DataError
+from hwr_jax.pictures import decode, resample
 from hwr_jax.pictures.decode import FORMATS, read_picture
+from hwr_jax.pictures.quiet import quiet
 
 ACCEPTED = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
 
@@ -214,3 +222,132 @@ def test_random_bytes_are_refused_or_read(content, start):
         read_picture(start + content)
     except DataError as error:
         assert str(error).startswith("the given bytes: ")
+
+
+def tiff_of_many_directories(count):
+    """A TIFF of `count` directories, each of which names the same 40x40 grey pixels."""
+    pixels = b"\xa5" * 1600
+    short = [(256, 40), (257, 40), (258, 8), (259, 1), (262, 1), (277, 1), (278, 40)]
+    fields = b"".join(struct.pack("<HHIHH", tag, 3, 1, value, 0) for tag, value in short)
+    fields += struct.pack("<HHII", 273, 4, 1, 8) + struct.pack("<HHII", 279, 4, 1, len(pixels))
+    body = struct.pack("<H", 9) + b"".join(sorted(fields[i : i + 12] for i in range(0, 108, 12)))
+    out, at = b"II*\0" + struct.pack("<I", 8 + len(pixels)) + pixels, 8 + len(pixels)
+    for number in range(count):
+        at += len(body) + 4
+        out += body + struct.pack("<I", at if number < count - 1 else 0)
+    return out
+
+
+@pytest.mark.parametrize(("count", "words"), [(2, "2"), (99, "99"), (100, "100 or more"), (2_000, "100 or more")])
+def test_the_pictures_of_a_tiff_are_counted_to_a_hundred(count, words, monkeypatch):
+    from PIL import TiffImagePlugin
+
+    asked = []
+    seek = TiffImagePlugin.TiffImageFile.seek
+    monkeypatch.setattr(TiffImagePlugin.TiffImageFile, "seek", lambda s, frame: (asked.append(frame), seek(s, frame)))
+    monkeypatch.setattr(
+        TiffImagePlugin.TiffImageFile, "n_frames", property(lambda s: s._n_frames or pytest.fail("quadratic"))
+    )
+    with pytest.raises(DataError, match=rf"the file holds {words} pictures \(animation or pages\)"):
+        read_picture(tiff_of_many_directories(count))
+    assert len(asked) <= 101
+
+
+def test_a_tiff_of_one_directory_is_read():
+    assert read_picture(tiff_of_many_directories(1)).shape == (40, 40)
+
+
+def test_a_named_pipe_is_read_if_a_program_writes_to_it_and_never_waited_for(tmp_path):
+    pipe = tmp_path / "pipe.png"
+    os.mkfifo(pipe)
+    with pytest.raises(DataError, match=r"pipe\.png: a named pipe that no program writes to"):
+        read_picture(pipe)
+    for wait_s in (0, 0.2):  # the program at the other end has written, or has not yet
+        program = os.open(pipe, os.O_RDWR)
+
+        def write(wait_s=wait_s, program=program):
+            time.sleep(wait_s)
+            os.write(program, SEEDS["PNG"])
+            time.sleep(0.1)
+            os.close(program)
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        np.testing.assert_array_equal(read_picture(pipe), gradient())
+        writer.join()
+
+
+def test_other_programs_lines_do_not_reach_standard_error(capfd):
+    """libtiff writes to the file descriptor; Pillow warns of broken EXIF, truncated files and large pictures."""
+    damaged = bytearray(encode(Image.fromarray(gradient()).convert("1"), "TIFF", compression="group4"))
+    damaged[8:20] = b"\xff\x00\x13" * 4
+    big = png_header(12_000, 9_000)
+    for content in (bytes(damaged), big, SEEDS["TIFF"][:-40]):
+        with warnings.catch_warnings(record=True) as heard:
+            warnings.simplefilter("always")
+            try:
+                read_picture(content)
+            except DataError as error:
+                assert str(error).count("\n") == 0
+        assert not heard
+    read_picture(encode(Image.fromarray(gradient()), "JPEG", exif=b"Exif\x00\x00II*\x00\xff\xff\xff\xff"))
+    with pytest.raises(DataError, match="12000x9000 pixels are more than the 64,000,000 pixels allowed"):
+        read_picture(big)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_silence_ends_with_the_last_thread(capfd):
+    before = list(warnings.filters)
+    inside, leave = threading.Barrier(3), threading.Barrier(3)
+
+    def hold():
+        with quiet(stderr=True):
+            inside.wait(5)
+            os.write(2, b"hidden")
+            leave.wait(5)
+
+    threads = [threading.Thread(target=hold) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    inside.wait(5)
+    leave.wait(5)
+    for thread in threads:
+        thread.join()
+    os.write(2, b"seen")
+    assert capfd.readouterr().err == "seen"
+    assert warnings.filters == before
+
+
+def test_a_large_picture_with_transparency_is_held_once(tmp_path):
+    """16 Mpx decode to 64 MB; converting and averaging them whole took 340 MB."""
+    Image.new("RGBA", (4000, 4000), (255, 255, 255, 255)).save(tmp_path / "large.png", compress_level=1)
+    program = """
+import resource, sys
+import numpy, PIL.Image, scipy.ndimage
+from hwr_jax.core.errors import DataError
+from hwr_jax.pictures.normalise import digit_from_picture
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+before = peak()
+try:
+    digit_from_picture(sys.argv[1])
+except DataError as error:
+    print(error)
+print(peak() - before)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "large.png")], capture_output=True, text=True, check=True
+    )
+    assert "no ink" in done.stdout
+    assert int(done.stdout.split()[-1]) < 150
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "RGB", "RGBA", "LA"])
+def test_strips_give_what_the_whole_gives(mode, monkeypatch):
+    random = np.random.default_rng(0)
+    picture = Image.fromarray(random.integers(0, 256, (700, 90, 4), np.uint8))
+    file = encode(picture.convert(mode))
+    whole = read_picture(file), resample.shrink(read_picture(file), 100)
+    monkeypatch.setattr(decode, "STRIP_PX", 5_000)
+    monkeypatch.setattr(resample, "STRIP_PX", 5_000)
+    np.testing.assert_array_equal(read_picture(file), whole[0])
+    np.testing.assert_allclose(resample.shrink(decode.read_grey(file), 100), whole[1], rtol=1e-6)

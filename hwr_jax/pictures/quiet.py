@@ -1,0 +1,72 @@
+"""Silence of Pillow and libtiff, which print to standard error what our own sentences say of a damaged picture."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+
+
+class _Shared:
+    """A context that many threads enter: the first one opens it, the last one closes it."""
+
+    def __init__(self, make: Callable[[], contextlib.AbstractContextManager]):
+        self._make, self._lock, self._inside = make, threading.Lock(), 0
+        self._stack = contextlib.ExitStack()
+
+    @contextlib.contextmanager
+    def __call__(self) -> Iterator[None]:
+        with self._lock:
+            if not self._inside:
+                self._stack.enter_context(self._make())
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._inside -= 1
+                if not self._inside:
+                    self._stack.close()
+
+
+@contextlib.contextmanager
+def _no_warnings() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@contextlib.contextmanager
+def _no_stderr() -> Iterator[None]:
+    """Sends file descriptor 2 nowhere: libtiff is C and writes to it directly."""
+    with contextlib.suppress(AttributeError, ValueError, OSError):  # no stream, or closed
+        sys.stderr.flush()
+    try:
+        kept = os.dup(2)
+    except OSError:  # closed: nothing can be printed
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+_warnings, _stderr = _Shared(_no_warnings), _Shared(_no_stderr)
+
+
+@contextlib.contextmanager
+def quiet(*, stderr: bool = False) -> Iterator[None]:
+    """Hides Python's warnings and, with `stderr`, all that the process writes to standard error meanwhile.
+
+    Threads may enter it at the same time.
+    """
+    with _warnings(), _stderr() if stderr else contextlib.nullcontext():
+        yield

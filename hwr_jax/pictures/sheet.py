@@ -1,0 +1,124 @@
+"""Where the sheet of paper lies in a picture: a card on a desk, a slate, a printed box. Owns the crop to it.
+
+`ink.py` looks for the ink on what is left. A picture that is one sheet stays as it is.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwr_jax.pictures.resample import WORK_PX, shrink
+
+LOOK_PX = 96  # a sheet is a property of large areas
+LEVELS = 12  # thresholds between the darkest and the lightest: desk, paper and light differ from picture to picture
+MIN_AREA, MAX_AREA = 0.06, 0.95  # of the picture; larger is the picture itself
+MIN_SIDE_PX = 48  # in smaller pictures a sheet's edge is no straighter than a digit's
+CONVEX = 0.94  # a sheet, without its ink, fills this share of its convex hull
+CORNERS, STRAIGHT = 6, 0.95  # a polygon of this many corners fills this share of the hull: a 0 is round
+MAX_OTHERS = 0.3  # of what is around the sheet, this share is as light as the sheet: else it is strokes, not a table
+MIN_INK, MAX_INK = 0.004, 0.5  # share of the sheet that is ink
+MIN_INK_LENGTH = 0.12  # longer side of the ink's largest mark, as a share of the sheet's shorter side
+MIN_STEP = 0.12  # of the picture's range: the sheet differs from what is around it by more than this
+
+
+def crop_to_sheet(grey: np.ndarray) -> np.ndarray:
+    """Cuts out the sheet that carries the ink, if it lies on something of another brightness.
+
+    A sheet is a convex region with straight sides, lighter or darker than what is around it, that encloses ink and is
+    wider than the ink's strokes. It may be tilted, and cut off by the picture's outline.
+
+    Args:
+        grey: uint8 or float32 [h, w] in 0..255.
+
+    Returns:
+        `grey` itself if there is no such sheet; else float32 [h', w'], at most `WORK_PX` long, with the sheet's nearest
+        pixels where the crop shows what is around it.
+    """
+    from scipy import ndimage
+
+    found = find_sheet(grey)
+    if found is None:
+        return grey
+    rows, columns = np.flatnonzero(found.any(axis=1)), np.flatnonzero(found.any(axis=0))
+    box = np.array([[rows[0], rows[-1] + 1], [columns[0], columns[-1] + 1]])
+    (top, bottom), (left, right) = np.rint(box * np.array(grey.shape)[:, None] / np.array(found.shape)[:, None]).astype(
+        int
+    )
+    part = shrink(grey[top:bottom, left:right], WORK_PX)
+    inside = shrink(found[slice(*box[0]), slice(*box[1])].astype(np.float32), 10**6)
+    zoom = [a / b for a, b in zip(part.shape, inside.shape, strict=True)]
+    mask = ndimage.zoom(inside, zoom, order=1, mode="nearest", grid_mode=True) > 0.5
+    if mask.all() or mask.shape != part.shape:
+        return part
+    nearest = ndimage.distance_transform_edt(~mask, return_distances=False, return_indices=True)
+    return part[tuple(nearest)]
+
+
+def find_sheet(grey: np.ndarray) -> np.ndarray | None:
+    """The sheet in a picture reduced to `LOOK_PX`, without a rim of a pixel: bool [h, w], or None."""
+    from scipy import ndimage
+
+    if min(grey.shape) < MIN_SIDE_PX:
+        return None
+    small = ndimage.median_filter(shrink(grey, LOOK_PX), size=3, mode="nearest")
+    darkest, lightest = np.percentile(small, (1, 99))
+    best, best_score = None, 0.0
+    for level in np.linspace(darkest, lightest, LEVELS + 2)[1:-1]:
+        for region in (small > level, small <= level):
+            labels, _ = ndimage.label(region)
+            sizes = np.bincount(labels.ravel())[1:]
+            for label in np.flatnonzero(sizes > 0.5 * MIN_AREA * small.size) + 1:
+                score, filled = _score(labels == label, region, small, lightest - darkest)
+                if score > best_score:
+                    best, best_score = filled, score
+    return best
+
+
+def _score(part: np.ndarray, region: np.ndarray, small: np.ndarray, span: float) -> tuple[float, np.ndarray]:
+    """How much a part of a region is a sheet with ink on it, 0 for not at all; and it with its ink, without its rim."""
+    from scipy import ndimage
+
+    if part[0].any() and part[-1].any() and part[:, 0].any() and part[:, -1].any():
+        return 0.0, part  # a crop tight around a digit, or the paper of the whole picture
+    filled = ndimage.binary_fill_holes(part)
+    area = filled.sum()
+    if not MIN_AREA * small.size < area < MAX_AREA * small.size:
+        return 0.0, filled
+    if (region & ~filled).sum() > MAX_OTHERS * (~filled).sum():
+        return 0.0, filled
+    ink = filled & ~region
+    if not MIN_INK * area < ink.sum() < MAX_INK * area or not _is_polygon(filled):
+        return 0.0, filled
+    rows, columns = np.flatnonzero(filled.any(axis=1)), np.flatnonzero(filled.any(axis=0))
+    side = min(np.ptp(rows), np.ptp(columns)) + 1
+    lengths = [
+        max(s.stop - s.start for s in box) for box in ndimage.find_objects(ndimage.label(ink, np.ones((3, 3)))[0])
+    ]
+    if max(lengths) < MIN_INK_LENGTH * side:
+        return 0.0, filled
+    if ndimage.distance_transform_edt(ink).max() > ndimage.distance_transform_edt(part).max():
+        return 0.0, filled
+    around = ndimage.binary_dilation(filled, iterations=3) & ~ndimage.binary_dilation(filled, iterations=1)
+    rim = filled & ~ndimage.binary_erosion(filled, iterations=3, border_value=1)
+    step = abs(np.median(small[rim & part]) - np.median(small[around])) if around.any() else 0.0
+    if step < MIN_STEP * span:
+        return 0.0, filled
+    return float(step * area), ndimage.binary_erosion(filled, iterations=2, border_value=1)
+
+
+def _is_polygon(filled: np.ndarray) -> bool:
+    """Whether a region is convex, with straight sides and few corners."""
+    from scipy import spatial
+
+    points = np.argwhere(filled)
+    corners = np.concatenate([points + d for d in ((0, 0), (0, 1), (1, 0), (1, 1))])
+    hull = spatial.ConvexHull(corners)
+    if filled.sum() < CONVEX * hull.volume:
+        return False
+    ring = corners[hull.vertices].astype(float)
+    while len(ring) > CORNERS:
+        before, after = np.roll(ring, 1, axis=0), np.roll(ring, -1, axis=0)
+        a, b = ring - before, after - ring
+        ring = np.delete(ring, np.argmin(np.abs(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0])), axis=0)
+    y, x = ring.T
+    return abs(np.dot(y, np.roll(x, 1)) - np.dot(x, np.roll(y, 1))) / 2 > STRAIGHT * hull.volume
