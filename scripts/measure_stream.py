@@ -13,7 +13,6 @@ import sys
 import time
 from pathlib import Path
 
-import jax.numpy as jnp
 import numpy as np
 
 from hwr_jax import data
@@ -60,7 +59,7 @@ def trained(config, whole: Dataset, *, steps: int, every: int = 0) -> tuple[floa
     run = make_run(config, whole, devices=1)
     programs, _ = compile_training(run)
     state = programs.init(run.seed_array())
-    advance = feeding.make(run, programs)(programs.order(run.seed_array(), jnp.int32(0)), 0)
+    advance = feeding.make(run, programs)(programs.order(*run.order_arguments(0)), 0)
     held, count = [], config.steps_per_dispatch
     state = advance(state, count)
     np.asarray(state.totals.loss)

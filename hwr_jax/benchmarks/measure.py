@@ -75,7 +75,7 @@ def training(
     run = make_run(config, dataset, devices=devices, seed_groups=seed_groups)
     programs, compile_seconds = compile_training(run)
     state = programs.init(run.seed_array())
-    order = programs.order(run.seed_array(), jnp.int32(0))
+    order = programs.order(*run.order_arguments(0))
     arrays = on_device(run, dataset.train)
 
     def dispatch():

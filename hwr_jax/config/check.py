@@ -127,6 +127,11 @@ def check(config: ConfigDict) -> None:
         )
     if config.data.stream and config.data.rehearsal:
         raise ConfigError("config.data.stream=True does not rehearse: use it without config.data.rehearsal")
+    if config.data.balanced and config.loss.class_weights == "balanced":
+        raise ConfigError(
+            "config.data.balanced=True with config.loss.class_weights=balanced would count rare classes twice: use one "
+            "of them"
+        )
     if config.seed + config.seeds > 2**31:
         raise ConfigError(
             f"config.seeds={config.seeds} from config.seed={config.seed} on exceed the last seed, 2**31 - 1"

@@ -1,6 +1,7 @@
 """Turns a config into pure functions, and those into compiled programs: one batch, end to end."""
 
 __all__ = [
+    "balanced",
     "compile_cache",
     "compiled",
     "cost",

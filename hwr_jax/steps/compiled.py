@@ -38,7 +38,7 @@ class Programs(NamedTuple):
     """Jitted (or compiled) functions of arrays with a leading seed axis [S]; the images are shared by the seeds."""
 
     init: Any  # (seed int32 [S]) -> TrainState
-    order: Any  # (seed int32 [S], epoch) -> int32 [S, steps, B]
+    order: Any  # (seed int32 [S], epoch, ByClass or nothing) -> int32 [S, steps, B]
     steps: Any  # (donated state, training Arrays, order, count) -> TrainState
     stream: Any  # (donated state, batches [S, W, B, ...], count) -> TrainState: `steps` for data streamed from disk
     end_epoch: Any  # (donated state, validation accuracy float32 [S]) -> TrainState
@@ -78,8 +78,11 @@ def make_programs(recipe: Recipe, mesh: Mesh, *, how: str, examples: int, shape:
     def init(seed):
         return seeds(lambda s: train_step.init_state(recipe, s, shape), seed)
 
-    def order(seed, epoch):
-        return seeds(lambda s, e: train_step.epoch_order(recipe, s, e, examples), seed, shared=(epoch,))
+    def order(seed, epoch, by_class=None):
+        def one(seed, epoch, by_class):
+            return train_step.epoch_order(recipe, seed, epoch, examples, by_class)
+
+        return seeds(one, seed, shared=(epoch, by_class))
 
     def run(state, arrays, order, count):
         def one(state, order, arrays, count):

@@ -98,13 +98,14 @@ def _task(config: Any) -> tasks.Task:
     for key, value in (
         ("loss.label_smoothing", config.loss.label_smoothing),
         ("loss.class_weights", config.loss.class_weights != "none" and config.loss.class_weights),
+        ("data.balanced", config.data.balanced),
         ("augment.mixup", config.augment.mixup),
         ("augment.cutmix", config.augment.cutmix),
         ("frame.side_px", config.frame.side_px),
         ("eval.shift_px", config.eval.shift_px),
     ):
         if value:
-            off = "none" if isinstance(value, str) else 0
+            off = {str: "none", bool: False}.get(type(value), 0)
             raise ConfigError(f"config.{key}={value} is not for strings: use {off}")
     return tasks.strings(beam=config.eval.beam)
 

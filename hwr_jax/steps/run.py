@@ -14,7 +14,8 @@ from ml_collections import ConfigDict
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.core.types import Arrays, Dataset, TrainState, Tree
 from hwr_jax.distributed import sharding
-from hwr_jax.steps import compiled
+from hwr_jax.steps import balanced, compiled
+from hwr_jax.steps.balanced import ByClass
 from hwr_jax.steps.compiled import Programs
 from hwr_jax.steps.plan import Plan, make_plan
 from hwr_jax.steps.recipe import Recipe, make_recipe
@@ -45,6 +46,11 @@ class Run(Bound):
     """What stays the same during a run."""
 
     dataset: Dataset
+    by_class: ByClass | None = None  # the training rows of each class; None: each epoch is a permutation of all rows
+
+    def order_arguments(self, epoch: int) -> tuple:
+        """Returns what `programs.order` takes for an epoch."""
+        return self.seed_array(), jnp.int32(epoch), *(() if self.by_class is None else (self.by_class,))
 
     @property
     def total_steps(self) -> int:
@@ -115,7 +121,10 @@ def make_run(
         seed_groups=seed_groups,
         injected=injected,
     )
-    return Run(**vars(bound), dataset=dataset)
+    by_class = None
+    if config.data.balanced:
+        by_class = balanced.group(np.asarray(dataset.train.label), len(dataset.classes))
+    return Run(**vars(bound), dataset=dataset, by_class=by_class)
 
 
 def compile_training(run: Run) -> tuple[Programs, float]:
@@ -126,7 +135,7 @@ def compile_training(run: Run) -> tuple[Programs, float]:
     start = time.perf_counter()
     scalar, seeds, state = jnp.int32(0), run.seed_array(), run.state_shapes()
     training, validation = (shapes(getattr(run.dataset, s), run.sharding) for s in ("train", "validation"))
-    order = shapes(jax.eval_shape(run.programs.order, seeds, scalar), run.sharding)
+    order = shapes(jax.eval_shape(run.programs.order, *run.order_arguments(0)), run.sharding)
     if run.plan.stream:
         steps: dict[str, tuple] = {"stream": (state, _batch_shapes(run), scalar)}
     else:
@@ -135,7 +144,7 @@ def compile_training(run: Run) -> tuple[Programs, float]:
         **steps,
         "predict": (state.params, state.model_state, validation),
         "init": (seeds,),
-        "order": (seeds, scalar),
+        "order": run.order_arguments(0),
         "end_epoch": (state, jax.ShapeDtypeStruct(seeds.shape, jnp.float32)),
     }
     pool = ThreadPoolExecutor(len(arguments))

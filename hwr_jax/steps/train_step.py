@@ -15,7 +15,8 @@ from jax import lax
 from hwr_jax.core import rng
 from hwr_jax.core.types import Arrays, Batch, Best, Faults, Totals, TrainState, Tree
 from hwr_jax.optim import optimizers
-from hwr_jax.steps import gradient
+from hwr_jax.steps import balanced, gradient
+from hwr_jax.steps.balanced import ByClass
 from hwr_jax.steps.recipe import Recipe
 
 
@@ -49,9 +50,15 @@ def no_totals() -> Totals:
     return Totals(jnp.float32(0), jnp.int32(0), jnp.int32(0))
 
 
-def epoch_order(recipe: Recipe, seed: jax.Array, epoch: jax.Array, examples: int) -> jax.Array:
-    """Returns the rows of each batch of an epoch, int32 [steps, B]: a new permutation each epoch, remainder dropped."""
-    order = jax.random.permutation(rng.stream(rng.root(seed), "order", epoch), examples)
+def epoch_order(
+    recipe: Recipe, seed: jax.Array, epoch: jax.Array, examples: int, by_class: ByClass | None = None
+) -> jax.Array:
+    """Returns the rows of each batch of an epoch, int32 [steps, B]: a new permutation each epoch, remainder dropped;
+    with `by_class` (config.data.balanced) as many rows, drawn with every class equally likely."""
+    key = rng.stream(rng.root(seed), "order", epoch)
+    if by_class is not None:
+        return balanced.draw(key, by_class, (recipe.steps_per_epoch, recipe.batch_size))
+    order = jax.random.permutation(key, examples)
     used = recipe.steps_per_epoch * recipe.batch_size
     return order[:used].reshape(recipe.steps_per_epoch, recipe.batch_size)
 

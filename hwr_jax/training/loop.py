@@ -117,7 +117,7 @@ def _epochs(run: Run, programs: Programs, state: TrainState, tools: Tools, last_
             break
         start = time.perf_counter()
         before = int(state.step[0])
-        order = programs.order(run.seed_array(), jnp.int32(epoch))
+        order = programs.order(*run.order_arguments(epoch))
         advance = feed(order, before % per_epoch)
         state, train_seconds = _one_epoch(run, state, advance, tools, active)
         lines, state = _close_epoch(run, programs, state, validation, epoch + 1)

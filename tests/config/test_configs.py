@@ -50,6 +50,7 @@ def test_every_key_of_the_base_is_checked_or_free(smoke):
         "data.label_column",
         "data.class_map",
         "data.fallback",
+        "data.balanced",
         "data.stream",
         "frame.deskew",
         "init_from",
