@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import json
 import sys
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,8 @@ from hwr_jax.cli import command, flags
 from hwr_jax.core import errors, printable
 
 if TYPE_CHECKING:
-    from hwr_jax.pictures import normalise
+    from hwr_jax.inference.predictor import Predictor
+    from hwr_jax.pictures import inputs, normalise
 
 USAGE = """\
 Reads pictures of one character each or, with a model that reads strings, of one line each. They may have any size, dark
@@ -56,7 +58,10 @@ def main(paths: list[str]) -> int:
     for note in given.notes:
         print(f"hwr_jax: {note}", file=sys.stderr)
     found = [model.judged(one) for one in given.found]
-    rows = read_out(given.names, model.read(given.images, best=1 + ALTERNATIVES), found)
+    likely = model.read(given.images, best=1 + ALTERNATIVES)
+    if not lines:
+        _warn_of_turned(given, likely, model)
+    rows = read_out(given.names, likely, found)
     screen.print(f"{folder}: {console.trained_on(model.facts['name'])}")
     if rows or _FORMAT.value != "table":
         _print(rows, screen)
@@ -77,6 +82,19 @@ def read_out(
         row = {"image": name, **ranked[0], "alternatives": ranked[1:]}
         rows.append(row | {"warnings": list(one.doubts)} if one.doubts else row)
     return rows
+
+
+def _warn_of_turned(given: inputs.Inputs, likely: list[list[tuple[str, float]]], model: Predictor) -> None:
+    """Warns of each file of grey values that reads better with rows and columns swapped."""
+    import numpy as np
+
+    from hwr_jax.data import orientation
+
+    for name, rows in given.grey.items():
+        sure = np.array([likely[i][0][1] for i in rows])
+        read = functools.partial(model.read, best=1)
+        if words := orientation.warning_unlabelled(name, given.images[rows], sure, read, _ORIENTATION.value):
+            print(f"hwr_jax: {printable.line(words)}", file=sys.stderr)
 
 
 def _print(rows: list[dict[str, Any]], screen) -> None:

@@ -35,6 +35,7 @@ class Inputs(NamedTuple):
     unread: list[str]  # a sentence for each of the others
     notes: list[str]  # a sentence for each choice that was made, and for what was skipped
     found: list[normalise.Normalised]  # the images with what speaks against each of them
+    grey: dict[str, list[int]]  # file of grey values -> the rows of `images` that came from it
 
 
 def read(paths: Iterable[str], *, height_px: int, width_px: int, lines: bool, reading: Reading = PLAIN) -> Inputs:
@@ -56,6 +57,7 @@ def read(paths: Iterable[str], *, height_px: int, width_px: int, lines: bool, re
     names, found, unread = [], [], []
     unlisted: list[Exception] = []
     notes: list[str] = []
+    grey: dict[str, list[int]] = {}
     line = (height_px, width_px) if lines else None
     for path in paths:
         try:
@@ -63,6 +65,8 @@ def read(paths: Iterable[str], *, height_px: int, width_px: int, lines: bool, re
                 try:
                     found.append(to_input(picture, line))
                     names.append(name)
+                    if isinstance(picture, np.ndarray):
+                        grey.setdefault(path, []).append(len(names) - 1)
                 except DataError as error:
                     unread.append(str(error) if isinstance(picture, Path) else f"{name}: {error}")
                 except OSError as error:
@@ -75,7 +79,7 @@ def read(paths: Iterable[str], *, height_px: int, width_px: int, lines: bool, re
     if unlisted and not names and len(unread) == len(unlisted):
         raise unlisted[0] if len(unlisted) == 1 else DataError("; ".join(unread))
     images = np.stack([f.image for f in found])[..., None] if found else np.zeros((0, height_px, width_px, 1), np.uint8)
-    return Inputs(names, images, unread, notes, found)
+    return Inputs(names, images, unread, notes, found, grey)
 
 
 def listed(paths: Iterable[str], reading: Reading, notes: list[str]) -> Iterator[tuple[str, Picture | bytes]]:
