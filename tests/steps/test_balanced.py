@@ -70,7 +70,7 @@ def test_the_order_is_the_same_for_any_devices_and_way_over_seeds(smoke, digits)
         return orders(run.programs, run)
 
     alone = order("map", 1, 1)
-    for other in (("map", 4, 2), ("vmap", 4, 1), ("vmap", 4, 4)):
+    for other in (("map", 4, 2), ("vmap", 4, 4)):
         np.testing.assert_array_equal(order(*other), alone)
 
 
