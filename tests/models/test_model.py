@@ -135,7 +135,10 @@ def test_both_convolutions_give_the_same_network(smoke, convolution):
         ({"model__kernels_px": (27, 9)}, "leaves nothing of a 28x28 image"),
         ({"model__strides_px": (2,)}, r"config.model.strides_px=\(2,\) must have the same length"),
         ({"model__strides_px": (2, 0)}, "must be positive integers"),
-        ({"model__pools": (True, 1)}, r"config.model.pools=\[True, 1\] .*: use a list of which each element is True or False"),
+        (
+            {"model__pools": (True, 1)},
+            r"config.model.pools=\[True, 1\] .*: use a list of which each element is True or False",
+        ),
     ],
 )
 def test_sizes_that_do_not_fit_are_refused(smoke, overrides, words):
