@@ -6,6 +6,7 @@ import functools
 import importlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from importlib import metadata
@@ -27,6 +28,8 @@ QUICK = "--xla_cpu_use_fusion_emitters=false" if metadata.version("jaxlib").star
 if os.environ["JAX_PLATFORMS"] == "cpu":
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8 {QUICK}"
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job that a shell began in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 package_coverage.start()  # before hwr_jax is imported
 machine = importlib.import_module("hwr_jax.workdir.machine")
 machine.spare_threads()  # before JAX looks for its devices

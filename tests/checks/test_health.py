@@ -22,6 +22,7 @@ def test_a_healthy_machine_has_nothing_bad(command, tmp_path):
 def test_what_is_broken_is_reported_with_a_fix_and_exit_code_1(command, tmp_path):
     (tmp_path / "file").write_text("")
     broken = {"HWR_CACHE_DIR": str(tmp_path / "file" / "x"), "HWR_MNIST_DIR": str(tmp_path)}
+    broken["TFDS_DATA_DIR"] = str(tmp_path / "tfds")  # other tests may have prepared MNIST in that of the suite
     done = command("doctor", env=broken, cwd=tmp_path)
     assert done.returncode == 1
     assert " bad  cache: " in done.stdout
