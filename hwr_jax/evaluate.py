@@ -112,10 +112,8 @@ def _load(config, facts: dict, log):
     from hwr_jax.data import configured
     from hwr_jax.pictures.tables import Reading
 
-    name, given = (
-        _DATASET.value or config.data.name,
-        Reading(_LABEL_COLUMN.value, _PIXEL_SCALE.value, _ORIENTATION.value),
-    )
+    name = _DATASET.value or config.data.name
+    given = Reading(_LABEL_COLUMN.value, _PIXEL_SCALE.value, _ORIENTATION.value)
     is_own = name == config.data.name and not (name == data.OWN and _DATASET.value and _MANUAL_DIR.value)
     if (given != Reading() or _CLASS_MAP.value) and (is_own or name != data.OWN):
         raise errors.ConfigError(

@@ -20,7 +20,7 @@ DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"  # what text editors make 
 
 
 def given(argv: list[str], verb: flags.FlagValues) -> tuple[list[tuple[str, str | None]], list[str]]:
-    """Returns (name, value) of each flag on the command line (None: it has no value of its own), and what is no flag.
+    """Returns (name, value) of each flag on the command line (None: without one), and the other arguments.
 
     Args:
       argv: with the name of the program in front.
@@ -49,7 +49,7 @@ def missing_value(name: str) -> str:
 
 
 def _flags(argv: list[str], verb: flags.FlagValues) -> Iterator[tuple[str, str | None]]:
-    """Yields (name, value) of each flag, and ("", argument) of what is no flag, nor surely a value of one."""
+    """Yields (name, value) of each flag, and ("", argument) of each other argument that cannot be a flag's value."""
     rest, before = iter(argv[1:]), ""
     for argument in rest:
         if argument == "--":

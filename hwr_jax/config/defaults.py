@@ -6,6 +6,7 @@ it existed stay what they were: in them the key is absent, and it takes its defa
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -50,8 +51,13 @@ BEFORE = {"eval.shift_px": 0}  # what was done before a later key existed, if it
 def of_base() -> dict[str, Any]:
     """Returns the defaults of every key, flat, from the configs/base.py that comes with hwr_jax."""
     path = shipped.folder() / "base.py"
+    return dict(_read(str(path), path.read_bytes()))
+
+
+@functools.cache
+def _read(path: str, source: bytes) -> dict[str, Any]:
     names: dict[str, Any] = {"__name__": "configs.base"}
-    exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), names)
+    exec(compile(source, path, "exec", dont_inherit=True), names)
     return flatten(names["get_config"]())
 
 

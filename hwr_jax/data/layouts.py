@@ -240,7 +240,7 @@ def _split_in(path: Path) -> str:
 
 
 def _one_of_each(paths: list[Path]) -> list[Path]:
-    """Without those of which the same file is there without .gz."""
+    """Drops each .gz file whose unzipped copy lies beside it."""
     return [path for path in paths if not (path.suffix == ".gz" and path.with_suffix("") in paths)]
 
 

@@ -13,7 +13,7 @@ SAMPLE = 500  # pictures that are looked at
 ENOUGH = 10  # fewer say nothing
 BETTER = 0.3  # by so much more must be read transposed
 SURER = 0.05  # by so much the mean confidence must be higher, without labels ...
-ERRORS = 4  # ... and by so many of its standard errors
+ERRORS = 4  # ... and by this many of its standard errors
 
 
 def are_digits(names: Sequence[str]) -> bool:

@@ -31,7 +31,7 @@ class Source(NamedTuple):
     first_label: int = 0  # in the original files; here it is 0
     transposed: bool = False  # do the original files hold the pictures mirrored at the diagonal? Here they are upright
     image_shape: tuple[int, int, int] = IMAGE_SHAPE
-    own_validation: int = 0  # so many last training examples are the user's own validation split; 0: it is drawn
+    own_validation: int = 0  # the last N training examples are the user's own validation split; 0: it is drawn
     own_test: bool = False  # has a user's data set a test split of its own? Else it was drawn
     label_length: int = 0  # of strings: the longest; 0: an example has one label
 

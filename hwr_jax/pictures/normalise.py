@@ -100,8 +100,8 @@ def line_from_picture(source: PictureFile, height_px: int, width_px: int) -> np.
         DataError: not an accepted picture, or no ink in it; the message names the picture.
         OSError: the path cannot be read.
 
-    Reported to the logger `hwr_jax`: a picture with several lines, of which the heaviest near the middle is in the
-    result, and a line that is too long for the image and was narrowed.
+    The logger `hwr_jax` reports a picture with several lines (the heaviest near the middle is in the result), and a
+    line that was too long for the image and was narrowed.
     """
     return _told(source, normalised(source, line=(height_px, width_px)))
 

@@ -291,7 +291,7 @@ def _places(
 
 
 def _first_or_last(place: Path, rows: list[list[str]], columns: list[int]) -> int:
-    """Which end of the lines is the label: the one that is no number, or does not look like the pixel beside it."""
+    """Returns which end of the lines is the label: the one that is not a number, or unlike the pixel beside it."""
     first, last = columns[0], columns[-1]
     for end in (first, last):
         if any(number_in(row[end]) is None for row in rows):

@@ -120,7 +120,7 @@ def update(recipe: Recipe, state: TrainState, batch: Batch, *, axis_name: str | 
         grads = lax.pmean(grads, axis_name)
         sums = lax.psum(sums, axis_name)
     before = state.opt_state
-    if recipe.nonfinite == "skip":  # a skipped update restores the optimiser's state, but the schedule goes on
+    if recipe.nonfinite == "skip":  # a skipped update restores the optimiser's state, but not the schedule's step
         before = optimizers.at_step(before, state.step)
     with jax.numpy_dtype_promotion("standard"):  # optax multiplies by int32 step counts
         updates, opt_state = recipe.optimizer.update(grads, before, state.params)

@@ -43,7 +43,7 @@ def answer(monkeypatch, capsys, tmp_path):
 
 
 ANSWERS = [
-    # a name that is no flag: the nearest flag, or the key of the config
+    # an unknown flag: the nearest flag, or the key of the config
     ("main --overwite", "--overwite is not a flag of this command: did you mean --overwrite?"),
     ("main --data-dir=x", "--data-dir is not a flag of this command: did you mean --data_dir=x?"),
     ("main --confg=cnn", "--confg is not a flag of this command: did you mean --config=cnn?"),
@@ -59,7 +59,7 @@ ANSWERS = [
     ("verify --epochs=2", "--epochs is not a flag of this command: use one of --"),
     ("study --config=cnn", "--config is not a flag of this command: the configs are in the file that --study names"),
     ("search --config.epochs=1", "--config.epochs is not a flag of this command: the configs are in the file that"),
-    # an argument that is no flag
+    # an argument that is not a flag
     ("main cnn", "unexpected argument 'cnn': did you mean --config=cnn?"),
     ("main epochs=3", "unexpected argument 'epochs=3': did you mean --config.epochs=3?"),
     (f"main {CNN} config.epochs=3", "unexpected argument 'config.epochs=3': did you mean --config.epochs=3?"),
