@@ -88,10 +88,7 @@ def _named(
 ) -> tuple[Content, str]:
     """The data set in files that the user named. The cache spares reading them, if it knows these very files."""
     if files is not None and not files.verified:
-        log(
-            f"{source.name} in {next(iter(files.paths.values())).parent} is used unverified: no checksum is registered "
-            "for these files"
-        )
+        _say_unverified(source, next(iter(files.paths.values())).parent, log)
         folder = folder.with_name(f"{folder.name}-unverified-{origin[:12]}")
         return cache.read_or_make(folder, source, read, log=log)
     known = origin in cache.origins(folder)
@@ -111,6 +108,10 @@ def _named(
         return fresh, found
     cache.add_origin(folder, origin)
     return data, sha256
+
+
+def _say_unverified(source: Source, place: Path, log: Say) -> None:
+    log(f"{source.name} in {place} is used unverified: no checksum is registered for these files")
 
 
 def _origin(paths) -> str:
@@ -146,7 +147,7 @@ def _of_environment(source: Source, tfds_dir: Path, log: Say) -> Content:
         raise DataMissing(source.name, [f"manual folder {folder} ({variable(source)}): no {name}"])
     files = _files(source, folder)
     if not files.verified:
-        log(f"{source.name} in {folder} is used unverified: no checksum is registered for these files")
+        _say_unverified(source, folder, log)
     return _manual(source, files, tfds_dir, log)
 
 
