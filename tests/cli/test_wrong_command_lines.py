@@ -29,8 +29,9 @@ def answer(monkeypatch, capsys, tmp_path):
     (tmp_path / "empty").mkdir()
 
     def run(verb, *arguments):
-        module = runpy.run_module(f"hwr_jax.{verb}")  # afresh: its flags have no values yet
-        line = [str(ROOT / "hwr_jax" / f"{verb}.py"), *(a.replace("TMP", str(tmp_path)) for a in arguments)]
+        path = str(ROOT / "hwr_jax" / f"{verb}.py")
+        module = runpy.run_path(path)  # afresh: its flags have no values yet
+        line = [path, *(a.replace("TMP", str(tmp_path)) for a in arguments)]
         monkeypatch.setattr(sys, "argv", line)
         takes = "PICTURE..." if verb == "predict" else ""
         with pytest.raises(SystemExit) as end:

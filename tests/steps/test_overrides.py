@@ -17,7 +17,10 @@ from hwr_jax.steps.overrides import check_overrides
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted(p.stem for p in (ROOT / "configs").glob("*.py") if p.stem != "base")
 DIFFERENT = ("cnn", "crnn", "scratch")  # in data, network or steps; the other configs are tried as slow tests
-LATER = {"data.fallback"}  # training/experiment.py reads it, and tests/training/test_experiment.py tries it
+LATER = {  # read where there is more than a config; these files try them
+    "data.fallback",  # tests/training/test_experiment.py
+    "data.balanced",  # tests/steps/test_balanced.py
+}
 
 
 def described(value, depth=0):
