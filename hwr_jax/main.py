@@ -30,6 +30,9 @@ _RESUME = FLAGS.choice(
     "resume", "same", ["same", "anyway"], "Resume an interrupted run with the code that began it, or with changed code."
 )
 _DATA_DIR = flags.data_dir(FLAGS)
+_DETERMINISTIC = FLAGS.boolean("deterministic", "On GPU: use only kernels that give the same bits every time. Slower.")
+_SUMMARY = FLAGS.boolean("summary", "Only print the network, layer by layer, with parameters and FLOPs.")
+FLAGS.begin("Several devices or processes")
 _DEVICES = flags.devices(FLAGS)
 _SEED_GROUPS = FLAGS.integer(
     "seed_groups",
@@ -59,8 +62,6 @@ _WATCHDOG_S = FLAGS.integer(
     "Exit after N seconds without progress, and print the stacks of all threads; default: never.",
     at_least=0,
 )
-_DETERMINISTIC = FLAGS.boolean("deterministic", "On GPU: use only kernels that give the same bits every time. Slower.")
-_SUMMARY = FLAGS.boolean("summary", "Only print the network, layer by layer, with parameters and FLOPs.")
 
 
 def main() -> int:

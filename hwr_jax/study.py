@@ -25,6 +25,9 @@ _SEEDS = FLAGS.integer("seeds", 0, "Number of seeds of each variant; default: as
 _DRY_RUN = FLAGS.boolean("dry_run", "Only list the missing trials, and what they would cost.")
 _REPORT = FLAGS.boolean("report", "Train nothing, and write the report from the existing results.")
 _OUT = flags.out(FLAGS, "Folder of the results and the report; default: that of the study.")
+_DATA_DIR = flags.data_dir(FLAGS)
+FLAGS.begin("Where the trials run")
+_DEVICES = flags.devices(FLAGS)
 _BLOCK = FLAGS.integer(
     "block",
     0,
@@ -43,8 +46,6 @@ _RAY_ADDRESS = FLAGS.string(
 _WORKERS = FLAGS.integer(
     "workers", 0, "With --engine=ray: processes of the cluster started here; default: one per processor.", at_least=0
 )
-_DEVICES = flags.devices(FLAGS)
-_DATA_DIR = flags.data_dir(FLAGS)
 
 
 def main() -> int:

@@ -18,6 +18,7 @@ from hwr_jax.config import configs, shipped
 from hwr_jax.core import errors
 
 Flag = flags.FlagHolder[Any]
+REQUIRED = "Required flags"  # the heading of those without which a verb does nothing
 
 
 class Flags(flags.FlagValues):
@@ -30,6 +31,11 @@ class Flags(flags.FlagValues):
     def __init__(self) -> None:
         super().__init__()
         self.__dict__["shown"] = {}  # absl takes other attributes for flags
+        self.__dict__["under"] = "Flags"
+
+    def begin(self, heading: str) -> None:
+        """Puts the flags that are defined from now on under this heading of the help."""
+        self.__dict__["under"] = heading
 
     def string(self, name: str, default: str | None, words: str, *, kind: str = "TEXT", required: bool = False) -> Flag:
         """--name=TEXT."""
@@ -70,15 +76,15 @@ class Flags(flags.FlagValues):
         return self._noted("CONFIG", True, made)
 
     def _noted(self, kind: str, required: bool, made: Flag) -> Flag:
-        self.__dict__["shown"][made.name] = (kind, required)
+        self.__dict__["shown"][made.name] = (kind, REQUIRED if required else self.__dict__["under"])
         return made
 
     def kind(self, name: str) -> str:
         """Returns what stands for a flag's value in the help; "": it takes none."""
         return self.__dict__["shown"][name][0]
 
-    def is_required(self, name: str) -> bool:
-        """Returns whether the verb does nothing without the flag."""
+    def heading(self, name: str) -> str:
+        """Returns the heading under which the help lists a flag."""
         return self.__dict__["shown"][name][1]
 
     def set_line(self, argv: list[str]) -> None:

@@ -1,10 +1,10 @@
-"""The text of --help: a usage line, what the verb does, the required flags, then the others."""
+"""The text of --help: a usage line, what the verb does, the required flags, then the others under their headings."""
 
 from __future__ import annotations
 
 import textwrap
 
-from hwr_jax.cli.flags import Flags
+from hwr_jax.cli.flags import REQUIRED, Flags
 from hwr_jax.config import configs
 from hwr_jax.core.errors import ConfigError
 
@@ -22,17 +22,20 @@ def text(program: str, verb: Flags, words: str, arguments: str, config: str) -> 
       arguments: what it takes beside flags, such as "PICTURE..."; "": nothing.
       config: the --config on the command line, whose keys are listed; "": none.
     """
-    required = [name for name in verb if verb.is_required(name)]
-    parts = [program, *(f"--{name}={verb.kind(name)}" for name in required), "[--FLAG=VALUE ...]", arguments]
-    blocks = [f"usage: {' '.join(filter(None, parts))}", words.strip()]
-    if required:
-        blocks.append("Required flags:\n" + "\n".join(_lines(verb, name) for name in required))
-    others = [_lines(verb, name) for name in sorted(verb) if name not in required]
-    if "config" in verb:
-        note = "Set a key of the config. --config=NAME --help lists the keys and their values."
-        others.insert(0, _entry("--config.KEY=VALUE", note))
-    others += [_entry("--help", "Show this help."), _entry("--version", "Show the version of hwr_jax.")]
-    blocks.append("Flags:\n" + "\n".join(others))
+    under: dict[str, list[str]] = {REQUIRED: [], "Flags": []}
+    for name in sorted(verb):
+        under.setdefault(verb.heading(name), []).append(name)
+    required = [f"--{name}={verb.kind(name)}" for name in under[REQUIRED]]
+    blocks = [" ".join(filter(None, ["usage:", program, *required, "[--FLAG=VALUE ...]", arguments])), words.strip()]
+    for heading, names in under.items():
+        entries = [_lines(verb, name) for name in names]
+        if heading == "Flags":
+            if "config" in verb:
+                note = "Set a key of the config. --config=NAME --help lists the keys and their values."
+                entries.insert(0, _entry("--config.KEY=VALUE", note))
+            entries += [_entry("--help", "Show this help."), _entry("--version", "Show the version of hwr_jax.")]
+        if entries:
+            blocks.append("\n".join([f"{heading}:", *entries]))
     if config:
         blocks.append(_keys(config))
     return "\n\n".join(blocks)

@@ -24,6 +24,8 @@ VERBS = {
     "verify": "--workdir=FOLDER [--FLAG=VALUE ...]",
 }
 
+MORE = {"main": ["Several devices or processes:"], "study": ["Where the trials run:"]}  # headings after the flags
+
 
 def test_these_are_the_verbs():
     assert sorted(VERBS) == sorted(path.stem for path in hwr.verbs().values())
@@ -37,13 +39,14 @@ def test_the_help_begins_with_a_usage_line_and_stands_alone(command, verb):
     assert lines[0] == f"usage: python -m hwr_jax.{verb} {VERBS[verb]}"
     headings = [line for line in lines if re.fullmatch("[A-Z].*:", line) and not line.startswith("Measures")]
     required = ["Required flags:"] if VERBS[verb].startswith("--") else []
-    assert headings == [*required, "Flags:"]
+    assert headings == [*required, "Flags:", *MORE.get(verb, [])]
     for absent in ("None", "hwr_jax.cli", "(required)", "[no]", "-1", "an integer", "default: )", "hwr_jax/"):
         assert absent not in done.stdout
     assert f"    python -m hwr_jax.{verb}" in done.stdout  # an example
     assert max(map(len, lines)) <= 120
     flags_of = dict.fromkeys(re.findall(r"^  --([\w.]+)", done.stdout, re.MULTILINE))
-    assert list(flags_of)[-2:] == ["help", "version"]
+    assert [name for name in flags_of if name in ("help", "version")] == ["help", "version"]
+    assert re.search(r"  --version .*\.\n(\n|$)", done.stdout)  # the last of the block
     for words in re.findall(r"\n  --[^\n]*?(?:  +|\n +)(.*?)(?=\n  --|\n\n|\n$)", done.stdout, re.DOTALL):
         assert re.fullmatch(r"[A-Z].*\.", words.strip(), re.DOTALL), words
 
