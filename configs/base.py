@@ -100,6 +100,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.optim.l2 = 0.0  # coupled: added to the gradient; kernels only
     config.optim.l1 = 0.0  # subgradient of l1 * |w|; kernels only
     config.optim.clip_norm = 0.0  # global norm that the gradient is clipped to; 0: no clipping
+    config.optim.gradient_norm = False  # report the mean of the gradient's global norm in each epoch, before clipping
     config.optim.accumulate = 1  # parts that a batch is split into, computed one after the other: less memory
 
     config.schedule = ml_collections.ConfigDict()

@@ -52,6 +52,7 @@ class Totals(NamedTuple):
     loss: jax.Array  # float32 [], sum over examples, nats
     hits: jax.Array  # int32 [], correct predictions on the training batches
     examples: jax.Array  # int32 []
+    norm: jax.Array | None = None  # float32 [], sum over steps of the gradient's global norm (optim.gradient_norm)
 
 
 class Best(NamedTuple):

@@ -72,6 +72,7 @@ def settings(config: Any) -> Settings:
         ("model.activation", model["activation"], tuple(ACTIVATIONS)),
         ("optim.clip_norm", optim["clip_norm"], (0.0,)),
         ("optim.accumulate", optim["accumulate"], (1,)),
+        ("optim.gradient_norm", optim.get("gradient_norm", False), (False,)),
         ("average.name", config["average"]["name"], ("none",)),
         ("loss.class_weights", config["loss"].get("class_weights", "none"), ("none",)),
         ("eval.patience_epochs", config["eval"]["patience_epochs"], (0,)),

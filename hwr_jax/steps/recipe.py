@@ -39,6 +39,7 @@ class Recipe(NamedTuple):
     batch_size: int
     steps_per_epoch: int
     accumulate: int  # parts of a batch
+    gradient_norm: bool  # add the gradient's global norm to the totals
     scratch: Settings | None  # of the network from scratch, which is not compiled
     trained: tuple[str, ...] | None  # the layers to train, the others are frozen; None: all
     nonfinite: str  # halt, skip, rollback
@@ -180,6 +181,7 @@ def make_recipe(
         batch_size=config.batch_size,
         steps_per_epoch=steps_per_epoch,
         accumulate=config.optim.accumulate,
+        gradient_norm=config.optim.gradient_norm,
         scratch=scratch,
         trained=trained,
         nonfinite=config.nonfinite.policy,

@@ -38,16 +38,16 @@ def init_state(recipe: Recipe, seed: jax.Array, shape: tuple[int, int, int]) -> 
         model_state=variables,
         opt_state=recipe.optimizer.init(params),
         key=key,
-        totals=no_totals(),
+        totals=no_totals(recipe),
         best=Best(jnp.float32(-1), jnp.int32(0), *jax.tree.map(jnp.zeros_like, (params, variables))),
         average={} if recipe.average is None else {"params": params, "model_state": variables},
         faults=Faults(jnp.int32(0), jnp.int32(0), jnp.int32(0), jnp.float32(1)),
     )
 
 
-def no_totals() -> Totals:
+def no_totals(recipe: Recipe) -> Totals:
     """Returns the sums at the start of an epoch."""
-    return Totals(jnp.float32(0), jnp.int32(0), jnp.int32(0))
+    return Totals(jnp.float32(0), jnp.int32(0), jnp.int32(0), jnp.float32(0) if recipe.gradient_norm else None)
 
 
 def epoch_order(
@@ -119,6 +119,8 @@ def update(recipe: Recipe, state: TrainState, batch: Batch, *, axis_name: str | 
     if axis_name is not None:
         grads = lax.pmean(grads, axis_name)
         sums = lax.psum(sums, axis_name)
+    if recipe.gradient_norm:
+        sums = sums._replace(norm=optax.tree.norm(grads))
     before = state.opt_state
     if recipe.nonfinite == "skip":  # a skipped update restores the optimiser's state, but not the schedule's step
         before = optimizers.at_step(before, state.step)
@@ -133,7 +135,7 @@ def update(recipe: Recipe, state: TrainState, batch: Batch, *, axis_name: str | 
         model_state=model_state,
         average=recipe.average(state.step, state.average, now) if recipe.average else {},
         opt_state=opt_state,
-        totals=Totals(*(a + b for a, b in zip(state.totals, sums, strict=True))),
+        totals=jax.tree.map(jnp.add, state.totals, sums),
     )
     if recipe.nonfinite == "skip":
         after = gradient.if_finite((grads, sums.loss), after, state)
@@ -214,5 +216,5 @@ def end_epoch(recipe: Recipe, state: TrainState, accuracy: jax.Array) -> TrainSt
     better = accuracy > state.best.accuracy
     best = jax.tree.map(lambda new, old: jnp.where(better, new, old), now, state.best)
     state = state._replace(best=best)
-    totals = jax.tree.map(lambda old, new: jnp.where(stopped(recipe, state), old, new), state.totals, no_totals())
+    totals = jax.tree.map(lambda old, new: jnp.where(stopped(recipe, state), old, new), state.totals, no_totals(recipe))
     return state._replace(totals=totals)

@@ -184,6 +184,9 @@ def _close_epoch(
     accuracy = np.array([np.mean(metrics.right(o.pred, label)) for o in outputs])
     loss = np.array([np.mean(o.loss, dtype=np.float64) for o in outputs])
     step = int(state.step[0])
+    more = {}
+    if totals.norm is not None:
+        more["gradient_norm"] = totals.norm * run.recipe.batch_size / totals.examples  # the mean over the steps
     lines = [
         logs.metrics_line(
             epoch,
@@ -193,6 +196,7 @@ def _close_epoch(
             loss=totals.loss / totals.examples,
             accuracy=totals.hits / totals.examples,
             learning_rate=np.full(len(run.seeds), run.recipe.schedule(step - 1)) * np.asarray(state.faults.scale),
+            **more,
         ),
         logs.metrics_line(epoch, step, "validation", run.seeds, loss=loss, accuracy=accuracy),
     ]

@@ -52,6 +52,7 @@ def test_every_key_of_the_base_is_checked_or_free(smoke):
         "data.fallback",
         "data.balanced",
         "data.stream",
+        "optim.gradient_norm",
         "frame.deskew",
         "init_from",
         "transfer.frozen",

@@ -147,12 +147,13 @@ def test_every_example_is_evaluated_exactly_once_and_padding_never_counts(smoke,
 
 @pytest.mark.parametrize("norm", [pytest.param("none", marks=pytest.mark.slow), "batch"])
 def test_eight_devices_equal_one(smoke, few, norm):
-    recipe = recipe_of(smoke(batch_size=B, model__norm=norm, **SMOOTH, **SGD))
+    recipe = recipe_of(smoke(batch_size=B, model__norm=norm, optim__gradient_norm=True, **SMOOTH, **SGD))
     one, eight = trained(recipe, few), trained(recipe, few, devices=8)
     assert len(eight.step.sharding.device_set) == 8
     assert distance(one.params, eight.params) < 1e-6
     assert distance(one.model_state, eight.model_state) < 1e-6 if norm == "batch" else not one.model_state
     np.testing.assert_array_equal(one.totals.hits, eight.totals.hits)
+    np.testing.assert_allclose(one.totals.norm, eight.totals.norm, rtol=1e-5)
 
 
 def test_over_devices_a_step_moves_nothing_but_sums(smoke, few):
@@ -272,6 +273,21 @@ def test_totals_are_sums_over_the_epoch(smoke, few):
     assert int(state.totals.examples[0]) == N
     assert 0 <= int(state.totals.hits[0]) <= N
     assert float(state.totals.loss[0]) > 0
+
+
+def test_the_norm_in_the_totals_is_that_of_the_gradient_before_clipping(smoke, few, quick_jit):
+    """A step of SGD moves the weights by its gradient, here clipped to a tenth of its norm."""
+    flags = {**SGD, "batch_size": N, "optim__learning_rate": 1.0, "optim__gradient_norm": True}
+    moved, norm = {}, {}
+    for clip in (0.0, 0.1):
+        recipe = recipe_of(smoke(optim__clip_norm=clip, **flags))
+        state = train_step.init_state(recipe, 0, (28, 28, 1))
+        after = quick_jit(functools.partial(train_step.train_step, recipe))(state, few)
+        steps = jax.tree.map(lambda a, b: np.square(a - b).sum(), state.params, after.params)
+        moved[clip], norm[clip] = np.sqrt(sum(jax.tree.leaves(steps))), float(after.totals.norm)
+    assert moved == {0.0: pytest.approx(norm[0.0], rel=1e-4), 0.1: pytest.approx(0.1, rel=1e-4)}
+    assert norm[0.1] == pytest.approx(norm[0.0], rel=1e-6)
+    assert norm[0.0] > 0.2
 
 
 def test_the_step_has_none_of_the_operations_that_are_not_deterministic_on_gpu(smoke, few):

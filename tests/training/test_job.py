@@ -25,7 +25,7 @@ def quiet(folder, signals):
 
 
 def one_epoch():
-    return configs.load("configs/digits.py:smoke", {"epochs": 1})
+    return configs.load("configs/digits.py:smoke", {"epochs": 1, "optim.gradient_norm": True})
 
 
 def handlers():
@@ -59,6 +59,14 @@ def test_a_run_needs_no_flags_no_terminal_and_no_signal_handlers(in_a_thread):
     assert again.summary == files.read_json(folder / "summary.json")
     assert out == ""
     assert meanwhile == handlers()
+
+
+def test_the_norm_of_the_gradient_is_reported_with_the_training_loss(in_a_thread):
+    folder, _, _, _, _ = in_a_thread
+    lines = {line["split"]: line["per_seed"] for line in files.read_json_lines(folder / "metrics.jsonl")}
+    assert set(lines["train"]) == {"loss", "accuracy", "learning_rate", "gradient_norm"}
+    assert 0.01 < lines["train"]["gradient_norm"][0] < 100
+    assert "gradient_norm" not in lines["validation"]
 
 
 @pytest.mark.usefixtures("here")

@@ -46,7 +46,9 @@ STEP = "steps/train_step.py"
         lambda p: replace(p / STEP, "from __future__", "# a comment\nfrom __future__"),
         lambda p: replace(p / STEP, '"""Returns the sums at the start of an epoch."""', '"""Other words."""'),
         lambda p: replace(p / STEP, '    """Returns the sums at the start of an epoch."""\n', ""),
-        lambda p: replace(p / STEP, "def no_totals() ->", "\n\ndef no_totals(\n) ->"),
+        lambda p: replace(
+            p / STEP, "def no_totals(recipe: Recipe) ->", "\n\ndef no_totals(\n    recipe: Recipe,\n) ->"
+        ),
         lambda p: replace(p / "__init__.py", '__version__ = "', '__version__ = "9.'),
         lambda p: replace(p / "cli" / "console.py", LAST, MORE),
         lambda p: replace(p / "workdir" / "figures.py", LAST, MORE),
