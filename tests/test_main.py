@@ -235,7 +235,7 @@ def test_a_workdir_that_cannot_be_written_is_reported(command, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kilobytes", [8, 1])
+@pytest.mark.parametrize("kilobytes", [8, pytest.param(1, marks=pytest.mark.exhaustive)])
 def test_a_full_disk_is_reported_and_the_same_command_resumes_when_there_is_space(caches, command, tmp_path, kilobytes):
     arguments = [SMOKE, "--config.epochs=2", f"--workdir={tmp_path / 'run'}"]
     # Files that may not grow beyond a size are what a full disk is to a run; the compilation cache is left out of it.
@@ -303,7 +303,6 @@ def test_without_mnist_the_main_job_says_so_and_runs_on_digits(command, tmp_path
     assert time.monotonic() - start < 200
 
 
-@pytest.mark.slow
 def test_without_mnist_and_without_fallback_it_is_an_error(command, tmp_path):
     unreachable = {
         "HTTPS_PROXY": "http://127.0.0.1:9",
@@ -354,7 +353,7 @@ def test_a_signal_while_compiling_ends_with_its_code_and_no_crash(caches, tmp_pa
     [
         (signal.SIGKILL, -9),
         pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow),
-        pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.exhaustive),
     ],
 )
 def test_interrupted_and_resumed_equals_uninterrupted_to_the_bit(finished, command, caches, tmp_path, number, code):
@@ -409,7 +408,7 @@ def test_a_damaged_checkpoint_is_reported_and_not_used(finished, command, tmp_pa
 
 
 @pytest.mark.mnist
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_cnn_reaches_its_accuracy_on_the_real_mnist(command, tmp_path):
     env = {"HWR_MNIST_DIR": os.environ["HWR_MNIST_DIR"]}
     done = command("main", "--config=configs/cnn.py", f"--workdir={tmp_path / 'r'}", env=env, timeout=900)
@@ -422,7 +421,7 @@ def test_the_cnn_reaches_its_accuracy_on_the_real_mnist(command, tmp_path):
 
 
 @pytest.mark.mnist
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_tiny_network_learns_the_real_mnist(command, tmp_path):
     env = {"HWR_MNIST_DIR": os.environ["HWR_MNIST_DIR"]}
     done = command("main", "--config=configs/cnn.py:smoke", f"--workdir={tmp_path / 'r'}", env=env)

@@ -17,7 +17,7 @@ def torture(caches, *flags):
     return subprocess.run([sys.executable, SCRIPT, *flags], capture_output=True, text=True, env=env, timeout=600)
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_a_few_trials_pass_and_are_not_repeated(caches, tmp_path):
     results = tmp_path / "results.jsonl"
     flags = (f"--results={results}", "--rows=R1,R2,R11,R15", "--share=0.01")

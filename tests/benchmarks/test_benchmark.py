@@ -7,19 +7,20 @@ import pytest
 from hwr_jax.core import files
 
 SMOKE = "--config=configs/digits.py:smoke"
+TINY = ("--config.model.name=mlp", "--config.model.hidden=(32,)")  # its programs compile quickly
 
 
 @pytest.mark.slow
 def test_it_measures_parts_and_keeps_those_of_an_earlier_call(command, tmp_path):
     out = tmp_path / "out"
-    done = command("benchmark", SMOKE, "--parts=limits,training", f"--out={out}")
+    done = command("benchmark", SMOKE, *TINY, "--parts=limits,training", f"--out={out}")
     assert done.returncode == 0, done.stderr
     parts = files.read_json(out / "benchmark.json")["parts"]
     assert set(parts) == {"limits", "training"}
     assert 0 < parts["training"]["share_of_matmul_peak"] < 1
     assert parts["training"]["peak_memory_gb"] > 0.1
     assert (out / "roofline.png").stat().st_size > 1000
-    done = command("benchmark", SMOKE, "--parts=accuracy,peers,pytorch", "--seeds=2", f"--out={out}")
+    done = command("benchmark", SMOKE, *TINY, "--parts=accuracy,peers,pytorch", "--seeds=2", f"--out={out}")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("skipped: --peers_dir is not set") == 2
     found = files.read_json(out / "benchmark.json")["parts"]
@@ -32,21 +33,27 @@ def test_it_measures_parts_and_keeps_those_of_an_earlier_call(command, tmp_path)
 @pytest.mark.slow
 def test_it_runs_in_turns_with_the_available_peers(command, tmp_path):
     (tmp_path / "flax_peer.py").write_text('print(\'{"train_seconds": 10.0, "accuracy": 0.99}\')')
-    flags = ("--parts=peers,scaling", "--pairs=2", "--peers=flax-example,pytorch-fast", f"--peers_dir={tmp_path}")
-    flags += ("--config.model.name=mlp", "--config.model.hidden=(32,)")  # its 15 programs compile quickly
-    done = command("benchmark", SMOKE, *flags, f"--out={tmp_path / 'out'}", timeout=600)
+    flags = ("--parts=peers", "--pairs=2", "--peers=flax-example,pytorch-fast", f"--peers_dir={tmp_path}")
+    done = command("benchmark", SMOKE, *TINY, *flags, f"--out={tmp_path / 'out'}", timeout=600)
     assert done.returncode == 0, done.stderr
     assert "pytorch-fast skipped:" in done.stdout
     parts = files.read_json(tmp_path / "out" / "benchmark.json")["parts"]
     assert set(parts["peers"]) == {"flax-example"}
     assert parts["peers"]["flax-example"]["theirs_s"] == [10.0, 10.0]
+
+
+@pytest.mark.exhaustive
+def test_the_speed_is_measured_over_four_sizes(command, tmp_path):
+    done = command("benchmark", SMOKE, *TINY, "--parts=scaling", f"--out={tmp_path / 'out'}", timeout=600)
+    assert done.returncode == 0, done.stderr
+    parts = files.read_json(tmp_path / "out" / "benchmark.json")["parts"]
     assert {name: len(runs) for name, runs in parts["scaling"].items()} == {
         "batch_size": 6, "width": 3, "seeds": 4, "examples": 2,
     }  # fmt: skip
     assert (tmp_path / "out" / "scaling.png").stat().st_size > 1000
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_pytorch_is_measured_in_turns_by_the_python_that_has_it(command, tmp_path):
     (tmp_path / "pytorch_peers.py").write_text("")
     names = [f"inference {n}" for n in (1, 32, 1024)] + ["convolution first", "convolution second"]

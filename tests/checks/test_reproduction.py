@@ -10,14 +10,17 @@ import pytest
 from hwr_jax.checks import reproduction
 from hwr_jax.core import digests, files
 
-SMOKE = "--config=configs/digits.py:smoke"
+SMALL = (  # each test trains it again
+    "--config=configs/mlp.py:smoke", "--config.data.name=digits", "--config.data.validation_examples=200",
+    "--config.batch_size=32", "--config.seeds=2", "--config.epochs=3",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def finished(command, tmp_path_factory):
     """The folder of a finished run with two seeds, made with three threads."""
     folder = tmp_path_factory.mktemp("verify") / "run"
-    done = command("main", SMOKE, "--config.seeds=2", "--config.epochs=3", f"--workdir={folder}", env={"NPROC": "3"})
+    done = command("main", *SMALL, f"--workdir={folder}", env={"NPROC": "3"})
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -73,7 +76,7 @@ def test_a_changed_config_is_named_and_not_reproduced(command, run):
     assert "NOT reproduced: the mean accuracies" in done.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_another_device_layout_is_named_and_equal_within_chance(command, run, caches):
     flags = {"XLA_FLAGS": f"{caches['XLA_FLAGS']} --xla_force_host_platform_device_count=2"}
     done, found = verify(command, run, "--devices=2", env=flags)

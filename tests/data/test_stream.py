@@ -106,7 +106,7 @@ def test_a_streamed_run_is_that_of_memory_to_the_bit(command, tmp_path):
     assert records[0] == records[1]
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_processes_that_read_their_parts_train_what_one_does(caches, tmp_path):
     from tests.distributed.test_processes import Job
 

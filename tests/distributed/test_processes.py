@@ -129,27 +129,32 @@ def under_pmap(config, dataset):
     return jax.tree.map(lambda x: np.asarray(x)[None], state.params)
 
 
+def apart(alone, params):
+    """The largest difference between the weights of a run and others."""
+    expected = jax.tree.leaves(predictor.load(alone).params)
+    return max(np.abs(a - b).max() for a, b in zip(expected, jax.tree.leaves(params), strict=True))
+
+
 @pytest.mark.slow
-def test_every_layout_trains_the_same_parameters(job, alone, tmp_path, command, digits):
+@pytest.mark.parametrize("layout", ["8", "pmap", *(pytest.param(n, marks=pytest.mark.exhaustive) for n in "124")])
+def test_every_layout_of_the_devices_of_a_process_trains_the_same_parameters(alone, digits, layout):
     config = run_folder.read_config(alone)
     assert config.epochs * (1097 // config.batch_size) >= 100  # steps
-    trained = {f"a mesh of {n}": over_a_mesh(config, digits, n) for n in (1, 2, 4, 8)}
-    trained["pmap"] = under_pmap(config, digits)
-    for processes, devices in ((2, 1), (2, 2)):
-        run = tmp_path / f"{processes}x{devices}"
-        codes, said = job(run, *SMOOTH, processes=processes, devices=devices).wait()
-        assert codes == [0] * processes, said
-        spoken = [line for out, _ in said[1:] for line in out.splitlines() if not line.startswith("[Gloo]")]
-        assert spoken == []  # only the main process prints
-        trained[run.name] = predictor.load(run).params
-        assert json.loads((run / "environment.json").read_text())["mesh_devices"] == processes * devices
-        assert not list(run.glob(".shared-*"))
-    expected = jax.tree.leaves(predictor.load(alone).params)
-    apart = {
-        layout: max(np.abs(a - b).max() for a, b in zip(expected, jax.tree.leaves(params), strict=True))
-        for layout, params in trained.items()
-    }
-    assert max(apart.values()) <= 1e-6, apart
+    trained = under_pmap(config, digits) if layout == "pmap" else over_a_mesh(config, digits, int(layout))
+    assert apart(alone, trained) <= 1e-6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("devices", [pytest.param(1, marks=pytest.mark.exhaustive), 2])
+def test_two_processes_train_the_same_parameters_and_one_reads_what_they_wrote(job, alone, tmp_path, command, devices):
+    run = tmp_path / "run"
+    codes, said = job(run, *SMOOTH, devices=devices).wait()
+    assert codes == [0, 0], said
+    spoken = [line for line in said[1][0].splitlines() if not line.startswith("[Gloo]")]
+    assert spoken == []  # only the main process prints
+    assert json.loads((run / "environment.json").read_text())["mesh_devices"] == 2 * devices
+    assert not list(run.glob(".shared-*"))
+    assert apart(alone, predictor.load(run).params) <= 1e-6
     for key, metrics in records(alone).items():
         found = records(run)[key]
         np.testing.assert_allclose(found["loss"], metrics["loss"], rtol=2e-4)
@@ -158,12 +163,12 @@ def test_every_layout_trains_the_same_parameters(job, alone, tmp_path, command, 
     summary = json.loads((run / "summary.json").read_text())
     assert json.loads(done.stdout)["accuracy"]["per_seed"] == summary["test"]["accuracy"]["per_seed"]
     (run / "summary.json").unlink()  # a job with only the evaluation left
-    codes, said = job(run, *SMOOTH, processes=2, devices=2).wait()
+    codes, said = job(run, *SMOOTH, devices=devices).wait()
     assert codes == [0, 0], said
     assert json.loads((run / "summary.json").read_text())["state_sha256"] == summary["state_sha256"]
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_two_processes_that_share_the_seeds_train_those_of_one_process(job, command, tmp_path):
     flags = (*SMOOTH, "--config.seeds=2", "--config.epochs=1")
     one, two = tmp_path / "one", tmp_path / "two"
@@ -214,7 +219,9 @@ def test_all_processes_refuse_what_differs_between_them(job, tmp_path, different
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("fault", "victim"), [(signal.SIGKILL, 1), (signal.SIGSTOP, 0)])
+@pytest.mark.parametrize(
+    ("fault", "victim"), [(signal.SIGKILL, 1), pytest.param(signal.SIGSTOP, 0, marks=pytest.mark.exhaustive)]
+)
 def test_when_a_process_is_killed_or_frozen_the_others_exit_and_the_same_command_resumes(job, tmp_path, fault, victim):
     run = tmp_path / "run"
     flags = (*SGD, "--config.epochs=60")
@@ -235,7 +242,7 @@ def test_when_a_process_is_killed_or_frozen_the_others_exit_and_the_same_command
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize("rank", [pytest.param(0, marks=pytest.mark.exhaustive), 1])
 def test_a_process_that_fails_takes_the_others_with_it(job, tmp_path, rank):
     """The cache of one of them is in the home of somebody who does not exist: the others do not wait forever."""
     start = time.monotonic()
@@ -300,7 +307,7 @@ def test_devices_that_leave_out_a_process_give_an_error(job, tmp_path):
     assert "--devices=1 leaves one of the 2 processes without a device" in said[0][1]
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_many_processes_begin_with_the_weights_of_another_run(job, command, tmp_path):
     begin = ("--config=configs/transfer.py:smoke", f"--config.init_from={tmp_path / 'source'}", "--config.epochs=2")
     done = command(

@@ -145,7 +145,7 @@ def test_every_example_is_evaluated_exactly_once_and_padding_never_counts(smoke,
     np.testing.assert_array_equal(outputs.pred, jnp.argmax(logits, -1))
 
 
-@pytest.mark.parametrize("norm", [pytest.param("none", marks=pytest.mark.slow), "batch"])
+@pytest.mark.parametrize("norm", [pytest.param("none", marks=pytest.mark.exhaustive), "batch"])
 def test_eight_devices_equal_one(smoke, few, norm):
     recipe = recipe_of(smoke(batch_size=B, model__norm=norm, optim__gradient_norm=True, **SMOOTH, **SGD))
     one, eight = trained(recipe, few), trained(recipe, few, devices=8)
@@ -188,7 +188,11 @@ def over_devices(recipe, mapping):
 @pytest.mark.parametrize("mapping", ["pmap", "shard_map", "shard_map without tracking"])
 @pytest.mark.parametrize(
     ("norm", "parts"),
-    [pytest.param("none", 1, marks=pytest.mark.slow), ("batch", 1), pytest.param("none", 2, marks=pytest.mark.slow)],
+    [
+        pytest.param("none", 1, marks=pytest.mark.slow),
+        ("batch", 1),
+        pytest.param("none", 2, marks=pytest.mark.exhaustive),
+    ],
 )
 def test_a_step_under_pmap_and_shard_map_equals_the_single_device_step(smoke, few, mapping, norm, parts, initial):
     dropout = {"model__dropout": 0.0} if parts > 1 else {}  # of which each part draws its own

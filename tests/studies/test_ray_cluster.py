@@ -101,7 +101,7 @@ def test_a_signal_ends_all_tasks_with_its_code(study, caches, tmp_path):
     assert workers(mark) == []
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_an_error_in_a_worker_is_explained_in_a_sentence(study, command):
     study.write_text(STUDY.replace("config.epochs = 20", 'config.init_from = "nowhere"'))
     done = command("study", f"--study={study}", "--engine=ray", "--workers=1")

@@ -154,7 +154,7 @@ def test_a_run_is_not_resumed_after_the_weights_it_began_with_have_changed(sourc
     assert "finished" in command("main", *flags).stdout
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_it_works_on_several_devices(source, command, tmp_path):
     env = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
     done = command("main", *TRANSFER, f"--config.init_from={source}", f"--workdir={tmp_path / 'r'}", env=env)

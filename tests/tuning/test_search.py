@@ -286,7 +286,7 @@ def test_a_line_of_the_journal_that_a_crash_cut_short_is_removed(make, monkeypat
     assert len(of_states(again, "COMPLETE", "PRUNED")) == 4
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 def test_two_processes_share_one_study(make, caches):
     path = make()
     line = [sys.executable, "-m", "hwr_jax.search", f"--search={path}", "--trials=8", "--confirm=2"]
