@@ -52,7 +52,15 @@ class Totals(NamedTuple):
     loss: jax.Array  # float32 [], sum over examples, nats
     hits: jax.Array  # int32 [], correct predictions on the training batches
     examples: jax.Array  # int32 []
-    norm: jax.Array | None = None  # float32 [], sum over steps of the gradient's global norm (optim.gradient_norm)
+
+
+class NormTotals(NamedTuple):
+    """The same with config.optim.gradient_norm. A type of its own, for a state's checkpoint has exactly its leaves."""
+
+    loss: jax.Array
+    hits: jax.Array
+    examples: jax.Array
+    norm: jax.Array  # float32 [], sum over the steps of the gradient's global norm
 
 
 class Best(NamedTuple):
@@ -81,7 +89,7 @@ class TrainState(NamedTuple):
     model_state: Tree  # batch statistics; {} without them
     opt_state: Tree
     key: jax.Array  # typed PRNG key []; the seed's root, never advanced
-    totals: Totals
+    totals: Totals | NormTotals
     best: Best
     average: Tree  # {"params", "model_state"}, averaged over the steps, to evaluate in their place; {} without
     faults: Faults

@@ -13,7 +13,7 @@ import optax
 from jax import lax
 
 from hwr_jax.core import rng
-from hwr_jax.core.types import Arrays, Batch, Best, Faults, Totals, TrainState, Tree
+from hwr_jax.core.types import Arrays, Batch, Best, Faults, NormTotals, Totals, TrainState, Tree
 from hwr_jax.optim import optimizers
 from hwr_jax.steps import balanced, gradient
 from hwr_jax.steps.balanced import ByClass
@@ -45,9 +45,10 @@ def init_state(recipe: Recipe, seed: jax.Array, shape: tuple[int, int, int]) -> 
     )
 
 
-def no_totals(recipe: Recipe) -> Totals:
+def no_totals(recipe: Recipe) -> Totals | NormTotals:
     """Returns the sums at the start of an epoch."""
-    return Totals(jnp.float32(0), jnp.int32(0), jnp.int32(0), jnp.float32(0) if recipe.gradient_norm else None)
+    nothing = Totals(jnp.float32(0), jnp.int32(0), jnp.int32(0))
+    return NormTotals(*nothing, norm=jnp.float32(0)) if recipe.gradient_norm else nothing
 
 
 def epoch_order(
@@ -120,7 +121,7 @@ def update(recipe: Recipe, state: TrainState, batch: Batch, *, axis_name: str | 
         grads = lax.pmean(grads, axis_name)
         sums = lax.psum(sums, axis_name)
     if recipe.gradient_norm:
-        sums = sums._replace(norm=optax.tree.norm(grads))
+        sums = NormTotals(*sums, norm=optax.tree.norm(grads))
     before = state.opt_state
     if recipe.nonfinite == "skip":  # a skipped update restores the optimiser's state, but not the schedule's step
         before = optimizers.at_step(before, state.step)

@@ -15,7 +15,7 @@ import numpy as np
 
 from hwr_jax.cli import console
 from hwr_jax.core.errors import NotFiniteError
-from hwr_jax.core.types import Arrays, TrainState
+from hwr_jax.core.types import Arrays, NormTotals, TrainState
 from hwr_jax.distributed import watchdog
 from hwr_jax.distributed.signals import Signals
 from hwr_jax.inference import evaluation
@@ -185,7 +185,7 @@ def _close_epoch(
     loss = np.array([np.mean(o.loss, dtype=np.float64) for o in outputs])
     step = int(state.step[0])
     more = {}
-    if totals.norm is not None:
+    if isinstance(totals, NormTotals):
         more["gradient_norm"] = totals.norm * run.recipe.batch_size / totals.examples  # the mean over the steps
     lines = [
         logs.metrics_line(
