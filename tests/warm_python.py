@@ -4,6 +4,8 @@ Importing JAX, flax, orbax and matplotlib costs a command three seconds, and the
 server imports them once (it starts no JAX backend, and imports nothing of hwr_jax), and forks for each command. The
 command has its own arguments, environment, folder and output, imports hwr_jax itself, and ends as any Python does.
 
+A command's figures are laid out but not drawn, unless the test asks for them: a file of one byte stands for each.
+
 What a library reads from the environment while it is imported is the server's: a command whose JAX_* or PYTHON*
 variables differ needs a fresh interpreter.
 """
@@ -47,10 +49,10 @@ class Server:
         read = [{k: v for k, v in e.items() if k.startswith(AT_IMPORT)} for e in (env, self.env)]
         return read[0] == read[1]
 
-    def run(self, module: str, arguments: list[str], *, env: dict[str, str], cwd: Path, timeout: float):
+    def run(self, module: str, arguments: list[str], *, env: dict[str, str], cwd: Path, timeout: float, figures: bool):
         """Returns the finished process of `python -m MODULE ARGUMENTS`, as `subprocess.run` does."""
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, tempfile.TemporaryFile() as request:
-            request.write(json.dumps([module, arguments, env, str(cwd)]).encode())
+            request.write(json.dumps([module, arguments, env, str(cwd), figures]).encode())
             request.seek(0)
             socket.send_fds(self.socket, [b"run"], [f.fileno() for f in (request, out, err)])
             pid = int(self.socket.recv(100))
@@ -115,9 +117,13 @@ def draw() -> None:
 
 
 def become(request: int, out: int, err: int) -> tuple[str, list[str]]:
-    """Gives this process the command's output, folder, environment and path; returns its module and arguments."""
+    """Gives this process all that the command has of its own; returns its module and arguments."""
     with os.fdopen(request, "rb") as file:
-        module, arguments, env, cwd = json.loads(file.read())
+        module, arguments, env, cwd, figures = json.loads(file.read())
+    if not figures:
+        from matplotlib.figure import Figure
+
+        Figure.savefig = lambda self, path, **options: Path(path).write_bytes(b"-")
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError):
             stream.flush()

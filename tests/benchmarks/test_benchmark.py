@@ -13,7 +13,7 @@ TINY = ("--config.model.name=mlp", "--config.model.hidden=(32,)")  # its program
 @pytest.mark.slow
 def test_it_measures_parts_and_keeps_those_of_an_earlier_call(command, tmp_path):
     out = tmp_path / "out"
-    done = command("benchmark", SMOKE, *TINY, "--parts=limits,training", f"--out={out}")
+    done = command("benchmark", SMOKE, *TINY, "--parts=limits,training", f"--out={out}", figures=True)
     assert done.returncode == 0, done.stderr
     parts = files.read_json(out / "benchmark.json")["parts"]
     assert set(parts) == {"limits", "training"}
@@ -44,7 +44,7 @@ def test_it_runs_in_turns_with_the_available_peers(command, tmp_path):
 
 @pytest.mark.exhaustive
 def test_the_speed_is_measured_over_four_sizes(command, tmp_path):
-    done = command("benchmark", SMOKE, *TINY, "--parts=scaling", f"--out={tmp_path / 'out'}", timeout=600)
+    done = command("benchmark", SMOKE, *TINY, "--parts=scaling", f"--out={tmp_path / 'out'}", timeout=600, figures=True)
     assert done.returncode == 0, done.stderr
     parts = files.read_json(tmp_path / "out" / "benchmark.json")["parts"]
     assert {name: len(runs) for name, runs in parts["scaling"].items()} == {

@@ -98,7 +98,13 @@ def test_a_streamed_run_is_that_of_memory_to_the_bit(command, tmp_path):
     records = []
     for streamed in (False, True):
         folder = tmp_path / str(streamed)
-        flags = ["--config.seeds=2", "--config.epochs=2", f"--config.data.stream={streamed}", f"--workdir={folder}"]
+        flags = [
+            "--config.model.name=mlp",
+            "--config.seeds=2",
+            "--config.epochs=2",
+            f"--config.data.stream={streamed}",
+            f"--workdir={folder}",
+        ]
         done = command("main", *SMOKE, *flags)
         assert done.returncode == 0, done.stderr
         summary = json.loads((folder / "summary.json").read_text())

@@ -18,6 +18,7 @@ from hwr_jax.steps.recipe import make_recipe
 
 N, B = 64, 32
 SGD = {"optim__name": "sgd", "optim__learning_rate": 0.05, "optim__weight_decay": 0.0, "schedule__name": "constant"}
+MLP = {"model__name": "mlp", "model__hidden": (16,)}
 # For comparisons up to rounding. Without ReLU and max-pooling: at a kink, or where two pixels of a window are equal up
 # to rounding, another order of additions sends the gradient another way. Few positions keep batch statistics exact.
 SMOOTH = {
@@ -116,7 +117,7 @@ def test_many_seeds_by_map_equal_single_runs_to_the_bit(smoke, few):
 
 @pytest.mark.slow
 def test_many_seeds_by_vmap_agree_with_single_runs_up_to_rounding(smoke, few):
-    recipe = recipe_of(smoke(batch_size=B, **SGD))
+    recipe = recipe_of(smoke(batch_size=B, **MLP, **SGD))
     together = trained(recipe, few, seeds=(5, 6), how="vmap")
     alone = trained(recipe, few, seeds=(6,))
     assert distance(jax.tree.map(lambda x: x[1:], together.params), alone.params) < 1e-4
@@ -231,7 +232,9 @@ def test_the_best_state_is_kept(smoke, few, initial):
 def test_a_batch_in_parts_has_the_gradient_of_the_whole(smoke, few, devices):
     states = [
         trained(
-            recipe_of(smoke(batch_size=B, optim__accumulate=parts, model__dropout=0.0, **SGD)), few, devices=devices
+            recipe_of(smoke(batch_size=B, optim__accumulate=parts, model__dropout=0.0, **MLP, **SGD)),
+            few,
+            devices=devices,
         )
         for parts in (1, 4)
     ]
@@ -246,7 +249,7 @@ def test_the_parts_of_a_batch_must_divide_it(smoke):
 
 
 def test_a_seed_that_no_longer_improves_stops_alone(smoke, few):
-    recipe = recipe_of(smoke(batch_size=B, eval__patience_epochs=2))
+    recipe = recipe_of(smoke(batch_size=B, eval__patience_epochs=2, **MLP))
     accuracies = np.array([[0.5, 0.5], [0.6, 0.5], [0.6, 0.4], [0.7, 0.4], [0.7, 0.4], [0.6, 0.4]], np.float32)
 
     def run(columns):
@@ -284,7 +287,7 @@ def test_the_norm_in_the_totals_is_that_of_the_gradient_before_clipping(smoke, f
     flags = {**SGD, "batch_size": N, "optim__learning_rate": 1.0, "optim__gradient_norm": True}
     moved, norm = {}, {}
     for clip in (0.0, 0.1):
-        recipe = recipe_of(smoke(optim__clip_norm=clip, **flags))
+        recipe = recipe_of(smoke(optim__clip_norm=clip, **flags, **MLP))
         state = train_step.init_state(recipe, 0, (28, 28, 1))
         after = quick_jit(functools.partial(train_step.train_step, recipe))(state, few)
         steps = jax.tree.map(lambda a, b: np.square(a - b).sum(), state.params, after.params)

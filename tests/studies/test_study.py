@@ -64,7 +64,7 @@ def finished(command, tmp_path_factory):
     folder = root / "experiments" / "rates"
     folder.mkdir(parents=True)
     (folder / "study.py").write_text(STUDY)
-    done = command("study", f"--study={folder}")
+    done = command("study", f"--study={folder}", figures=True)
     assert done.returncode == 0, done.stderr
     return folder, done.stdout
 

@@ -19,6 +19,7 @@ from hwr_jax.workdir import logs
 
 SMOKE = "--config=configs/digits.py:smoke"
 SMALL = {"model__name": "mlp", "model__hidden": (16,)}
+TINY = ("--config.model.name=mlp", "--config.model.hidden=(16,)")
 
 
 @pytest.fixture
@@ -92,7 +93,7 @@ def test_a_scale_of_one_half_halves_the_update(smoke, few, initial):
 
 def test_skipping_every_update_halts_after_the_limit(command, tmp_path):
     flags = ["--config.optim.name=sgd", "--config.optim.learning_rate=1e30", "--config.nonfinite.policy=skip"]
-    done = command("main", SMOKE, *flags, "--config.nonfinite.limit=3", f"--workdir={tmp_path / 'r'}")
+    done = command("main", SMOKE, *TINY, *flags, "--config.nonfinite.limit=3", f"--workdir={tmp_path / 'r'}")
     assert (done.returncode, done.stderr.count("\n")) == (65, 1)
     assert "more than config.nonfinite.limit=3" in done.stderr
     events = list((tmp_path / "r" / "tensorboard").rglob("events*"))

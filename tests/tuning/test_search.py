@@ -252,7 +252,7 @@ def test_a_killed_search_resumes_and_its_running_trial_counts_as_interrupted(mak
     assert of_states(study, "RUNNING") == []  # marked as failed when it was opened
     assert len(of_states(study, "FAIL")) == 1
     ended = len(of_states(study, "COMPLETE", "PRUNED"))
-    done = command("search", f"--search={path}", f"--trials={ended + 1}", "--confirm=0")
+    done = command("search", f"--search={path}", f"--trials={ended + 1}", "--confirm=0", figures=True)
     assert done.returncode == 0, done.stderr
     assert len(opened(spec.load(path), path.parent).get_trials()) == before + 1
     assert "It has not been compared with the original config on new seeds." in done.stdout
