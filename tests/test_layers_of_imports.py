@@ -17,7 +17,7 @@ FOLDERS = [
     "core", "distributed", "pictures", "data", "transforms", "models", "optim", "tasks", "config", "cli", "workdir",
     "steps", "inference", "training", "benchmarks", "studies", "tuning", "checks",
 ]  # fmt: skip
-VERBS = ["benchmark", "doctor", "evaluate", "main", "predict", "search", "study", "verify"]
+VERBS = ["benchmark", "doctor", "evaluate", "main", "predict", "scan", "search", "study", "verify"]
 HOMES = {  # of heavy libraries: path or folder of the files that may import them
     "flax": "models/",
     "orbax": "workdir/checkpoint.py",

@@ -10,7 +10,7 @@ import pytest
 from hwr_jax import __main__ as hwr
 
 ROOT = Path(__file__).parent.parent
-VERBS = ["benchmark", "doctor", "evaluate", "predict", "search", "study", "train", "verify"]
+VERBS = ["benchmark", "doctor", "evaluate", "predict", "scan", "search", "study", "train", "verify"]
 
 
 def python(*arguments):

@@ -83,7 +83,7 @@ def _dark_ink(grey: np.ndarray, line: bool) -> Found:
     floor = max(MIN_CONTRAST, NOISE_FACTOR * noise)
     if contrast.max() <= floor:
         raise DataError("no ink in the picture: nothing stands out from the paper")
-    clear = contrast >= min(max(floor, _otsu(contrast)), contrast.max())
+    clear = contrast >= min(max(floor, otsu(contrast)), contrast.max())
     full = float(np.percentile(contrast[clear], 90))
     darkness = np.clip((contrast - 2 * noise) / (full - 2 * noise), 0, 1)
     mask, marks = digit_mask(
@@ -143,7 +143,7 @@ def _dark(grey: np.ndarray) -> np.ndarray:
     if darkest == lightest:
         return np.zeros(grey.shape, bool)
     share = (grey - darkest) / (lightest - darkest)
-    return share < min(_otsu(share), 1)
+    return share < min(otsu(share), 1)
 
 
 def _largest_share(mask: np.ndarray) -> float:
@@ -181,7 +181,7 @@ def paper_contrast(grey: np.ndarray) -> tuple[np.ndarray, float]:
     return np.clip(lack - level, 0, 1), noise
 
 
-def _otsu(contrast: np.ndarray) -> float:
+def otsu(contrast: np.ndarray) -> float:
     """The threshold that best splits values in 0..1 into two classes (Otsu 1979), to 1/256."""
     counts, edges = np.histogram(contrast, bins=256, range=(0, 1))
     middle = (edges[:-1] + edges[1:]) / 2

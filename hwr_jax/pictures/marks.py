@@ -72,7 +72,7 @@ def digit_mask(
     weak = _without_outline(without_lines(weak), strong, darkness)
     gap = round(GAP_SHARE * max(weak.shape))
     labels = np.where(weak, ndimage.label(_widen(weak, gap), EIGHT)[0], 0)
-    marks = _marks(labels, darkness, strong)
+    marks = measured(labels, darkness, strong)
     keep = [mark.label for mark in (choose or chosen)(marks, weak.shape)]
     return _widen(np.isin(labels, keep), max(1, round(SOFT_SHARE * max(weak.shape)))), marks
 
@@ -82,8 +82,8 @@ def _without_outline(weak: np.ndarray, strong: np.ndarray, darkness: np.ndarray)
     from scipy import ndimage
 
     labels, _ = ndimage.label(weak, EIGHT)
-    marks = _marks(labels, darkness, strong)
-    drop = [mark for mark in marks if _is_page_edge(mark) or _is_frame(mark, marks, max(weak.shape))]
+    marks = measured(labels, darkness, strong)
+    drop = [mark for mark in marks if is_page_edge(mark) or _is_frame(mark, marks, max(weak.shape))]
     remains = sum(mark.mass for mark in marks) - sum(mark.mass for mark in drop)
     if remains < MIN_DIGIT_SHARE * sum(mark.mass for mark in marks):
         return weak
@@ -96,7 +96,7 @@ def _widen(mask: np.ndarray, by_px: int) -> np.ndarray:
     return ndimage.maximum_filter(mask, size=2 * by_px + 1) if by_px else mask
 
 
-def _marks(labels: np.ndarray, darkness: np.ndarray, strong: np.ndarray) -> list[Mark]:
+def measured(labels: np.ndarray, darkness: np.ndarray, strong: np.ndarray) -> list[Mark]:
     """Measure the components that hold strong ink. int [h, w], float32 [h, w], bool [h, w] -> marks."""
     from scipy import ndimage
 
@@ -144,7 +144,7 @@ def in_line(marks: list[Mark], shape: tuple[int, int]) -> list[Mark]:
     ]
 
 
-def _is_page_edge(mark: Mark) -> bool:
+def is_page_edge(mark: Mark) -> bool:
     """Mostly stays along the outline, or covers one side of the picture (a table, the next sheet)."""
     return mark.sides > 0 and (mark.edge > HUG_SHARE or mark.cover > SIDE_SHARE)
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from hwr_jax.pictures.resample import WORK_PX, shrink
@@ -21,6 +23,13 @@ MIN_INK_LENGTH = 0.12  # longer side of the ink's largest mark, as a share of th
 MIN_STEP = 0.12  # of the picture's range: the sheet differs from what is around it by more than this
 
 
+class Sheet(NamedTuple):
+    """A sheet cut out of a picture, and where it was."""
+
+    grey: np.ndarray  # float32 [h', w']: the crop, with the sheet's nearest pixels where it shows what is around it
+    box: tuple[int, int, int, int]  # top, left, bottom, right in the picture
+
+
 def crop_to_sheet(grey: np.ndarray) -> np.ndarray:
     """Cuts out the sheet that carries the ink, if it lies on something of another brightness.
 
@@ -31,27 +40,31 @@ def crop_to_sheet(grey: np.ndarray) -> np.ndarray:
         grey: uint8 or float32 [h, w] in 0..255.
 
     Returns:
-        `grey` itself if there is no such sheet; else float32 [h', w'], at most `WORK_PX` long, with the sheet's nearest
-        pixels where the crop shows what is around it.
+        `grey` itself if there is no such sheet; else the crop, float32 [h', w'], at most `WORK_PX` long.
     """
+    found = cut(grey, WORK_PX)
+    return grey if found is None else found.grey
+
+
+def cut(grey: np.ndarray, longer_px: int) -> Sheet | None:
+    """The same, as a `Sheet` at most `longer_px` long; None if there is no sheet."""
     from scipy import ndimage
 
     found = find_sheet(grey)
     if found is None:
-        return grey
+        return None
     rows, columns = np.flatnonzero(found.any(axis=1)), np.flatnonzero(found.any(axis=0))
     box = np.array([[rows[0], rows[-1] + 1], [columns[0], columns[-1] + 1]])
-    (top, bottom), (left, right) = np.rint(box * np.array(grey.shape)[:, None] / np.array(found.shape)[:, None]).astype(
-        int
-    )
-    part = shrink(grey[top:bottom, left:right], WORK_PX)
+    ends = np.rint(box * np.array(grey.shape)[:, None] / np.array(found.shape)[:, None]).astype(int)
+    (top, bottom), (left, right) = ends.tolist()
+    part = shrink(grey[top:bottom, left:right], longer_px)
     inside = shrink(found[slice(*box[0]), slice(*box[1])].astype(np.float32), 10**6)
     zoom = [a / b for a, b in zip(part.shape, inside.shape, strict=True)]
     mask = ndimage.zoom(inside, zoom, order=1, mode="nearest", grid_mode=True) > 0.5
-    if mask.all() or mask.shape != part.shape:
-        return part
-    nearest = ndimage.distance_transform_edt(~mask, return_distances=False, return_indices=True)
-    return part[tuple(nearest)]
+    if not mask.all() and mask.shape == part.shape:
+        nearest = ndimage.distance_transform_edt(~mask, return_distances=False, return_indices=True)
+        part = part[tuple(nearest)]
+    return Sheet(part, (top, left, bottom, right))
 
 
 def find_sheet(grey: np.ndarray) -> np.ndarray | None:

@@ -19,6 +19,7 @@ VERBS = {
     "evaluate": "--workdir=FOLDER [--FLAG=VALUE ...]",
     "main": "--config=CONFIG [--FLAG=VALUE ...]",
     "predict": "--workdir=FOLDER [--FLAG=VALUE ...] PICTURE...",
+    "scan": "--workdir=FOLDER [--FLAG=VALUE ...] PICTURE...",
     "search": "--search=FILE [--FLAG=VALUE ...]",
     "study": "--study=FILE [--FLAG=VALUE ...]",
     "verify": "--workdir=FOLDER [--FLAG=VALUE ...]",

@@ -1,0 +1,81 @@
+"""A copy of a picture that shows what was read in it, and how surely."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from pathlib import Path
+
+import numpy as np
+
+from hwr_jax.core import files
+from hwr_jax.inference.scan import Page
+from hwr_jax.pictures import decode
+from hwr_jax.pictures.decode import PictureFile
+
+SURE, DOUBTFUL = 0.95, 0.7  # confidences from which a box is green, and yellow; else red
+COLOURS = ("#138a36", "#c98a00", "#d11f2f")
+LONGER_PX = 1600  # of the copy
+SOFTWARE = "hwr_jax scan"  # in the PNG files that are written here
+
+
+def draw(page: Page, grey: np.ndarray):
+    """Returns a Pillow picture of the page with a box around each digit and its label above.
+
+    Args:
+      page: what was read.
+      grey: of the picture, [h, w] in 0..255.
+    """
+    from PIL import Image, ImageDraw, ImageFont
+
+    picture = Image.fromarray(np.asarray(grey).astype(np.uint8)).convert("RGB")
+    scale = min(1.0, LONGER_PX / max(picture.size))
+    if scale < 1:
+        picture = picture.resize((round(picture.width * scale), round(picture.height * scale)))
+    pen = ImageDraw.Draw(picture)
+    for digit in page.digits:
+        x, y, width, height = (scale * side for side in digit.box)
+        colour = COLOURS[0 if digit.confidence >= SURE else 1 if digit.confidence >= DOUBTFUL else 2]
+        size = max(9.0, min(0.5 * height, 40.0))
+        pen.rectangle([x - 2, y - 2, x + width + 1, y + height + 1], outline=colour, width=max(1, round(size / 12)))
+        pen.text((x - 2, y - 3), digit.label, fill=colour, font=ImageFont.load_default(size), anchor="lb")
+    return picture
+
+
+def write(folder: Path, page: Page, picture: PictureFile | np.ndarray, taken: set[Path]) -> Path:
+    """Writes `draw` of a page into a folder, which is made, as NAME-read.png, and returns its path.
+
+    A file of that name is replaced only if an earlier call wrote it; else NAME-read-2.png is tried, and so on.
+
+    Args:
+      folder: where to.
+      page: what was read.
+      picture: as of `scan.scan`.
+      taken: the copies so far, to which this one is added: pictures of different folders may have the same name.
+
+    Raises:
+      OSError: the folder cannot be written.
+    """
+    from PIL.PngImagePlugin import PngInfo
+
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = f"{Path(page.picture).stem}-read"
+    names = (f"{stem}.png" if n == 1 else f"{stem}-{n}.png" for n in itertools.count(1))
+    path = next(p for p in (folder / name for name in names) if p not in taken and (not p.exists() or _is_ours(p)))
+    taken.add(path)
+    grey = picture if isinstance(picture, np.ndarray) else decode.read_grey(picture)
+    note, content = PngInfo(), io.BytesIO()
+    note.add_text("Software", SOFTWARE)
+    draw(page, grey).save(content, "PNG", pnginfo=note)
+    files.write_atomic(path, content.getvalue())
+    return path
+
+
+def _is_ours(path: Path) -> bool:
+    from PIL import Image
+
+    try:
+        with Image.open(path) as picture:
+            return picture.format == "PNG" and picture.info.get("Software") == SOFTWARE
+    except (OSError, ValueError, SyntaxError):
+        return False

@@ -1,0 +1,234 @@
+"""Reads a page of digits: `pictures` finds the characters, and the model decides where those that touch are parted.
+
+Source of the search for the best cuts: over-segmentation and dynamic programming, as in LeCun et al. 1998,
+"Gradient-based learning applied to document recognition", V.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hwr_jax.core.errors import ConfigError, DataError
+from hwr_jax.inference.predictor import Predictor
+from hwr_jax.pictures import characters, decode, page
+from hwr_jax.pictures.characters import Character, Cut
+from hwr_jax.pictures.decode import PictureFile
+
+ALTERNATIVES = 3
+WIDE = 0.95  # a mark wider than this, in its heights, may be several characters
+UNSURE = 0.9  # and one that is read with less than this, if it is wider than ...
+NARROW = 0.5  # ... this, in typical heights
+EACH = 0.05  # nats that each character costs: two where one is read as well are worse
+CROSSED = 1.5  # nats for ink that a cut crosses, per height of the mark
+BROAD = 3.0  # nats for each typical height by which a character is wider than one
+SHORTEST, LONGEST = 0.4, 1.6  # of the mark's height: the height, and the width, of a part that can be a character
+NO_DIGIT = 0.5  # a line whose characters are read with less than this, on average, is no line of digits
+
+
+class Digit(NamedTuple):
+    """A character on a page."""
+
+    label: str
+    confidence: float  # 0..1
+    alternatives: list[tuple[str, float]]
+    box: tuple[int, int, int, int]  # x, y, width, height in pixels of the picture
+    line: int  # index of its line
+
+
+class Line(NamedTuple):
+    """A line of writing."""
+
+    text: str
+    confidence: float  # 0..1, that all of it is right, if the mistakes are independent
+    box: tuple[int, int, int, int]  # x, y, width, height in pixels of the picture
+
+
+class Page(NamedTuple):
+    """What a picture says, in reading order."""
+
+    picture: str  # its path, or "the given bytes"
+    lines: list[Line]
+    digits: list[Digit]
+    skipped: int  # marks that look like no digits
+    ms: float  # milliseconds
+
+    @property
+    def text(self) -> str:
+        """The lines, one below the other."""
+        return "\n".join(line.text for line in self.lines)
+
+    def rejecting(self, below: float) -> Page:
+        """The same, with ? for each digit that is read with less than this confidence."""
+        digits = [d._replace(label="?") if d.confidence < below else d for d in self.digits]
+        texts = ["".join(d.label for d in digits if d.line == i) for i in range(len(self.lines))]
+        lines = [line._replace(text=text) for line, text in zip(self.lines, texts, strict=True)]
+        return self._replace(lines=lines, digits=digits)
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain values."""
+        digits = [
+            d._asdict() | {"alternatives": [{"label": k, "confidence": p} for k, p in d.alternatives]}
+            for d in self.digits
+        ]
+        lines = [line._asdict() for line in self.lines]
+        own = {"image": self.picture, "text": self.text, "lines": lines, "digits": digits}
+        return own | {"skipped": self.skipped, "ms": round(self.ms, 1)}
+
+
+class _Read(NamedTuple):
+    """A character and the model's probabilities."""
+
+    character: Character
+    prob: np.ndarray  # float [K]
+
+
+def scan(model: Predictor, picture: PictureFile | np.ndarray) -> Page:
+    """Reads all digits in a picture of any size.
+
+    Args:
+      model: of single characters.
+      picture: path, bytes or binary file object; or grey values [h, w] in 0..255, 0 = black, 255 = white.
+
+    Raises:
+      ConfigError: a model that reads strings.
+      DataError: not an accepted picture.
+      OSError: the path cannot be read.
+    """
+    if model.reads_strings:
+        raise ConfigError("this model reads lines, and a page is read character by character: use a model of digits")
+    start = time.perf_counter()
+    name = "the given array" if isinstance(picture, np.ndarray) else decode.name_of(picture)
+    grey = decode.as_grey(picture) if isinstance(picture, np.ndarray) else decode.read_grey(picture)
+    try:
+        ink = page.find_marks(grey)
+    except DataError:  # a blank page
+        return Page(name, [], [], 0, 1000 * (time.perf_counter() - start))
+    read = _parted(model, ink, _read(model, ink, characters.characters(ink)))
+    prob = {one.character: one.prob for one in read}
+    lines, digits, skipped = [], [], 0
+    for row in characters.lines(list(prob)):
+        sure = [float(prob[c].max()) for c in row]
+        if np.mean(sure) < NO_DIGIT:
+            skipped += len(row)
+            continue
+        own = [_digit(model, ink, c, prob[c], len(lines)) for c in row]
+        box = _around([d.box for d in own])
+        lines.append(Line("".join(d.label for d in own), round(float(np.prod([d.confidence for d in own])), 6), box))
+        digits += own
+    return Page(name, lines, digits, skipped, 1000 * (time.perf_counter() - start))
+
+
+def _read(model: Predictor, ink: page.PageInk, found: list[Character]) -> list[_Read]:
+    images = [characters.image_of(ink, c, characters.mask_of(ink, c)) for c in found]
+    prob = model.predict(np.stack(images)) if images else []
+    return [_Read(c, p) for c, p in zip(found, prob, strict=True)]
+
+
+class _Parts(NamedTuple):
+    """A mark that may be several characters, its cuts, and each part between two of them (or an end) that may be one.
+
+    Part (i, j) begins at cut i - 1 and ends at cut j - 1; 0 and len(cuts) + 1 are the ends of the mark.
+    """
+
+    whole: _Read
+    cuts: list[Cut]
+    parts: dict[tuple[int, int], tuple[Character, np.ndarray]]  # its box, and its image
+
+
+def _parted(model: Predictor, ink: page.PageInk, read: list[_Read]) -> list[_Read]:
+    """Takes apart the marks that are read better as several characters."""
+    if not read:
+        return []
+    typical = float(np.median([one.character.height for one in read]))
+    doubtful = [one for one in read if _may_be_several(one, typical)]
+    all_parts = [_parts_of(ink, one) for one in doubtful]
+    images = [image for parts in all_parts for _, image in parts.parts.values()]
+    if not images:
+        return read
+    prob = iter(model.predict(np.stack(images)))
+    chosen = [one for one in read if not _may_be_several(one, typical)]
+    for parts in all_parts:
+        chosen += _best(parts, {key: next(prob) for key in parts.parts}, typical)
+    return chosen
+
+
+def _may_be_several(one: _Read, typical: float) -> bool:
+    character = one.character
+    return character.width > WIDE * character.height or (
+        float(one.prob.max()) < UNSURE and character.width > NARROW * typical
+    )
+
+
+def _parts_of(ink: page.PageInk, one: _Read) -> _Parts:
+    whole, mask = one.character, characters.mask_of(ink, one.character)
+    ways = characters.cuts(mask)
+    right = [characters.right_of(cut, mask.shape) for cut in ways]
+    found = {}
+    for i in range(len(ways) + 1):
+        for j in range(i + 1, len(ways) + 2):
+            if (i, j) == (0, len(ways) + 1):
+                continue
+            part = mask.copy()
+            if i > 0:
+                part &= right[i - 1]
+            if j <= len(ways):
+                part &= ~right[j - 1]
+            rows, columns = np.flatnonzero(part.any(1)), np.flatnonzero(part.any(0))
+            if not rows.size or rows[-1] - rows[0] < SHORTEST * whole.height:
+                continue
+            top, bottom, left, right_ = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+            if right_ - left > LONGEST * whole.height:
+                continue
+            box = Character(
+                whole.top + int(top), whole.left + int(left), whole.top + int(bottom), whole.left + int(right_),
+                (*whole.labels, -i, -j), float(part.sum()),
+            )  # fmt: skip
+            inside = slice(top, bottom), slice(left, right_)
+            image = characters.image_of(ink, box, part[inside], without=(mask & ~part)[inside])
+            found[i, j] = (box, image)
+    return _Parts(one, ways, found)
+
+
+def _best(parts: _Parts, prob: dict[tuple[int, int], np.ndarray], typical: float) -> list[_Read]:
+    """The most probable way to part a mark; the mark itself, if that is more probable."""
+    height = parts.whole.character.height
+
+    def score(character: Character, prob: np.ndarray) -> float:
+        broad = max(0.0, character.width / typical - 1)
+        return float(np.log(max(prob.max(), 1e-6))) - EACH - BROAD * broad
+
+    best: list[tuple[float, list[_Read]] | None] = [(0.0, []), *[None] * (len(parts.cuts) + 1)]
+    for j in range(1, len(best)):
+        for i in range(j):
+            before = best[i]
+            if before is None or (i, j) not in prob:
+                continue
+            character = parts.parts[i, j][0]
+            value = before[0] + score(character, prob[i, j])
+            if i > 0:
+                value -= CROSSED * parts.cuts[i - 1].crossed / height
+            now = best[j]
+            if now is None or value > now[0]:
+                best[j] = (value, [*before[1], _Read(character, prob[i, j])])
+    found = best[-1]
+    if found is None or found[0] <= score(*parts.whole):
+        return [parts.whole]
+    return found[1]
+
+
+def _digit(model: Predictor, ink: page.PageInk, character: Character, prob: np.ndarray, line: int) -> Digit:
+    order = np.argsort(-prob, kind="stable")[: 1 + ALTERNATIVES]
+    ranked = [(model.classes[k], round(float(prob[k]), 6)) for k in order]
+    (y, x), scale = ink.origin, ink.scale
+    ends = (character.left, character.top, character.width, character.height)
+    left, top, width, height = (round(scale * end) for end in ends)
+    return Digit(*ranked[0], ranked[1:], (left + round(x), top + round(y), width, height), line)
+
+
+def _around(boxes: list[tuple[int, int, int, int]]) -> tuple[int, int, int, int]:
+    x, y, width, height = np.array(boxes).T
+    left, top = int(x.min()), int(y.min())
+    return left, top, int((x + width).max()) - left, int((y + height).max()) - top

@@ -1,0 +1,246 @@
+"""From the marks on a page to its characters and its lines of writing, before anything is read.
+
+`page.py` finds the marks. A character may be several of them (the bar of a 5, a broken stroke); several characters that
+touch are one of these here until a reader takes them apart at one of `cuts`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from hwr_jax.pictures import marks, normalise
+from hwr_jax.pictures.ink import FAINT
+from hwr_jax.pictures.marks import Mark
+from hwr_jax.pictures.page import PageInk
+
+FINE = 4  # of the grid on which thin strokes are widened: a page has a hundred characters
+ALIKE = 0.7  # ratio of the heights of characters of one hand
+SEVERAL = 3
+MARKS = 4000  # at most, the heaviest: more are texture
+SMALLEST_PX = 160  # in smaller pictures the writing may touch the outline
+AT_OUTLINE = 2.2  # a mark at the outline longer than this many characters is a table, an edge or a shadow
+MANY = 12  # characters away from the outline: what touches it is no more of them, but the edge of something else
+STRIP = 0.3  # and one in the strip along it, thinner than this share of a character, too
+TALLEST, WIDEST = 4.0, 6.0  # heights of a character: larger marks are drawings, frames, blots
+WHOLE = 0.45  # of a character's height: a smaller mark is a part, a point or a dash
+NEAR = 0.18  # of it: a part closer than this to a character belongs to it
+PART = 0.02  # of the character's ink: a part with less is a speck
+ABOVE, BETWEEN, TOGETHER = 0.5, 0.15, 1.5  # marks whose widths overlap by this share, no further apart than this, and
+# together no taller than this (the last two in heights of a character) are one character in two pieces
+FAINTEST = 0.12  # of the median ink of a character: less is a speck
+PALEST = (
+    0.4  # of the median contrast of the characters: less is texture, which stands alone, or writing that shows through
+)
+ON_LINE = 0.7  # of its height: a character's middle is at most this far from that of those before it in the line
+SLANTS = (-0.4, -0.2, 0.0, 0.2, 0.4)  # columns per row of a cut
+CUTS = 6  # at most, in one mark
+MARGIN = 0.12  # of the height: no cut lies closer than this to another, or to the end
+LEANING = 0.1  # of the height: how much more ink a cut may cross to stand upright, per unit of slant
+
+
+class Character(NamedTuple):
+    """The marks of one character, in pixels of the page."""
+
+    top: int
+    left: int
+    bottom: int  # exclusive
+    right: int  # exclusive
+    labels: tuple[int, ...]  # of its marks
+    mass: float  # sum of their darkness
+
+    @property
+    def height(self) -> int:
+        """Of its box."""
+        return self.bottom - self.top
+
+    @property
+    def width(self) -> int:
+        """Of its box."""
+        return self.right - self.left
+
+
+class Cut(NamedTuple):
+    """A straight way through a mark that crosses little ink."""
+
+    column: float  # where it crosses the middle row
+    slant: float  # columns per row
+    crossed: float  # ink pixels on it
+
+
+def characters(page: PageInk) -> list[Character]:
+    """Joins the marks of a page to characters, and drops edges, frames, specks and points."""
+    found = sorted(page.marks, key=lambda m: -m.mass)[:MARKS]
+    found = _without_edges(found, page.grey.shape)
+    if not found:
+        return []
+    typical = _typical_height(found)
+    found = [m for m in found if m.bottom - m.top < TALLEST * typical and m.right - m.left < WIDEST * typical]
+    whole = [_alone(m) for m in found if m.bottom - m.top >= WHOLE * typical]
+    if not whole:
+        return []
+    parts = [_alone(m) for m in found if m.bottom - m.top < WHOLE * typical]
+    boxes = np.array([c[:4] for c in whole])
+    for part in parts:
+        apart = _apart(np.array(part[:4]), boxes)
+        near = int(apart.argmin())
+        if apart[near] < NEAR * typical and part.mass > PART * whole[near].mass:
+            whole[near] = _joined(whole[near], part)
+            boxes[near] = whole[near][:4]
+    whole = _stacked(whole, typical)
+    least = FAINTEST * float(np.median([c.mass for c in whole]))
+    whole = [c for c in whole if c.mass > least]
+    contrasts = [_contrast(page, c) for c in whole]
+    least = PALEST * float(np.median(contrasts)) if contrasts else 0.0
+    return [c for c, contrast in zip(whole, contrasts, strict=True) if contrast > least]
+
+
+def lines(found: list[Character]) -> list[list[Character]]:
+    """Groups characters into lines from top to bottom, each from left to right."""
+    if not found:
+        return []
+    height = float(np.median([c.height for c in found]))
+    rows: list[list[Character]] = []
+    for character in sorted(found, key=lambda c: c.left):
+        middles = [float(np.mean([(c.top + c.bottom) / 2 for c in row[-3:]])) for row in rows]
+        apart = [abs(middle - (character.top + character.bottom) / 2) for middle in middles]
+        if apart and min(apart) < ON_LINE * height:
+            rows[int(np.argmin(apart))].append(character)
+        else:
+            rows.append([character])
+    return sorted(rows, key=lambda row: np.mean([c.top for c in row]))
+
+
+def mask_of(page: PageInk, character: Character) -> np.ndarray:
+    """Where the character's marks are in its box, bool [height, width]."""
+    part = page.labels[character.top : character.bottom, character.left : character.right]
+    return np.isin(part, character.labels)
+
+
+def image_of(page: PageInk, character: Character, mask: np.ndarray, *, without: np.ndarray | None = None) -> np.ndarray:
+    """The image of a character as the models know it: uint8 [28, 28], 0 = paper, 255 = ink.
+
+    Args:
+        page: see `page.find_marks`.
+        character: its box.
+        mask: bool [height, width], its ink in the box.
+        without: the ink of its neighbours, which its soft edge leaves out; None: no neighbours.
+    """
+    from scipy import ndimage
+
+    dark = page.darkness[character.top : character.bottom, character.left : character.right]
+    soft = ndimage.maximum_filter(mask, 3)
+    if without is not None:
+        soft &= ~without
+    ink = np.where(soft & (dark > FAINT), dark, 0).astype(np.float32)
+    return normalise.to_mnist(normalise.widen_thin_strokes(ink, fine=FINE))
+
+
+def cuts(mask: np.ndarray) -> list[Cut]:
+    """Where the characters of a mark, bool [h, w], may touch, from left to right: half of the ways are those that cross
+    the least ink (a thin joining stroke), the others those along which the ink reaches the least far (two loops)."""
+    height, width = mask.shape
+    apart = max(1, round(MARGIN * height))
+    found = []
+    rows = np.arange(height)[:, None]
+    for slant in SLANTS:
+        shift = np.rint(slant * (np.arange(height) - height / 2)).astype(int)[:, None]
+        columns = np.arange(width)[None, :] + shift
+        inside = (columns >= 0) & (columns < width)
+        ink = mask[rows, np.clip(columns, 0, width - 1)] & inside
+        reach = height - ink.argmax(0) - ink[::-1].argmax(0)
+        found += [(Cut(x, slant, float(ink[:, x].sum())), float(reach[x])) for x in range(apart, width - apart)]
+    orders = [
+        sorted(found, key=lambda f: f[0].crossed + LEANING * height * abs(f[0].slant)),
+        sorted(found, key=lambda f: f[1] + LEANING * height * abs(f[0].slant)),
+    ]
+    chosen: list[Cut] = []
+    for order, most in zip(orders, (CUTS // 2, CUTS), strict=True):
+        for cut, _ in order:
+            if len(chosen) == most:
+                break
+            if all(abs(cut.column - other.column) > apart for other in chosen):
+                chosen.append(cut)
+    return sorted(chosen)
+
+
+def right_of(cut: Cut, shape: tuple[int, int]) -> np.ndarray:
+    """The side of a cut, bool [h, w]."""
+    way = cut.column + np.rint(cut.slant * (np.arange(shape[0]) - shape[0] / 2))
+    return np.arange(shape[1])[None, :] >= way[:, None]
+
+
+def _alone(mark: Mark) -> Character:
+    return Character(mark.top, mark.left, mark.bottom, mark.right, (mark.label,), mark.mass)
+
+
+def _joined(one: Character, other: Character) -> Character:
+    return Character(
+        min(one.top, other.top),
+        min(one.left, other.left),
+        max(one.bottom, other.bottom),
+        max(one.right, other.right),
+        one.labels + other.labels,
+        one.mass + other.mass,
+    )
+
+
+def _apart(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """The distance of a box from others along the axis on which it is larger: int [4], int [n, 4] -> int [n]."""
+    return np.maximum(np.maximum(boxes[:, :2] - box[2:], box[:2] - boxes[:, 2:]), 0).max(1)
+
+
+def _contrast(page: PageInk, character: Character) -> float:
+    """The contrast of the darker half of its ink with the paper."""
+    inside = slice(character.top, character.bottom), slice(character.left, character.right)
+    values = page.contrast[inside][mask_of(page, character)]
+    return float(np.median(values[values >= np.median(values)]))
+
+
+def _typical_height(found: list[Mark]) -> float:
+    """The height of a character: the one that most marks have about, times its square, for specks outnumber digits.
+    What only one or two marks have is the height of a blot or a drawing, if there are others."""
+    heights = np.array([m.bottom - m.top for m in found], float)
+    ratios = heights[:, None] / heights[None, :]
+    alike = (ratios > ALIKE) & (ratios < 1 / ALIKE)
+    counts = alike.sum(0)
+    best = np.argmax(np.where(counts >= min(SEVERAL, counts.max()), counts * heights**2, 0))
+    return float(np.median(heights[alike[:, best]]))
+
+
+def _without_edges(found: list[Mark], shape: tuple[int, int]) -> list[Mark]:
+    """Drops what lies at the picture's outline and is no character."""
+    if max(shape) <= SMALLEST_PX:
+        return found
+    inner = [m.bottom - m.top for m in found if not m.sides and m.length > 0.02 * max(shape)]
+    if len(inner) <= 3:  # too few to compare with
+        return [m for m in found if not marks.is_page_edge(m)]
+    if len(inner) >= MANY:
+        return [m for m in found if not m.sides]
+    typical = float(np.median(inner))
+
+    def is_edge(m: Mark) -> bool:
+        thin = min(m.bottom - m.top, m.right - m.left) < STRIP * typical
+        return m.sides > 0 and (m.length > AT_OUTLINE * typical or (m.edge > marks.HUG_SHARE and thin))
+
+    return [m for m in found if not is_edge(m)]
+
+
+def _stacked(found: list[Character], typical: float) -> list[Character]:
+    """Joins pieces of a character that lie above each other."""
+    joined = sorted(found, key=lambda c: -c.mass)
+    i = 0
+    while i < len(joined):
+        one = joined[i]
+        for j in range(i + 1, len(joined)):
+            other = joined[j]
+            overlap = min(one.right, other.right) - max(one.left, other.left)
+            gap = max(one.top, other.top) - min(one.bottom, other.bottom)
+            both = max(one.bottom, other.bottom) - min(one.top, other.top)
+            if overlap > ABOVE * min(one.width, other.width) and gap < BETWEEN * typical and both < TOGETHER * typical:
+                joined[i] = _joined(one, joined.pop(j))
+                break
+        else:
+            i += 1
+    return joined

@@ -1,0 +1,134 @@
+"""From a picture of a page to the marks of ink on it. Owns a page's polarity, its uneven light and its threshold.
+
+`ink.py` does the same for one digit or one line: there one threshold holds for all of the picture, and here each mark
+is judged by the ink around it, for on a page faint pencil stands beside a stamp.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from hwr_jax.core.errors import DataError
+from hwr_jax.pictures import marks, sheet
+from hwr_jax.pictures.ink import MIN_CONTRAST, NOISE_FACTOR, STRONG, WEAK, otsu
+from hwr_jax.pictures.marks import EIGHT, Mark
+from hwr_jax.pictures.resample import resize, shrink
+
+PAGE_PX = 1200  # larger pages are averaged down to this longer side: digits of 1 % of a page stay 12 pixels high
+SCALES = (0.01, 0.02, 0.04, 0.08)  # of the surroundings that polarity compares with, as shares of the longer side
+SIGMA_PX = 4  # the standard deviation of these surroundings; the picture is averaged down to that
+EVEN_GREY = 2.0  # grey values: a standard deviation below this is noise
+PAPER_PX = 200  # the paper's brightness varies slowly
+STROKE_SHARE = 0.12  # no stroke is wider than this share of the shorter side; wider dark areas are shadow or table
+SMOOTH = 8  # the closing's window divided by the standard deviation that smooths its steps
+LOCAL_PX = 160  # smaller pictures hold a word or two: one contrast for all
+AROUND = 0.08  # how far the ink is looked for with which a mark is compared, as a share of the longer side
+FAINTEST = 0.2  # of the page's full contrast: fainter ink is not looked for
+ABOVE_FLOOR = 1.5  # times the contrast of texture
+
+
+class PageInk(NamedTuple):
+    """The ink of a page."""
+
+    grey: np.ndarray  # float32 [h, w] in 0..255, dark ink on light paper, at most PAGE_PX long
+    contrast: np.ndarray  # float32 [h, w] in 0..1, 0 = paper, 1 = no light
+    darkness: np.ndarray  # float32 [h, w] in 0..1, 1 = as dark as the ink around
+    labels: np.ndarray  # int32 [h, w], 0 = paper, else the label of a mark
+    marks: list[Mark]
+    origin: tuple[float, float]  # y, x of the upper left corner in the picture, pixels
+    scale: float  # the picture's pixels per pixel here
+
+
+def find_marks(grey: np.ndarray) -> PageInk:
+    """Finds the marks of ink on a page, without ruled lines.
+
+    Args:
+        grey: [h, w] in 0..255, 0 = black, 255 = white.
+
+    Raises:
+        DataError: nothing stands out from the paper.
+    """
+    from scipy import ndimage
+
+    found = sheet.cut(grey, PAGE_PX)
+    if found is None:
+        values, (top, left, bottom, _) = shrink(grey, PAGE_PX), (0, 0, *grey.shape)
+    else:
+        values, (top, left, bottom, _) = found
+    if is_light_on_dark(values):
+        values = 255 - values
+    contrast, noise = paper_contrast(values)
+    floor = max(MIN_CONTRAST, NOISE_FACTOR * noise)
+    if contrast.max() <= floor:
+        raise DataError("no ink on the page: nothing stands out from the paper")
+    clear = contrast >= min(max(floor, otsu(contrast)), contrast.max())
+    full = ink_around(contrast, float(np.percentile(contrast[clear], 90)), floor)
+    darkness = np.clip((contrast - 2 * noise) / (full - 2 * noise), 0, 1).astype(np.float32)
+    weak = marks.without_lines(contrast > np.maximum(WEAK * full, floor))
+    labels = ndimage.label(weak, EIGHT)[0]
+    scale = (bottom - top) / values.shape[0]
+    found_marks = marks.measured(labels, darkness, contrast > STRONG * full)
+    return PageInk(values, contrast, darkness, labels, found_marks, (top, left), scale)
+
+
+def is_light_on_dark(grey: np.ndarray) -> bool:
+    """The rule of polarity on a page: each pixel is compared with its surroundings, in units of their deviation, and
+    strokes are the few that differ much. Their sign is that of the skewness, at the scale at which it is largest.
+
+    A shadow, or a table's edge, has about as much on its light side as on its dark side. Right for all of 278 pictures
+    of other people, where the rule for single digits (`ink.is_light_on_dark`) takes three shadowed pages for slates.
+
+    grey float32 [h, w] in 0..255 -> bool.
+    """
+    from scipy import ndimage
+
+    small, skewness = grey, []
+    for share in SCALES:
+        small = shrink(small, round(SIGMA_PX / share))
+        sigma_px = max(1.5, share * max(small.shape))
+        difference = small - ndimage.gaussian_filter(small, sigma_px, mode="nearest")
+        variance = ndimage.gaussian_filter(difference**2, 4 * sigma_px, mode="nearest")
+        skewness.append(float(np.mean((difference / np.maximum(np.sqrt(variance), EVEN_GREY)) ** 3)))
+    return max(skewness, key=abs) > 0
+
+
+def paper_contrast(grey: np.ndarray) -> tuple[np.ndarray, float]:
+    """How much darker than the paper each pixel of a page is, and the paper's noise. See `ink.paper_contrast`."""
+    from scipy import ndimage
+
+    small = shrink(grey, PAPER_PX)
+    size = max(5, round(STROKE_SHARE * min(small.shape)))
+    smooth = ndimage.median_filter(small, size=3, mode="nearest")
+    paper = ndimage.grey_closing(smooth, size=(size, size), mode="nearest")
+    paper = resize(ndimage.gaussian_filter(paper, size / SMOOTH, mode="nearest"), grey.shape)
+    lack = 1 - grey / np.maximum(paper, 1)
+    some = lack[:: max(1, lack.shape[0] // 300), :: max(1, lack.shape[1] // 300)]
+    level = float(np.median(some))
+    noise = 1.4826 * float(np.median(np.abs(some - level)))  # of a normal distribution; ink is the smaller part
+    return np.clip(lack - level, 0, 1), noise
+
+
+def ink_around(contrast: np.ndarray, full: float, floor: float) -> np.ndarray:
+    """The full contrast of the ink around each pixel: that of a pencil is a third of a marker's.
+
+    Args:
+        contrast: float32 [h, w] in 0..1.
+        full: the contrast of the darkest ink of the page.
+        floor: what is fainter is texture.
+
+    Returns:
+        float32 [h, w].
+    """
+    from scipy import ndimage
+
+    if max(contrast.shape) <= LOCAL_PX:
+        return np.full(contrast.shape, full, np.float32)
+    step = max(1, round(max(contrast.shape) / 300))
+    smooth = ndimage.uniform_filter(contrast, 2)  # a single pixel is noise
+    rows, columns = (side // step for side in smooth.shape)
+    blocks = smooth[: rows * step, : columns * step].reshape(rows, step, columns, step).max(axis=(1, 3))
+    around = max(3, round(AROUND * max(blocks.shape)))
+    darkest = ndimage.gaussian_filter(ndimage.maximum_filter(blocks, around), around / 2)
+    return np.maximum(resize(darkest, contrast.shape), max(FAINTEST * full, ABOVE_FLOOR * floor))

@@ -1,0 +1,225 @@
+"""A page read: every digit in its place, touching ones parted by what the model makes of them, and what is doubtful."""
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hwr_jax.core.errors import ConfigError
+from hwr_jax.data import pages
+from hwr_jax.inference import annotate, predictor, scan
+
+
+class Reader:
+    """Stands in for a model: as sure as `sure` says of an image, that it is a 7."""
+
+    classes = tuple("0123456789")
+    reads_strings = False
+
+    def __init__(self, sure=lambda image: 0.99):
+        self.sure = sure
+
+    def predict(self, images):
+        assert images.dtype == np.uint8
+        assert images.shape[1:] == (28, 28)
+        prob = np.full((len(images), 10), 0.0, np.float32)
+        for row, image in zip(prob, images, strict=True):
+            row[:] = (1 - self.sure(image)) / 9
+            row[7] = self.sure(image)
+        return prob
+
+
+@pytest.fixture
+def write(digits):
+    glyphs, labels = np.asarray(digits.test.image[..., 0]), np.asarray(digits.test.label)
+
+    def compose(seed, lengths=(6, 6, 6), **options):
+        rng = np.random.default_rng(seed)
+        rows = rng.permutation(len(labels))[: sum(lengths)]
+        return pages.compose(rng, glyphs[rows], labels[rows], list(lengths), **options)
+
+    return compose
+
+
+def overlap(a, b):
+    """The share of two boxes (x, y, width, height) that both have."""
+    (ax, ay, aw, ah), (bx, by, bw, bh) = a, b
+    across, down = min(ax + aw, bx + bw) - max(ax, bx), min(ay + ah, by + bh) - max(ay, by)
+    both = max(across, 0) * max(down, 0)
+    return both / (aw * ah + bw * bh - both)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"paper": "ruled"}, {"shadow": 0.6}, {"tilt_deg": 5.0}, {"desk": True, "tilt_deg": 5.0}, {"digit_px": 60.0}],
+    ids=lambda options: "-".join(options) or "plain",
+)
+def test_every_digit_is_found_in_its_place(write, options):
+    found = expected = 0
+    for seed in range(4):
+        composed = write(seed, **options)
+        read = scan.scan(Reader(), composed.grey)
+        expected += len(composed.boxes)
+        found += sum(max((overlap(box, d.box) for d in read.digits), default=0) > 0.6 for box in composed.boxes)
+        assert len(read.digits) <= len(composed.boxes) + 1
+    assert found >= 0.95 * expected
+
+
+def test_lines_are_in_reading_order_and_boxes_in_pixels_of_the_picture(write):
+    composed = write(1, digit_px=40.0)
+    big = np.kron(composed.grey, np.ones((4, 4), np.uint8))
+    read = scan.scan(Reader(), big)
+    assert [line.text for line in read.lines] == ["7" * 6] * 3
+    assert read.text == "777777\n777777\n777777"
+    assert [d.line for d in read.digits] == [0] * 6 + [1] * 6 + [2] * 6
+    for digit, (x, y, width, height) in zip(read.digits, composed.boxes, strict=True):
+        assert overlap(digit.box, (4 * x, 4 * y, 4 * width, 4 * height)) > 0.6
+    first = read.lines[0]
+    assert first.confidence == pytest.approx(0.99**6, abs=1e-4)
+    x, y, width, height = first.box
+    for digit in read.digits[:6]:
+        assert x <= digit.box[0]
+        assert digit.box[0] + digit.box[2] <= x + width
+        assert y <= digit.box[1]
+        assert digit.box[1] + digit.box[3] <= y + height
+
+
+def ring(diameter):
+    y, x = np.mgrid[:diameter, :diameter] - (diameter - 1) / 2
+    return np.abs(np.hypot(y, x) - diameter / 2 + 4) < 3
+
+
+def with_touching():
+    """A page with rings, two of which touch."""
+    grey = np.full((160, 500), 235, np.uint8)
+    for left in (30, 110, 190, 231, 320, 400):
+        part = grey[60:102, left : left + 42]
+        part[ring(42)] = 40
+    return grey
+
+
+def test_digits_that_touch_are_parted_if_the_model_reads_the_parts():
+    one_ring = scan.scan(Reader(), with_touching()[:, 280:])
+    assert len(one_ring.digits) == 2
+    wide = Reader(lambda image: 0.97 if (image > 127).any(0).sum() < 1.15 * (image > 127).any(1).sum() else 0.5)
+    read = scan.scan(wide, with_touching())
+    assert [line.text for line in read.lines] == ["777777"]
+    for digit, left in zip(read.digits, (30, 110, 190, 231, 320, 400), strict=True):
+        assert overlap(digit.box, (left, 60, 42, 42)) > 0.6
+
+
+def test_a_mark_that_reads_well_as_a_whole_is_not_cut():
+    grey = np.full((160, 300), 235, np.uint8)
+    for left in (30, 110, 200):
+        grey[60:102, left : left + 40][ring(42)[:, :40]] = 40
+    whole = Reader(lambda image: 0.99 if (image > 127).any(0).sum() > 14 else 0.3)
+    assert len(scan.scan(whole, grey).digits) == 3
+
+
+def test_a_line_that_looks_like_no_digits_is_skipped_and_counted(write):
+    read = scan.scan(Reader(lambda image: 0.3), write(2).grey)
+    assert (read.lines, read.digits, read.text) == ([], [], "")
+    assert read.skipped == 18
+
+
+def test_digits_below_a_confidence_are_rejected(write):
+    composed = write(3)
+    sure = iter([0.99, 0.6] * 1000)
+    read = scan.scan(Reader(lambda image: next(sure)), composed.grey)
+    rejected = read.rejecting(0.9)
+    for digit, after in zip(read.digits, rejected.digits, strict=True):
+        assert after.label == ("?" if digit.confidence < 0.9 else digit.label)
+    assert rejected.text.count("?") == sum(d.confidence < 0.9 for d in read.digits) > 0
+    assert read.rejecting(0.0) == read
+
+
+def test_a_blank_page_says_nothing():
+    read = scan.scan(Reader(), np.full((300, 200), 250, np.uint8))
+    assert (read.lines, read.digits, read.skipped) == ([], [], 0)
+
+
+def test_a_model_that_reads_lines_is_refused():
+    reader = Reader()
+    reader.reads_strings = True
+    with pytest.raises(ConfigError, match="this model reads lines"):
+        scan.scan(reader, np.zeros((100, 100), np.uint8))
+
+
+def test_a_page_becomes_plain_values(write):
+    read = scan.scan(Reader(), write(4).grey)
+    values = json.loads(json.dumps(read.to_json()))
+    assert set(values) == {"image", "text", "lines", "digits", "skipped", "ms"}
+    assert set(values["lines"][0]) == {"text", "confidence", "box"}
+    assert set(values["digits"][0]) == {"label", "confidence", "alternatives", "box", "line"}
+    assert values["digits"][0]["alternatives"][0]["confidence"] < values["digits"][0]["confidence"]
+
+
+def test_a_copy_shows_what_was_read_and_replaces_no_file_of_others(write, tmp_path):
+    grey = write(5).grey
+    read = scan.scan(Reader(), grey)._replace(picture="scans/page.png")
+    first = annotate.write(tmp_path / "out", read, grey, set())
+    assert first.name == "page-read.png"
+    with Image.open(first) as picture:
+        drawn = np.asarray(picture).astype(int)
+    coloured = np.ptp(drawn, axis=2) > 60
+    x, y, width, height = read.digits[0].box
+    assert coloured[y - 2 : y + height + 2, x - 2 : x + width + 2].any()
+    taken = set()
+    assert annotate.write(tmp_path / "out", read, grey, taken) == first  # ours: drawn anew
+    assert annotate.write(tmp_path / "out", read, grey, taken).name == "page-read-2.png"  # of another folder
+    first.write_bytes(b"mine")
+    assert annotate.write(tmp_path / "out", read, grey, set()).name == "page-read-2.png"
+    assert first.read_bytes() == b"mine"
+
+
+@pytest.fixture
+def scans(write, tmp_path):
+    composed = [write(seed, lengths=(4, 3), digit_px=40.0) for seed in (0, 1)]
+    for i, page in enumerate(composed):
+        Image.fromarray(page.grey).save(tmp_path / f"page{i}.png")
+    return tmp_path, composed
+
+
+def test_the_command_reads_pages(two_seeds, scans, command, tmp_path):
+    folder, composed = scans
+    (folder / "bad.png").write_text("no picture")
+    flags = [f"--workdir={two_seeds[0]}", f"--annotate={tmp_path / 'checked'}"]
+    done = command("scan", *flags, "--format=json", folder)
+    assert done.returncode == 66
+    assert "bad.png" in done.stderr
+    found = json.loads(done.stdout)
+    assert [row["image"] for row in found] == [str(folder / f"page{i}.png") for i in (0, 1)]
+    right = sum(
+        a == b
+        for row, page in zip(found, composed, strict=True)
+        for a, b in zip(row["text"].replace("\n", ""), "".join(page.lines), strict=True)
+    )
+    assert right >= 10  # of 14, by a network of five epochs
+    assert sorted(p.name for p in (tmp_path / "checked").iterdir()) == ["page0-read.png", "page1-read.png"]
+
+
+def test_the_command_prints_tables_text_and_values(two_seeds, scans, command):
+    folder, _ = scans
+    flags = [f"--workdir={two_seeds[0]}", folder / "page0.png"]
+    text = command("scan", *flags, "--format=text")
+    assert text.returncode == 0, text.stderr
+    lines = text.stdout.splitlines()
+    assert [len(line) for line in lines] == [4, 3]
+    rows = list(csv.DictReader(io.StringIO(command("scan", *flags, "--format=csv").stdout)))
+    assert [row["text"] for row in rows] == lines
+    assert set(rows[0]) == {"image", "line", "text", "confidence", "x", "y", "width", "height"}
+    table = command("scan", *flags).stdout
+    assert all(line in table for line in lines)
+    assert set(command("scan", *flags, "--format=text", "--reject_below=1").stdout) == set("?\n")
+    wrong = command("scan", *flags, "--reject_below=90")
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (64, 1)
+    assert "--reject_below=90 is out of range: use a number from 0 to 1" in wrong.stderr
+
+
+def test_a_run_reads_a_page_in_python(two_seeds, write):
+    read = scan.scan(predictor.load(two_seeds[0]), write(6, digit_px=40.0).grey)
+    assert len(read.digits) == 18
+    assert np.mean([d.confidence for d in read.digits]) > 0.7

@@ -1,0 +1,101 @@
+"""From marks to characters and lines: what belongs together, what is dropped, and where touching ones are cut."""
+
+import numpy as np
+import pytest
+
+from hwr_jax.pictures import characters, page
+
+
+def drawn(*boxes, shape=(400, 600), paper=240, pen=30):
+    """A page with filled boxes (top, left, bottom, right)."""
+    grey = np.full(shape, paper, np.float32)
+    for top, left, bottom, right in boxes:
+        grey[top:bottom, left:right] = pen
+    return page.find_marks(grey)
+
+
+def boxes_of(ink):
+    return [c[:4] for row in characters.lines(characters.characters(ink)) for c in row]
+
+
+DIGITS = [(100, left, 140, left + 12) for left in (100, 160, 220, 280)]
+MORE = [(40, left, 80, left + 12) for left in (100, 160, 220, 280)]
+
+
+def near(found, expected, by=2):
+    assert len(found) == len(expected)
+    for a, b in zip(found, expected, strict=True):
+        assert np.abs(np.array(a) - np.array(b)).max() <= by, (a, b)
+
+
+def test_each_mark_is_a_character():
+    near(boxes_of(drawn(*DIGITS)), DIGITS)
+
+
+def test_a_part_close_to_a_character_belongs_to_it():
+    near(boxes_of(drawn(*DIGITS, (100, 297, 107, 310))), [*DIGITS[:3], (100, 280, 140, 310)])
+
+
+def test_a_broken_stroke_is_one_character():
+    broken = [(100, 220, 118, 232), (121, 220, 140, 232)]
+    near(boxes_of(drawn(DIGITS[0], DIGITS[1], *broken, DIGITS[3])), DIGITS)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        (118, 400, 122, 404),  # a speck
+        (116, 330, 120, 350),  # a dash
+        (136, 330, 141, 335),  # a decimal point
+        (390, 0, 400, 500),  # an edge along the outline
+        (0, 570, 400, 600),  # a table at one side
+        (180, 20, 390, 590),  # a blot
+    ],
+    ids=["speck", "dash", "point", "edge", "table", "blot"],
+)
+def test_what_is_no_character_is_dropped(other):
+    near(boxes_of(drawn(*MORE, *DIGITS, other)), [*MORE, *DIGITS])
+
+
+def test_writing_that_shines_through_is_dropped():
+    ink = drawn(*DIGITS)
+    grey = ink.grey.copy()
+    grey[300:340, 100:112] = 215
+    near(boxes_of(page.find_marks(grey)), DIGITS)
+
+
+def test_lines_are_read_from_top_to_bottom_and_from_left_to_right_on_a_slope():
+    slope = [(100 + left // 20, left, 140 + left // 20, left + 12) for left in range(60, 560, 60)]
+    below = [(top + 80, left, bottom + 80, right) for top, left, bottom, right in slope[:4]]
+    ink = drawn(*reversed(below), *slope)
+    rows = characters.lines(characters.characters(ink))
+    assert [len(row) for row in rows] == [len(slope), len(below)]
+    near([c[:4] for row in rows for c in row], [*slope, *below])
+
+
+def test_two_rings_that_touch_are_cut_where_they_touch():
+    y, x = np.mgrid[:40, :78]
+    rings = [np.abs(np.hypot(y - 20, x - middle) - 18) < 3 for middle in (20, 57)]
+    mask = rings[0] | rings[1]
+    ways = characters.cuts(mask)
+    assert 1 <= len(ways) <= characters.CUTS
+    assert [way.column for way in ways] == sorted(way.column for way in ways)
+    assert min(abs(way.column - 38.5) for way in ways) <= 2
+    best = min(ways, key=lambda way: abs(way.column - 38.5))
+    right = characters.right_of(best, mask.shape)
+    assert (mask & right)[:, :34].sum() == 0
+    assert (mask & ~right)[:, 44:].sum() == 0
+
+
+def test_the_image_of_a_character_is_as_the_models_know_it():
+    ink = drawn(*DIGITS)
+    one = characters.characters(ink)[0]
+    image = characters.image_of(ink, one, characters.mask_of(ink, one))
+    assert (image.shape, image.dtype, image.max()) == ((28, 28), np.uint8, 255)
+    rows = np.flatnonzero(image.max(1) > 127)
+    assert rows[-1] - rows[0] + 1 == 20
+
+
+def test_a_page_without_marks_has_no_characters():
+    assert characters.lines([]) == []
+    assert characters.characters(drawn(*DIGITS)._replace(marks=[])) == []
