@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from hwr_jax.cli import command, flags
-from hwr_jax.core import errors
+from hwr_jax.core import errors, printable
 
 USAGE = """\
 Evaluates a trained run on any split of its data set, or of another one, standardised as in training. Prints the
 metrics, and for each class its precision, its recall, and what it is mistaken for. The classes of another data set are
-matched by name, and it may lack some.
+matched by name, and it may lack some. With --pages it reads whole pages instead, as scan does, and compares them with
+the ground_truth.json beside them.
 
     python -m hwr_jax.evaluate --workdir=runs/cnn
     python -m hwr_jax.evaluate --workdir=runs/cnn --split=validation --checkpoint=best
     python -m hwr_jax.evaluate --workdir=runs/cnn --dataset=folder --manual_dir=FOLDER
+    python -m hwr_jax.evaluate --workdir=runs/cnn --pages=FOLDER
 """
 
-SHOWN = 12  # classes in a message
+SHOWN = 12  # classes in a message, and pages in a list
 
 FLAGS = flags.Flags()
 _WORKDIR = flags.workdir(FLAGS)
@@ -54,11 +57,13 @@ _CLASS_MAP = FLAGS.string(
     "class_map", "", "File that renames the classes of --dataset=folder: a line NAME,CLASS for each.", kind="FILE"
 )
 _LABEL_COLUMN, _PIXEL_SCALE, _ORIENTATION = flags.reading(FLAGS)
+_PAGES = FLAGS.string("pages", None, "Folder of pages and a ground_truth.json, to be read as scan does.", kind="FOLDER")
 
 
 def main() -> int:
     """Prints the metrics of the chosen states; returns the exit code."""
     folder = command.folder("workdir", _WORKDIR.value)
+    pages = _pages_alone() if _PAGES.value is not None else None
     from hwr_jax.cli import console, details
     from hwr_jax.data import cache
     from hwr_jax.inference import evaluation, predictor
@@ -75,6 +80,8 @@ def main() -> int:
         reading={"beam": _BEAM.value, "shift_px": _SHIFT_PX.value},
         log=screen.print,
     )
+    if pages:
+        return _read_pages(model, pages, screen)
     dataset, split = _load(config, model.facts, screen.print)
     arrays = _part(dataset, split)
     _say_absent(arrays, model, screen.print)
@@ -102,6 +109,38 @@ def main() -> int:
     screen.print(details.table(scores, model.facts["classes"]))
     if several:
         screen.print(several)
+    return errors.DONE
+
+
+def _pages_alone() -> Path:
+    """Returns the folder of --pages. Raises ConfigError if a flag is set that has no meaning for pages."""
+    holders = (_DATASET, _SPLIT, _MANUAL_DIR, _CLASS_MAP, _BEAM)
+    if set_too := [holder.name for holder in holders if holder.value not in (None, "")]:
+        raise errors.ConfigError(f"--{set_too[0]} does not apply to --pages: leave one of them out")
+    return command.folder("pages", _PAGES.value)
+
+
+def _read_pages(model, folder: Path, screen) -> int:
+    """Prints how well the pages of a folder are read."""
+    from rich.table import Table
+
+    from hwr_jax.inference import page_scores
+
+    found = page_scores.score(model, folder, log=screen.print)
+    if _FORMAT.value == "json":
+        print(json.dumps({"pages_of": str(folder), "seeds": model.seeds, **found}, indent=2))
+        return errors.DONE
+    table = Table("medium", *(("pages", "lines", "characters", "character error rate", "exact lines", "exact pages")))
+    for name, scores in {**found["by_medium"], "all": found}.items():
+        counts = [f"{scores[key]:,}" for key in ("pages", "lines", "characters")]
+        shares = [f"{100 * scores[key]:.2f} %" for key in ("cer", "exact_lines", "exact_pages")]
+        table.add_row(name, *counts, *shares)
+    screen.print(table)
+    screen.print(f"{found['ms']:.0f} ms a page (median)" if found["ms"] else "No page could be read.")
+    for page in found["wrong"][:SHOWN]:
+        screen.print(printable.line(f"  {page['image']}: {' / '.join(page['read'])}, not {' / '.join(page['truth'])}"))
+    if len(found["wrong"]) > SHOWN:
+        screen.print(f"  and {len(found['wrong']) - SHOWN} more: --format=json lists them")
     return errors.DONE
 
 
