@@ -18,7 +18,7 @@ from hwr_jax.pictures.page import PageInk
 FINE = 4  # of the grid on which thin strokes are widened: a page has a hundred characters
 ALIKE = 0.7  # ratio of the heights of characters of one hand
 SEVERAL = 3
-MARKS = 4000  # at most, the heaviest: more are texture
+MARKS = 2000  # at most, the heaviest: more are texture
 SMALLEST_PX = 160  # in smaller pictures the writing may touch the outline
 AT_OUTLINE = 2.2  # a mark at the outline longer than this many characters is a table, an edge or a shadow
 MANY = 12  # characters away from the outline: what touches it is no more of them, but the edge of something else
