@@ -36,7 +36,8 @@ def get_config() -> ml_collections.ConfigDict:
     config.data.validation_examples = 5000
     config.data.train_examples = 0  # number of the remaining images to train on, the same number of each class; 0: all
     config.data.label_noise = 0.0  # share of training labels made wrong, spread evenly over the other classes
-    config.data.subset_seed = 0  # seed of the two draws above
+    config.data.negatives = 0  # number of further training images that are no digit: the class "none"
+    config.data.subset_seed = 0  # seed of the three draws above
     config.data.balanced = False  # draw batches with replacement, every class equally likely, however rare it is
     config.data.stream = False  # stream the training images from disk
     config.data.rehearsal = ""  # data set to train on as well, and to report, so that it is not forgotten

@@ -43,6 +43,7 @@ def load(
         label_noise=config.data.label_noise,
         subset_seed=config.data.subset_seed,
         layout=config.data.strings.to_dict(),
+        negatives=config.data.negatives,
         stream=config.data.stream,
         reading=reading(config),
         class_map=config.data.class_map,

@@ -16,6 +16,7 @@ from hwr_jax.core.errors import ConfigError, DataMissing
 from hwr_jax.core.types import Arrays, Dataset
 from hwr_jax.data import cache, content, find, orientation, rows, splits, strings, subset
 from hwr_jax.data import folder as own
+from hwr_jax.data import negatives as none_of_them
 from hwr_jax.data.sources import SOURCES, Source
 from hwr_jax.pictures.tables import Reading
 
@@ -36,6 +37,7 @@ def load(
     label_noise: float = 0.0,
     subset_seed: int = 0,
     layout: Mapping[str, Any] | None = None,
+    negatives: int = 0,
     stream: bool = False,
     reading: Reading = PLAIN,
     class_map: str = "",
@@ -63,7 +65,8 @@ def load(
             set's own number (5,000 of MNIST's 60,000).
         train_examples: how many of the rest to keep, balanced (`subset.fewer`); 0: all.
         label_noise: share of the training labels to make wrong (`subset.with_wrong_labels`).
-        subset_seed: the seed of both draws.
+        subset_seed: the seed of these draws.
+        negatives: how many images of the class `none` to add to the training set (`negatives.add`).
         layout: of `strings`, `config.data.strings`; the arguments above are then those of its glyphs.
         stream: leave the training images on disk, in the decoded cache (`rows.Rows`), and read them while training.
         reading: of `folder`, and of glyphs from it: how tables and files of grey values are read.
@@ -89,6 +92,25 @@ def load(
     """
     if name not in DATASETS:
         raise ConfigError(f"config.data.name = {name!r}: allowed are {', '.join(DATASETS)}")
+    if negatives:
+        plain = load(
+            name,
+            validation_examples=validation_examples,
+            train_examples=train_examples,
+            label_noise=label_noise,
+            subset_seed=subset_seed,
+            layout=layout,
+            stream=stream,
+            reading=reading,
+            class_map=class_map,
+            named=named,
+            whole=whole,
+            data_dir=data_dir,
+            manual_dir=manual_dir,
+            cache_dir=cache_dir,
+            log=log,
+        )
+        return none_of_them.add(plain, negatives, seed=subset_seed, log=log)
     if name == STRINGS:
         if layout is None:
             raise ConfigError("strings need a layout: config.data.strings of configs/base.py")

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hwr_jax.core.errors import ConfigError, DataError
+from hwr_jax.data.negatives import NONE
 from hwr_jax.inference.predictor import Predictor
 from hwr_jax.pictures import characters, decode, page
 from hwr_jax.pictures.characters import Character, Cut
@@ -82,7 +83,12 @@ class _Read(NamedTuple):
     """A character and the model's probabilities."""
 
     character: Character
-    prob: np.ndarray  # float [K]
+    prob: np.ndarray  # float [K]; of the class `none`, if the model has it, below 0
+
+    @property
+    def is_none(self) -> bool:
+        """Whether the model takes it for no digit."""
+        return 1 - float(self.prob[self.prob >= 0].sum()) > float(self.prob.max())
 
 
 def scan(model: Predictor, picture: PictureFile | np.ndarray) -> Page:
@@ -107,8 +113,8 @@ def scan(model: Predictor, picture: PictureFile | np.ndarray) -> Page:
     except DataError:  # a blank page
         return Page(name, [], [], 0, 1000 * (time.perf_counter() - start))
     read = _parted(model, ink, _read(model, ink, characters.characters(ink)))
-    prob = {one.character: one.prob for one in read}
-    lines, digits, skipped = [], [], 0
+    prob = {one.character: one.prob for one in read if not one.is_none}
+    lines, digits, skipped = [], [], len(read) - len(prob)
     for row in characters.lines(list(prob)):
         sure = [float(prob[c].max()) for c in row]
         if np.mean(sure) < NO_DIGIT:
@@ -123,8 +129,16 @@ def scan(model: Predictor, picture: PictureFile | np.ndarray) -> Page:
 
 def _read(model: Predictor, ink: page.PageInk, found: list[Character]) -> list[_Read]:
     images = [characters.image_of(ink, c, characters.mask_of(ink, c)) for c in found]
-    prob = model.predict(np.stack(images)) if images else []
-    return [_Read(c, p) for c, p in zip(found, prob, strict=True)]
+    return [_Read(c, p) for c, p in zip(found, _predict(model, images), strict=True)]
+
+
+def _predict(model: Predictor, images: list[np.ndarray]) -> np.ndarray:
+    """The probabilities of images [28, 28]: float [N, K], with -1 for the class `none`."""
+    if not images:
+        return np.zeros((0, len(model.classes)))
+    prob = np.array(model.predict(np.stack(images)))
+    prob[:, [k for k, name in enumerate(model.classes) if name == NONE]] = -1
+    return prob
 
 
 class _Parts(NamedTuple):
@@ -148,7 +162,7 @@ def _parted(model: Predictor, ink: page.PageInk, read: list[_Read]) -> list[_Rea
     images = [image for parts in all_parts for _, image in parts.parts.values()]
     if not images:
         return read
-    prob = iter(model.predict(np.stack(images)))
+    prob = iter(_predict(model, images))
     chosen = [one for one in read if not _may_be_several(one, typical)]
     for parts in all_parts:
         chosen += _best(parts, {key: next(prob) for key in parts.parts}, typical)
@@ -220,7 +234,7 @@ def _best(parts: _Parts, prob: dict[tuple[int, int], np.ndarray], typical: float
 
 
 def _digit(model: Predictor, ink: page.PageInk, character: Character, prob: np.ndarray, line: int) -> Digit:
-    order = np.argsort(-prob, kind="stable")[: 1 + ALTERNATIVES]
+    order = np.argsort(-prob, kind="stable")[: min(1 + ALTERNATIVES, int((prob >= 0).sum()))]
     ranked = [(model.classes[k], round(float(prob[k]), 6)) for k in order]
     (y, x), scale = ink.origin, ink.scale
     ends = (character.left, character.top, character.width, character.height)

@@ -28,7 +28,8 @@ def _glyphs(config: Any) -> str:
 
 
 def _draws(config: Any) -> bool:
-    return bool(config.data.train_examples or config.data.label_noise or config.data.rehearsal_examples)
+    data = config.data
+    return bool(data.train_examples or data.label_noise or data.rehearsal_examples or data.negatives)
 
 
 IDLE: dict[str, Idle] = {  # outside of the sections of CHECKED
@@ -38,7 +39,7 @@ IDLE: dict[str, Idle] = {  # outside of the sections of CHECKED
     ),
     "data.rehearsal_examples": _unless(lambda c: c.data.rehearsal, "it needs config.data.rehearsal"),
     "data.subset_seed": _unless(
-        _draws, "nothing is drawn: it needs config.data.train_examples, label_noise or rehearsal_examples"
+        _draws, "nothing is drawn: it needs config.data.train_examples, label_noise, rehearsal_examples or negatives"
     ),
     "data.manual_dir": _unless(
         lambda c: _glyphs(c) != "digits",

@@ -125,6 +125,30 @@ def test_a_line_that_looks_like_no_digits_is_skipped_and_counted(write):
     assert read.skipped == 18
 
 
+class Rejecting(Reader):
+    """Takes a bar for none."""
+
+    classes = (*Reader.classes, "none")
+
+    def predict(self, images):
+        prob = np.concatenate([super().predict(images), np.zeros((len(images), 1), np.float32)], axis=1)
+        prob[(images > 127).any(1).sum(1) < 10] = [0.02] * 10 + [0.8]
+        return prob
+
+
+def test_marks_of_the_class_none_are_skipped_and_counted():
+    grey = np.full((160, 560), 235, np.uint8)
+    for left in (30, 110, 200, 290, 370):
+        grey[60:102, left : left + 42][ring(42)] = 40
+    for left in (450, 510):
+        grey[60:102, left : left + 9] = 40
+    assert len(scan.scan(Reader(), grey).digits) == 7
+    read = scan.scan(Rejecting(), grey)
+    assert [line.text for line in read.lines] == ["77777"]
+    assert read.skipped == 2
+    assert all(label != "none" for d in read.digits for label, _ in d.alternatives)
+
+
 def test_digits_below_a_confidence_are_rejected(write):
     composed = write(3)
     sure = iter([0.99, 0.6] * 1000)

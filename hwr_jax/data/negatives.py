@@ -1,0 +1,168 @@
+"""Images that are no digit, drawn at random: a class of its own, so that a reader does not take all it sees for one.
+
+Printed letters and signs that no digit resembles, loose strokes, filled shapes, blots, and two digits at once (which a
+reader of pages is to take apart). No halves of digits: that of an 8 is a 3.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from hwr_jax.core.errors import ConfigError
+from hwr_jax.core.types import Arrays, Dataset
+from hwr_jax.data import content
+from hwr_jax.pictures.normalise import to_mnist
+
+NONE = "none"  # the name of the class
+VERSION = "1"  # of the drawings below
+CANVAS = 80  # pixels, before an image is fitted into MNIST's box
+LETTERS = "ACEFGHJKLMNPRUVWXYadefhkmnpruvwxt@#&%$?=+*ΓΔΘΛΞΠΣΦΨΩβγδζηθλμξπρφχψωЖИЙДЛФЦШЩЫЮЯжидлфцшщыюя"
+FONTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSerif", "DejaVuSerif-Italic", "DejaVuSansMono")
+PEN = (3.0, 11.0)  # pixels of the canvas
+OVERLAP = (-3, 6)  # pixels of 28 between two digits
+
+
+def add(dataset: Dataset, count: int, *, seed: int, log: Callable[[str], object] = print) -> Dataset:
+    """Adds images of the class `none` to the training set; validation and test stay as they are.
+
+    Args:
+        dataset: of images uint8 [N, 28, 28, 1].
+        count: of the images; a fifth of each kind.
+        seed: of all draws.
+        log: called with a sentence.
+
+    Returns:
+        the data set with one more class, and with the digest of all of its content.
+
+    Raises:
+        ConfigError: images of another size, streamed images, or a class that is called `none` already.
+    """
+    if tuple(dataset.train.image.shape[1:]) != (28, 28, 1):
+        raise ConfigError(f"config.data.negatives={count} needs images of 28x28 pixels: use 0")
+    if not isinstance(dataset.train.image, np.ndarray):
+        raise ConfigError(f"config.data.negatives={count} needs config.data.stream=False: use 0, or do not stream")
+    if NONE in dataset.classes:
+        raise ConfigError(f"config.data.negatives={count} adds the class {NONE!r}, which {dataset.name} has: use 0")
+    log(f"Drawing {count:,} images that are none of the classes")
+    image = draw(count, np.asarray(dataset.train.image[..., 0]), seed=seed)[..., None]
+    label = np.full(count, len(dataset.classes), np.int32)
+    train = Arrays(np.concatenate([dataset.train.image, image]), np.concatenate([dataset.train.label, label]))
+    mean, std = content.moments(train.image)
+    digest = hashlib.sha256(f"{dataset.sha256} {VERSION} {content.fingerprint(image)}".encode()).hexdigest()
+    return dataset._replace(sha256=digest, train=train, classes=(*dataset.classes, NONE), mean=mean, std=std)
+
+
+def draw(count: int, glyphs: np.ndarray, *, seed: int) -> np.ndarray:
+    """Draws images that are no digit, uint8 [count, 28, 28], 0 = paper, 255 = ink, as `to_mnist` makes them.
+
+    Args:
+        count: of the images.
+        glyphs: uint8 [n, 28, 28], n >= 1, of digits, two of which are put beside each other.
+        seed: of all draws.
+    """
+    rng = np.random.default_rng([seed, 0x4E4547])
+    fonts = [_font(name) for name in FONTS]
+    kinds: tuple[Callable[[], np.ndarray], ...] = (
+        lambda: _letter(rng, fonts), lambda: _strokes(rng), lambda: _shape(rng), lambda: _blots(rng),
+        lambda: _pair(rng, glyphs),
+    )  # fmt: skip
+    images = np.zeros((count, 28, 28), np.uint8)
+    for i in range(count):
+        ink = kinds[i % len(kinds)]()
+        while ink.max() < 0.5:
+            ink = kinds[i % len(kinds)]()
+        images[i] = to_mnist(ink)
+    return images[rng.permutation(count)]
+
+
+def _font(name: str) -> Path:
+    """The file of a font that comes with matplotlib, which is not imported for it."""
+    place = importlib.util.find_spec("matplotlib")
+    assert place is not None
+    assert place.submodule_search_locations is not None
+    return Path(place.submodule_search_locations[0]) / "mpl-data" / "fonts" / "ttf" / f"{name}.ttf"
+
+
+def _letter(rng: np.random.Generator, fonts: list[Path]) -> np.ndarray:
+    """A printed letter or sign, a little turned."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    picture = Image.new("L", (CANVAS, CANVAS))
+    font = ImageFont.truetype(fonts[rng.integers(len(fonts))], 48)
+    ImageDraw.Draw(picture).text((CANVAS / 2, CANVAS / 2), LETTERS[rng.integers(len(LETTERS))], 255, font, anchor="mm")
+    turned = picture.rotate(rng.uniform(-12, 12), Image.Resampling.BILINEAR)
+    return np.asarray(turned, np.float32) / 255
+
+
+def _strokes(rng: np.random.Generator) -> np.ndarray:
+    """Three to seven curved strokes of one pen: a sign of no alphabet."""
+    from PIL import Image, ImageDraw
+
+    picture = Image.new("L", (CANVAS, CANVAS))
+    pen, width = ImageDraw.Draw(picture), rng.uniform(*PEN)
+    for _ in range(rng.integers(3, 8)):
+        start, middle, end = rng.uniform(8, CANVAS - 8, (3, 2))
+        t = np.linspace(0, 1, 16)[:, None]
+        path = (1 - t) ** 2 * start + 2 * t * (1 - t) * middle + t**2 * end
+        pen.line([tuple(p) for p in path.tolist()], 255, round(width), joint="curve")
+    return _soft(picture)
+
+
+def _shape(rng: np.random.Generator) -> np.ndarray:
+    """A filled shape with three to nine corners, lighter in places: cloth, leaves, stamps."""
+    from PIL import Image, ImageDraw
+
+    picture = Image.new("L", (CANVAS, CANVAS))
+    angles = np.sort(rng.uniform(0, 2 * math.pi, rng.integers(3, 10)))
+    radii = rng.uniform(0.4, 1.0, angles.size) * CANVAS / 2
+    points = CANVAS / 2 + radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], 1)
+    ImageDraw.Draw(picture).polygon([tuple(p) for p in points.tolist()], 255)
+    texture = 1 - rng.uniform(0, 0.7) * _field(rng, 4 * rng.uniform(1, 4))
+    return _soft(picture) * texture
+
+
+def _blots(rng: np.random.Generator) -> np.ndarray:
+    """What is darker than a level of a smooth random field: stains, smears, noise."""
+    field = _field(rng, rng.uniform(3, 12))
+    level = rng.uniform(0.35, 0.75)
+    return np.clip((field - level) / 0.1, 0, 1).astype(np.float32)
+
+
+def _pair(rng: np.random.Generator, glyphs: np.ndarray) -> np.ndarray:
+    """Two digits that stand close together or touch."""
+    one, other = (_columns(glyphs[rng.integers(len(glyphs))]) for _ in "ab")
+    gap, down = int(rng.integers(*OVERLAP)), int(rng.integers(-3, 4))
+    sheet = np.zeros((36, one.shape[1] + other.shape[1] + 8), np.float32)
+    sheet[4:32, : one.shape[1]] = one
+    left = max(0, one.shape[1] + gap)
+    part = sheet[4 + down : 32 + down, left : left + other.shape[1]]
+    np.maximum(part, other, out=part)
+    return sheet
+
+
+def _columns(glyph: np.ndarray) -> np.ndarray:
+    """The columns of a glyph that have ink, float32 in 0..1."""
+    inked = np.flatnonzero(glyph.max(0) > 64)
+    return glyph[:, inked[0] : inked[-1] + 1].astype(np.float32) / 255 if inked.size else glyph[:, :1] / np.float32(255)
+
+
+def _field(rng: np.random.Generator, smooth_px: float) -> np.ndarray:
+    """A random field float32 [CANVAS, CANVAS] in 0..1, smooth over so many pixels."""
+    from PIL import Image
+
+    side = max(3, round(CANVAS / smooth_px))
+    coarse = Image.fromarray(rng.standard_normal((side, side), np.float32))
+    field = np.asarray(coarse.resize((CANVAS, CANVAS), Image.Resampling.BICUBIC))
+    return (field - field.min()) / np.ptp(field)
+
+
+def _soft(picture) -> np.ndarray:
+    from PIL import ImageFilter
+
+    return np.asarray(picture.filter(ImageFilter.GaussianBlur(1.0)), np.float32) / 255
