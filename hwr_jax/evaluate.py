@@ -20,6 +20,7 @@ the ground_truth.json beside them.
     python -m hwr_jax.evaluate --workdir=runs/cnn --pages=FOLDER
 """
 
+OF_PAGES = ("pages", "workdir", "checkpoint", "seed", "shift_px", "format")  # the flags that go with --pages
 SHOWN = 12  # classes in a message, and pages in a list
 
 FLAGS = flags.Flags()
@@ -114,8 +115,7 @@ def main() -> int:
 
 def _pages_alone() -> Path:
     """Returns the folder of --pages. Raises ConfigError if a flag is set that has no meaning for pages."""
-    holders = (_DATASET, _SPLIT, _MANUAL_DIR, _CLASS_MAP, _BEAM)
-    if set_too := [holder.name for holder in holders if holder.value not in (None, "")]:
+    if set_too := [name for name in FLAGS if FLAGS[name].present and name not in OF_PAGES]:
         raise errors.ConfigError(f"--{set_too[0]} does not apply to --pages: leave one of them out")
     return command.folder("pages", _PAGES.value)
 
@@ -129,19 +129,21 @@ def _read_pages(model, folder: Path, screen) -> int:
     found = page_scores.score(model, folder, log=screen.print)
     if _FORMAT.value == "json":
         print(json.dumps({"pages_of": str(folder), "seeds": model.seeds, **found}, indent=2))
-        return errors.DONE
+        return errors.BAD_DATA if found["unread"] else errors.DONE
     table = Table("medium", *(("pages", "lines", "characters", "character error rate", "exact lines", "exact pages")))
-    for name, scores in {**found["by_medium"], "all": found}.items():
+    for name, scores in [*found["by_medium"].items(), ("all", found)]:
         counts = [f"{scores[key]:,}" for key in ("pages", "lines", "characters")]
         shares = [f"{100 * scores[key]:.2f} %" for key in ("cer", "exact_lines", "exact_pages")]
-        table.add_row(name, *counts, *shares)
+        table.add_row(printable.line(name), *counts, *shares)
     screen.print(table)
     screen.print(f"{found['ms']:.0f} ms a page (median)" if found["ms"] else "No page could be read.")
     for page in found["wrong"][:SHOWN]:
         screen.print(printable.line(f"  {page['image']}: {' / '.join(page['read'])}, not {' / '.join(page['truth'])}"))
     if len(found["wrong"]) > SHOWN:
         screen.print(f"  and {len(found['wrong']) - SHOWN} more: --format=json lists them")
-    return errors.DONE
+    if skipped := ", ".join(f"{count} {why}" for why, count in found["skipped"].items()):
+        screen.print(f"Marks that were not read: {skipped}")
+    return errors.BAD_DATA if found["unread"] else errors.DONE
 
 
 def _load(config, facts: dict, log):

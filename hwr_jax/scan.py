@@ -11,8 +11,11 @@ from hwr_jax.cli import command, flags
 from hwr_jax.core import errors, printable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+    from typing import Any
 
+    from hwr_jax.inference.predictor import Predictor
     from hwr_jax.inference.scan import Page
 
 USAGE = """\
@@ -45,42 +48,95 @@ def main(paths: list[str]) -> int:
         raise errors.ConfigError("no picture was given: name one or more picture files after the flags")
     if _REJECT_BELOW.value > 1:
         raise errors.ConfigError(f"--reject_below={_REJECT_BELOW.value:g} is out of range: use a number from 0 to 1")
-    drawn = command.folder("annotate", _ANNOTATE.value) if _ANNOTATE.value else None
+    drawn = _folder_of_copies()
     from hwr_jax.cli import console
     from hwr_jax.data import cache
-    from hwr_jax.inference import annotate, predictor, scan
-    from hwr_jax.pictures import inputs
+    from hwr_jax.inference import predictor
     from hwr_jax.steps import compile_cache
 
     screen = console.make_console(stderr=_FORMAT.value != "table")
     compile_cache.cache_compilations(cache.default_cache_dir())
     model = predictor.load(folder, which=_CHECKPOINT.value or "", seed=_SEED.value, log=screen.print)
     screen.print(f"{folder}: {console.trained_on(model.facts['name'])}")
-    pages, problems, notes = [], [], []
-    taken: set[Path] = set()
-    for argument in paths:
-        try:
-            for name, picture in inputs.listed([argument], inputs.PLAIN, notes):
-                try:
-                    page = scan.scan(model, picture)._replace(picture=name).rejecting(_REJECT_BELOW.value)
-                    pages.append(page)
-                    if drawn:
-                        annotate.write(drawn, page, picture, taken)
-                except errors.DataError as error:
-                    problems.append(str(error))
-                except OSError as error:
-                    problems.append(f"{name}: {error.strerror or error}")
-        except errors.DataError as error:
-            problems.append(str(error))
+    problems: list[str] = []
+    pages = _read_all(model, paths, drawn, problems)
     _print(pages)
-    skipped = [f"{p.picture}: skipped {_marks(p.skipped)} that look like no digits" for p in pages if p.skipped]
-    for words in [*notes, *skipped, *problems]:
+    for words in [*(words for page in pages for words in _said_of(page)), *problems]:
         print(f"hwr_jax: {printable.line(words)}", file=sys.stderr)
     return errors.BAD_DATA if problems else errors.DONE
 
 
-def _marks(count: int) -> str:
-    return "1 mark" if count == 1 else f"{count} marks"
+def _folder_of_copies() -> Path | None:
+    """Makes the folder of --annotate. Raises ConfigError, OSError."""
+    if _ANNOTATE.value is None:
+        return None
+    drawn = command.folder("annotate", _ANNOTATE.value)
+    if drawn.exists() and not drawn.is_dir():
+        raise errors.ConfigError(f"--annotate={drawn} is a file: name a folder")
+    drawn.mkdir(parents=True, exist_ok=True)
+    return drawn
+
+
+def _read_all(model: Predictor, paths: list[str], drawn: Path | None, problems: list[str]) -> list[Page]:
+    """Reads every picture that is named, whatever becomes of the others; adds to `problems`."""
+    import numpy as np
+
+    from hwr_jax.inference import annotate, scan
+    from hwr_jax.pictures import decode
+
+    pages, taken = [], set()
+    for name, picture in _named(paths, problems):
+        try:
+            if isinstance(picture, np.ndarray):
+                raise errors.DataError(f"{name}: not a picture but grey values in a file: predict reads those")
+            grey = decode.read_grey(picture)
+            page = scan.scan(model, grey)._replace(picture=name).rejecting(_REJECT_BELOW.value)
+        except errors.DataError as error:
+            problems.append(str(error) if name in str(error) else f"{name}: {error}")
+            continue
+        except OSError as error:
+            problems.append(f"{name}: {error.strerror or error}")
+            continue
+        pages.append(page)
+        if drawn:
+            try:
+                annotate.write(drawn, page, grey, taken)
+            except OSError as error:
+                problems.append(f"the copy of {name} in {drawn} cannot be written: {error.strerror or error}")
+    return pages
+
+
+def _named(paths: list[str], problems: list[str]) -> Iterator[tuple[str, Any]]:
+    """Yields the pictures that the arguments name, without the copies that an earlier call wrote."""
+    from pathlib import Path
+
+    from hwr_jax.inference import annotate
+    from hwr_jax.pictures import inputs
+
+    for argument in paths:
+        notes: list[str] = []
+        copies = 0
+        try:
+            for name, picture in inputs.listed([argument], inputs.PLAIN, notes):
+                if isinstance(picture, Path) and annotate.is_copy(picture):
+                    copies += 1
+                else:
+                    yield name, picture
+        except (errors.ConfigError, errors.DataError) as error:
+            problems.append(str(error))
+        except OSError as error:
+            problems.append(f"{argument}: {error.strerror or error}")
+        if copies:
+            notes.append(f"{argument}: skipped {copies} {'copy' if copies == 1 else 'copies'} that scan wrote earlier")
+        for note in notes:
+            print(f"hwr_jax: {printable.line(note)}", file=sys.stderr)
+
+
+def _said_of(page: Page) -> list[str]:
+    """The sentences about what was not read on a page."""
+    skipped = ", ".join(f"{count} {why}" for why, count in page.skipped.items())
+    words = [f"{page.picture}: {note}" for note in page.notes]
+    return [*words, f"{page.picture}: marks that were not read: {skipped}"] if skipped else words
 
 
 def _print(pages: list[Page]) -> None:
@@ -90,11 +146,13 @@ def _print(pages: list[Page]) -> None:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(["image", "line", "text", "confidence", "x", "y", "width", "height"])
         for page in pages:
+            name = printable.cell(page.picture)
             for number, line in enumerate(page.lines, 1):
-                writer.writerow([printable.cell(page.picture), number, line.text, line.confidence, *line.box])
+                writer.writerow([name, number, printable.cell(line.text), line.confidence, *line.box])
+            if not page.lines:
+                writer.writerow([name, "", "", "", "", "", "", ""])
     elif _FORMAT.value == "text":
-        for page in pages:
-            print(page.text)
+        print("\n\f".join(map(_text, pages)))  # a form feed between pages, as pdftotext has it
     else:
         from rich.table import Column, Table
 
@@ -106,8 +164,13 @@ def _print(pages: list[Page]) -> None:
             if not page.lines:
                 table.add_row(name, "", "(no digits)", "")
             for number, line in enumerate(page.lines, 1):
-                table.add_row(name if number == 1 else "", str(number), line.text, f"{line.confidence:.4f}")
+                text = printable.line(line.text)
+                table.add_row(name if number == 1 else "", str(number), text, f"{line.confidence:.4f}")
         console.make_console().print(table)
+
+
+def _text(page: Page) -> str:
+    return "\n".join(printable.line(line.text) for line in page.lines)
 
 
 if __name__ == "__main__":

@@ -55,9 +55,16 @@ def compose(
       desk: whether the page lies on a darker desk.
       blur_px: standard deviation of the lens's blur.
       noise: standard deviation of the sensor's noise, grey values.
+
+    Raises:
+      ValueError: an unknown paper, too small digits, or not as many glyphs and labels as digits.
     """
     from scipy import ndimage
 
+    if not len(glyphs) == len(labels) == sum(lengths):
+        raise ValueError(f"{len(glyphs)} glyphs and {len(labels)} labels for {sum(lengths)} digits: give as many")
+    if digit_px < 4:
+        raise ValueError(f"digit_px={digit_px} is too small: use at least 4")
     if paper not in PAPERS:
         raise ValueError(f"paper={paper!r} is not known: use one of {', '.join(PAPERS)}")
     zoom = digit_px / 20

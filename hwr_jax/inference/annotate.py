@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import itertools
+import os
 from pathlib import Path
 
 import numpy as np
 
 from hwr_jax.core import files
 from hwr_jax.inference.scan import Page
-from hwr_jax.pictures import decode
-from hwr_jax.pictures.decode import PictureFile
 
 SURE, DOUBTFUL = 0.95, 0.7  # confidences from which a box is green, and yellow; else red
 COLOURS = ("#138a36", "#c98a00", "#d11f2f")
 LONGER_PX = 1600  # of the copy
 SOFTWARE = "hwr_jax scan"  # in the PNG files that are written here
+LOOK = 512  # the first bytes of a file, which say so
 
 
 def draw(page: Page, grey: np.ndarray):
@@ -42,15 +43,16 @@ def draw(page: Page, grey: np.ndarray):
     return picture
 
 
-def write(folder: Path, page: Page, picture: PictureFile | np.ndarray, taken: set[Path]) -> Path:
+def write(folder: Path, page: Page, grey: np.ndarray, taken: set[Path]) -> Path:
     """Writes `draw` of a page into a folder, which is made, as NAME-read.png, and returns its path.
 
-    A file of that name is replaced only if an earlier call wrote it; else NAME-read-2.png is tried, and so on.
+    A file of that name is replaced only if it is an earlier copy of the same picture; else NAME-read-2.png is tried,
+    and so on.
 
     Args:
       folder: where to.
-      page: what was read.
-      picture: as of `scan.scan`.
+      page: what was read; `page.picture` is the path of the picture, or what it is.
+      grey: of the picture, [h, w] in 0..255.
       taken: the copies so far, to which this one is added: pictures of different folders may have the same name.
 
     Raises:
@@ -59,23 +61,29 @@ def write(folder: Path, page: Page, picture: PictureFile | np.ndarray, taken: se
     from PIL.PngImagePlugin import PngInfo
 
     folder.mkdir(parents=True, exist_ok=True)
+    source = hashlib.sha256(os.fsencode(Path(page.picture).resolve())).hexdigest()
     stem = f"{Path(page.picture).stem}-read"
     names = (f"{stem}.png" if n == 1 else f"{stem}-{n}.png" for n in itertools.count(1))
-    path = next(p for p in (folder / name for name in names) if p not in taken and (not p.exists() or _is_ours(p)))
+    path = next(p for p in (folder / name for name in names) if p not in taken and _may_be_written(p, source))
     taken.add(path)
-    grey = picture if isinstance(picture, np.ndarray) else decode.read_grey(picture)
     note, content = PngInfo(), io.BytesIO()
     note.add_text("Software", SOFTWARE)
+    note.add_text("Source", source)
     draw(page, grey).save(content, "PNG", pnginfo=note)
     files.write_atomic(path, content.getvalue())
     return path
 
 
-def _is_ours(path: Path) -> bool:
-    from PIL import Image
-
+def is_copy(path: Path, source: str = "") -> bool:
+    """Whether a file was written by `write`; with `source`, whether it is a copy of that picture."""
     try:
-        with Image.open(path) as picture:
-            return picture.format == "PNG" and picture.info.get("Software") == SOFTWARE
-    except (OSError, ValueError, SyntaxError):
+        with path.open("rb") as file:
+            start = file.read(LOOK)
+    except OSError:
         return False
+    words = f"tEXtSoftware\0{SOFTWARE}", f"tEXtSource\0{source}"
+    return start.startswith(b"\x89PNG\r\n\x1a\n") and all(word.encode() in start for word in words)
+
+
+def _may_be_written(path: Path, source: str) -> bool:
+    return not os.path.lexists(path) or (not path.is_symlink() and is_copy(path, source))

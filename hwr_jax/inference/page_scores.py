@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -13,17 +14,17 @@ import numpy as np
 from hwr_jax.core.errors import DataError
 from hwr_jax.inference import scan
 from hwr_jax.inference.predictor import Predictor
-from hwr_jax.tasks import metrics
 
 TRUTH = "ground_truth.json"  # in the folder of the pages
+NOT_SAID = "not said"  # the medium of a page whose truth names none
 
 
 class Written(NamedTuple):
     """A page, and what is written on it."""
 
-    path: Path
-    lines: list[str]  # from top to bottom
-    medium: str  # "paper photo", ...; "": not said
+    file: str  # as the truth names it
+    lines: list[str]  # from top to bottom, without spaces; none: a blank page
+    medium: str  # "paper photo", ...
 
 
 def read_truth(folder: Path) -> list[Written]:
@@ -31,30 +32,48 @@ def read_truth(folder: Path) -> list[Written]:
     possibly `medium`.
 
     Raises:
-      DataError: it is missing, damaged or empty, or names a file outside of the folder.
+      DataError: it is missing, damaged or empty, names a file twice or outside of the folder, or says what no reading
+        can say.
     """
     path = folder / TRUTH
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataError(f"{folder} has no {TRUTH}: a list of objects with file, lines and medium") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{path} cannot be read: {error}") from error
     if not isinstance(rows, list) or not rows:
         raise DataError(f"{path} is not a list of pages, or it is empty")
-    return [_written(folder, row, f"{path}, page {number},") for number, row in enumerate(rows, 1)]
+    pages = [_written(row, f"{path}, page {number},") for number, row in enumerate(rows, 1)]
+    twice = [name for name, count in Counter(page.file for page in pages).items() if count > 1]
+    if twice:
+        raise DataError(f"{path} names {twice[0]} twice")
+    return pages
 
 
-def _written(folder: Path, row: Any, where: str) -> Written:
-    if not isinstance(row, dict) or not isinstance(row.get("file"), str):
-        raise DataError(f"{where} has no `file`")
-    lines = row.get("lines", [str(row["label"])] if "label" in row else None)
-    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines) or not any(lines):
+def _written(row: Any, where: str) -> Written:
+    if not isinstance(row, dict) or not _is_name(row.get("file")):
+        raise DataError(f"{where} has no `file`, the name of a picture")
+    if Path(row["file"]).is_absolute() or ".." in Path(row["file"]).parts:
+        raise DataError(f"{where} names {row['file']}, which is outside of the folder")
+    label, lines = row.get("label"), row.get("lines")
+    if lines is None and type(label) in (str, int):
+        lines = [str(label)]
+    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
         raise DataError(f"{where} has no `lines`, a list of texts, and no `label`")
-    file = Path(row["file"])
-    if file.is_absolute() or ".." in file.parts:
-        raise DataError(f"{where} names {file}, which is outside of the folder")
-    return Written(folder / file, lines, str(row.get("medium", "")))
+    if any(not line or any(c.isspace() for c in line) for line in lines):
+        raise DataError(f"{where} has a line that is empty or has a space, which no reading has: leave them out")
+    medium = row.get("medium", NOT_SAID)
+    if not isinstance(medium, str):
+        raise DataError(f"{where} has a `medium` that is no text")
+    return Written(row["file"], lines, medium or NOT_SAID)
+
+
+def _is_name(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and bool(value) and b"\0" not in os.fsencode(value)
+    except UnicodeEncodeError:
+        return False
 
 
 class _Count(NamedTuple):
@@ -75,8 +94,8 @@ class _Count(NamedTuple):
             "pages": self.pages,
             "lines": self.lines,
             "characters": self.characters,
-            "cer": self.edits / self.characters,
-            "exact_lines": self.lines_right / self.lines,
+            "cer": self.edits / max(1, self.characters),
+            "exact_lines": self.lines_right / max(1, self.lines),
             "exact_pages": self.pages_right / self.pages,
         }
 
@@ -87,32 +106,39 @@ def score(model: Predictor, folder: Path, *, log: Callable[[str], object]) -> di
     Args:
       model: of single characters.
       folder: see `read_truth`.
-      log: called with a sentence for each page that cannot be read; such a page counts as read empty.
+      log: called with a sentence for each page that cannot be read.
 
     Returns:
       `cer` (Levenshtein edits of all lines joined, over the characters), `exact_lines` (share of the true lines that
       are among those read), `exact_pages`, `pages`, `lines`, `characters`, `ms` (median of a page); the same under
-      `by_medium`; and `wrong`, a list of `image`, `truth`, `read`.
+      `by_medium`; `wrong`, a list of `image`, `truth`, `read`; `skipped`, the marks that were not read: reason ->
+      number; `unread`, the pages that cannot be read, which count as read empty.
 
     Raises:
       DataError: see `read_truth`.
     """
     total, by_medium, wrong, ms = _Count(), {}, [], []
+    skipped: Counter[str] = Counter()
+    unread = []
     for page in read_truth(folder):
+        read = []
         try:
-            found = scan.scan(model, page.path)
+            found = scan.scan(model, folder / page.file)
+        except (DataError, OSError) as error:
+            unread.append(page.file)
+            log(f"{folder / page.file}: {error.strerror or error}" if isinstance(error, OSError) else str(error))
+        else:
             read = [line.text for line in found.lines]
             ms.append(found.ms)
-        except (DataError, OSError) as error:
-            log(str(error))
-            read = []
+            skipped.update(found.skipped)
         one = _compare(page.lines, read)
         total = total.plus(one)
         by_medium[page.medium] = by_medium.get(page.medium, _Count()).plus(one)
         if not one.pages_right:
-            wrong.append({"image": page.path.name, "truth": page.lines, "read": read})
-    media = {name or "not said": count.scores() for name, count in sorted(by_medium.items())}
-    return {**total.scores(), "ms": float(np.median(ms)) if ms else None, "by_medium": media, "wrong": wrong}
+            wrong.append({"image": page.file, "truth": page.lines, "read": read})
+    media = {name: count.scores() for name, count in sorted(by_medium.items())}
+    more = {"by_medium": media, "wrong": wrong, "skipped": dict(skipped), "unread": unread}
+    return {**total.scores(), "ms": float(np.median(ms)) if ms else None, **more}
 
 
 def _compare(truth: list[str], read: list[str]) -> _Count:
@@ -122,6 +148,10 @@ def _compare(truth: list[str], read: list[str]) -> _Count:
 
 
 def edit_distance(read: str, truth: str) -> int:
-    """Counts insertions, deletions and replacements from one text to another (see `metrics.edit_distance`)."""
-    one, other = (np.array([[ord(c) for c in text]], int).reshape(1, -1) for text in (read, truth))
-    return int(metrics.edit_distance(one, other)[0])
+    """Counts insertions, deletions and replacements from one text to another (Levenshtein 1966)."""
+    costs = list(range(len(truth) + 1))
+    for i, mine in enumerate(read, 1):
+        before, costs[0] = costs[0], i
+        for j, other in enumerate(truth, 1):
+            before, costs[j] = costs[j], min(costs[j] + 1, costs[j - 1] + 1, before + (mine != other))
+    return costs[-1]

@@ -20,8 +20,8 @@ from hwr_jax.pictures.decode import PictureFile
 
 ALTERNATIVES = 3
 WIDE = 0.95  # a mark wider than this, in its heights, may be several characters
-UNSURE = 0.9  # and one that is read with less than this, if it is wider than ...
-NARROW = 0.5  # ... this, in typical heights
+UNSURE = 0.9  # a mark that is read with less than this may be several characters, if it is not narrow
+NARROW = 0.5  # typical heights: a mark less wide is one character
 EACH = 0.05  # nats that each character costs: two where one is read as well are worse
 CROSSED = 1.5  # nats for ink that a cut crosses, per height of the mark
 BROAD = 3.0  # nats for each typical height by which a character is wider than one
@@ -50,10 +50,11 @@ class Line(NamedTuple):
 class Page(NamedTuple):
     """What a picture says, in reading order."""
 
-    picture: str  # its path, or "the given bytes"
+    picture: str  # its path, or what it is: "the given bytes", "standard input"
     lines: list[Line]
     digits: list[Digit]
-    skipped: int  # marks that look like no digits
+    skipped: dict[str, int]  # marks as large as digits that were not read: reason -> number
+    notes: list[str]  # a sentence for each choice that was made
     ms: float  # milliseconds
 
     @property
@@ -62,7 +63,7 @@ class Page(NamedTuple):
         return "\n".join(line.text for line in self.lines)
 
     def rejecting(self, below: float) -> Page:
-        """The same, with ? for each digit that is read with less than this confidence."""
+        """The same, with ? for each digit that is read with less than this confidence. The confidences stay."""
         digits = [d._replace(label="?") if d.confidence < below else d for d in self.digits]
         texts = ["".join(d.label for d in digits if d.line == i) for i in range(len(self.lines))]
         lines = [line._replace(text=text) for line, text in zip(self.lines, texts, strict=True)]
@@ -76,7 +77,7 @@ class Page(NamedTuple):
         ]
         lines = [line._asdict() for line in self.lines]
         own = {"image": self.picture, "text": self.text, "lines": lines, "digits": digits}
-        return own | {"skipped": self.skipped, "ms": round(self.ms, 1)}
+        return own | {"skipped": self.skipped, "notes": self.notes, "ms": round(self.ms, 1)}
 
 
 class _Read(NamedTuple):
@@ -92,7 +93,7 @@ class _Read(NamedTuple):
 
 
 def scan(model: Predictor, picture: PictureFile | np.ndarray) -> Page:
-    """Reads all digits in a picture of any size.
+    """Reads all digits in a picture of any size. A blank one has no lines.
 
     Args:
       model: of single characters.
@@ -111,20 +112,29 @@ def scan(model: Predictor, picture: PictureFile | np.ndarray) -> Page:
     try:
         ink = page.find_marks(grey)
     except DataError:  # a blank page
-        return Page(name, [], [], 0, 1000 * (time.perf_counter() - start))
-    read = _parted(model, ink, _read(model, ink, characters.characters(ink)))
+        return Page(name, [], [], {}, [], 1000 * (time.perf_counter() - start))
+    found = characters.characters(ink)
+    read = _parted(model, ink, _read(model, ink, found.characters))
     prob = {one.character: one.prob for one in read if not one.is_none}
-    lines, digits, skipped = [], [], len(read) - len(prob)
+    lines, digits, no_digits = [], [], len(read) - len(prob)
     for row in characters.lines(list(prob)):
         sure = [float(prob[c].max()) for c in row]
-        if np.mean(sure) < NO_DIGIT:
-            skipped += len(row)
+        if np.mean(sure) < NO_DIGIT and max(sure) < UNSURE:
+            no_digits += len(row)
             continue
         own = [_digit(model, ink, c, prob[c], len(lines)) for c in row]
         box = _around([d.box for d in own])
         lines.append(Line("".join(d.label for d in own), round(float(np.prod([d.confidence for d in own])), 6), box))
         digits += own
-    return Page(name, lines, digits, skipped, 1000 * (time.perf_counter() - start))
+    skipped = found.dropped | ({"like no digit": no_digits} if no_digits else {})
+    return Page(name, lines, digits, skipped, _notes(ink), 1000 * (time.perf_counter() - start))
+
+
+def _notes(ink: page.PageInk) -> list[str]:
+    if ink.box is None:
+        return []
+    top, left, bottom, right = ink.box
+    return [f"only the sheet at x={left}, y={top} was read, {right - left}x{bottom - top} pixels of the picture"]
 
 
 def _read(model: Predictor, ink: page.PageInk, found: list[Character]) -> list[_Read]:
@@ -193,6 +203,8 @@ def _parts_of(ink: page.PageInk, one: _Read) -> _Parts:
             rows, columns = np.flatnonzero(part.any(1)), np.flatnonzero(part.any(0))
             if not rows.size or rows[-1] - rows[0] < SHORTEST * whole.height:
                 continue
+            if i > 0 and j <= len(ways) and (mask & right[j - 1] & ~right[i - 1]).any():
+                continue  # the two cuts cross on ink
             top, bottom, left, right_ = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
             if right_ - left > LONGEST * whole.height:
                 continue
@@ -200,6 +212,7 @@ def _parts_of(ink: page.PageInk, one: _Read) -> _Parts:
                 whole.top + int(top), whole.left + int(left), whole.top + int(bottom), whole.left + int(right_),
                 (*whole.labels, -i, -j), float(part.sum()),
             )  # fmt: skip
+            # The negative labels make parts of equal boxes differ; their ink is `part`, not that of the labels.
             inside = slice(top, bottom), slice(left, right_)
             image = characters.image_of(ink, box, part[inside], without=(mask & ~part)[inside])
             found[i, j] = (box, image)
@@ -236,10 +249,14 @@ def _best(parts: _Parts, prob: dict[tuple[int, int], np.ndarray], typical: float
 def _digit(model: Predictor, ink: page.PageInk, character: Character, prob: np.ndarray, line: int) -> Digit:
     order = np.argsort(-prob, kind="stable")[: min(1 + ALTERNATIVES, int((prob >= 0).sum()))]
     ranked = [(model.classes[k], round(float(prob[k]), 6)) for k in order]
-    (y, x), scale = ink.origin, ink.scale
-    ends = (character.left, character.top, character.width, character.height)
-    left, top, width, height = (round(scale * end) for end in ends)
-    return Digit(*ranked[0], ranked[1:], (left + round(x), top + round(y), width, height), line)
+    (y, x), (down, across) = ink.origin, ink.scale
+    box = (
+        round(x + across * character.left),
+        round(y + down * character.top),
+        round(across * character.width),
+        round(down * character.height),
+    )
+    return Digit(*ranked[0], ranked[1:], box, line)
 
 
 def _around(boxes: list[tuple[int, int, int, int]]) -> tuple[int, int, int, int]:

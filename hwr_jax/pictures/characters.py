@@ -30,9 +30,7 @@ PART = 0.02  # of the character's ink: a part with less is a speck
 ABOVE, BETWEEN, TOGETHER = 0.5, 0.15, 1.5  # marks whose widths overlap by this share, no further apart than this, and
 # together no taller than this (the last two in heights of a character) are one character in two pieces
 FAINTEST = 0.12  # of the median ink of a character: less is a speck
-PALEST = (
-    0.4  # of the median contrast of the characters: less is texture, which stands alone, or writing that shows through
-)
+PALEST = 0.4  # of the median contrast of the characters: less is texture, or the writing on the other side
 ON_LINE = 0.7  # of its height: a character's middle is at most this far from that of those before it in the line
 SLANTS = (-0.4, -0.2, 0.0, 0.2, 0.4)  # columns per row of a cut
 CUTS = 6  # at most, in one mark
@@ -69,14 +67,40 @@ class Cut(NamedTuple):
     crossed: float  # ink pixels on it
 
 
-def characters(page: PageInk) -> list[Character]:
+class Found(NamedTuple):
+    """The characters of a page, and how many marks as large as a character were left out, and why."""
+
+    characters: list[Character]
+    dropped: dict[str, int]  # reason -> number, without zeros
+
+
+def characters(page: PageInk) -> Found:
     """Joins the marks of a page to characters, and drops edges, frames, specks and points."""
-    found = sorted(page.marks, key=lambda m: -m.mass)[:MARKS]
-    found = _without_edges(found, page.grey.shape)
-    if not found:
-        return []
-    typical = _typical_height(found)
-    found = [m for m in found if m.bottom - m.top < TALLEST * typical and m.right - m.left < WIDEST * typical]
+    heaviest = sorted(page.marks, key=lambda m: -m.mass)
+    inner = _without_edges(heaviest[:MARKS], page.grey.shape)
+    if not inner:
+        return Found([], {})
+    typical = _typical_height(inner)
+    fitting = [m for m in inner if m.bottom - m.top < TALLEST * typical and m.right - m.left < WIDEST * typical]
+    joined = _join(fitting, typical)
+    least = FAINTEST * float(np.median([c.mass for c in joined])) if joined else 0.0
+    joined = [c for c in joined if c.mass > least]
+    contrasts = [_contrast(page, c) for c in joined]
+    palest = PALEST * float(np.median(contrasts)) if contrasts else 0.0
+    kept = [c for c, contrast in zip(joined, contrasts, strict=True) if contrast > palest]
+    at_outline = {m.label for m in heaviest[:MARKS]} - {m.label for m in inner}
+    reasons = {
+        "at the outline": [m for m in heaviest[:MARKS] if m.label in at_outline],
+        "too large": [m for m in inner if m not in fitting],
+        "too pale": [c for c in joined if c not in kept],
+        f"beyond {MARKS} marks": heaviest[MARKS:],
+    }
+    large = {why: sum(m.bottom - m.top >= WHOLE * typical for m in marks) for why, marks in reasons.items()}
+    return Found(kept, {why: count for why, count in large.items() if count})
+
+
+def _join(found: list[Mark], typical: float) -> list[Character]:
+    """The marks that are whole characters, with the parts that lie close to them."""
     whole = [_alone(m) for m in found if m.bottom - m.top >= WHOLE * typical]
     if not whole:
         return []
@@ -88,12 +112,7 @@ def characters(page: PageInk) -> list[Character]:
         if apart[near] < NEAR * typical and part.mass > PART * whole[near].mass:
             whole[near] = _joined(whole[near], part)
             boxes[near] = whole[near][:4]
-    whole = _stacked(whole, typical)
-    least = FAINTEST * float(np.median([c.mass for c in whole]))
-    whole = [c for c in whole if c.mass > least]
-    contrasts = [_contrast(page, c) for c in whole]
-    least = PALEST * float(np.median(contrasts)) if contrasts else 0.0
-    return [c for c, contrast in zip(whole, contrasts, strict=True) if contrast > least]
+    return _stacked(whole, typical)
 
 
 def lines(found: list[Character]) -> list[list[Character]]:
@@ -149,7 +168,7 @@ def cuts(mask: np.ndarray) -> list[Cut]:
         columns = np.arange(width)[None, :] + shift
         inside = (columns >= 0) & (columns < width)
         ink = mask[rows, np.clip(columns, 0, width - 1)] & inside
-        reach = height - ink.argmax(0) - ink[::-1].argmax(0)
+        reach = np.where(ink.any(0), height - ink.argmax(0) - ink[::-1].argmax(0), 0)
         found += [(Cut(x, slant, float(ink[:, x].sum())), float(reach[x])) for x in range(apart, width - apart)]
     orders = [
         sorted(found, key=lambda f: f[0].crossed + LEANING * height * abs(f[0].slant)),
@@ -230,17 +249,20 @@ def _without_edges(found: list[Mark], shape: tuple[int, int]) -> list[Mark]:
 def _stacked(found: list[Character], typical: float) -> list[Character]:
     """Joins pieces of a character that lie above each other."""
     joined = sorted(found, key=lambda c: -c.mass)
-    i = 0
-    while i < len(joined):
-        one = joined[i]
-        for j in range(i + 1, len(joined)):
-            other = joined[j]
-            overlap = min(one.right, other.right) - max(one.left, other.left)
-            gap = max(one.top, other.top) - min(one.bottom, other.bottom)
-            both = max(one.bottom, other.bottom) - min(one.top, other.top)
-            if overlap > ABOVE * min(one.width, other.width) and gap < BETWEEN * typical and both < TOGETHER * typical:
-                joined[i] = _joined(one, joined.pop(j))
+    boxes = np.array([c[:4] for c in joined])
+    gone = np.zeros(len(joined), bool)
+    for i in range(len(joined)):
+        while not gone[i]:
+            top, left, bottom, right = boxes[i]
+            overlap = np.minimum(boxes[:, 3], right) - np.maximum(boxes[:, 1], left)
+            gap = np.maximum(boxes[:, 0], top) - np.minimum(boxes[:, 2], bottom)
+            both = np.maximum(boxes[:, 2], bottom) - np.minimum(boxes[:, 0], top)
+            near = ~gone & (overlap > ABOVE * np.minimum(boxes[:, 3] - boxes[:, 1], right - left))
+            near &= (gap < BETWEEN * typical) & (both < TOGETHER * typical)
+            near[: i + 1] = False
+            if not near.any():
                 break
-        else:
-            i += 1
-    return joined
+            other = int(near.argmax())
+            joined[i] = _joined(joined[i], joined[other])
+            boxes[i], gone[other] = joined[i][:4], True
+    return [c for c, is_gone in zip(joined, gone, strict=True) if not is_gone]

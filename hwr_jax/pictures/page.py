@@ -38,7 +38,8 @@ class PageInk(NamedTuple):
     labels: np.ndarray  # int32 [h, w], 0 = paper, else the label of a mark
     marks: list[Mark]
     origin: tuple[float, float]  # y, x of the upper left corner in the picture, pixels
-    scale: float  # the picture's pixels per pixel here
+    scale: tuple[float, float]  # y, x: the picture's pixels per pixel here
+    box: tuple[int, int, int, int] | None  # top, left, bottom, right of the sheet in the picture; None: all of it
 
 
 def find_marks(grey: np.ndarray) -> PageInk:
@@ -53,10 +54,8 @@ def find_marks(grey: np.ndarray) -> PageInk:
     from scipy import ndimage
 
     found = sheet.cut(grey, PAGE_PX)
-    if found is None:
-        values, (top, left, bottom, _) = shrink(grey, PAGE_PX), (0, 0, *grey.shape)
-    else:
-        values, (top, left, bottom, _) = found
+    values = shrink(grey, PAGE_PX) if found is None else found.grey
+    top, left, bottom, right = (0, 0, *grey.shape) if found is None else found.box
     if is_light_on_dark(values):
         values = 255 - values
     contrast, noise = paper_contrast(values)
@@ -68,9 +67,10 @@ def find_marks(grey: np.ndarray) -> PageInk:
     darkness = np.clip((contrast - 2 * noise) / (full - 2 * noise), 0, 1).astype(np.float32)
     weak = marks.without_lines(contrast > np.maximum(WEAK * full, floor))
     labels = ndimage.label(weak, EIGHT)[0]
-    scale = (bottom - top) / values.shape[0]
+    scale = ((bottom - top) / values.shape[0], (right - left) / values.shape[1])
     found_marks = marks.measured(labels, darkness, contrast > STRONG * full)
-    return PageInk(values, contrast, darkness, labels, found_marks, (top, left), scale)
+    box = None if found is None else found.box
+    return PageInk(values, contrast, darkness, labels, found_marks, (top, left), scale, box)
 
 
 def is_light_on_dark(grey: np.ndarray) -> bool:

@@ -18,7 +18,7 @@ def read_as(monkeypatch, **texts):
         if path.stem not in texts:
             raise DataError(f"{path}: no picture")
         lines = [scan.Line(text, 1.0, (0, 0, 1, 1)) for text in texts[path.stem]]
-        return scan.Page(str(path), lines, [], 0, 7.0)
+        return scan.Page(str(path), lines, [], {"too pale": 2}, [], 7.0)
 
     monkeypatch.setattr(scan, "scan", read)
 
@@ -48,6 +48,8 @@ def test_scores_are_those_counted_by_hand(monkeypatch, tmp_path):
     assert set(found["by_medium"]) == {"scan", "photo", "not said"}
     assert [page["image"] for page in found["wrong"]] == ["b.png", "c.png", "d.png"]
     assert said == [f"{tmp_path / 'd.png'}: no picture"]
+    assert found["unread"] == ["d.png"]
+    assert found["skipped"] == {"too pale": 6}
 
 
 @pytest.mark.parametrize(
@@ -66,7 +68,14 @@ def test_edits_from_one_text_to_another(read, true, edits):
         ("[]", r"is not a list of pages, or it is empty"),
         ('[{"lines": ["1"]}]', r"page 1, has no `file`"),
         ('[{"file": "a.png", "lines": "12"}]', r"page 1, has no `lines`, a list of texts, and no `label`"),
-        ('[{"file": "a.png", "lines": []}]', r"page 1, has no `lines`"),
+        ('[{"file": "a.png", "lines": ["12", ""]}]', r"page 1, has a line that is empty or has a space"),
+        ('[{"file": "a.png", "lines": ["1 2"]}]', r"page 1, has a line that is empty or has a space"),
+        ('[{"file": "a.png", "label": null}]', r"page 1, has no `lines`"),
+        ('[{"file": "a.png", "label": 1, "medium": null}]', r"page 1, has a `medium` that is no text"),
+        ('[{"file": "a.png", "label": 1}, {"file": "a.png", "label": 1}]', r"names a.png twice"),
+        (r'[{"file": "a\u0000.png", "label": 1}]', r"page 1, has no `file`"),
+        (r'[{"file": "\ud800.png", "label": 1}]', r"page 1, has no `file`"),
+        ("[" * 100_000, r"cannot be read: "),
         ('[{"file": "../a.png", "label": 1}]', r"page 1, names ../a.png, which is outside of the folder"),
     ],
 )
@@ -75,6 +84,13 @@ def test_a_wrong_truth_gives_an_error(tmp_path, content, words):
         (tmp_path / page_scores.TRUTH).write_text(content)
     with pytest.raises(DataError, match=words):
         page_scores.read_truth(tmp_path)
+
+
+def test_a_page_that_is_known_to_be_blank_may_be_read_blank(monkeypatch, tmp_path):
+    truth(tmp_path, {"file": "a.png", "lines": []}, {"file": "b.png", "lines": []})
+    read_as(monkeypatch, a=[], b=["1"])
+    found = page_scores.score(None, tmp_path, log=print)
+    assert (found["exact_pages"], found["cer"], found["characters"]) == (0.5, 1.0, 0)
 
 
 def test_evaluate_says_how_well_pages_are_read(two_seeds, digits, command, tmp_path):
@@ -96,6 +112,12 @@ def test_evaluate_says_how_well_pages_are_read(two_seeds, digits, command, tmp_p
     wrong = command("evaluate", *flags, "--split=train")
     assert (wrong.returncode, wrong.stderr.count("\n")) == (64, 1)
     assert "--split does not apply to --pages" in wrong.stderr
+    for flag in ("--match=name", "--pixel_scale=1", "--data_dir=x"):
+        assert "does not apply to --pages" in command("evaluate", *flags, flag).stderr
+    (tmp_path / "1.png").unlink()
+    unread = command("evaluate", *flags)
+    assert unread.returncode == 66
+    assert "1.png: No such file or directory" in unread.stdout
     (tmp_path / page_scores.TRUTH).unlink()
     missing = command("evaluate", *flags)
     assert (missing.returncode, missing.stderr.count("\n")) == (66, 1)

@@ -15,7 +15,7 @@ def drawn(*boxes, shape=(400, 600), paper=240, pen=30):
 
 
 def boxes_of(ink):
-    return [c[:4] for row in characters.lines(characters.characters(ink)) for c in row]
+    return [c[:4] for row in characters.lines(characters.characters(ink).characters) for c in row]
 
 
 DIGITS = [(100, left, 140, left + 12) for left in (100, 160, 220, 280)]
@@ -48,13 +48,21 @@ def test_a_broken_stroke_is_one_character():
         (116, 330, 120, 350),  # a dash
         (136, 330, 141, 335),  # a decimal point
         (390, 0, 400, 500),  # an edge along the outline
-        (0, 570, 400, 600),  # a table at one side
+        (340, 0, 400, 100),  # the corner of something
         (180, 20, 390, 590),  # a blot
     ],
-    ids=["speck", "dash", "point", "edge", "table", "blot"],
+    ids=["speck", "dash", "point", "edge", "corner", "blot"],
 )
 def test_what_is_no_character_is_dropped(other):
     near(boxes_of(drawn(*MORE, *DIGITS, other)), [*MORE, *DIGITS])
+
+
+@pytest.mark.parametrize(
+    ("other", "why"), [((340, 0, 400, 100), "at the outline"), ((180, 300, 380, 316), "too large")]
+)
+def test_what_is_as_large_as_a_character_is_counted_with_the_reason(other, why):
+    found = characters.characters(drawn(*MORE, *DIGITS, other))
+    assert (len(found.characters), found.dropped) == (8, {why: 1})
 
 
 def test_writing_that_shines_through_is_dropped():
@@ -68,7 +76,7 @@ def test_lines_are_read_from_top_to_bottom_and_from_left_to_right_on_a_slope():
     slope = [(100 + left // 20, left, 140 + left // 20, left + 12) for left in range(60, 560, 60)]
     below = [(top + 80, left, bottom + 80, right) for top, left, bottom, right in slope[:4]]
     ink = drawn(*reversed(below), *slope)
-    rows = characters.lines(characters.characters(ink))
+    rows = characters.lines(characters.characters(ink).characters)
     assert [len(row) for row in rows] == [len(slope), len(below)]
     near([c[:4] for row in rows for c in row], [*slope, *below])
 
@@ -89,7 +97,7 @@ def test_two_rings_that_touch_are_cut_where_they_touch():
 
 def test_the_image_of_a_character_is_as_the_models_know_it():
     ink = drawn(*DIGITS)
-    one = characters.characters(ink)[0]
+    one = characters.characters(ink).characters[0]
     image = characters.image_of(ink, one, characters.mask_of(ink, one))
     assert (image.shape, image.dtype, image.max()) == ((28, 28), np.uint8, 255)
     rows = np.flatnonzero(image.max(1) > 127)
@@ -98,4 +106,4 @@ def test_the_image_of_a_character_is_as_the_models_know_it():
 
 def test_a_page_without_marks_has_no_characters():
     assert characters.lines([]) == []
-    assert characters.characters(drawn(*DIGITS)._replace(marks=[])) == []
+    assert characters.characters(drawn(*DIGITS)._replace(marks=[])) == ([], {})

@@ -53,10 +53,11 @@ def test_faint_writing_beside_a_black_stamp_is_as_dark_as_the_ink_around_it(writ
 def test_every_digit_has_a_mark_in_its_box(write, paper):
     composed = write(2, paper=paper, digit_px=40.0)
     ink = page.find_marks(composed.grey)
-    (top, left), scale = ink.origin, ink.scale
+    assert ink.box is None
+    (top, left), (down, across) = ink.origin, ink.scale
     for x, y, width, height in composed.boxes:
-        rows = slice(round((y - top) / scale), round((y + height - top) / scale))
-        columns = slice(round((x - left) / scale), round((x + width - left) / scale))
+        rows = slice(round((y - top) / down), round((y + height - top) / down))
+        columns = slice(round((x - left) / across), round((x + width - left) / across))
         labels = ink.labels[rows, columns]
         assert (labels > 0).mean() > 0.1
 
@@ -66,7 +67,7 @@ def test_the_place_of_a_sheet_on_a_desk_is_kept(write):
     ink = page.find_marks(composed.grey)
     assert min(ink.origin) > 0
     tallest = max(ink.marks, key=lambda m: m.mass)
-    y, x = (o + ink.scale * p for o, p in zip(ink.origin, (tallest.top, tallest.left), strict=True))
+    y, x = (o + s * p for o, s, p in zip(ink.origin, ink.scale, (tallest.top, tallest.left), strict=True))
     assert any(abs(bx - x) < 4 and abs(by - y) < 4 for bx, by, _, _ in composed.boxes)
 
 
@@ -74,7 +75,7 @@ def test_a_large_page_is_reduced_and_knows_its_scale(write):
     grey = np.kron(write(4, count=6, digit_px=60.0).grey, np.ones((5, 5), np.uint8))
     ink = page.find_marks(grey)
     assert max(ink.grey.shape) == page.PAGE_PX
-    assert ink.scale == pytest.approx(max(grey.shape) / page.PAGE_PX, rel=0.01)
+    assert ink.scale == pytest.approx([max(grey.shape) / page.PAGE_PX] * 2, rel=0.01)
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])
