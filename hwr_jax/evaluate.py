@@ -124,7 +124,7 @@ def _read_pages(model, folder: Path, screen) -> int:
     """Prints how well the pages of a folder are read."""
     from rich.table import Table
 
-    from hwr_jax.inference import page_scores
+    from hwr_jax.inference import page_scores, scan
 
     found = page_scores.score(model, folder, log=screen.print)
     if _FORMAT.value == "json":
@@ -141,8 +141,8 @@ def _read_pages(model, folder: Path, screen) -> int:
         screen.print(printable.line(f"  {page['image']}: {' / '.join(page['read'])}, not {' / '.join(page['truth'])}"))
     if len(found["wrong"]) > SHOWN:
         screen.print(f"  and {len(found['wrong']) - SHOWN} more: --format=json lists them")
-    if skipped := ", ".join(f"{count} {why}" for why, count in found["skipped"].items()):
-        screen.print(f"Marks that were not read: {skipped}")
+    if found["skipped"]:
+        screen.print(f"Marks that were not read: {scan.in_words(found['skipped'])}")
     return errors.BAD_DATA if found["unread"] else errors.DONE
 
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from rich.console import Console
+
     from hwr_jax.inference.predictor import Predictor
     from hwr_jax.inference.scan import Page
 
@@ -60,7 +62,7 @@ def main(paths: list[str]) -> int:
     screen.print(f"{folder}: {console.trained_on(model.facts['name'])}")
     problems: list[str] = []
     pages = _read_all(model, paths, drawn, problems)
-    _print(pages)
+    _print(pages, screen)
     for words in [*(words for page in pages for words in _said_of(page)), *problems]:
         print(f"hwr_jax: {printable.line(words)}", file=sys.stderr)
     return errors.BAD_DATA if problems else errors.DONE
@@ -134,12 +136,13 @@ def _named(paths: list[str], problems: list[str]) -> Iterator[tuple[str, Any]]:
 
 def _said_of(page: Page) -> list[str]:
     """The sentences about what was not read on a page."""
-    skipped = ", ".join(f"{count} {why}" for why, count in page.skipped.items())
-    words = [f"{page.picture}: {note}" for note in page.notes]
-    return [*words, f"{page.picture}: marks that were not read: {skipped}"] if skipped else words
+    from hwr_jax.inference import scan
+
+    words = [*page.notes, *([f"marks that were not read: {scan.in_words(page.skipped)}"] if page.skipped else [])]
+    return [f"{page.picture}: {one}" for one in words]
 
 
-def _print(pages: list[Page]) -> None:
+def _print(pages: list[Page], screen: Console) -> None:
     if _FORMAT.value == "json":
         print(json.dumps([page.to_json() for page in pages], indent=2))
     elif _FORMAT.value == "csv":
@@ -156,8 +159,6 @@ def _print(pages: list[Page]) -> None:
     else:
         from rich.table import Column, Table
 
-        from hwr_jax.cli import console
-
         table = Table(Column("image", overflow="fold"), Column("line", justify="right"), "text", "confidence")
         for page in pages:
             name = printable.line(page.picture)
@@ -166,7 +167,7 @@ def _print(pages: list[Page]) -> None:
             for number, line in enumerate(page.lines, 1):
                 text = printable.line(line.text)
                 table.add_row(name if number == 1 else "", str(number), text, f"{line.confidence:.4f}")
-        console.make_console().print(table)
+        screen.print(table)
 
 
 def _text(page: Page) -> str:

@@ -92,26 +92,8 @@ def load(
     """
     if name not in DATASETS:
         raise ConfigError(f"config.data.name = {name!r}: allowed are {', '.join(DATASETS)}")
-    if negatives:
-        plain = load(
-            name,
-            validation_examples=validation_examples,
-            train_examples=train_examples,
-            label_noise=label_noise,
-            subset_seed=subset_seed,
-            layout=layout,
-            stream=stream,
-            reading=reading,
-            class_map=class_map,
-            named=named,
-            whole=whole,
-            data_dir=data_dir,
-            manual_dir=manual_dir,
-            cache_dir=cache_dir,
-            log=log,
-        )
-        return none_of_them.add(plain, negatives, seed=subset_seed, log=log)
     if name == STRINGS:
+        none_of_them.refuse_for_strings(negatives)
         if layout is None:
             raise ConfigError("strings need a layout: config.data.strings of configs/base.py")
         glyphs = load(
@@ -135,7 +117,10 @@ def load(
             whole=whole,
             cache_dir=cache_dir,
             finish=lambda source, data, sha256, asked: _split(
-                *(source, data, sha256, asked, train_examples, label_noise, subset_seed), stream=stream
+                *(source, data, sha256, asked, train_examples, label_noise, subset_seed),
+                negatives=negatives,
+                stream=stream,
+                log=log,
             ),
             log=log,
         )
@@ -144,7 +129,8 @@ def load(
     splits.check(asked, source.train_examples)
     places = find.Places(data_dir, manual_dir, cache_dir)
     data, sha256 = find.find(source, places, log=log)
-    return _split(source, data, sha256, asked, train_examples, label_noise, subset_seed, stream=stream)
+    drawn = (train_examples, label_noise, subset_seed)
+    return _split(source, data, sha256, asked, *drawn, negatives=negatives, stream=stream, log=log)
 
 
 def _own(
@@ -201,7 +187,9 @@ def _split(
     label_noise: float,
     subset_seed: int,
     *,
+    negatives: int,
     stream: bool,
+    log: Callable[[str], object],
 ) -> Dataset:
     """The data set of verified content: validation carved from train, and then what studies change of the rest."""
     train = data.train
@@ -214,10 +202,11 @@ def _split(
     train = subset.fewer(train, train_examples, seed=subset_seed)
     train = subset.with_wrong_labels(train, label_noise, classes=len(source.classes), seed=subset_seed)
     mean, std = content.moments(train.image)
-    return Dataset(
+    dataset = Dataset(
         *(source.name, source.version, sha256, train, validation, data.test, source.classes, mean, std),
         drawn_test=source.name == OWN and not source.own_test,
     )
+    return none_of_them.add(dataset, negatives, seed=subset_seed, log=log) if negatives else dataset
 
 
 def with_classes(

@@ -41,10 +41,8 @@ def add(dataset: Dataset, count: int, *, seed: int, log: Callable[[str], object]
         the data set with one more class, and with the digest of all of its content.
 
     Raises:
-        ConfigError: images of another size, streamed images, or a class that is called `none` already.
+        ConfigError: streamed images, or a class that is called `none` already.
     """
-    if tuple(dataset.train.image.shape[1:]) != (28, 28, 1):
-        raise ConfigError(f"config.data.negatives={count} needs images of 28x28 pixels: use 0")
     if not isinstance(dataset.train.image, np.ndarray):
         raise ConfigError(f"config.data.negatives={count} needs config.data.stream=False: use 0, or do not stream")
     if NONE in dataset.classes:
@@ -56,6 +54,12 @@ def add(dataset: Dataset, count: int, *, seed: int, log: Callable[[str], object]
     mean, std = content.moments(train.image)
     digest = hashlib.sha256(f"{dataset.sha256} {VERSION} {content.fingerprint(image)}".encode()).hexdigest()
     return dataset._replace(sha256=digest, train=train, classes=(*dataset.classes, NONE), mean=mean, std=std)
+
+
+def refuse_for_strings(count: int) -> None:
+    """Raises ConfigError if such images are asked for beside strings, whose images have another size."""
+    if count:
+        raise ConfigError(f"config.data.negatives={count} needs images of 28x28 pixels: use 0")
 
 
 def draw(count: int, glyphs: np.ndarray, *, seed: int) -> np.ndarray:
@@ -153,7 +157,7 @@ def _columns(glyph: np.ndarray) -> np.ndarray:
 
 
 def _field(rng: np.random.Generator, smooth_px: float) -> np.ndarray:
-    """A random field float32 [CANVAS, CANVAS] in 0..1, smooth over so many pixels."""
+    """A random field float32 [CANVAS, CANVAS] in 0..1 that varies over about `smooth_px` pixels."""
     from PIL import Image
 
     side = max(3, round(CANVAS / smooth_px))

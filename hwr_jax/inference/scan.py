@@ -7,6 +7,7 @@ Source of the search for the best cuts: over-segmentation and dynamic programmin
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -130,6 +131,11 @@ def scan(model: Predictor, picture: PictureFile | np.ndarray) -> Page:
     return Page(name, lines, digits, skipped, _notes(ink), 1000 * (time.perf_counter() - start))
 
 
+def in_words(skipped: Mapping[str, int]) -> str:
+    """Returns "2 too pale, 1 at the outline" of `Page.skipped`, or of a sum of such; "" of nothing."""
+    return ", ".join(f"{count} {why}" for why, count in skipped.items())
+
+
 def _notes(ink: page.PageInk) -> list[str]:
     if ink.box is None:
         return []
@@ -167,13 +173,14 @@ def _parted(model: Predictor, ink: page.PageInk, read: list[_Read]) -> list[_Rea
     if not read:
         return []
     typical = float(np.median([one.character.height for one in read]))
-    doubtful = [one for one in read if _may_be_several(one, typical)]
+    chosen, doubtful = [], []
+    for one in read:
+        (doubtful if _may_be_several(one, typical) else chosen).append(one)
     all_parts = [_parts_of(ink, one) for one in doubtful]
     images = [image for parts in all_parts for _, image in parts.parts.values()]
     if not images:
         return read
     prob = iter(_predict(model, images))
-    chosen = [one for one in read if not _may_be_several(one, typical)]
     for parts in all_parts:
         chosen += _best(parts, {key: next(prob) for key in parts.parts}, typical)
     return chosen

@@ -6,6 +6,7 @@ touch are one of these here until a reader takes them apart at one of `cuts`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -77,7 +78,8 @@ class Found(NamedTuple):
 def characters(page: PageInk) -> Found:
     """Joins the marks of a page to characters, and drops edges, frames, specks and points."""
     heaviest = sorted(page.marks, key=lambda m: -m.mass)
-    inner = _without_edges(heaviest[:MARKS], page.grey.shape)
+    considered, rest = heaviest[:MARKS], heaviest[MARKS:]
+    inner = _without_edges(considered, page.grey.shape)
     if not inner:
         return Found([], {})
     typical = _typical_height(inner)
@@ -88,15 +90,18 @@ def characters(page: PageInk) -> Found:
     contrasts = [_contrast(page, c) for c in joined]
     palest = PALEST * float(np.median(contrasts)) if contrasts else 0.0
     kept = [c for c, contrast in zip(joined, contrasts, strict=True) if contrast > palest]
-    at_outline = {m.label for m in heaviest[:MARKS]} - {m.label for m in inner}
-    reasons = {
-        "at the outline": [m for m in heaviest[:MARKS] if m.label in at_outline],
-        "too large": [m for m in inner if m not in fitting],
-        "too pale": [c for c in joined if c not in kept],
-        f"beyond {MARKS} marks": heaviest[MARKS:],
+    counts = {  # each step keeps some of the marks of the step before: what is missing was dropped there
+        "at the outline": _large(considered, typical) - _large(inner, typical),
+        "too large": _large(inner, typical) - _large(fitting, typical),
+        "too pale": _large(joined, typical) - _large(kept, typical),
+        f"beyond {MARKS} marks": _large(rest, typical),
     }
-    large = {why: sum(m.bottom - m.top >= WHOLE * typical for m in marks) for why, marks in reasons.items()}
-    return Found(kept, {why: count for why, count in large.items() if count})
+    return Found(kept, {why: count for why, count in counts.items() if count})
+
+
+def _large(marks: Sequence[Mark | Character], typical: float) -> int:
+    """How many are as high as a character."""
+    return sum(m.bottom - m.top >= WHOLE * typical for m in marks)
 
 
 def _join(found: list[Mark], typical: float) -> list[Character]:

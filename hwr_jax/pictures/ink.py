@@ -166,18 +166,41 @@ def paper_contrast(grey: np.ndarray) -> tuple[np.ndarray, float]:
     Returns:
         float32 [h, w] in 0..1, 0 = paper, 1 = no light; and the standard deviation of it on blank paper.
     """
-    from scipy import ndimage
-
     if min(grey.shape) < LOCAL_PX:
         return np.clip(1 - grey / max(grey.max(), 1), 0, 1), 0.0
-    thumbnail = shrink(grey, PAPER_PX)
-    size = max(3, round(STROKE_SHARE * min(thumbnail.shape)))
-    smooth = ndimage.median_filter(thumbnail, size=3, mode="nearest")
-    paper = ndimage.grey_closing(smooth, size=(size, size), mode="nearest")
-    paper = resize(ndimage.gaussian_filter(paper, size / SMOOTH, mode="nearest"), grey.shape)
+    paper = paper_of(grey, paper_px=PAPER_PX, stroke_share=STROKE_SHARE, least_px=3, smooth=SMOOTH)
+    return contrast_with(grey, paper)
+
+
+def paper_of(grey: np.ndarray, *, paper_px: int, stroke_share: float, least_px: int, smooth: float) -> np.ndarray:
+    """How bright the paper is at each pixel: the closing of a reduced picture, with its steps smoothed.
+
+    Args:
+        grey: float32 [h, w] in 0..255, dark ink on light paper.
+        paper_px: longer side of the reduced picture.
+        stroke_share: side of the closing's square, as a share of the shorter side.
+        least_px: its side, at least.
+        smooth: its side divided by the standard deviation that smooths the steps.
+    """
+    from scipy import ndimage
+
+    thumbnail = shrink(grey, paper_px)
+    size = max(least_px, round(stroke_share * min(thumbnail.shape)))
+    flat = ndimage.median_filter(thumbnail, size=3, mode="nearest")
+    paper = ndimage.grey_closing(flat, size=(size, size), mode="nearest")
+    return resize(ndimage.gaussian_filter(paper, size / smooth, mode="nearest"), grey.shape)
+
+
+def contrast_with(grey: np.ndarray, paper: np.ndarray, *, sample_px: int = 0) -> tuple[np.ndarray, float]:
+    """How much darker than its paper each pixel is, and the paper's noise (see `paper_contrast`).
+
+    sample_px: about how many rows and columns the noise is measured on; 0: on all.
+    """
     lack = 1 - grey / np.maximum(paper, 1)
-    level = np.median(lack)
-    noise = 1.4826 * float(np.median(np.abs(lack - level)))  # of a normal distribution; ink is the smaller part
+    down, across = (max(1, side // sample_px) if sample_px else 1 for side in lack.shape)
+    some = lack[::down, ::across]
+    level = np.median(some)
+    noise = 1.4826 * float(np.median(np.abs(some - level)))  # of a normal distribution; ink is the smaller part
     return np.clip(lack - level, 0, 1), noise
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from hwr_jax.core.errors import DataError
 from hwr_jax.pictures import marks, sheet
-from hwr_jax.pictures.ink import MIN_CONTRAST, NOISE_FACTOR, STRONG, WEAK, otsu
+from hwr_jax.pictures.ink import MIN_CONTRAST, NOISE_FACTOR, STRONG, WEAK, contrast_with, otsu, paper_of
 from hwr_jax.pictures.marks import EIGHT, Mark
 from hwr_jax.pictures.resample import resize, shrink
 
@@ -23,6 +23,7 @@ EVEN_GREY = 2.0  # grey values: a standard deviation below this is noise
 PAPER_PX = 200  # the paper's brightness varies slowly
 STROKE_SHARE = 0.12  # no stroke is wider than this share of the shorter side; wider dark areas are shadow or table
 SMOOTH = 8  # the closing's window divided by the standard deviation that smooths its steps
+SAMPLE_PX = 300  # rows and columns that the paper's noise is measured on
 LOCAL_PX = 160  # smaller pictures hold a word or two: one contrast for all
 AROUND = 0.08  # how far the ink is looked for with which a mark is compared, as a share of the longer side
 FAINTEST = 0.2  # of the page's full contrast: fainter ink is not looked for
@@ -96,18 +97,8 @@ def is_light_on_dark(grey: np.ndarray) -> bool:
 
 def paper_contrast(grey: np.ndarray) -> tuple[np.ndarray, float]:
     """How much darker than the paper each pixel of a page is, and the paper's noise. See `ink.paper_contrast`."""
-    from scipy import ndimage
-
-    small = shrink(grey, PAPER_PX)
-    size = max(5, round(STROKE_SHARE * min(small.shape)))
-    smooth = ndimage.median_filter(small, size=3, mode="nearest")
-    paper = ndimage.grey_closing(smooth, size=(size, size), mode="nearest")
-    paper = resize(ndimage.gaussian_filter(paper, size / SMOOTH, mode="nearest"), grey.shape)
-    lack = 1 - grey / np.maximum(paper, 1)
-    some = lack[:: max(1, lack.shape[0] // 300), :: max(1, lack.shape[1] // 300)]
-    level = float(np.median(some))
-    noise = 1.4826 * float(np.median(np.abs(some - level)))  # of a normal distribution; ink is the smaller part
-    return np.clip(lack - level, 0, 1), noise
+    paper = paper_of(grey, paper_px=PAPER_PX, stroke_share=STROKE_SHARE, least_px=5, smooth=SMOOTH)
+    return contrast_with(grey, paper, sample_px=SAMPLE_PX)
 
 
 def ink_around(contrast: np.ndarray, full: float, floor: float) -> np.ndarray:
