@@ -37,7 +37,8 @@ def get_config() -> ml_collections.ConfigDict:
     config.data.train_examples = 0  # number of the remaining images to train on, the same number of each class; 0: all
     config.data.label_noise = 0.0  # share of training labels made wrong, spread evenly over the other classes
     config.data.negatives = 0  # number of further training images that are no digit: the class "none"
-    config.data.subset_seed = 0  # seed of the three draws above
+    config.data.drawn = 0  # number of further training images: digits drawn stroke by stroke, in rare styles
+    config.data.subset_seed = 0  # seed of the draws above
     config.data.balanced = False  # draw batches with replacement, every class equally likely, however rare it is
     config.data.stream = False  # stream the training images from disk
     config.data.rehearsal = ""  # data set to train on as well, and to report, so that it is not forgotten
@@ -134,14 +135,17 @@ def get_config() -> ml_collections.ConfigDict:
     config.augment.elastic_smooth_px = 4.0  # standard deviation of the Gaussian that smooths them
     config.augment.thickness = 0.0  # share of a 3x3 dilation or erosion, in -x..x
     config.augment.lines = 0  # up to this many straight lines
+    config.augment.blots = 0  # up to this many discs, of ink or of paper
     config.augment.background = 0.0  # grey of the paper, 0..x
     config.augment.blur_px = 0.0  # standard deviation, 0..x
+    config.augment.smear_px = 0.0  # standard deviation, 0..x, along the rows or the columns
     config.augment.brightness = 0.0  # in -x..x
     config.augment.contrast = 0.0  # relative, in -x..x
     config.augment.invert = 0.0  # probability
     config.augment.noise = 0.0  # standard deviation
     config.augment.salt_pepper = 0.0  # share of the pixels
     config.augment.cutout_px = 0  # side of the square
+    config.augment.skip = 0.0  # probability with which an image is spared each of thickness to cutout_px
     config.augment.mixup = 0.0  # parameter of the Beta distribution
     config.augment.cutmix = 0.0  # the same
 

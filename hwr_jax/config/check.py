@@ -52,6 +52,7 @@ RANGES: dict[str, Range] = {
     "data.train_examples": integer(0),
     "data.label_noise": SHARE,
     "data.negatives": integer(0),
+    "data.drawn": integer(0),
     "data.rehearsal_examples": integer(0),
     "transfer.layer_decay": Range(lambda v: 0 < v <= 1, "a number above 0, at most 1"),
     "data.subset_seed": integer(0),

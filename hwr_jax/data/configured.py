@@ -44,6 +44,7 @@ def load(
         subset_seed=config.data.subset_seed,
         layout=config.data.strings.to_dict(),
         negatives=config.data.negatives,
+        drawn=config.data.drawn,
         stream=config.data.stream,
         reading=reading(config),
         class_map=config.data.class_map,

@@ -14,7 +14,8 @@ import numpy as np
 
 from hwr_jax.core.errors import ConfigError, DataMissing
 from hwr_jax.core.types import Arrays, Dataset
-from hwr_jax.data import cache, content, find, orientation, rows, splits, strings, subset
+from hwr_jax.data import cache, content, extra, find, orientation, rows, splits, strings, subset
+from hwr_jax.data import drawn as drawn_digits
 from hwr_jax.data import folder as own
 from hwr_jax.data import negatives as none_of_them
 from hwr_jax.data.sources import SOURCES, Source
@@ -38,6 +39,7 @@ def load(
     subset_seed: int = 0,
     layout: Mapping[str, Any] | None = None,
     negatives: int = 0,
+    drawn: int = 0,
     stream: bool = False,
     reading: Reading = PLAIN,
     class_map: str = "",
@@ -67,6 +69,7 @@ def load(
         label_noise: share of the training labels to make wrong (`subset.with_wrong_labels`).
         subset_seed: the seed of these draws.
         negatives: how many images of the class `none` to add to the training set (`negatives.add`).
+        drawn: how many digits drawn stroke by stroke to add to the training set (`drawn.add`).
         layout: of `strings`, `config.data.strings`; the arguments above are then those of its glyphs.
         stream: leave the training images on disk, in the decoded cache (`rows.Rows`), and read them while training.
         reading: of `folder`, and of glyphs from it: how tables and files of grey values are read.
@@ -93,7 +96,7 @@ def load(
     if name not in DATASETS:
         raise ConfigError(f"config.data.name = {name!r}: allowed are {', '.join(DATASETS)}")
     if name == STRINGS:
-        none_of_them.refuse_for_strings(negatives)
+        extra.refuse_for_strings(negatives=negatives, drawn=drawn)
         if layout is None:
             raise ConfigError("strings need a layout: config.data.strings of configs/base.py")
         glyphs = load(
@@ -119,6 +122,7 @@ def load(
             finish=lambda source, data, sha256, asked: _split(
                 *(source, data, sha256, asked, train_examples, label_noise, subset_seed),
                 negatives=negatives,
+                drawn=drawn,
                 stream=stream,
                 log=log,
             ),
@@ -129,8 +133,13 @@ def load(
     splits.check(asked, source.train_examples)
     places = find.Places(data_dir, manual_dir, cache_dir)
     data, sha256 = find.find(source, places, log=log)
-    drawn = (train_examples, label_noise, subset_seed)
-    return _split(source, data, sha256, asked, *drawn, negatives=negatives, stream=stream, log=log)
+    return _split(
+        *(source, data, sha256, asked, train_examples, label_noise, subset_seed),
+        negatives=negatives,
+        drawn=drawn,
+        stream=stream,
+        log=log,
+    )
 
 
 def _own(
@@ -188,6 +197,7 @@ def _split(
     subset_seed: int,
     *,
     negatives: int,
+    drawn: int,
     stream: bool,
     log: Callable[[str], object],
 ) -> Dataset:
@@ -206,6 +216,8 @@ def _split(
         *(source.name, source.version, sha256, train, validation, data.test, source.classes, mean, std),
         drawn_test=source.name == OWN and not source.own_test,
     )
+    if drawn:
+        dataset = drawn_digits.add(dataset, drawn, seed=subset_seed, log=log)
     return none_of_them.add(dataset, negatives, seed=subset_seed, log=log) if negatives else dataset
 
 

@@ -1,12 +1,11 @@
 """Images that are no digit, drawn at random: a class of its own, so that a reader does not take all it sees for one.
 
-Printed letters and signs that no digit resembles, loose strokes, filled shapes, blots, and two digits at once (which a
-reader of pages is to take apart). No halves of digits: that of an 8 is a 3.
+Printed letters and signs that no digit resembles, loose strokes, filled shapes, blots, small pieces of digits, and two
+digits at once (which a reader of pages is to take apart). No halves of digits: that of an 8 is a 3.
 """
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import math
 from collections.abc import Callable
@@ -15,16 +14,19 @@ from pathlib import Path
 import numpy as np
 
 from hwr_jax.core.errors import ConfigError
-from hwr_jax.core.types import Arrays, Dataset
-from hwr_jax.data import content
+from hwr_jax.core.types import Dataset
+from hwr_jax.data import extra
 from hwr_jax.pictures.normalise import to_mnist
 
 NONE = "none"  # the name of the class
-VERSION = "1"  # of the drawings below
+VERSION = "2"  # of the drawings below
 CANVAS = 80  # pixels, before an image is fitted into MNIST's box
 LETTERS = "ACEFGHJKLMNPRUVWXYadefhkmnpruvwxt@#&%$?=+*ΓΔΘΛΞΠΣΦΨΩβγδζηθλμξπρφχψωЖИЙДЛФЦШЩЫЮЯжидлфцшщыюя"
 FONTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSerif", "DejaVuSerif-Italic", "DejaVuSansMono")
 PEN = (3.0, 11.0)  # pixels of the canvas
+PIECE = (0.3, 0.45)  # of a digit's height and width
+STRAIGHT = 0.15  # upright ink whose spread across is less than this share of that along may be a 1
+FULL_FRAME = 0.2  # share of the images that fill the frame, as pictures of things do
 OVERLAP = (-3, 6)  # pixels of 28 between two digits
 
 
@@ -43,27 +45,19 @@ def add(dataset: Dataset, count: int, *, seed: int, log: Callable[[str], object]
     Raises:
         ConfigError: streamed images, or a class that is called `none` already.
     """
-    if not isinstance(dataset.train.image, np.ndarray):
-        raise ConfigError(f"config.data.negatives={count} needs config.data.stream=False: use 0, or do not stream")
+    extra.check(dataset, "negatives", count)
     if NONE in dataset.classes:
         raise ConfigError(f"config.data.negatives={count} adds the class {NONE!r}, which {dataset.name} has: use 0")
     log(f"Drawing {count:,} images that are none of the classes")
-    image = draw(count, np.asarray(dataset.train.image[..., 0]), seed=seed)[..., None]
+    image = draw(count, np.asarray(dataset.train.image[..., 0]), seed=seed)
     label = np.full(count, len(dataset.classes), np.int32)
-    train = Arrays(np.concatenate([dataset.train.image, image]), np.concatenate([dataset.train.label, label]))
-    mean, std = content.moments(train.image)
-    digest = hashlib.sha256(f"{dataset.sha256} {VERSION} {content.fingerprint(image)}".encode()).hexdigest()
-    return dataset._replace(sha256=digest, train=train, classes=(*dataset.classes, NONE), mean=mean, std=std)
-
-
-def refuse_for_strings(count: int) -> None:
-    """Raises ConfigError if such images are asked for beside strings, whose images have another size."""
-    if count:
-        raise ConfigError(f"config.data.negatives={count} needs images of 28x28 pixels: use 0")
+    return extra.append(dataset, image, label, made_by=VERSION, classes=(NONE,))
 
 
 def draw(count: int, glyphs: np.ndarray, *, seed: int) -> np.ndarray:
-    """Draws images that are no digit, uint8 [count, 28, 28], 0 = paper, 255 = ink, as `to_mnist` makes them.
+    """Draws images that are no digit, uint8 [count, 28, 28], 0 = paper, 255 = ink.
+
+    Most are fitted into a frame as `to_mnist` does it, and a share of FULL_FRAME fills all of it.
 
     Args:
         count: of the images.
@@ -74,14 +68,14 @@ def draw(count: int, glyphs: np.ndarray, *, seed: int) -> np.ndarray:
     fonts = [_font(name) for name in FONTS]
     kinds: tuple[Callable[[], np.ndarray], ...] = (
         lambda: _letter(rng, fonts), lambda: _strokes(rng), lambda: _shape(rng), lambda: _blots(rng),
-        lambda: _pair(rng, glyphs),
+        lambda: _piece(rng, glyphs), lambda: _pair(rng, glyphs),
     )  # fmt: skip
     images = np.zeros((count, 28, 28), np.uint8)
     for i in range(count):
         ink = kinds[i % len(kinds)]()
-        while ink.max() < 0.5:
+        while ink.max() < 0.5 or _may_be_one(ink):
             ink = kinds[i % len(kinds)]()
-        images[i] = to_mnist(ink)
+        images[i] = _filling(ink) if rng.random() < FULL_FRAME else to_mnist(ink)
     return images[rng.permutation(count)]
 
 
@@ -105,13 +99,19 @@ def _letter(rng: np.random.Generator, fonts: list[Path]) -> np.ndarray:
 
 
 def _strokes(rng: np.random.Generator) -> np.ndarray:
-    """Three to seven curved strokes of one pen: a sign of no alphabet."""
+    """Three to seven strokes of one pen, all curved or all upright, level or slanted: a sign of no alphabet."""
     from PIL import Image, ImageDraw
 
     picture = Image.new("L", (CANVAS, CANVAS))
     pen, width = ImageDraw.Draw(picture), rng.uniform(*PEN)
+    curved = rng.random() < 0.5
     for _ in range(rng.integers(3, 8)):
         start, middle, end = rng.uniform(8, CANVAS - 8, (3, 2))
+        if not curved:
+            angle = rng.integers(4) * math.pi / 4 + rng.normal(0, 0.1)
+            half = rng.uniform(8, 28) * np.array([math.cos(angle), math.sin(angle)])
+            start, end = middle - half, middle + half
+            middle = middle + rng.normal(0, 2, 2)
         t = np.linspace(0, 1, 16)[:, None]
         path = (1 - t) ** 2 * start + 2 * t * (1 - t) * middle + t**2 * end
         pen.line([tuple(p) for p in path.tolist()], 255, round(width), joint="curve")
@@ -119,13 +119,18 @@ def _strokes(rng: np.random.Generator) -> np.ndarray:
 
 
 def _shape(rng: np.random.Generator) -> np.ndarray:
-    """A filled shape with three to nine corners, lighter in places: cloth, leaves, stamps."""
+    """A filled shape with three to nine corners, lighter in places, some symmetric: clothes, leaves, stamps."""
     from PIL import Image, ImageDraw
 
     picture = Image.new("L", (CANVAS, CANVAS))
     angles = np.sort(rng.uniform(0, 2 * math.pi, rng.integers(3, 10)))
     radii = rng.uniform(0.4, 1.0, angles.size) * CANVAS / 2
     points = CANVAS / 2 + radii[:, None] * np.stack([np.cos(angles), np.sin(angles)], 1)
+    if rng.random() < 0.5:
+        half = points[points[:, 0] > CANVAS / 2]
+        half = half[np.argsort(half[:, 1])]
+        mirrored = np.concatenate([half, [CANVAS, 0] + half[::-1] * [-1, 1]])
+        points = mirrored if len(mirrored) > 3 else points
     ImageDraw.Draw(picture).polygon([tuple(p) for p in points.tolist()], 255)
     texture = 1 - rng.uniform(0, 0.7) * _field(rng, 4 * rng.uniform(1, 4))
     return _soft(picture) * texture
@@ -136,6 +141,34 @@ def _blots(rng: np.random.Generator) -> np.ndarray:
     field = _field(rng, rng.uniform(3, 12))
     level = rng.uniform(0.35, 0.75)
     return np.clip((field - level) / 0.1, 0, 1).astype(np.float32)
+
+
+def _piece(rng: np.random.Generator, glyphs: np.ndarray) -> np.ndarray:
+    """A small piece of a digit."""
+    glyph = _columns(glyphs[rng.integers(len(glyphs))])
+    glyph = glyph[glyph.max(1) > 0.25]
+    sides = [max(3, round(float(rng.uniform(*PIECE)) * n)) for n in glyph.shape]
+    top, left = (int(rng.integers(max(1, n - side + 1))) for n, side in zip(glyph.shape, sides, strict=True))
+    return glyph[top : top + sides[0], left : left + sides[1]]
+
+
+def _may_be_one(ink: np.ndarray) -> bool:
+    """Whether the ink is an upright bar, or too little to tell."""
+    inked = np.argwhere(ink > 0.25)
+    if len(inked) < 8:
+        return True
+    (across, along), axes = np.linalg.eigh(np.cov(inked.T))
+    return across < STRAIGHT * along and abs(axes[0, 1]) > abs(axes[1, 1])
+
+
+def _filling(ink: np.ndarray) -> np.ndarray:
+    """The ink, stretched to the whole frame: uint8 [28, 28]."""
+    from PIL import Image
+
+    rows, columns = np.flatnonzero(ink.max(1) > 0.1), np.flatnonzero(ink.max(0) > 0.1)
+    cut = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    frame = Image.fromarray(cut.astype(np.float32)).resize((28, 28), Image.Resampling.BOX)
+    return np.round(255 * np.clip(np.asarray(frame), 0, 1)).astype(np.uint8)
 
 
 def _pair(rng: np.random.Generator, glyphs: np.ndarray) -> np.ndarray:

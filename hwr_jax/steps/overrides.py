@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.data import OWN, STRINGS
 from hwr_jax.steps.recipe import make_recipe
+from hwr_jax.transforms import augment
 
 CHECKED = ("model", "optim", "schedule", "average", "transfer")  # sections in which one choice makes other keys idle
 
@@ -29,17 +30,22 @@ def _glyphs(config: Any) -> str:
 
 def _draws(config: Any) -> bool:
     data = config.data
-    return bool(data.train_examples or data.label_noise or data.rehearsal_examples or data.negatives)
+    return bool(data.train_examples or data.label_noise or data.rehearsal_examples or data.negatives or data.drawn)
 
 
 IDLE: dict[str, Idle] = {  # outside of the sections of CHECKED
     "augment.elastic_smooth_px": _unless(lambda c: c.augment.elastic_px, "it needs config.augment.elastic_px"),
+    "augment.skip": _unless(
+        lambda c: any(c.augment[key] for one in augment.PEN for key in one.strengths),
+        "it needs another key of config.augment, from thickness to cutout_px",
+    ),
     "nonfinite.limit": _unless(
         lambda c: c.nonfinite.policy != "halt", "it applies to config.nonfinite.policy=skip or rollback only"
     ),
     "data.rehearsal_examples": _unless(lambda c: c.data.rehearsal, "it needs config.data.rehearsal"),
     "data.subset_seed": _unless(
-        _draws, "nothing is drawn: it needs config.data.train_examples, label_noise, rehearsal_examples or negatives"
+        _draws,
+        "nothing is drawn: it needs config.data.train_examples, label_noise, rehearsal_examples, negatives or drawn",
     ),
     "data.manual_dir": _unless(
         lambda c: _glyphs(c) != "digits",

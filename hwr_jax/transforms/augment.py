@@ -1,6 +1,6 @@
 """Augmentation on the device: one image at a time, keys from the caller. Owns the order of the maps.
 
-    geometry -> stroke thickness -> lines, background -> blur -> light -> inversion -> noise -> cutout
+    geometry -> stroke thickness -> lines, blots, background -> blur, smear -> light -> inversion -> noise -> cutout
 
 Every map is the identity, to the bit, at zero strength. A new one is a function in `pen`, a row in PEN (at its place
 in the order, with a new stream) and a key in configs/base.py.
@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 
 from hwr_jax.core.ranges import NOT_NEGATIVE, POSITIVE, RATE, SHARE, Range, below, integer, number
 from hwr_jax.transforms import pen
@@ -41,8 +42,10 @@ GEOMETRY = {  # the arguments of `warp`
 PEN = (
     Map(pen.thickness, 10, {"thickness": SHARE}),
     Map(pen.lines, 11, {"lines": integer(0, 100)}),
+    Map(pen.blots, 19, {"blots": integer(0, 100)}),
     Map(pen.background, 12, {"background": SHARE}),
     Map(pen.blur, 13, {"blur_px": number(0, 14)}),
+    Map(pen.smear, 20, {"smear_px": number(0, 14)}),
     Map(pen.light, 14, {"brightness": SHARE, "contrast": SHARE}),
     Map(pen.invert, 15, {"invert": SHARE}),
     Map(pen.noise, 16, {"noise": NOT_NEGATIVE}),
@@ -50,8 +53,9 @@ PEN = (
     Map(pen.cutout, 18, {"cutout_px": integer(0, 28)}),
 )
 MIX = {"mixup": NOT_NEGATIVE, "cutmix": NOT_NEGATIVE}  # the arguments of `mix`
-RANGES = {**GEOMETRY, **{key: allowed for one in PEN for key, allowed in one.strengths.items()}, **MIX}
-SHAPES = ("elastic_smooth_px",)  # shapes another map, and changes nothing alone
+SKIP = "skip"  # probability with which an image is spared a map of PEN
+RANGES = {**GEOMETRY, **{key: allowed for one in PEN for key, allowed in one.strengths.items()}, **MIX, SKIP: RATE}
+SHAPES = ("elastic_smooth_px", SKIP)  # shape other maps, and change nothing alone
 
 
 def changes(strength: Mapping[str, Any]) -> bool:
@@ -72,6 +76,12 @@ def augment(key: jax.Array, image: jax.Array, **strength: Any) -> jax.Array:
     """
     image = warp(key, image, **{name: strength[name] for name in GEOMETRY})
     for one in PEN:
-        values = (strength[name] for name in one.strengths)
-        image = one.function(jax.random.fold_in(key, one.stream), image, *values)
+        values = [strength[name] for name in one.strengths]
+        if not any(values):
+            continue
+        of_map = jax.random.fold_in(key, one.stream)
+        changed = one.function(of_map, image, *values)
+        if skip := strength[SKIP]:
+            changed = jnp.where(jax.random.bernoulli(jax.random.fold_in(of_map, 1), skip), image, changed)
+        image = changed
     return image

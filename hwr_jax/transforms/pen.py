@@ -86,6 +86,36 @@ def lines(key: jax.Array, image: jax.Array, most: int) -> jax.Array:
     return jnp.maximum(image, jnp.max(ink, axis=-1, keepdims=True))
 
 
+def blots(key: jax.Array, image: jax.Array, most: int) -> jax.Array:
+    """Puts up to `most` discs, each with probability 1/2, anywhere, 0.5 to 2.5 pixels in radius and of any grey: half
+    as ink over the image, half as holes in it."""
+    if not most:
+        return image
+    height, width = image.shape[:2]
+    drawn, down, across, radius, grey = jax.random.uniform(key, (5, most))
+    y = jnp.square(jnp.arange(height, dtype=jnp.float32)[:, None] - down * (height - 1))
+    x = jnp.square(jnp.arange(width, dtype=jnp.float32)[:, None] - across * (width - 1))
+    away = jnp.sqrt(y[:, None] + x[None])
+    disc = jnp.clip(0.5 + 2 * radius + 0.5 - away, 0.0, 1.0) * grey
+    ink, hole = (
+        jnp.max(jnp.where(taken, disc, 0.0), axis=-1, keepdims=True)
+        for taken in (drawn < 0.25, (drawn >= 0.25) & (drawn < 0.5))
+    )
+    return jnp.maximum(image, ink) * (1 - hole)
+
+
+def smear(key: jax.Array, image: jax.Array, limit_px: float) -> jax.Array:
+    """Blurs along the rows or along the columns, as a camera that moves: by a Gaussian of standard deviation drawn from
+    0..limit_px."""
+    if not limit_px:
+        return image
+    along = jax.random.uniform(key, (), jnp.float32, -limit_px, limit_px)
+    rows, columns = (
+        gaussian(n, s) for n, s in zip(image.shape[:2], (jnp.maximum(along, 0), jnp.maximum(-along, 0)), strict=True)
+    )
+    return (rows @ image[..., 0] @ columns.T)[..., None]
+
+
 def noise(key: jax.Array, image: jax.Array, std: float) -> jax.Array:
     """Adds Gaussian noise of standard deviation `std` to each pixel, and clips to 0..1."""
     return jnp.clip(image + std * jax.random.normal(key, image.shape), 0.0, 1.0) if std else image
