@@ -135,6 +135,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.augment.elastic_smooth_px = 4.0  # standard deviation of the Gaussian that smooths them
     config.augment.thickness = 0.0  # share of a 3x3 dilation or erosion, in -x..x
     config.augment.lines = 0  # up to this many straight lines
+    config.augment.neighbours_px = 0  # remains of other characters in up to this many columns at either side
     config.augment.blots = 0  # up to this many discs, of ink or of paper
     config.augment.background = 0.0  # grey of the paper, 0..x
     config.augment.blur_px = 0.0  # standard deviation, 0..x
@@ -143,6 +144,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.augment.contrast = 0.0  # relative, in -x..x
     config.augment.invert = 0.0  # probability
     config.augment.noise = 0.0  # standard deviation
+    config.augment.grain = 0.0  # the same, drawn from 0..x
     config.augment.salt_pepper = 0.0  # share of the pixels
     config.augment.cutout_px = 0  # side of the square
     config.augment.skip = 0.0  # probability with which an image is spared each of thickness to cutout_px

@@ -7,6 +7,8 @@
 >>> model.predict(digits.test.image[:3]).shape
 (3, 10)
 
+Without a run, the model that comes with the package: `hwr_jax.load()`, `hwr_jax.scan("photo.jpg").text`.
+
 Importing the package costs nothing: what is listed in `__all__` is imported when it is first used. It appends one flag
 to XLA_FLAGS (see `core.xla`), which JAX reads when it starts.
 """
@@ -20,17 +22,18 @@ from hwr_jax.core import interrupts, xla
 
 if TYPE_CHECKING:
     from hwr_jax import data
-    from hwr_jax.inference.predictor import load
+    from hwr_jax.inference.packaged import load, scan
     from hwr_jax.pictures.normalise import digit_from_picture, line_from_picture
     from hwr_jax.training.api import train
 
-__all__ = ["__version__", "data", "digit_from_picture", "line_from_picture", "load", "train"]
+__all__ = ["__version__", "data", "digit_from_picture", "line_from_picture", "load", "scan", "train"]
 __version__ = "0.1.0"
 
 _HOMES = {  # of the names that are imported when they are first used (PEP 562)
     "digit_from_picture": "hwr_jax.pictures.normalise",
     "line_from_picture": "hwr_jax.pictures.normalise",
-    "load": "hwr_jax.inference.predictor",
+    "load": "hwr_jax.inference.packaged",
+    "scan": "hwr_jax.inference.packaged",
     "train": "hwr_jax.training.api",
 }
 

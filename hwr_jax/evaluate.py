@@ -12,19 +12,20 @@ USAGE = """\
 Evaluates a trained run on any split of its data set, or of another one, standardised as in training. Prints the
 metrics, and for each class its precision, its recall, and what it is mistaken for. The classes of another data set are
 matched by name, and it may lack some. With --pages it reads whole pages instead, as scan does, and compares them with
-the ground_truth.json beside them.
+the ground_truth.json beside them; with --corruptions it reads the images made worse in fifteen ways and five strengths.
 
     python -m hwr_jax.evaluate --workdir=runs/cnn
     python -m hwr_jax.evaluate --workdir=runs/cnn --split=validation --checkpoint=best
     python -m hwr_jax.evaluate --workdir=runs/cnn --dataset=folder --manual_dir=FOLDER
-    python -m hwr_jax.evaluate --workdir=runs/cnn --pages=FOLDER
+    python -m hwr_jax.evaluate --workdir=runs/cnn --corruptions
+    python -m hwr_jax.evaluate --pages=FOLDER
 """
 
 OF_PAGES = ("pages", "workdir", "checkpoint", "seed", "shift_px", "format")  # the flags that go with --pages
 SHOWN = 12  # classes in a message, and pages in a list
 
 FLAGS = flags.Flags()
-_WORKDIR = flags.workdir(FLAGS)
+_WORKDIR = flags.workdir(FLAGS, packaged=True)
 _DATASET = FLAGS.string("dataset", None, "The data set; default: that of the run.", kind="NAME")
 _SPLIT = FLAGS.choice(
     "split",
@@ -59,11 +60,14 @@ _CLASS_MAP = FLAGS.string(
 )
 _LABEL_COLUMN, _PIXEL_SCALE, _ORIENTATION = flags.reading(FLAGS)
 _PAGES = FLAGS.string("pages", None, "Folder of pages and a ground_truth.json, to be read as scan does.", kind="FOLDER")
+_CORRUPTIONS = FLAGS.boolean("corruptions", "Read the images made worse in fifteen ways and five strengths.")
 
 
 def main() -> int:
     """Prints the metrics of the chosen states; returns the exit code."""
-    folder = command.folder("workdir", _WORKDIR.value)
+    from hwr_jax.inference import packaged
+
+    folder = packaged.FOLDER if _WORKDIR.value is None else command.folder("workdir", _WORKDIR.value)
     pages = _pages_alone() if _PAGES.value is not None else None
     from hwr_jax.cli import console, details
     from hwr_jax.data import cache
@@ -86,8 +90,11 @@ def main() -> int:
     dataset, split = _load(config, model.facts, screen.print)
     arrays = _part(dataset, split)
     _say_absent(arrays, model, screen.print)
+    if _CORRUPTIONS.value:
+        return _read_corrupted(model, arrays, f"{dataset.name} {split}", screen)
     outputs = model.outputs(arrays)
     scores = evaluation.scores(arrays, outputs) | {"ensemble": evaluation.ensemble(arrays, outputs)}
+    scores["selective"] = evaluation.selective(arrays, outputs)
     facts = {
         "dataset": dataset.name,
         "split": split,
@@ -108,6 +115,7 @@ def main() -> int:
     )
     screen.print(console.results_table(scores))
     screen.print(details.table(scores, model.facts["classes"]))
+    screen.print(details.of_selective(scores["selective"]))
     if several:
         screen.print(several)
     return errors.DONE
@@ -144,6 +152,30 @@ def _read_pages(model, folder: Path, screen) -> int:
     if found["skipped"]:
         screen.print(f"Marks that were not read: {scan.in_words(found['skipped'])}")
     return errors.BAD_DATA if found["unread"] else errors.DONE
+
+
+def _read_corrupted(model, arrays, of: str, screen) -> int:
+    """Prints the accuracy on images made worse."""
+    from rich.table import Table
+
+    from hwr_jax.data import corruptions
+    from hwr_jax.inference import corruption_scores
+
+    if model.reads_strings:
+        raise errors.ConfigError("--corruptions is for models of single characters: leave it out")
+    found = corruption_scores.score(model, arrays, log=screen.print)
+    if _FORMAT.value == "json":
+        print(json.dumps({"images_of": of, "seeds": model.seeds, **found}, indent=2))
+        return errors.DONE
+    table = Table("accuracy", *(f"strength {s}" for s in corruptions.STRENGTHS), "mean", title=of)
+    for family, kinds in corruptions.FAMILIES.items():
+        for kind in kinds:
+            table.add_row(kind, *(f"{100 * x:.2f} %" for x in [*found["accuracy"][kind], found["kinds"][kind]]))
+        table.add_row(f"{family}, all", *[""] * 5, f"{100 * found['families'][family]:.2f} %", end_section=True)
+    table.add_row("all", *[""] * 5, f"{100 * found['mean']:.2f} %")
+    screen.print(table)
+    screen.print(f"The same images as they are: {100 * found['clean']:.2f} %")
+    return errors.DONE
 
 
 def _load(config, facts: dict, log):

@@ -1,4 +1,4 @@
-"""Reads pictures of one character or of one line: `python -m hwr_jax.predict --workdir=runs/cnn IMAGE...`."""
+"""Reads pictures of one character or of one line: `python -m hwr_jax.predict PICTURE...`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hwr_jax.cli import command, flags
 from hwr_jax.core import errors, printable
 
 if TYPE_CHECKING:
-    from hwr_jax.inference.predictor import Predictor
+    from hwr_jax.inference.reader import Reader
     from hwr_jax.pictures import inputs, normalise
 
 USAGE = """\
@@ -21,16 +21,17 @@ ink on light paper or the reverse, as PNG, JPEG, WebP, BMP, GIF, TIFF, PPM or AV
 (all pictures below it), a CSV file (a picture file, or the grey values of a square picture, per line; labels are
 ignored), an IDX file, a NumPy archive, or - for a picture on standard input. If the run has several seeds, their
 probabilities are averaged; --seed=N selects one. A picture with several characters or lines, or with a line that is too
-long for the model, is reported, and its confidence is lowered.
+long for the model, is reported, and its confidence is lowered; scan reads such pictures.
 
-    python -m hwr_jax.predict --workdir=runs/cnn photo.jpg scan.png
+    python -m hwr_jax.predict photo.jpg scan.png
+    python -m hwr_jax.predict --workdir=runs/cnn photo.jpg    (your own model)
     python -m hwr_jax.predict --workdir=runs/cnn --format=csv unlabelled/ > predictions.csv
     curl -s https://example.org/digit.png | python -m hwr_jax.predict --workdir=runs/cnn -
 """
 ALTERNATIVES = 3  # how many of the next best classes are listed
 
 FLAGS = flags.Flags()
-_WORKDIR = flags.workdir(FLAGS)
+_WORKDIR = flags.workdir(FLAGS, packaged=True)
 _CHECKPOINT = flags.checkpoint(FLAGS)
 _SEED = FLAGS.integer("seed", None, "Use one seed of the run; default: the mean probability of all.")
 _FORMAT = flags.output_format(FLAGS, ["table", "json", "csv"])
@@ -39,18 +40,15 @@ _LABEL_COLUMN, _PIXEL_SCALE, _ORIENTATION = flags.reading(FLAGS)
 
 def main(paths: list[str]) -> int:
     """Prints a prediction for each picture; returns the exit code, which is 66 if a picture could not be read."""
-    folder = command.folder("workdir", _WORKDIR.value)
     if not paths:
         raise errors.ConfigError("no picture was given: name one or more picture files after the flags")
     from hwr_jax.cli import console
-    from hwr_jax.data import cache
-    from hwr_jax.inference import predictor
+    from hwr_jax.inference import packaged
     from hwr_jax.pictures import inputs, tables
-    from hwr_jax.steps import compile_cache
 
     screen = console.make_console(stderr=_FORMAT.value != "table")
-    compile_cache.cache_compilations(cache.default_cache_dir())
-    model = predictor.load(folder, which=_CHECKPOINT.value or "", seed=_SEED.value, log=screen.print)
+    folder = None if _WORKDIR.value is None else command.folder("workdir", _WORKDIR.value)
+    model = packaged.open_for_pictures(folder, which=_CHECKPOINT.value or "", seed=_SEED.value, log=screen.print)
     height_px, width_px = model.facts["shape"][:2]
     reading = tables.Reading(_LABEL_COLUMN.value, _PIXEL_SCALE.value, _ORIENTATION.value)
     lines = model.reads_strings
@@ -62,7 +60,7 @@ def main(paths: list[str]) -> int:
     if not lines:
         _warn_of_turned(given, likely, model)
     rows = read_out(given.names, likely, found)
-    screen.print(f"{folder}: {console.trained_on(model.facts['name'])}")
+    screen.print(packaged.said_of(model, folder))
     if rows or _FORMAT.value != "table":
         _print(rows, screen)
     doubts = [f"{row['image']}: {doubt}" for row in rows for doubt in row.get("warnings", [])]
@@ -84,7 +82,7 @@ def read_out(
     return rows
 
 
-def _warn_of_turned(given: inputs.Inputs, likely: list[list[tuple[str, float]]], model: Predictor) -> None:
+def _warn_of_turned(given: inputs.Inputs, likely: list[list[tuple[str, float]]], model: Reader) -> None:
     """Warns of each file of grey values that reads better with rows and columns swapped."""
     import numpy as np
 

@@ -1,10 +1,11 @@
-"""Reads pages of digits: `python -m hwr_jax.scan --workdir=runs/cnn PICTURE...`."""
+"""Reads pages of digits: `python -m hwr_jax.scan PICTURE...`."""
 
 from __future__ import annotations
 
 import csv
 import json
 import sys
+import types
 from typing import TYPE_CHECKING
 
 from hwr_jax.cli import command, flags
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from hwr_jax.inference.predictor import Predictor
+    from hwr_jax.inference.reader import Reader
     from hwr_jax.inference.scan import Page
 
 USAGE = """\
@@ -25,13 +26,14 @@ Reads all digits in pictures of pages: photographs and scans of one digit or a h
 reverse, on plain or ruled paper. An argument is a picture file (PNG, JPEG, WebP, BMP, GIF, TIFF, PPM or AVIF), a folder
 (all pictures below it), or - for a picture on standard input. Pictures are read on this machine and sent nowhere.
 
-    python -m hwr_jax.scan --workdir=runs/cnn photo.jpg
-    python -m hwr_jax.scan --workdir=runs/cnn --format=json --reject_below=0.9 scans/ > read.json
-    python -m hwr_jax.scan --workdir=runs/cnn --annotate=checked scans/
+    python -m hwr_jax.scan photo.jpg
+    python -m hwr_jax.scan --format=json --reject_below=0.9 scans/ > read.json
+    python -m hwr_jax.scan --annotate=checked scans/
+    python -m hwr_jax.scan --workdir=runs/cnn photo.jpg    (your own model)
 """
 
 FLAGS = flags.Flags()
-_WORKDIR = flags.workdir(FLAGS)
+_WORKDIR = flags.workdir(FLAGS, packaged=True)
 _CHECKPOINT = flags.checkpoint(FLAGS)
 _SEED = FLAGS.integer("seed", None, "Use one seed of the run; default: the mean probability of all.")
 _FORMAT = flags.output_format(FLAGS, ["table", "json", "csv", "text"])
@@ -45,21 +47,18 @@ _ANNOTATE = FLAGS.string(
 
 def main(paths: list[str]) -> int:
     """Prints what each picture says; returns the exit code, which is 66 if a picture could not be read."""
-    folder = command.folder("workdir", _WORKDIR.value)
     if not paths:
         raise errors.ConfigError("no picture was given: name one or more picture files after the flags")
     if _REJECT_BELOW.value > 1:
         raise errors.ConfigError(f"--reject_below={_REJECT_BELOW.value:g} is out of range: use a number from 0 to 1")
     drawn = _folder_of_copies()
     from hwr_jax.cli import console
-    from hwr_jax.data import cache
-    from hwr_jax.inference import predictor
-    from hwr_jax.steps import compile_cache
+    from hwr_jax.inference import packaged
 
     screen = console.make_console(stderr=_FORMAT.value != "table")
-    compile_cache.cache_compilations(cache.default_cache_dir())
-    model = predictor.load(folder, which=_CHECKPOINT.value or "", seed=_SEED.value, log=screen.print)
-    screen.print(f"{folder}: {console.trained_on(model.facts['name'])}")
+    folder = None if _WORKDIR.value is None else command.folder("workdir", _WORKDIR.value)
+    model = packaged.open_for_pictures(folder, which=_CHECKPOINT.value or "", seed=_SEED.value, log=screen.print)
+    screen.print(packaged.said_of(model, folder))
     problems: list[str] = []
     pages = _read_all(model, paths, drawn, problems)
     _print(pages, screen)
@@ -79,7 +78,7 @@ def _folder_of_copies() -> Path | None:
     return drawn
 
 
-def _read_all(model: Predictor, paths: list[str], drawn: Path | None, problems: list[str]) -> list[Page]:
+def _read_all(model: Reader, paths: list[str], drawn: Path | None, problems: list[str]) -> list[Page]:
     """Reads every picture that is named, whatever becomes of the others; adds to `problems`."""
     import numpy as np
 
@@ -173,6 +172,17 @@ def _print(pages: list[Page], screen: Console) -> None:
 def _text(page: Page) -> str:
     return "\n".join(printable.line(line.text) for line in page.lines)
 
+
+class _AsFunction(types.ModuleType):
+    """Where this module has been imported, `hwr_jax.scan` is it, and calling it still reads a picture."""
+
+    def __call__(self, *args: Any, **options: Any) -> Page:
+        from hwr_jax.inference import packaged
+
+        return packaged.scan(*args, **options)
+
+
+sys.modules[__name__].__class__ = _AsFunction
 
 if __name__ == "__main__":
     command.run(main, FLAGS, usage=USAGE, arguments="PICTURE...")

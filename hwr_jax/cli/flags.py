@@ -98,9 +98,12 @@ def config(verb: Flags) -> Flag:
     return verb.config_file(f"The experiment: a Python file, or one of {names}. CONFIG:smoke is the size of a test.")
 
 
-def workdir(verb: Flags) -> Flag:
-    """--workdir of a verb that reads a run."""
-    return verb.string("workdir", None, "The run folder, such as runs/cnn.", kind="FOLDER", required=True)
+def workdir(verb: Flags, *, packaged: bool = False) -> Flag:
+    """--workdir of a verb that reads a run, or by default the model that comes with the package."""
+    words = "The run folder, such as runs/cnn"
+    if packaged:
+        return verb.string("workdir", None, f"{words}; default: the model that comes with hwr_jax.", kind="FOLDER")
+    return verb.string("workdir", None, f"{words}.", kind="FOLDER", required=True)
 
 
 def out(verb: Flags, words: str) -> Flag:

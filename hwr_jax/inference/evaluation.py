@@ -13,6 +13,9 @@ from hwr_jax.core.errors import ConfigError
 from hwr_jax.core.types import Arrays, Outputs, TrainState, Tree
 from hwr_jax.steps import train_step
 from hwr_jax.tasks import metrics
+from hwr_jax.tasks import selective as of_confidence
+
+ACCURACIES = (0.995, 0.999)  # of what is accepted
 
 
 def chosen(state: TrainState, which: str) -> tuple[Tree, Tree]:
@@ -73,6 +76,19 @@ def ensemble(arrays: Arrays, outputs: list[Outputs]) -> dict[str, float] | None:
         "mean_probability": float(np.mean(prob.argmax(-1) == label)),
         "majority": float(np.mean((votes + prob / 2).argmax(-1) == label)),  # prob / 2 < 1: it only breaks ties
     }
+
+
+def selective(arrays: Arrays, outputs: list[Outputs]) -> dict[str, Any]:
+    """Returns what a reader gains that rejects what it is unsure of, as means over the seeds: `aurc`, and under
+    `rejected` for some accuracies the share to reject and the least confidence to accept (None: none is enough)."""
+    label = np.asarray(arrays.label)
+    each = [(np.asarray(o.confidence), metrics.right(np.asarray(o.pred), label)) for o in outputs]
+    rejected = {}
+    for accuracy in ACCURACIES:
+        shares, levels = zip(*(of_confidence.rejected_at(*one, accuracy) for one in each), strict=True)
+        level = float(np.mean(levels))
+        rejected[str(accuracy)] = {"share": float(np.mean(shares)), "from": level if np.isfinite(level) else None}
+    return {"aurc": float(np.mean([of_confidence.aurc(*one) for one in each])), "rejected": rejected}
 
 
 def _majority(outputs: list[Outputs]) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 
 from hwr_jax.core.errors import DataError
 from hwr_jax.inference import scan
-from hwr_jax.inference.predictor import Predictor
+from hwr_jax.inference.reader import Reader
 
 TRUTH = "ground_truth.json"  # in the folder of the pages
 NOT_SAID = "not said"  # the medium of a page whose truth names none
@@ -100,7 +100,7 @@ class _Count(NamedTuple):
         }
 
 
-def score(model: Predictor, folder: Path, *, log: Callable[[str], object]) -> dict[str, Any]:
+def score(model: Reader, folder: Path, *, log: Callable[[str], object]) -> dict[str, Any]:
     """Reads every page of a folder and compares it with its truth.
 
     Args:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -13,28 +13,21 @@ from hwr_jax.config import check
 from hwr_jax.core.errors import ConfigError, RunFolderError
 from hwr_jax.core.types import Arrays, Outputs, TrainState, Tree
 from hwr_jax.inference import evaluation
-from hwr_jax.pictures import decode, normalise
-from hwr_jax.pictures.decode import PictureFile
+from hwr_jax.inference.reader import Reader
+from hwr_jax.pictures import normalise
 from hwr_jax.steps.compiled import Programs
 from hwr_jax.steps.plan import Plan, make_plan, with_reading
 from hwr_jax.steps.run import Bound, bind
 from hwr_jax.tasks import ctc, metrics
-from hwr_jax.workdir import checkpoint, run_folder
+from hwr_jax.workdir import checkpoint, run_folder, weights
 
 IMAGES_PER_CALL = 1000  # bounds the memory of a call
 _search = jax.jit(ctc.beam_search, static_argnames="width")
 BEAM = 8  # prefixes kept, at least, to rank strings
 
 
-class Reading(NamedTuple):
-    """What a model reads in one picture."""
-
-    picture: str  # its path, or "the given bytes"
-    ranked: list[tuple[str, float]]  # classes (or strings) and their probabilities, the most probable first
-    doubts: tuple[str, ...]  # sentences: several characters or lines, a line that is too long; they lowered `ranked`
-
-
-class Predictor(NamedTuple):
+@dataclass(frozen=True)
+class Predictor(Reader):
     """The chosen seeds of a run, and what is needed to use them.
 
     `predict`, `read` and `read_pictures` compile a program for each number of images up to the next power of two, not
@@ -43,16 +36,10 @@ class Predictor(NamedTuple):
     """
 
     plan: Plan
-    facts: dict  # of the training data: name, version, sha256, classes, shape, examples, mean, std
     seeds: list[int]
     programs: Programs
     params: Tree  # [S, ...]
     model_state: Tree  # [S, ...]
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The K class names."""
-        return tuple(self.facts["classes"])
 
     @property
     def reads_strings(self) -> bool:
@@ -84,8 +71,7 @@ class Predictor(NamedTuple):
           ValueError: another shape or dtype.
         """
         if not self.reads_strings:
-            orders = ((prob, np.argsort(-prob, kind="stable")[:best]) for prob in self.predict(images))
-            return [[(self.classes[k], float(prob[k])) for k in order] for prob, order in orders]
+            return super().read(images, best=best)
         width = max(BEAM, best, self.plan.beam)
         found: list[list[tuple[str, float]]] = []
         for outputs, count in self._in_parts(images):
@@ -99,25 +85,6 @@ class Predictor(NamedTuple):
                         mean[text] = mean.get(text, 0.0) + float(prob)
             found += [sorted(mean.items(), key=lambda item: -item[1])[:best] for mean in means]
         return found
-
-    def read_pictures(self, pictures: Iterable[PictureFile], *, best: int = 4) -> list[Reading]:
-        """Reads pictures of any size: paths, bytes or binary files, one character or one line each.
-
-        Where a picture holds more than the model reads, `doubts` says so and the probabilities are lowered.
-
-        Raises:
-          DataError: not an accepted picture, or no ink in it.
-          OSError: a path cannot be read.
-        """
-        pictures = list(pictures)
-        height, width = self.facts["shape"][:2]
-        line = (height, width) if self.reads_strings else None
-        found = [normalise.normalised(picture, line=line) for picture in pictures]
-        images = np.stack([f.image for f in found]) if found else np.zeros((0, height, width), np.uint8)
-        return [
-            Reading(decode.name_of(picture), [(label, prob * f.trust) for label, prob in ranked], f.doubts)
-            for picture, ranked, f in zip(pictures, self.read(images, best=best), map(self.judged, found), strict=True)
-        ]
 
     def judged(self, found: normalise.Normalised) -> normalise.Normalised:
         """Adds the doubt about a line with more characters than any that the model was trained on."""
@@ -133,14 +100,7 @@ class Predictor(NamedTuple):
     def _in_parts(self, images: np.ndarray) -> Iterator[tuple[list[Outputs], int]]:
         """Evaluates IMAGES_PER_CALL images at a time, padded to a `bucket`; yields the outputs of each seed, and how
         many of them are not padding."""
-        images = np.asarray(images)
-        height, width = self.facts["shape"][:2]
-        if images.dtype != np.uint8 or images.shape[1:] not in ((height, width), (height, width, 1)):
-            raise ValueError(
-                f"images must be uint8 [N, {height}, {width}] (0 = paper, 255 = ink), not {images.dtype} "
-                f"{list(images.shape)}: see hwr_jax.digit_from_picture"
-            )
-        images = images.reshape(len(images), height, width, 1)
+        images = self.checked(images)
         for first in range(0, len(images), IMAGES_PER_CALL):
             part = images[first : first + IMAGES_PER_CALL]
             size = bucket(len(part), self.plan.eval_batch)
@@ -219,18 +179,37 @@ def load(
     seeds = bound.seeds
     if seed is not None and seed not in seeds:
         raise ConfigError(f"--seed={seed} was not trained in {workdir}; use one of {', '.join(map(str, seeds))}")
-    with checkpoint.Checkpoints(Path(workdir), read_only=True) as checkpoints:
-        state = _newest(checkpoints, bound, log)
-        if state is None:
-            raise RunFolderError(
-                f"{workdir} has no checkpoint that can be used: train it with `python -m hwr_jax.main`"
-            )
-    params, model_state = evaluation.chosen(state, which or bound.plan.checkpoint)
+    if (Path(workdir) / weights.NAME).is_file():
+        params, model_state = _released(Path(workdir), bound, which)
+    else:
+        with checkpoint.Checkpoints(Path(workdir), read_only=True) as checkpoints:
+            state = _newest(checkpoints, bound, log)
+            if state is None:
+                raise RunFolderError(
+                    f"{workdir} has no checkpoint that can be used: train it with `python -m hwr_jax.main`"
+                )
+        params, model_state = evaluation.chosen(state, which or bound.plan.checkpoint)
     if seed is not None:
         one = seeds.index(seed)
         params, model_state = jax.tree.map(lambda x: x[one : one + 1], (params, model_state))
         seeds = [seed]
-    return Predictor(bound.plan, facts, seeds, bound.programs, params, model_state)
+    return Predictor(facts, bound.plan, seeds, bound.programs, params, model_state)
+
+
+def _released(folder: Path, bound: Bound, which: str) -> tuple[Tree, Tree]:
+    """Reads the weights of a released model, which has no other state than the one it was released with."""
+    if which and which != bound.plan.checkpoint:
+        raise ConfigError(
+            f"--checkpoint={which} is not in {folder}, which holds {bound.plan.checkpoint} alone: leave it out"
+        )
+    found, state = weights.read(folder), bound.state_shapes()
+    wanted = (state.params, state.model_state)
+    shapes = [jax.tree.map(lambda x: (x.shape, str(x.dtype)), tree) for tree in (found, wanted)]
+    if shapes[0] != shapes[1]:
+        raise RunFolderError(
+            f"{folder / weights.NAME} has not the arrays of the network that its config.json describes"
+        )
+    return found
 
 
 def _newest(checkpoints: checkpoint.Checkpoints, bound: Bound, log: Callable[[str], None]) -> TrainState | None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from hwr_jax.core.errors import ConfigError, DataError
 from hwr_jax.data.negatives import NONE
-from hwr_jax.inference.predictor import Predictor
+from hwr_jax.inference.reader import Reader
 from hwr_jax.pictures import characters, decode, page
 from hwr_jax.pictures.characters import Character, Cut
 from hwr_jax.pictures.decode import PictureFile
@@ -93,7 +93,7 @@ class _Read(NamedTuple):
         return 1 - float(self.prob[self.prob >= 0].sum()) > float(self.prob.max())
 
 
-def scan(model: Predictor, picture: PictureFile | np.ndarray) -> Page:
+def scan(model: Reader, picture: PictureFile | np.ndarray) -> Page:
     """Reads all digits in a picture of any size. A blank one has no lines.
 
     Args:
@@ -143,12 +143,12 @@ def _notes(ink: page.PageInk) -> list[str]:
     return [f"only the sheet at x={left}, y={top} was read, {right - left}x{bottom - top} pixels of the picture"]
 
 
-def _read(model: Predictor, ink: page.PageInk, found: list[Character]) -> list[_Read]:
+def _read(model: Reader, ink: page.PageInk, found: list[Character]) -> list[_Read]:
     images = [characters.image_of(ink, c, characters.mask_of(ink, c)) for c in found]
     return [_Read(c, p) for c, p in zip(found, _predict(model, images), strict=True)]
 
 
-def _predict(model: Predictor, images: list[np.ndarray]) -> np.ndarray:
+def _predict(model: Reader, images: list[np.ndarray]) -> np.ndarray:
     """The probabilities of images [28, 28]: float [N, K], with -1 for the class `none`."""
     if not images:
         return np.zeros((0, len(model.classes)))
@@ -168,7 +168,7 @@ class _Parts(NamedTuple):
     parts: dict[tuple[int, int], tuple[Character, np.ndarray]]  # its box, and its image
 
 
-def _parted(model: Predictor, ink: page.PageInk, read: list[_Read]) -> list[_Read]:
+def _parted(model: Reader, ink: page.PageInk, read: list[_Read]) -> list[_Read]:
     """Takes apart the marks that are read better as several characters."""
     if not read:
         return []
@@ -253,7 +253,7 @@ def _best(parts: _Parts, prob: dict[tuple[int, int], np.ndarray], typical: float
     return found[1]
 
 
-def _digit(model: Predictor, ink: page.PageInk, character: Character, prob: np.ndarray, line: int) -> Digit:
+def _digit(model: Reader, ink: page.PageInk, character: Character, prob: np.ndarray, line: int) -> Digit:
     order = np.argsort(-prob, kind="stable")[: min(1 + ALTERNATIVES, int((prob >= 0).sum()))]
     ranked = [(model.classes[k], round(float(prob[k]), 6)) for k in order]
     (y, x), (down, across) = ink.origin, ink.scale

@@ -1,4 +1,4 @@
-"""Which marks in a picture form the digit. Owns the removal of ruled lines, page edges, frames and specks.
+"""Which marks in a picture form the digit. Owns the removal of page edges, frames and specks.
 
 A mark is a connected component of ink. `ink.py` decides what is ink.
 """
@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hwr_jax.pictures import rules
+
 EIGHT = np.ones((3, 3), int)  # diagonal neighbours touch
 SOFT_SHARE = 0.006  # width of a stroke's soft edge, as a share of the picture's longer side
 GAP_SHARE = 0.012  # parts closer than this share of the picture's longer side are one mark: a broken pen line
@@ -20,13 +22,6 @@ HUG_SHARE = 0.5  # a mark at the outline with more than this share of its pixels
 FRAME_SHARE, FRAME_FILL = 0.3, 0.2  # a frame is longer than this share of the picture, and its box emptier than this
 SIDE_SHARE = 0.85  # a mark that covers more of one side of the picture is a table; a 7 that does stands alone
 MIN_DIGIT_SHARE = 0.015  # page edges and frames are dropped only if more than this share of the ink remains
-LINE_SHARE = 0.8  # a ruled line, with the strokes that cross it, covers this share of the picture's width
-VISIBLE_SHARE = 0.4  # and this share of the width is not crossed by strokes
-LINE_THICK_SHARE = 0.04  # and is thinner than this share of the picture's side
-MIN_LINED_PX = 48  # in smaller pictures a ruled line is no thinner than a stroke
-LINE_SLOPES = np.tan(np.deg2rad(np.arange(-6, 6.1, 0.25)))  # paper is rarely photographed more tilted
-
-
 LINE_REACH = 0.5  # the middle of a mark of the line lies at most this share of its height above or below it
 
 
@@ -69,7 +64,7 @@ def digit_mask(
     """
     from scipy import ndimage
 
-    weak = _without_outline(without_lines(weak), strong, darkness)
+    weak = _without_outline(rules.without_lines(weak), strong, darkness)
     gap = round(GAP_SHARE * max(weak.shape))
     labels = np.where(weak, ndimage.label(_widen(weak, gap), EIGHT)[0], 0)
     marks = measured(labels, darkness, strong)
@@ -177,50 +172,3 @@ def _centrality(mark: Mark, shape: tuple[int, int]) -> float:
 def _gap(mark: Mark, other: Mark) -> float:
     """Distance of two bounding boxes in pixels, 0 when they overlap."""
     return max(mark.top - other.bottom, other.top - mark.bottom, mark.left - other.right, other.left - mark.right, 0)
-
-
-def without_lines(mask: np.ndarray) -> np.ndarray:
-    """Erase ruled lines and grids. bool [h, w] -> bool [h, w]; unchanged if little else is there."""
-    if min(mask.shape) < MIN_LINED_PX:
-        return mask
-    rest = mask & ~_rows(mask)
-    rest &= ~_rows(mask.T).T
-    return rest if rest.sum() > 0.1 * mask.sum() else mask
-
-
-def _rows(mask: np.ndarray) -> np.ndarray:
-    """The pixels of thin lines from the left to the right side of the picture, of any slope in `LINE_SLOPES`.
-
-    A column of ink taller than a line is a stroke that crosses it, and is not counted. Nothing is a line if the rest
-    is nearly as wide: then it is the bar of a 4 or 7 in a tight crop. bool [h, w] -> bool [h, w].
-    """
-    from scipy import ndimage
-
-    height, width = mask.shape
-    columns, _ = ndimage.label(mask, np.array([[0, 1, 0]] * 3))
-    tall = np.bincount(columns.ravel())[columns] > max(1, round(LINE_THICK_SHARE * min(height, width)))
-    y, x = np.nonzero(mask)
-    is_thin = ~tall[y, x]
-    found = np.zeros(mask.shape, bool)
-    for slope in LINE_SLOPES:
-        row = np.clip(y - np.rint(slope * (x - width / 2)).astype(int), 0, height - 1)
-        thin_row, thin_x = row[is_thin], x[is_thin]
-        if np.convolve(np.bincount(thin_row, minlength=height), np.ones(3)).max() < VISIBLE_SHARE * width:
-            continue  # cannot be a line; spares the count by columns
-        is_line = _coverage(thin_row, thin_x, mask.shape) >= VISIBLE_SHARE
-        is_line &= _coverage(row, x, mask.shape) >= LINE_SHARE
-        on_line = ndimage.maximum_filter1d(is_line, 3)[row] & is_thin
-        found[y[on_line], x[on_line]] = True
-    found = mask & ~tall & np.isin(columns, np.unique(columns[found]))  # whole thickness of the line
-    if ndimage.label(ndimage.maximum_filter(found, 3).any(axis=1))[1] > 1:
-        return found
-    columns_of_rest = np.nonzero(mask & ~found)[1]
-    left, right = np.percentile(columns_of_rest, (2, 98)) if columns_of_rest.size else (0, width)
-    return found if right - left < 0.8 * width else np.zeros_like(mask)
-
-
-def _coverage(row: np.ndarray, x: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Share of the columns that hold a pixel within one pixel of each row. int [n], int [n] -> float [h]."""
-    cells = np.zeros((shape[0] + 2, shape[1]), bool)
-    cells[row + 1, x] = True
-    return np.count_nonzero(cells[:-2] | cells[1:-1] | cells[2:], axis=1) / shape[1]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hwr_jax.core.errors import DataError
-from hwr_jax.pictures import marks, sheet
+from hwr_jax.pictures import marks, rules, sheet
 from hwr_jax.pictures.ink import MIN_CONTRAST, NOISE_FACTOR, STRONG, WEAK, contrast_with, otsu, paper_of
 from hwr_jax.pictures.marks import EIGHT, Mark
 from hwr_jax.pictures.resample import resize, shrink
@@ -63,10 +63,11 @@ def find_marks(grey: np.ndarray) -> PageInk:
     floor = max(MIN_CONTRAST, NOISE_FACTOR * noise)
     if contrast.max() <= floor:
         raise DataError("no ink on the page: nothing stands out from the paper")
+    contrast = rules.without_pale_lines(contrast, floor)
     clear = contrast >= min(max(floor, otsu(contrast)), contrast.max())
     full = ink_around(contrast, float(np.percentile(contrast[clear], 90)), floor)
     darkness = np.clip((contrast - 2 * noise) / (full - 2 * noise), 0, 1).astype(np.float32)
-    weak = marks.without_lines(contrast > np.maximum(WEAK * full, floor))
+    weak = rules.without_lines(contrast > np.maximum(WEAK * full, floor))
     labels = ndimage.label(weak, EIGHT)[0]
     scale = ((bottom - top) / values.shape[0], (right - left) / values.shape[1])
     found_marks = marks.measured(labels, darkness, contrast > STRONG * full)

@@ -1,6 +1,7 @@
 """Augmentation on the device: one image at a time, keys from the caller. Owns the order of the maps.
 
-    geometry -> stroke thickness -> lines, blots, background -> blur, smear -> light -> inversion -> noise -> cutout
+    geometry -> stroke thickness -> lines, neighbours, blots, background -> blur, smear -> light -> inversion -> noise
+    -> cutout
 
 Every map is the identity, to the bit, at zero strength. A new one is a function in `pen`, a row in PEN (at its place
 in the order, with a new stream) and a key in configs/base.py.
@@ -42,6 +43,7 @@ GEOMETRY = {  # the arguments of `warp`
 PEN = (
     Map(pen.thickness, 10, {"thickness": SHARE}),
     Map(pen.lines, 11, {"lines": integer(0, 100)}),
+    Map(pen.neighbours, 21, {"neighbours_px": integer(0, 14)}),
     Map(pen.blots, 19, {"blots": integer(0, 100)}),
     Map(pen.background, 12, {"background": SHARE}),
     Map(pen.blur, 13, {"blur_px": number(0, 14)}),
@@ -49,6 +51,7 @@ PEN = (
     Map(pen.light, 14, {"brightness": SHARE, "contrast": SHARE}),
     Map(pen.invert, 15, {"invert": SHARE}),
     Map(pen.noise, 16, {"noise": NOT_NEGATIVE}),
+    Map(pen.grain, 22, {"grain": NOT_NEGATIVE}),
     Map(pen.salt_pepper, 17, {"salt_pepper": SHARE}),
     Map(pen.cutout, 18, {"cutout_px": integer(0, 28)}),
 )

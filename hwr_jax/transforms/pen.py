@@ -86,6 +86,24 @@ def lines(key: jax.Array, image: jax.Array, most: int) -> jax.Array:
     return jnp.maximum(image, jnp.max(ink, axis=-1, keepdims=True))
 
 
+def neighbours(key: jax.Array, image: jax.Array, most_px: int) -> jax.Array:
+    """Leaves remains of other characters in up to `most_px` columns at the left and at the right edge: pieces of the
+    image itself, turned by half a turn."""
+    if not most_px:
+        return image
+    turned = jnp.pad(image[::-1, ::-1], ((0, 0), (most_px, most_px), (0, 0)))
+    columns = jnp.arange(image.shape[1])
+    wide, first = jax.random.uniform(key, (2, 2), jnp.float32, 0.0, 1.0)
+    wide = jnp.floor(wide * (most_px + 1)).astype(jnp.int32)
+    first = jnp.floor(first * (2 * most_px + 1)).astype(jnp.int32)
+    left, right = (jax.lax.dynamic_slice(turned, (0, start, 0), image.shape) for start in (first[0], first[1]))
+    at_left, at_right = columns < wide[0], columns >= image.shape[1] - wide[1]
+    remains = jnp.where(
+        at_left[:, None], jnp.roll(left, -10, 1), jnp.where(at_right[:, None], jnp.roll(right, 10, 1), 0.0)
+    )
+    return jnp.maximum(image, remains)
+
+
 def blots(key: jax.Array, image: jax.Array, most: int) -> jax.Array:
     """Puts up to `most` discs, each with probability 1/2, anywhere, 0.5 to 2.5 pixels in radius and of any grey: half
     as ink over the image, half as holes in it."""
@@ -119,6 +137,14 @@ def smear(key: jax.Array, image: jax.Array, limit_px: float) -> jax.Array:
 def noise(key: jax.Array, image: jax.Array, std: float) -> jax.Array:
     """Adds Gaussian noise of standard deviation `std` to each pixel, and clips to 0..1."""
     return jnp.clip(image + std * jax.random.normal(key, image.shape), 0.0, 1.0) if std else image
+
+
+def grain(key: jax.Array, image: jax.Array, most: float) -> jax.Array:
+    """The same with a standard deviation drawn from 0..most."""
+    if not most:
+        return image
+    std = most * jax.random.uniform(jax.random.fold_in(key, 1))
+    return jnp.clip(image + std * jax.random.normal(key, image.shape), 0.0, 1.0)
 
 
 def salt_pepper(key: jax.Array, image: jax.Array, share: float) -> jax.Array:

@@ -1,3 +1,3 @@
 """What a run leaves on disk: its folder, checkpoints, logs, figures, and the machine it ran on."""
 
-__all__ = ["checkpoint", "claim", "codebase", "figures", "forms", "logs", "machine", "run_folder"]
+__all__ = ["checkpoint", "claim", "codebase", "figures", "forms", "logs", "machine", "run_folder", "weights"]

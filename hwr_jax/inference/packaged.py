@@ -1,0 +1,77 @@
+"""The model that comes with the package, and `load`, which opens it or a run. Imports no jax for the former."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import hwr_jax
+from hwr_jax.cli import console
+from hwr_jax.inference import light
+from hwr_jax.inference.reader import Reader
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from hwr_jax.inference.scan import Page
+    from hwr_jax.pictures.decode import PictureFile
+
+FOLDER = Path(hwr_jax.__file__).parent / "pretrained"
+
+
+@functools.cache
+def model() -> light.LightReader:
+    """Returns the model that comes with the package, which is loaded once. See its MODEL_CARD.md."""
+    return light.load(FOLDER)
+
+
+def load(
+    workdir: str | Path | None = None,
+    *,
+    which: str = "",
+    seed: int | None = None,
+    reading: Mapping[str, int | None] | None = None,
+    log=print,
+) -> Reader:
+    """Loads the newest checkpoint of a run that verifies; without a run, the model that comes with the package.
+
+    >>> import numpy as np
+    >>> model = load()
+    >>> model.predict(np.zeros((5, 28, 28), np.uint8)).shape
+    (5, 11)
+    >>> model.classes[-1]  # what is no digit
+    'none'
+
+    See `predictor.load` for the arguments and errors.
+    """
+    if workdir is None and not which and seed is None and not reading:
+        return model()
+    from hwr_jax.inference import predictor
+
+    return predictor.load(workdir or FOLDER, which=which, seed=seed, reading=reading, log=log)
+
+
+def open_for_pictures(folder: Path | None, *, which: str, seed: int | None, log: Callable[[str], object]) -> Reader:
+    """Loads what a command reads pictures with (see `load`), with the programs that earlier commands have compiled."""
+    if folder is not None:
+        from hwr_jax.data import cache
+        from hwr_jax.steps import compile_cache
+
+        compile_cache.cache_compilations(cache.default_cache_dir())
+    return load(folder, which=which, seed=seed, log=log)
+
+
+def said_of(model: Reader, folder: Path | None) -> str:
+    """Returns the line that says what reads."""
+    if folder is None:
+        return f"hwr_jax {hwr_jax.__version__}'s own model, trained on {model.facts['name']} and drawn digits"
+    return f"{folder}: {console.trained_on(model.facts['name'])}"
+
+
+def scan(picture: PictureFile | np.ndarray, *, model: Reader | None = None) -> Page:
+    """Reads all digits in a picture with `model`, or with the one that comes with the package: see `scan.scan`."""
+    from hwr_jax.inference import scan
+
+    return scan.scan(model or globals()["model"](), picture)

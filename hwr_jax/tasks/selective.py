@@ -1,0 +1,51 @@
+"""How good the confidence is at telling right from wrong: what a reader that may say "I do not know" gains by it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def aurc(confidence: np.ndarray, correct: np.ndarray) -> float:
+    """Returns the area under the risk-coverage curve, 0..1: the mean, over all numbers n of examples, of the error rate
+    on the n surest. Lower is better; a confidence that tells nothing gives the error rate.
+
+    Geifman, Uziel & El-Yaniv 2019, "Bias-Reduced Uncertainty Estimation for Deep Neural Classifiers".
+
+    Args:
+      confidence: float [N], N >= 1. Examples of equal confidence count as if in random order.
+      correct: bool [N].
+    """
+    wrong, accepted = _curve(confidence, correct)
+    sizes = np.diff(accepted, prepend=0)
+    # Between two confidences the errors grow evenly, and the risk after k of n more examples is (a + b k) / (c + k).
+    return float(sum(_steps(wrong, accepted, i, n) for i, n in enumerate(sizes)) / accepted[-1])
+
+
+def _steps(wrong: np.ndarray, accepted: np.ndarray, i: int, n: int) -> float:
+    before, had = (int(accepted[i - 1]), float(wrong[i - 1])) if i else (0, 0.0)
+    k = np.arange(1, n + 1)
+    return float(np.sum((had + (wrong[i] - had) * k / n) / (before + k)))
+
+
+def rejected_at(confidence: np.ndarray, correct: np.ndarray, accuracy: float) -> tuple[float, float]:
+    """Returns the least share of examples to reject so that of the others `accuracy` are right, and the confidence to
+    accept from. With (1.0, inf) there is no such confidence.
+
+    Args:
+      confidence, correct: see `aurc`.
+      accuracy: 0..1.
+    """
+    wrong, accepted = _curve(confidence, correct)
+    levels = np.unique(confidence)[::-1]
+    enough = np.flatnonzero(wrong <= (1 - accuracy) * accepted + 1e-9)
+    if not enough.size:
+        return 1.0, float("inf")
+    last = enough[-1]
+    return float(1 - accepted[last] / accepted[-1]), float(levels[last])
+
+
+def _curve(confidence: np.ndarray, correct: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each confidence that occurs, from the highest: the errors, and the examples, that are accepted from it on."""
+    _, group, counts = np.unique(-np.asarray(confidence, np.float64), return_inverse=True, return_counts=True)
+    wrong = np.bincount(group, weights=~np.asarray(correct, bool), minlength=len(counts))
+    return np.cumsum(wrong), np.cumsum(counts)
