@@ -84,7 +84,11 @@ def _ink(rng: np.random.Generator, style: Style) -> np.ndarray:
     picture = Image.new("L", (side, side))
     pen = ImageDraw.Draw(picture)
     for stroke in style(lambda low, high: float(rng.uniform(low, high))):
-        points = np.array(stroke) + rng.normal(0, JITTER, (len(stroke), 2))
+        corners = np.array(stroke)
+        moved = rng.normal(0, JITTER, corners.shape)
+        again = np.flatnonzero((corners[1:] == corners[:-1]).all(1)) + 1
+        moved[again] = moved[again - 1]
+        points = corners + moved
         path = side / 2 + HEIGHT * (_smooth(points) - 0.5) @ matrix.T
         pen.line([tuple(p) for p in path.tolist()], 255, max(1, round(width)), joint="curve")
         half = width / 2
@@ -95,6 +99,11 @@ def _ink(rng: np.random.Generator, style: Style) -> np.ndarray:
 
 def _smooth(points: np.ndarray) -> np.ndarray:
     """The curve through points [n, 2] (Catmull & Rom 1974), 8 steps between two; a point twice in a row is a corner."""
+    twice = np.flatnonzero((points[1:] == points[:-1]).all(1))
+    return np.concatenate([_curve(part) for part in np.split(points, twice + 1)])
+
+
+def _curve(points: np.ndarray) -> np.ndarray:
     if len(points) < 3:
         return points
     ends = np.concatenate([points[:1], points, points[-1:]])

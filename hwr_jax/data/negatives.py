@@ -168,7 +168,8 @@ def _filling(ink: np.ndarray) -> np.ndarray:
     rows, columns = np.flatnonzero(ink.max(1) > 0.1), np.flatnonzero(ink.max(0) > 0.1)
     cut = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     frame = Image.fromarray(cut.astype(np.float32)).resize((28, 28), Image.Resampling.BOX)
-    return np.round(255 * np.clip(np.asarray(frame), 0, 1)).astype(np.uint8)
+    values = np.clip(np.asarray(frame), 0, None)
+    return np.rint(255 * values / values.max()).astype(np.uint8)
 
 
 def _pair(rng: np.random.Generator, glyphs: np.ndarray) -> np.ndarray:

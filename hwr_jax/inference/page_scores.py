@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -101,43 +102,57 @@ class _Count(NamedTuple):
 
 
 def score(model: Reader, folder: Path, *, log: Callable[[str], object]) -> dict[str, Any]:
-    """Reads every page of a folder and compares it with its truth.
+    """Reads every page of a folder and compares it with its truth: `score_reader` of `scan.scan`.
+
+    Returns:
+      what `score_reader` returns, and `skipped`, the marks that were not read: reason -> number.
+    """
+    skipped: Counter[str] = Counter()
+
+    def read(path: Path) -> list[str]:
+        found = scan.scan(model, path)
+        skipped.update(found.skipped)
+        return [line.text for line in found.lines]
+
+    return score_reader(read, folder, log=log) | {"skipped": dict(skipped)}
+
+
+def score_reader(read: Callable[[Path], list[str]], folder: Path, *, log: Callable[[str], object]) -> dict[str, Any]:
+    """Compares what a reader makes of every page of a folder with its truth.
 
     Args:
-      model: of single characters.
+      read: path of a picture -> its lines; may raise DataError or OSError.
       folder: see `read_truth`.
       log: called with a sentence for each page that cannot be read.
 
     Returns:
       `cer` (Levenshtein edits of all lines joined, over the characters), `exact_lines` (share of the true lines that
       are among those read), `exact_pages`, `pages`, `lines`, `characters`, `ms` (median of a page); the same under
-      `by_medium`; `wrong`, a list of `image`, `truth`, `read`; `skipped`, the marks that were not read: reason ->
-      number; `unread`, the pages that cannot be read, which count as read empty.
+      `by_medium`; `wrong`, a list of `image`, `truth`, `read`; `unread`, the pages that cannot be read, which count as
+      read empty.
 
     Raises:
       DataError: see `read_truth`.
     """
     total, by_medium, wrong, ms = _Count(), {}, [], []
-    skipped: Counter[str] = Counter()
     unread = []
     for page in read_truth(folder):
-        read = []
+        lines: list[str] = []
+        start = time.perf_counter()
         try:
-            found = scan.scan(model, folder / page.file)
+            lines = read(folder / page.file)
         except (DataError, OSError) as error:
             unread.append(page.file)
             log(f"{folder / page.file}: {error.strerror or error}" if isinstance(error, OSError) else str(error))
         else:
-            read = [line.text for line in found.lines]
-            ms.append(found.ms)
-            skipped.update(found.skipped)
-        one = _compare(page.lines, read)
+            ms.append(1000 * (time.perf_counter() - start))
+        one = _compare(page.lines, lines)
         total = total.plus(one)
         by_medium[page.medium] = by_medium.get(page.medium, _Count()).plus(one)
         if not one.pages_right:
-            wrong.append({"image": page.file, "truth": page.lines, "read": read})
+            wrong.append({"image": page.file, "truth": page.lines, "read": lines})
     media = {name: count.scores() for name, count in sorted(by_medium.items())}
-    more = {"by_medium": media, "wrong": wrong, "skipped": dict(skipped), "unread": unread}
+    more = {"by_medium": media, "wrong": wrong, "unread": unread}
     return {**total.scores(), "ms": float(np.median(ms)) if ms else None, **more}
 
 

@@ -27,6 +27,11 @@ EACH = 0.05  # nats that each character costs: two where one is read as well are
 CROSSED = 1.5  # nats for ink that a cut crosses, per height of the mark
 BROAD = 3.0  # nats for each typical height by which a character is wider than one
 SHORTEST, LONGEST = 0.4, 1.6  # of the mark's height: the height, and the width, of a part that can be a character
+LETTERS = 0.5  # a line of which more than this share is like no digit is one of letters, some of which are like a 1
+SLENDER, SPLIT = 0.8, 1.0  # a mark less wide than this, in typical heights, costs this many nats to take apart
+OTHER_SIZE = (
+    2.3  # a line whose characters are by this factor larger or smaller than those of the page is print, or a stamp
+)
 NO_DIGIT = 0.5  # a line whose characters are read with less than this, on average, is no line of digits
 
 
@@ -116,19 +121,37 @@ def scan(model: Reader, picture: PictureFile | np.ndarray) -> Page:
         return Page(name, [], [], {}, [], 1000 * (time.perf_counter() - start))
     found = characters.characters(ink)
     read = _parted(model, ink, _read(model, ink, found.characters))
-    prob = {one.character: one.prob for one in read if not one.is_none}
-    lines, digits, no_digits = [], [], len(read) - len(prob)
-    for row in characters.lines(list(prob)):
-        sure = [float(prob[c].max()) for c in row]
-        if np.mean(sure) < NO_DIGIT and max(sure) < UNSURE:
-            no_digits += len(row)
-            continue
-        own = [_digit(model, ink, c, prob[c], len(lines)) for c in row]
+    rows, left_out = _rows_of_digits(read)
+    lines, digits = [], []
+    for row in rows:
+        own = [_digit(model, ink, one, len(lines)) for one in row]
         box = _around([d.box for d in own])
         lines.append(Line("".join(d.label for d in own), round(float(np.prod([d.confidence for d in own])), 6), box))
         digits += own
-    skipped = found.dropped | ({"like no digit": no_digits} if no_digits else {})
+    skipped = found.dropped | {why: count for why, count in left_out.items() if count}
     return Page(name, lines, digits, skipped, _notes(ink), 1000 * (time.perf_counter() - start))
+
+
+def _rows_of_digits(read: list[_Read]) -> tuple[list[list[_Read]], dict[str, int]]:
+    """The lines of writing that are of digits, and how many characters were left out, and why."""
+    of = {one.character: one for one in read}
+    rows, no_digits = [], 0
+    for characters_of_row in characters.lines(list(of)):
+        whole = [of[c] for c in characters_of_row]
+        row = [one for one in whole if not one.is_none]
+        sure = [float(one.prob.max()) for one in row]
+        is_text = len(row) < (1 - LETTERS) * len(whole)
+        if not row or is_text or (np.mean(sure) < NO_DIGIT and max(sure) < UNSURE):
+            no_digits += len(whole)
+        else:
+            no_digits += len(whole) - len(row)
+            rows.append(row)
+    heights = [float(np.median([one.character.height for one in row])) for row in rows]
+    typical = float(np.median([one.character.height for row in rows for one in row])) if rows else 0.0
+    alike = [typical / OTHER_SIZE < height < typical * OTHER_SIZE for height in heights]
+    other = sum(len(row) for row, fits in zip(rows, alike, strict=True) if not fits)
+    kept = [row for row, fits in zip(rows, alike, strict=True) if fits]
+    return kept, {"like no digit": no_digits, "in lines of another size": other}
 
 
 def in_words(skipped: Mapping[str, int]) -> str:
@@ -248,12 +271,14 @@ def _best(parts: _Parts, prob: dict[tuple[int, int], np.ndarray], typical: float
             if now is None or value > now[0]:
                 best[j] = (value, [*before[1], _Read(character, prob[i, j])])
     found = best[-1]
-    if found is None or found[0] <= score(*parts.whole):
+    slender = SPLIT if parts.whole.character.width < SLENDER * typical else 0.0
+    if found is None or found[0] - slender <= score(*parts.whole):
         return [parts.whole]
     return found[1]
 
 
-def _digit(model: Reader, ink: page.PageInk, character: Character, prob: np.ndarray, line: int) -> Digit:
+def _digit(model: Reader, ink: page.PageInk, read: _Read, line: int) -> Digit:
+    character, prob = read
     order = np.argsort(-prob, kind="stable")[: min(1 + ALTERNATIVES, int((prob >= 0).sum()))]
     ranked = [(model.classes[k], round(float(prob[k]), 6)) for k in order]
     (y, x), (down, across) = ink.origin, ink.scale

@@ -19,6 +19,7 @@ from hwr_jax.pictures.page import PageInk
 FINE = 4  # of the grid on which thin strokes are widened: a page has a hundred characters
 ALIKE = 0.7  # ratio of the heights of characters of one hand
 SEVERAL = 3
+MOST = 0.85  # of all ink: a mark with more is a character alone among specks
 MARKS = 2000  # at most, the heaviest: more are texture
 SMALLEST_PX = 160  # in smaller pictures the writing may touch the outline
 AT_OUTLINE = 2.2  # a mark at the outline longer than this many characters is a table, an edge or a shadow
@@ -30,7 +31,8 @@ NEAR = 0.18  # of it: a part closer than this to a character belongs to it
 PART = 0.02  # of the character's ink: a part with less is a speck
 ABOVE, BETWEEN, TOGETHER = 0.5, 0.15, 1.5  # marks whose widths overlap by this share, no further apart than this, and
 # together no taller than this (the last two in heights of a character) are one character in two pieces
-FAINTEST = 0.12  # of the median ink of a character: less is a speck
+FAINTEST = 0.12  # of the median ink of a character: less is a speck, unless it is as tall as a 1
+TALL = 0.7  # of a character's height
 PALEST = 0.4  # of the median contrast of the characters: less is texture, or the writing on the other side
 ON_LINE = 0.7  # of its height: a character's middle is at most this far from that of those before it in the line
 SLANTS = (-0.4, -0.2, 0.0, 0.2, 0.4)  # columns per row of a cut
@@ -86,7 +88,7 @@ def characters(page: PageInk) -> Found:
     fitting = [m for m in inner if m.bottom - m.top < TALLEST * typical and m.right - m.left < WIDEST * typical]
     joined = _join(fitting, typical)
     least = FAINTEST * float(np.median([c.mass for c in joined])) if joined else 0.0
-    joined = [c for c in joined if c.mass > least]
+    joined = [c for c in joined if c.mass > least or c.height > TALL * typical]
     contrasts = [_contrast(page, c) for c in joined]
     palest = PALEST * float(np.median(contrasts)) if contrasts else 0.0
     kept = [c for c, contrast in zip(joined, contrasts, strict=True) if contrast > palest]
@@ -224,7 +226,12 @@ def _contrast(page: PageInk, character: Character) -> float:
 
 def _typical_height(found: list[Mark]) -> float:
     """The height of a character: the one that most marks have about, times its square, for specks outnumber digits.
-    What only one or two marks have is the height of a blot or a drawing, if there are others."""
+    What only one or two marks have is the height of a blot or a drawing, if there are others, but for a mark that holds
+    nearly all of the ink."""
+    masses = np.array([m.mass for m in found])
+    if masses.max() > MOST * masses.sum():
+        largest = found[int(masses.argmax())]
+        return float(largest.bottom - largest.top)
     heights = np.array([m.bottom - m.top for m in found], float)
     ratios = heights[:, None] / heights[None, :]
     alike = (ratios > ALIKE) & (ratios < 1 / ALIKE)

@@ -1,4 +1,4 @@
-"""Printed lines: ruled paper, margins and grids. Owns their removal, by their shape or by their being paler than ink."""
+"""Printed lines: ruled paper, margins, grids. Owns their removal, by their shape or by their being paler than ink."""
 
 from __future__ import annotations
 

@@ -111,13 +111,13 @@ def blots(key: jax.Array, image: jax.Array, most: int) -> jax.Array:
         return image
     height, width = image.shape[:2]
     drawn, down, across, radius, grey = jax.random.uniform(key, (5, most))
-    y = jnp.square(jnp.arange(height, dtype=jnp.float32)[:, None] - down * (height - 1))
-    x = jnp.square(jnp.arange(width, dtype=jnp.float32)[:, None] - across * (width - 1))
+    y = jnp.square(jnp.arange(height, dtype=jnp.float32)[:, None] - (down * (height - 1))[None])
+    x = jnp.square(jnp.arange(width, dtype=jnp.float32)[:, None] - (across * (width - 1))[None])
     away = jnp.sqrt(y[:, None] + x[None])
-    disc = jnp.clip(0.5 + 2 * radius + 0.5 - away, 0.0, 1.0) * grey
+    disc = jnp.clip((1 + 2 * radius)[None, None] - away, 0.0, 1.0) * grey[None, None]
+    is_ink, is_hole = drawn < 0.25, (drawn >= 0.25) & (drawn < 0.5)
     ink, hole = (
-        jnp.max(jnp.where(taken, disc, 0.0), axis=-1, keepdims=True)
-        for taken in (drawn < 0.25, (drawn >= 0.25) & (drawn < 0.5))
+        jnp.max(jnp.where(taken[None, None], disc, 0.0), axis=-1, keepdims=True) for taken in (is_ink, is_hole)
     )
     return jnp.maximum(image, ink) * (1 - hole)
 

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import csv
+import dataclasses
 import io
 import os
 import subprocess
@@ -64,7 +65,7 @@ def test_several_digits_are_named_and_none_is_sure(model):
 
 
 def test_a_line_with_more_characters_than_were_trained_on_is_doubted(model):
-    strings = model._replace(plan=model.plan._replace(reads_strings=True, longest=7))
+    strings = dataclasses.replace(model, plan=model.plan._replace(reads_strings=True, longest=7))
     image = np.zeros((32, 128), np.uint8)
     assert strings.judged(Normalised(image, characters=7)).doubts == ()
     long = strings.judged(Normalised(image, characters=14))

@@ -151,6 +151,63 @@ def test_salt_and_pepper_take_their_share_in_equal_parts():
     np.testing.assert_allclose([(out == 0).mean(), (out == 1).mean(), (out == 0.5).mean()], [0.1, 0.1, 0.8], atol=0.01)
 
 
+def test_grain_is_noise_of_a_drawn_deviation():
+    grey = jnp.full((100, 100, 1), 0.5)
+    stds = [float(pen.grain(jax.random.key(i), grey, 0.2).std()) for i in range(40)]
+    assert min(stds) < 0.04 < 0.16 < max(stds) < 0.21
+    np.testing.assert_allclose(np.mean(stds), 0.1, rtol=0.25)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_smear_is_a_blur_along_one_axis(seed):
+    key = jax.random.key(seed)
+    along = float(jax.random.uniform(key, (), jnp.float32, -2.5, 2.5))
+    expected = ndimage.gaussian_filter1d(INK, abs(along), axis=0 if along > 0 else 1, mode="constant", truncate=12)
+    np.testing.assert_allclose(pen.smear(key, INK3, 2.5)[..., 0], expected, atol=1e-3)
+
+
+def test_blots_are_discs_of_ink_and_of_paper():
+    y, x = np.mgrid[:28, :28]
+    drawn, down, across, radius, grey = np.asarray(jax.random.uniform(KEY, (5, 12)), np.float64)
+    expected = np.array(INK, np.float64)
+    discs = [
+        g * np.clip(1 + 2 * r - np.hypot(y - 27 * d, x - 27 * a), 0, 1)
+        for d, a, r, g in zip(down, across, radius, grey, strict=True)
+    ]
+    ink = [disc for disc, u in zip(discs, drawn, strict=True) if u < 0.25]
+    holes = [disc for disc, u in zip(discs, drawn, strict=True) if 0.25 <= u < 0.5]
+    assert ink
+    assert holes
+    expected = np.maximum(expected, np.max(ink, axis=0)) * (1 - np.max(holes, axis=0))
+    np.testing.assert_allclose(pen.blots(KEY, INK3, 12)[..., 0], expected, atol=1e-4)
+
+
+def test_neighbours_are_at_the_sides_alone():
+    digit = jnp.zeros((28, 28, 1)).at[4:24, 9:19].set(1.0)
+    out = np.asarray(jax.vmap(lambda key: pen.neighbours(key, digit, 8))(jax.random.split(KEY, 200)))[..., 0]
+    np.testing.assert_array_equal(out[:, :, 8:20], np.broadcast_to(digit[:, 8:20, 0], (200, 28, 12)))
+    left, right = out[:, :, :8].max((1, 2)) > 0, out[:, :, 20:].max((1, 2)) > 0
+    assert 0.3 < left.mean() < 1
+    assert 0.3 < right.mean() < 1
+    assert (left != right).any()
+
+
+def test_skipping_leaves_out_each_map_as_often_as_asked():
+    zero = {k: v for k, v in strengths().items() if k not in augment.MIX}
+    one = {**zero, "invert": 1.0, "skip": 0.7}
+    keys = jax.random.split(KEY, 400)
+    out = jax.vmap(lambda key: augment.augment(key, INK3, **one))(keys)
+    inverted = np.asarray(jnp.abs(out - (1 - INK3)[None]).max((1, 2, 3)) < 1e-6)
+    same = np.asarray(jnp.abs(out - INK3[None]).max((1, 2, 3)) == 0)
+    assert (inverted | same).all()
+    np.testing.assert_allclose(same.mean(), 0.7, atol=0.07)
+    both = {**one, "salt_pepper": 0.5}
+    mixed = jax.vmap(lambda key: augment.augment(key, INK3, **both))(keys)
+    speckled = np.asarray(((mixed == 0) | (mixed == 1)).mean((1, 2, 3)) > 0.3)
+    np.testing.assert_allclose(speckled.mean(), 0.3, atol=0.07)
+    np.testing.assert_allclose((speckled & inverted).mean(), 0.09, atol=0.05)  # the maps are drawn one by one
+
+
 @pytest.mark.parametrize("side", [1, 5, 8, 28])
 def test_a_cutout_is_one_square_cut_by_the_edge(side):
     middle = np.asarray(jax.random.randint(KEY, (2,), 0, jnp.array([28, 28])))
@@ -203,12 +260,12 @@ def strengths(**changed):
 def test_the_random_streams_of_the_maps_never_change():
     assert {key: one.stream for one in augment.PEN for key in one.strengths} == {
         "thickness": 10, "lines": 11, "background": 12, "blur_px": 13, "brightness": 14, "contrast": 14, "invert": 15,
-        "noise": 16, "salt_pepper": 17, "cutout_px": 18,
+        "noise": 16, "salt_pepper": 17, "cutout_px": 18, "blots": 19, "smear_px": 20, "neighbours_px": 21, "grain": 22,
     }  # fmt: skip
 
 
 def test_each_key_of_the_config_is_of_one_map():
-    keys = [*augment.GEOMETRY, *(key for one in augment.PEN for key in one.strengths), *augment.MIX]
+    keys = [*augment.GEOMETRY, *(key for one in augment.PEN for key in one.strengths), *augment.MIX, augment.SKIP]
     assert sorted(keys) == sorted(strengths())
 
 
@@ -218,7 +275,8 @@ def test_all_together_are_the_identity_at_zero_and_stay_in_range_at_full_strengt
     full = {
         **zero, "shift_px": 3.0, "rotate_deg": 20.0, "scale": 0.2, "shear_deg": 10.0, "perspective": 0.2,
         "elastic_px": 1.0, "thickness": 1.0, "lines": 3, "background": 0.5, "blur_px": 1.0, "brightness": 0.3,
-        "contrast": 0.5, "invert": 0.5, "noise": 0.2, "salt_pepper": 0.1, "cutout_px": 8,
+        "contrast": 0.5, "invert": 0.5, "noise": 0.2, "salt_pepper": 0.1, "cutout_px": 8, "blots": 5,
+        "smear_px": 2.0, "neighbours_px": 6, "grain": 0.2,
     }  # fmt: skip
     out = jax.jit(jax.vmap(lambda key: augment.augment(key, INK3, **full)))(jax.random.split(KEY, 50))
     assert out.shape == (50, 28, 28, 1)

@@ -1,0 +1,38 @@
+"""Printed lines go, and the ink that crosses them stays whole."""
+
+import numpy as np
+import pytest
+
+from hwr_jax.data import pages
+from hwr_jax.pictures import page, rules
+
+
+def composed(digits, **options):
+    rng = np.random.default_rng(1)
+    glyphs = np.asarray(digits.test.image[:18, ..., 0])
+    return pages.compose(rng, glyphs, np.asarray(digits.test.label[:18]), [6, 6, 6], digit_px=40, **options)
+
+
+@pytest.mark.parametrize(
+    "options", [{"paper": "grid"}, {"paper": "ruled"}, {"paper": "grid", "tilt_deg": 3.0}], ids=str
+)
+def test_pale_lines_go_and_the_digits_stay(digits, options):
+    lined, plain = composed(digits, **options), composed(digits, **{**options, "paper": "plain"})
+    contrast, noise = page.paper_contrast(lined.grey.astype(np.float32))
+    floor = max(0.06, 3 * noise)
+    left = rules.without_pale_lines(contrast, floor)
+    ink = np.zeros(contrast.shape, bool)
+    for x, y, w, h in lined.boxes:
+        ink[int(y) - 2 : int(y + h) + 3, int(x) - 2 : int(x + w) + 3] = True
+    assert (contrast > floor)[~ink].mean() > 0.01
+    assert (left > floor)[~ink].mean() < 0.005
+    dark = contrast > 0.5 * contrast.max()
+    assert (left > 0)[dark].mean() > 0.99
+    assert len(plain.boxes) == len(lined.boxes)
+
+
+def test_a_page_without_lines_stays_as_it_is(digits):
+    contrast, _ = page.paper_contrast(composed(digits).grey.astype(np.float32))
+    np.testing.assert_array_equal(rules.without_pale_lines(contrast, 0.06), contrast)
+    small = np.ones((40, 40), np.float32)
+    assert rules.without_pale_lines(small, 0.1) is small
