@@ -187,6 +187,7 @@ def variant(config: ml_collections.ConfigDict, name: str, *, smoke_epochs: int =
     config.model.layers = min(config.model.layers, 2)
     config.model.dropout = 0.1
     config.steps_per_dispatch = 10
+    config.data.drawn, config.data.negatives = min(config.data.drawn, 200), min(config.data.negatives, 200)
     return config
 
 

@@ -291,7 +291,7 @@ def _nine_straight(u) -> list[Stroke]:
 
 STYLES: tuple[tuple[Style, ...], ...] = (
     (_zero, _zero, _zero, _zero_slashed),
-    (_one, _one_flag, _one_flag, _one_foot),
+    (_one, _one_flag, _one_flag, _one_flag, _one_foot),
     (_two, _two_looped, _two_angular),
     (_three, _three_flat),
     (_four_open, _four_closed, _four_looped),

@@ -18,9 +18,13 @@ MIN_SIDE_PX = 48  # in smaller pictures a sheet's edge is no straighter than a d
 CONVEX = 0.94  # a sheet, without its ink, fills this share of its convex hull
 CORNERS, STRAIGHT = 6, 0.95  # a polygon of this many corners fills this share of the hull: a 0 is round
 MAX_OTHERS = 0.3  # of what is around the sheet, this share is as light as the sheet: else it is strokes, not a table
-MIN_INK, MAX_INK = 0.004, 0.5  # share of the sheet that is ink
-MIN_INK_LENGTH = 0.12  # longer side of the ink's largest mark, as a share of the sheet's shorter side
+MAX_INK = 0.5  # share of the sheet that is ink
+CARD = (0.004, 0.12)  # with one digit: the least share that is ink, and the least length of its largest mark, as a
+PAGE = (0.001, 0.03)  # share of the sheet's shorter side; and with many small ones
 MIN_STEP = 0.12  # of the picture's range: the sheet differs from what is around it by more than this
+SHARP = (
+    0.5  # of the difference of the sheet and all that is around it: more lies in the step at its edge, or it is light
+)
 
 
 class Sheet(NamedTuple):
@@ -42,15 +46,15 @@ def crop_to_sheet(grey: np.ndarray) -> np.ndarray:
     Returns:
         `grey` itself if there is no such sheet; else the crop, float32 [h', w'], at most `WORK_PX` long.
     """
-    found = cut(grey, WORK_PX)
+    found = cut(grey, WORK_PX, least_ink=CARD)
     return grey if found is None else found.grey
 
 
-def cut(grey: np.ndarray, longer_px: int) -> Sheet | None:
+def cut(grey: np.ndarray, longer_px: int, *, least_ink: tuple[float, float] = PAGE) -> Sheet | None:
     """The same, as a `Sheet` at most `longer_px` long; None if there is no sheet."""
     from scipy import ndimage
 
-    found = find_sheet(grey)
+    found = find_sheet(grey, least_ink)
     if found is None:
         return None
     rows, columns = np.flatnonzero(found.any(axis=1)), np.flatnonzero(found.any(axis=0))
@@ -67,7 +71,7 @@ def cut(grey: np.ndarray, longer_px: int) -> Sheet | None:
     return Sheet(part, (top, left, bottom, right))
 
 
-def find_sheet(grey: np.ndarray) -> np.ndarray | None:
+def find_sheet(grey: np.ndarray, least_ink: tuple[float, float] = PAGE) -> np.ndarray | None:
     """The sheet in a picture reduced to `LOOK_PX`, without a rim of a pixel: bool [h, w], or None."""
     from scipy import ndimage
 
@@ -81,13 +85,15 @@ def find_sheet(grey: np.ndarray) -> np.ndarray | None:
             labels, _ = ndimage.label(region)
             sizes = np.bincount(labels.ravel())[1:]
             for label in np.flatnonzero(sizes > 0.5 * MIN_AREA * small.size) + 1:
-                score, filled = _score(labels == label, region, small, lightest - darkest)
+                score, filled = _score(labels == label, region, small, lightest - darkest, least_ink)
                 if score > best_score:
                     best, best_score = filled, score
     return best
 
 
-def _score(part: np.ndarray, region: np.ndarray, small: np.ndarray, span: float) -> tuple[float, np.ndarray]:
+def _score(
+    part: np.ndarray, region: np.ndarray, small: np.ndarray, span: float, least_ink: tuple[float, float]
+) -> tuple[float, np.ndarray]:
     """How much a part of a region is a sheet with ink on it, 0 for not at all; and it with its ink, without its rim."""
     from scipy import ndimage
 
@@ -100,21 +106,23 @@ def _score(part: np.ndarray, region: np.ndarray, small: np.ndarray, span: float)
     if (region & ~filled).sum() > MAX_OTHERS * (~filled).sum():
         return 0.0, filled
     ink = filled & ~region
-    if not MIN_INK * area < ink.sum() < MAX_INK * area or not _is_polygon(filled):
+    least_share, least_length = least_ink
+    if not least_share * area < ink.sum() < MAX_INK * area or not _is_polygon(filled):
         return 0.0, filled
     rows, columns = np.flatnonzero(filled.any(axis=1)), np.flatnonzero(filled.any(axis=0))
     side = min(np.ptp(rows), np.ptp(columns)) + 1
     lengths = [
         max(s.stop - s.start for s in box) for box in ndimage.find_objects(ndimage.label(ink, np.ones((3, 3)))[0])
     ]
-    if max(lengths) < MIN_INK_LENGTH * side:
+    if max(lengths) < least_length * side:
         return 0.0, filled
     if ndimage.distance_transform_edt(ink).max() > ndimage.distance_transform_edt(part).max():
         return 0.0, filled
     around = ndimage.binary_dilation(filled, iterations=3) & ~ndimage.binary_dilation(filled, iterations=1)
     rim = filled & ~ndimage.binary_erosion(filled, iterations=3, border_value=1)
     step = abs(np.median(small[rim & part]) - np.median(small[around])) if around.any() else 0.0
-    if step < MIN_STEP * span:
+    whole = abs(np.median(small[part]) - np.median(small[~filled]))
+    if step < max(MIN_STEP * span, SHARP * whole):
         return 0.0, filled
     return float(step * area), ndimage.binary_erosion(filled, iterations=2, border_value=1)
 
