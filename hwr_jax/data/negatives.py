@@ -27,6 +27,7 @@ PEN = (3.0, 11.0)  # pixels of the canvas
 PIECE = (0.3, 0.45)  # of a digit's height and width
 STRAIGHT = 0.15  # upright ink whose spread across is less than this share of that along may be a 1
 FULL_FRAME = 0.2  # share of the images that fill the frame, as pictures of things do
+KINDS = ("letters", "strokes", "shapes", "blots", "pieces", "pairs")
 OVERLAP = (-3, 6)  # pixels of 28 between two digits
 
 
@@ -55,7 +56,12 @@ def add(dataset: Dataset, count: int, *, seed: int, log: Callable[[str], object]
 
 
 def draw(count: int, glyphs: np.ndarray, *, seed: int) -> np.ndarray:
-    """Draws images that are no digit, uint8 [count, 28, 28], 0 = paper, 255 = ink.
+    """Draws images that are no digit, uint8 [count, 28, 28], 0 = paper, 255 = ink; see `draw_kinds`."""
+    return draw_kinds(count, glyphs, seed=seed)[0]
+
+
+def draw_kinds(count: int, glyphs: np.ndarray, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Draws images that are no digit, uint8 [count, 28, 28], and which of KINDS each is, int [count].
 
     Most are fitted into a frame as `to_mnist` does it, and a share of FULL_FRAME fills all of it.
 
@@ -76,7 +82,8 @@ def draw(count: int, glyphs: np.ndarray, *, seed: int) -> np.ndarray:
         while ink.max() < 0.5 or _may_be_one(ink):
             ink = kinds[i % len(kinds)]()
         images[i] = _filling(ink) if rng.random() < FULL_FRAME else to_mnist(ink)
-    return images[rng.permutation(count)]
+    order = rng.permutation(count)
+    return images[order], (np.arange(count) % len(kinds))[order]
 
 
 def _font(name: str) -> Path:
