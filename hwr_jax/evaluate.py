@@ -25,7 +25,7 @@ OF_PAGES = ("pages", "workdir", "checkpoint", "seed", "shift_px", "format")  # t
 SHOWN = 12  # classes in a message, and pages in a list
 
 FLAGS = flags.Flags()
-_WORKDIR = flags.workdir(FLAGS, packaged=True)
+_WORKDIR = flags.workdir(FLAGS, without="required, but with --pages the model that comes with hwr_jax")
 _DATASET = FLAGS.string("dataset", None, "The data set; default: that of the run.", kind="NAME")
 _SPLIT = FLAGS.choice(
     "split",
@@ -65,16 +65,16 @@ _CORRUPTIONS = FLAGS.boolean("corruptions", "Read the images made worse in fifte
 
 def main() -> int:
     """Prints the metrics of the chosen states; returns the exit code."""
-    from hwr_jax.inference import packaged
-
-    folder = packaged.FOLDER if _WORKDIR.value is None else command.folder("workdir", _WORKDIR.value)
     pages = _pages_alone() if _PAGES.value is not None else None
+    if not pages or _WORKDIR.value is not None:
+        command.folder("workdir", _WORKDIR.value)  # a missing flag fails at once
     from hwr_jax.cli import console, details
     from hwr_jax.data import cache
-    from hwr_jax.inference import evaluation, predictor
+    from hwr_jax.inference import evaluation, packaged, predictor
     from hwr_jax.steps import compile_cache
     from hwr_jax.workdir import run_folder
 
+    folder = packaged.FOLDER if _WORKDIR.value is None else command.folder("workdir", _WORKDIR.value)
     config = run_folder.read_config(folder)  # before the heavy work, so that a wrong folder fails at once
     compile_cache.cache_compilations(cache.default_cache_dir())
     screen = console.make_console(stderr=_FORMAT.value == "json")

@@ -31,7 +31,7 @@ long for the model, is reported, and its confidence is lowered; scan reads such 
 ALTERNATIVES = 3  # how many of the next best classes are listed
 
 FLAGS = flags.Flags()
-_WORKDIR = flags.workdir(FLAGS, packaged=True)
+_WORKDIR = flags.workdir(FLAGS, without="the model that comes with hwr_jax")
 _CHECKPOINT = flags.checkpoint(FLAGS)
 _SEED = FLAGS.integer("seed", None, "Use one seed of the run; default: the mean probability of all.")
 _FORMAT = flags.output_format(FLAGS, ["table", "json", "csv"])

@@ -33,7 +33,7 @@ reverse, on plain or ruled paper. An argument is a picture file (PNG, JPEG, WebP
 """
 
 FLAGS = flags.Flags()
-_WORKDIR = flags.workdir(FLAGS, packaged=True)
+_WORKDIR = flags.workdir(FLAGS, without="the model that comes with hwr_jax")
 _CHECKPOINT = flags.checkpoint(FLAGS)
 _SEED = FLAGS.integer("seed", None, "Use one seed of the run; default: the mean probability of all.")
 _FORMAT = flags.output_format(FLAGS, ["table", "json", "csv", "text"])

@@ -98,12 +98,10 @@ def config(verb: Flags) -> Flag:
     return verb.config_file(f"The experiment: a Python file, or one of {names}. CONFIG:smoke is the size of a test.")
 
 
-def workdir(verb: Flags, *, packaged: bool = False) -> Flag:
-    """--workdir of a verb that reads a run, or by default the model that comes with the package."""
-    words = "The run folder, such as runs/cnn"
-    if packaged:
-        return verb.string("workdir", None, f"{words}; default: the model that comes with hwr_jax.", kind="FOLDER")
-    return verb.string("workdir", None, f"{words}.", kind="FOLDER", required=True)
+def workdir(verb: Flags, *, without: str = "") -> Flag:
+    """--workdir of a verb that reads a run; `without` says what holds without it, "": it is required."""
+    words = "The run folder, such as runs/cnn" + (f"; default: {without}." if without else ".")
+    return verb.string("workdir", None, words, kind="FOLDER", required=not without)
 
 
 def out(verb: Flags, words: str) -> Flag:

@@ -19,7 +19,7 @@ from hwr_jax.pictures.page import PageInk
 FINE = 4  # of the grid on which thin strokes are widened: a page has a hundred characters
 ALIKE = 0.7  # ratio of the heights of characters of one hand
 SEVERAL = 3
-MOST = 0.85  # of all ink: a mark with more is a character alone among specks
+MOST, SPECK = 0.85, 0.25  # of all ink, and of its height: a mark with more ink stands alone among specks, all lower
 MARKS = 2000  # at most, the heaviest: more are texture
 SMALLEST_PX = 160  # in smaller pictures the writing may touch the outline
 AT_OUTLINE = 2.2  # a mark at the outline longer than this many characters is a table, an edge or a shadow
@@ -229,10 +229,10 @@ def _typical_height(found: list[Mark]) -> float:
     What only one or two marks have is the height of a blot or a drawing, if there are others, but for a mark that holds
     nearly all of the ink."""
     masses = np.array([m.mass for m in found])
-    if masses.max() > MOST * masses.sum():
-        largest = found[int(masses.argmax())]
-        return float(largest.bottom - largest.top)
     heights = np.array([m.bottom - m.top for m in found], float)
+    largest = int(masses.argmax())
+    if masses[largest] > MOST * masses.sum() and (heights < SPECK * heights[largest]).sum() == len(found) - 1:
+        return float(heights[largest])
     ratios = heights[:, None] / heights[None, :]
     alike = (ratios > ALIKE) & (ratios < 1 / ALIKE)
     counts = alike.sum(0)

@@ -63,9 +63,8 @@ def find_marks(grey: np.ndarray) -> PageInk:
     floor = max(MIN_CONTRAST, NOISE_FACTOR * noise)
     if contrast.max() <= floor:
         raise DataError("no ink on the page: nothing stands out from the paper")
-    contrast = rules.without_pale_lines(contrast, floor)
-    clear = contrast >= min(max(floor, otsu(contrast)), contrast.max())
-    full = ink_around(contrast, float(np.percentile(contrast[clear], 90)), floor)
+    contrast = rules.without_pale_lines(contrast, floor, _full(contrast, floor))
+    full = ink_around(contrast, _full(contrast, floor), floor)
     darkness = np.clip((contrast - 2 * noise) / (full - 2 * noise), 0, 1).astype(np.float32)
     weak = rules.without_lines(contrast > np.maximum(WEAK * full, floor))
     labels = ndimage.label(weak, EIGHT)[0]
@@ -73,6 +72,12 @@ def find_marks(grey: np.ndarray) -> PageInk:
     found_marks = marks.measured(labels, darkness, contrast > STRONG * full)
     box = None if found is None else found.box
     return PageInk(values, contrast, darkness, labels, found_marks, (top, left), scale, box)
+
+
+def _full(contrast: np.ndarray, floor: float) -> float:
+    """The contrast of the darkest ink of a page, but for a tenth of it."""
+    clear = contrast >= min(max(floor, otsu(contrast)), contrast.max())
+    return float(np.percentile(contrast[clear], 90))
 
 
 def is_light_on_dark(grey: np.ndarray) -> bool:

@@ -13,22 +13,28 @@ LINE_THICK_SHARE = 0.04  # and is thinner than this share of the picture's side
 MIN_LINED_PX = 48  # in smaller pictures a ruled line is no thinner than a stroke
 LINE_SLOPES = np.tan(np.deg2rad(np.arange(-6, 6.1, 0.25)))  # paper is rarely photographed more tilted
 EVERY = 4  # of the columns, one in this many decides whether a slope is worth a closer look
+LONG, WHOLE = 0.4, 0.9  # or it is as long as this share of the width, and covers this share of its own length
+GAP = 0.02  # of the width: where it is broken for longer, it ends
+REACH_PX = 2  # of a stroke's soft edge, which is as pale as the line
+OF_LINE = 35  # percentile of the contrasts along a line that is its own: up to two thirds of it may be crossed by ink
+PALE = 0.7  # times the contrast of the ink: a line that is darker may be a stroke
 INK = 1.5  # times the contrast of the line that it crosses: ink; paler is the line
 
 
-def without_pale_lines(contrast: np.ndarray, floor: float) -> np.ndarray:
+def without_pale_lines(contrast: np.ndarray, floor: float, full: float) -> np.ndarray:
     """Sets printed lines and grids to paper where they are paler than the ink, so that the strokes stay whole.
 
     Args:
         contrast: float32 [h, w], how much darker than the paper each pixel is.
         floor: what is fainter is texture.
+        full: the contrast of the ink.
 
     Returns:
         float32 [h, w]; `contrast` itself if there are no such lines.
     """
     if min(contrast.shape) < MIN_LINED_PX:
         return contrast
-    level = _pale(contrast, floor) | _pale(contrast.T, floor).T
+    level = _pale(contrast, floor, full) | _pale(contrast.T, floor, full).T
     return np.where(level, np.float32(0), contrast) if level.any() else contrast
 
 
@@ -60,24 +66,41 @@ def _ink(mask: np.ndarray, thickest_px: int) -> _Ink:
     return _Ink(y, x, ~tall[y, x], columns, tall)
 
 
-def _lines(ink: _Ink, shape: tuple[int, int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The slopes at which lines lie from the left to the right side of the picture: for each the row int [n] of every
-    pixel of ink in a picture sheared by it, and which rows are lines, bool [h]."""
+def _lines(ink: _Ink, shape: tuple[int, int], least: float = LINE_SHARE) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The slopes at which lines lie: for each the row int [n] of every pixel of ink in a picture sheared by it, and
+    where lines are in that picture, bool [h, w]; they cover `least` of the width, or all of it."""
     height, width = shape
     some = (ink.x % EVERY == 0) & ink.is_thin
     some_y, some_x = ink.y[some], ink.x[some] - width / 2
+    visible = VISIBLE_SHARE * least / LINE_SHARE
     for slope in LINE_SLOPES:
         few = np.clip(some_y - np.rint(slope * some_x).astype(int), 0, height - 1)
-        if np.convolve(np.bincount(few, minlength=height), np.ones(3)).max() < VISIBLE_SHARE * (width // EVERY):
+        if np.convolve(np.bincount(few, minlength=height), np.ones(3)).max() < visible * (width // EVERY):
             continue  # cannot be a line; spares the count by columns
         row = np.clip(ink.y - np.rint(slope * (ink.x - width / 2)).astype(int), 0, height - 1)
-        is_line = _coverage(row[ink.is_thin], ink.x[ink.is_thin], shape) >= VISIBLE_SHARE
-        is_line &= _coverage(row, ink.x, shape) >= LINE_SHARE
-        if is_line.any():
-            yield row, is_line
+        thin, all_ink = (_cells(row[which], ink.x[which], shape) for which in (ink.is_thin, slice(None)))
+        candidates = np.flatnonzero((thin.mean(1) >= visible) & (all_ink.mean(1) >= least))
+        found = np.zeros(shape, bool)
+        for y in candidates:
+            if all_ink[y].mean() >= LINE_SHARE and thin[y].mean() >= VISIBLE_SHARE:
+                found[y] = True
+            else:
+                found[y, _longest(all_ink[y], thin[y])] = True
+        if found.any():
+            yield row, found
 
 
-def _pale(contrast: np.ndarray, floor: float) -> np.ndarray:
+def _longest(covered: np.ndarray, visible: np.ndarray) -> slice:
+    """The columns of the longest line in a row, bool [w], bool [w]; none, if it is too short or too broken."""
+    columns = np.flatnonzero(covered)
+    breaks = np.flatnonzero(np.diff(columns) > max(1, round(GAP * covered.size))) + 1
+    run = max(np.split(columns, breaks), key=len)
+    part = slice(int(run[0]), int(run[-1]) + 1)
+    long = part.stop - part.start >= LONG * covered.size
+    return part if long and covered[part].mean() >= WHOLE and visible[part].mean() >= VISIBLE_SHARE else slice(0)
+
+
+def _pale(contrast: np.ndarray, floor: float, full: float) -> np.ndarray:
     """The pixels of level lines, without those of darker strokes that cross them: bool [h, w]."""
     from scipy import ndimage
 
@@ -86,18 +109,24 @@ def _pale(contrast: np.ndarray, floor: float) -> np.ndarray:
     ink = _ink(mask, max(2, round(LINE_THICK_SHARE * min(height, width))))
     value = contrast[ink.y, ink.x]
     gone = np.zeros(len(ink.y), bool)
-    for row, is_line in _lines(ink, contrast.shape):
-        groups, count = ndimage.label(ndimage.maximum_filter1d(is_line, 3))
-        group = groups[row]
+    for row, is_line in _lines(ink, contrast.shape, LONG):
+        groups, count = ndimage.label(ndimage.maximum_filter1d(is_line, 3, axis=0))
+        group = groups[row, ink.x]
         for number in range(1, count + 1):
             here = np.flatnonzero(group == number)
             peak = np.zeros(width, contrast.dtype)
             np.maximum.at(peak, ink.x[here], value[here])
-            gone[here] |= value[here] < INK * np.median(peak[peak > 0])
+            of_line = float(np.percentile(peak[peak > 0], OF_LINE))
+            if of_line < PALE * full:
+                gone[here] |= value[here] < INK * of_line
     found = np.zeros(contrast.shape, bool)
     found[ink.y[gone], ink.x[gone]] = True
+    if not found.any():
+        return found
     beside = ndimage.maximum_filter(np.where(found, contrast, 0), (3, 1))  # the soft edge is fainter than the line
-    return found | (ndimage.maximum_filter(found, (3, 1)) & (contrast <= beside))
+    found |= ndimage.maximum_filter(found, (3, 1)) & (contrast <= beside)
+    ink = (contrast > INK * np.median(contrast[found])) & ~found
+    return found & ~ndimage.maximum_filter(ink, (2 * REACH_PX + 1, 1))
 
 
 def _rows(mask: np.ndarray) -> np.ndarray:
@@ -112,7 +141,7 @@ def _rows(mask: np.ndarray) -> np.ndarray:
     ink = _ink(mask, max(1, round(LINE_THICK_SHARE * min(height, width))))
     found = np.zeros(mask.shape, bool)
     for row, is_line in _lines(ink, mask.shape):
-        on_line = ndimage.maximum_filter1d(is_line, 3)[row] & ink.is_thin
+        on_line = ndimage.maximum_filter1d(is_line, 3, axis=0)[row, ink.x] & ink.is_thin
         found[ink.y[on_line], ink.x[on_line]] = True
     found = mask & ~ink.tall & np.isin(ink.columns, np.unique(ink.columns[found]))  # whole thickness of the line
     if ndimage.label(ndimage.maximum_filter(found, 3).any(axis=1))[1] > 1:
@@ -122,8 +151,8 @@ def _rows(mask: np.ndarray) -> np.ndarray:
     return found if right - left < 0.8 * width else np.zeros_like(mask)
 
 
-def _coverage(row: np.ndarray, x: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Share of the columns that hold a pixel within one pixel of each row. int [n], int [n] -> float [h]."""
+def _cells(row: np.ndarray, x: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Whether a pixel lies within one row of each place. int [n], int [n] -> bool [h, w]."""
     cells = np.zeros((shape[0] + 2, shape[1]), bool)
     cells[row + 1, x] = True
-    return np.count_nonzero(cells[:-2] | cells[1:-1] | cells[2:], axis=1) / shape[1]
+    return cells[:-2] | cells[1:-1] | cells[2:]

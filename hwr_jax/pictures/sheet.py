@@ -18,6 +18,7 @@ MIN_SIDE_PX = 48  # in smaller pictures a sheet's edge is no straighter than a d
 CONVEX = 0.94  # a sheet, without its ink, fills this share of its convex hull
 CORNERS, STRAIGHT = 6, 0.95  # a polygon of this many corners fills this share of the hull: a 0 is round
 MAX_OTHERS = 0.3  # of what is around the sheet, this share is as light as the sheet: else it is strokes, not a table
+MOST_SIDES = 2  # of the picture, that a sheet may touch
 MAX_INK = 0.5  # share of the sheet that is ink
 CARD = (0.004, 0.12)  # with one digit: the least share that is ink, and the least length of its largest mark, as a
 PAGE = (0.001, 0.03)  # share of the sheet's shorter side; and with many small ones
@@ -97,8 +98,8 @@ def _score(
     """How much a part of a region is a sheet with ink on it, 0 for not at all; and it with its ink, without its rim."""
     from scipy import ndimage
 
-    if part[0].any() and part[-1].any() and part[:, 0].any() and part[:, -1].any():
-        return 0.0, part  # a crop tight around a digit, or the paper of the whole picture
+    if sum(bool(side.any()) for side in (part[0], part[-1], part[:, 0], part[:, -1])) > MOST_SIDES:
+        return 0.0, part  # a crop tight around a digit, the paper of the whole picture, or what lies around a sheet
     filled = ndimage.binary_fill_holes(part)
     area = filled.sum()
     if not MIN_AREA * small.size < area < MAX_AREA * small.size:

@@ -16,10 +16,10 @@ ROOT = Path(__file__).parents[2]
 VERBS = {
     "benchmark": "--config=CONFIG [--FLAG=VALUE ...]",
     "doctor": "[--FLAG=VALUE ...]",
-    "evaluate": "--workdir=FOLDER [--FLAG=VALUE ...]",
+    "evaluate": "[--FLAG=VALUE ...]",
     "main": "--config=CONFIG [--FLAG=VALUE ...]",
-    "predict": "--workdir=FOLDER [--FLAG=VALUE ...] PICTURE...",
-    "scan": "--workdir=FOLDER [--FLAG=VALUE ...] PICTURE...",
+    "predict": "[--FLAG=VALUE ...] PICTURE...",
+    "scan": "[--FLAG=VALUE ...] PICTURE...",
     "search": "--search=FILE [--FLAG=VALUE ...]",
     "study": "--study=FILE [--FLAG=VALUE ...]",
     "verify": "--workdir=FOLDER [--FLAG=VALUE ...]",

@@ -20,7 +20,7 @@ def test_pale_lines_go_and_the_digits_stay(digits, options):
     lined, plain = composed(digits, **options), composed(digits, **{**options, "paper": "plain"})
     contrast, noise = page.paper_contrast(lined.grey.astype(np.float32))
     floor = max(0.06, 3 * noise)
-    left = rules.without_pale_lines(contrast, floor)
+    left = rules.without_pale_lines(contrast, floor, 0.75)
     ink = np.zeros(contrast.shape, bool)
     for x, y, w, h in lined.boxes:
         ink[int(y) - 2 : int(y + h) + 3, int(x) - 2 : int(x + w) + 3] = True
@@ -33,6 +33,6 @@ def test_pale_lines_go_and_the_digits_stay(digits, options):
 
 def test_a_page_without_lines_stays_as_it_is(digits):
     contrast, _ = page.paper_contrast(composed(digits).grey.astype(np.float32))
-    np.testing.assert_array_equal(rules.without_pale_lines(contrast, 0.06), contrast)
+    np.testing.assert_array_equal(rules.without_pale_lines(contrast, 0.06, 0.75), contrast)
     small = np.ones((40, 40), np.float32)
-    assert rules.without_pale_lines(small, 0.1) is small
+    assert rules.without_pale_lines(small, 0.1, 0.75) is small
