@@ -19,7 +19,7 @@ from hwr_jax.pictures.page import PageInk
 FINE = 4  # of the grid on which thin strokes are widened: a page has a hundred characters
 ALIKE = 0.7  # ratio of the heights of characters of one hand
 SEVERAL = 3
-MOST, SPECK = 0.85, 0.25  # of all ink, and of its height: a mark with more ink stands alone among specks, all lower
+MOST, SPECK = 0.85, 0.1  # of all ink, and of its height: a mark with more ink stands alone among specks, all lower
 MARKS = 2000  # at most, the heaviest: more are texture
 SMALLEST_PX = 160  # in smaller pictures the writing may touch the outline
 AT_OUTLINE = 2.2  # a mark at the outline longer than this many characters is a table, an edge or a shadow
