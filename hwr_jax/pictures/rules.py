@@ -15,6 +15,7 @@ LINE_SLOPES = np.tan(np.deg2rad(np.arange(-6, 6.1, 0.25)))  # paper is rarely ph
 EVERY = 4  # of the columns, one in this many decides whether a slope is worth a closer look
 LONG, WHOLE = 0.4, 0.9  # or it is as long as this share of the width, and covers this share of its own length
 GAP = 0.02  # of the width: where it is broken for longer, it ends
+PALE_PX, PALE_THICK = 5, 0.008  # a printed line with its soft edge is no thicker: pixels, or share of the longer side
 REACH_PX = 2  # of a stroke's soft edge, which is as pale as the line
 OF_LINE = 35  # percentile of the contrasts along a line that is its own: up to two thirds of it may be crossed by ink
 PALE = 0.7  # times the contrast of the ink: a line that is darker may be a stroke
@@ -106,7 +107,7 @@ def _pale(contrast: np.ndarray, floor: float, full: float) -> np.ndarray:
 
     height, width = contrast.shape
     mask = contrast > floor
-    ink = _ink(mask, max(2, round(LINE_THICK_SHARE * min(height, width))))
+    ink = _ink(mask, max(PALE_PX, round(PALE_THICK * max(height, width))))
     value = contrast[ink.y, ink.x]
     gone = np.zeros(len(ink.y), bool)
     for row, is_line in _lines(ink, contrast.shape, LONG):
