@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import json
 
 import numpy as np
@@ -147,6 +148,32 @@ def test_marks_of_the_class_none_are_skipped_and_counted():
     assert [line.text for line in read.lines] == ["77777"]
     assert read.skipped == {"like no digit": 2}
     assert all(label != "none" for d in read.digits for label, _ in d.alternatives)
+
+
+def test_a_line_of_letters_is_left_out_with_what_looks_like_a_digit_in_it():
+    grey = np.full((260, 560), 235, np.uint8)
+    for left in (30, 110, 200, 290):
+        grey[60:102, left : left + 42][ring(42)] = 40
+    grey[160:202, 30:72][ring(42)] = 40
+    for left in (110, 170, 230):  # of these the class `none` is more probable
+        grey[160:202, left : left + 9] = 40
+    read = scan.scan(Rejecting(), grey)
+    assert [line.text for line in read.lines] == ["7777"]
+    assert read.skipped == {"like no digit": 4}
+
+
+def test_a_line_of_another_size_is_left_out_and_counted():
+    side = 104
+    grey = np.full((300, 700), 235, np.uint8)
+    for top, left in itertools.product((40, 100), (30, 110, 200, 290, 370, 450)):
+        grey[top : top + 42, left : left + 42][ring(42)] = 40
+    y, x = np.mgrid[:side, :side] - (side - 1) / 2
+    for left in (30, 150):
+        thin = np.abs(np.hypot(y, x) - side / 2 + 3) < 2
+        grey[180 : 180 + side, left : left + side][thin] = 40
+    read = scan.scan(Reader(), grey)
+    assert [line.text for line in read.lines] == ["777777", "777777"]
+    assert read.skipped["in lines of another size"] >= 2  # the model would part what it reads as well in parts
 
 
 def test_digits_below_a_confidence_are_rejected(write):
