@@ -1,11 +1,10 @@
-"""Makes the model that comes with the package, hwr_jax/pretrained, from configs/robust.py.
+"""Makes the model that comes with the package, hwr_jax/pretrained, from configs/robust.py and configs/release.py.
 
-    HWR_MNIST_DIR=... python scripts/pretrain.py                      # trains it: about half an hour on two cores
-    HWR_MNIST_DIR=... python scripts/pretrain.py --workdir=runs/robust  # of a run that is trained, or partly trained
+    HWR_MNIST_DIR=... python scripts/pretrain.py    # about 50 minutes on two cores; resumes what was interrupted
 
-It trains, divides the logits by the temperature at which the validation images are most probable (Guo et al. 2017; the
-output layer takes it, so nothing else has to know), and writes the weights beside the records of the run. It checks
-what it wrote: both programs that read it agree on every test image.
+It trains runs/robust and from it runs/release, divides the logits by the temperature at which the validation images
+are most probable (Guo et al. 2017; the output layer takes it, so nothing else has to know), and writes the weights
+beside the records of the run. It checks what it wrote: both programs that read it agree on every test image.
 """
 
 from __future__ import annotations
@@ -37,11 +36,10 @@ SAME = 1e-5  # largest difference of a probability between NumPy and JAX
 def main() -> None:
     """Trains, calibrates, writes and checks."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", default="configs/robust.py")
-    parser.add_argument("--workdir", default="runs/robust")
     parser.add_argument("--out", type=Path, default=OUT)
     args = parser.parse_args()
-    run = hwr_jax.train(args.config, args.workdir)
+    hwr_jax.train("configs/robust.py", "runs/robust")
+    run = hwr_jax.train("configs/release.py", "runs/release")
     model = predictor.load(run.folder)
     digits = hwr_jax.data.load("mnist")
     temperature = best_temperature(
@@ -104,10 +102,10 @@ and gives them to it one by one.
 
 ## Made from
 MNIST's training set without {data["validation_examples"]:,} images for validation, {data["drawn"]:,} digits drawn
-stroke by stroke, and {data["negatives"]:,} drawn images that are no digit; all changed anew in each of
-{config["epochs"]} epochs (another hand, pen, sheet, light, camera). No picture of anybody else. `configs/robust.py` is
-the recipe, config.json its values, environment.json what it ran on, summary.json what training reported;
-scripts/pretrain.py makes it anew.
+stroke by stroke, and {data["negatives"]:,} drawn images that are no digit; all changed anew in each epoch (another
+hand, pen, sheet, light, camera). No picture of anybody else. `configs/robust.py` is the recipe, `configs/release.py`
+the last {config["epochs"]} epochs; config.json has their values, environment.json what they ran on, summary.json what
+training reported. scripts/pretrain.py makes it anew.
 The logits are divided by a temperature of {found["temperature"]}, chosen on the validation images.
 
 ## How well it reads (release.json)

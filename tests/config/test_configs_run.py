@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+RELEASED = ("robust", "release")
 ON_MNIST = sorted(
     path.stem
     for path in (ROOT / "configs").glob("*.py")
-    if path.stem not in ("base", "crnn", "digits", "finetune", "transfer")  # these have tests of their own
+    if path.stem not in ("base", "crnn", "digits", "finetune", "release", "transfer")  # these have tests of their own
 )
 
 
@@ -28,3 +29,14 @@ def test_the_smoke_size_of_every_config_learns_something_of_mnist(name, command,
     assert summary["dataset"] == "mnist"
     assert summary["examples"]["test"] == 10_000
     assert summary["test"]["accuracy"]["mean"] > 0.3  # chance is 0.1
+
+
+@pytest.mark.exhaustive
+@pytest.mark.mnist
+def test_the_released_model_begins_where_robust_ended(command, tmp_path):
+    flags = ["--config.data.train_examples=2000", "--config.data.validation_examples=500"]
+    for name in RELEASED:
+        done = command("main", f"--config={ROOT}/configs/{name}.py:smoke", *flags, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    before, after = (json.loads((tmp_path / f"runs/{name}-smoke/summary.json").read_text()) for name in RELEASED)
+    assert after["test"]["loss"]["mean"] < before["test"]["loss"]["mean"]
