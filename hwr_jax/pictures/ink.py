@@ -21,6 +21,7 @@ PLAIN = 40  # a range of grey values below this has no large areas of ink: speck
 TIGHT_SPLIT = 0.72  # two classes of grey explain this share of the variance: ink and paper, not noise or shadow
 TIGHT_INK = 0.2  # of a tight crop, at least, is ink; MNIST's digits, cropped: 1 % are below 0.2
 TIGHT_OUTLINE = 0.6  # of its outline, at most, is ink; a table around a sheet is more
+TIGHT_RIM = 0.05  # of each side: ink that comes so close to it reaches it, but for its soft edge
 TIGHT_MARGIN = 0.5  # paper put around it, as a share of its longer side
 PAPER_PX = 96  # the paper's brightness varies slowly
 SURROUNDINGS_SHARE = 0.2  # standard deviation of what polarity compares with, as a share of the shorter side
@@ -71,10 +72,15 @@ def find_ink(grey: np.ndarray, *, line: bool = False) -> Found:
     grey = 255 - grey if is_light_on_dark(grey) else grey
     if not is_tight(grey):
         return _dark_ink(grey, line)
-    margin = round(TIGHT_MARGIN * max(grey.shape))
-    paper = float(np.median(grey[~_dark(grey)]))
-    found = _dark_ink(np.pad(grey, margin, constant_values=paper), line)
+    wide, margin = with_margin(grey)
+    found = _dark_ink(wide, line)
     return found._replace(ink=found.ink[margin:-margin, margin:-margin])
+
+
+def with_margin(grey: np.ndarray) -> tuple[np.ndarray, int]:
+    """Puts paper around a tight crop of dark ink, float32 [h, w]; returns it, and how many pixels at each side."""
+    margin = round(TIGHT_MARGIN * max(grey.shape))
+    return np.pad(grey, margin, constant_values=float(np.median(grey[~_dark(grey)]))), margin
 
 
 def _dark_ink(grey: np.ndarray, line: bool) -> Found:
@@ -119,7 +125,7 @@ def is_light_on_dark(grey: np.ndarray) -> bool:
 
 
 def is_tight(grey: np.ndarray) -> bool:
-    """Whether a picture of dark ink is cropped to it: ink reaches two opposite sides, and covers much of the picture.
+    """Whether a picture of dark ink is cropped to it: ink nearly reaches two opposite sides, and covers much of it.
 
     No part of such a picture shows how bright the paper is around the strokes, and how even. grey [h, w] -> bool.
     """
@@ -129,11 +135,12 @@ def is_tight(grey: np.ndarray) -> bool:
     if not TIGHT_INK < dark.mean() < 1:
         return False
     outline = np.concatenate([dark[0], dark[-1], dark[:, 0], dark[:, -1]])
+    rims = [max(1, round(TIGHT_RIM * side)) for side in dark.shape]
     inside, whole = np.var(grey[dark]) * dark.mean() + np.var(grey[~dark]) * (~dark).mean(), np.var(grey)
     return bool(
         inside < (1 - TIGHT_SPLIT) * whole
         and outline.mean() < TIGHT_OUTLINE
-        and ((dark[0].any() and dark[-1].any()) or (dark[:, 0].any() and dark[:, -1].any()))
+        and any(part[:rim].any() and part[-rim:].any() for part, rim in ((dark, rims[0]), (dark.T, rims[1])))
     )
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hwr_jax.core.errors import DataError
-from hwr_jax.pictures import marks, rules, sheet
+from hwr_jax.pictures import ink, marks, rules, sheet
 from hwr_jax.pictures.ink import MIN_CONTRAST, NOISE_FACTOR, STRONG, WEAK, contrast_with, otsu, paper_of
 from hwr_jax.pictures.marks import EIGHT, Mark
 from hwr_jax.pictures.resample import resize, shrink
@@ -25,6 +25,7 @@ STROKE_SHARE = 0.12  # no stroke is wider than this share of the shorter side; w
 SMOOTH = 8  # the closing's window divided by the standard deviation that smooths its steps
 SAMPLE_PX = 300  # rows and columns that the paper's noise is measured on
 LOCAL_PX = 160  # smaller pictures hold a word or two: one contrast for all
+TIGHT_PX = 400  # a larger picture is no crop of a digit: half of a page may lie in shadow
 AROUND = 0.08  # how far the ink is looked for with which a mark is compared, as a share of the longer side
 FAINTEST = 0.2  # of the page's full contrast: fainter ink is not looked for
 ABOVE_FLOOR = 1.5  # times the contrast of texture
@@ -57,7 +58,11 @@ def find_marks(grey: np.ndarray) -> PageInk:
     found = sheet.cut(grey, PAGE_PX)
     values = shrink(grey, PAGE_PX) if found is None else found.grey
     top, left, bottom, right = (0, 0, *grey.shape) if found is None else found.box
-    if is_light_on_dark(values):
+    margin = 0
+    as_digit = 255 - values if ink.is_light_on_dark(values) else values
+    if max(grey.shape) <= TIGHT_PX and ink.is_tight(as_digit):  # one digit, or a few: the rule of polarity on a page needs paper
+        values, margin = ink.with_margin(as_digit)
+    elif is_light_on_dark(values):
         values = 255 - values
     contrast, noise = paper_contrast(values)
     floor = max(MIN_CONTRAST, NOISE_FACTOR * noise)
@@ -68,10 +73,11 @@ def find_marks(grey: np.ndarray) -> PageInk:
     darkness = np.clip((contrast - 2 * noise) / (full - 2 * noise), 0, 1).astype(np.float32)
     weak = rules.without_lines(contrast > np.maximum(WEAK * full, floor))
     labels = ndimage.label(weak, EIGHT)[0]
-    scale = ((bottom - top) / values.shape[0], (right - left) / values.shape[1])
+    scale = ((bottom - top) / (values.shape[0] - 2 * margin), (right - left) / (values.shape[1] - 2 * margin))
     found_marks = marks.measured(labels, darkness, contrast > STRONG * full)
     box = None if found is None else found.box
-    return PageInk(values, contrast, darkness, labels, found_marks, (top, left), scale, box)
+    origin = (top - margin * scale[0], left - margin * scale[1])
+    return PageInk(values, contrast, darkness, labels, found_marks, origin, scale, box)
 
 
 def _full(contrast: np.ndarray, floor: float) -> float:
