@@ -86,15 +86,17 @@ def load(folder: Path) -> LightReader:
       RunFolderError: damaged weights.
     """
     try:
-        config, environment = (json.loads((folder / f"{name}.json").read_text()) for name in ("config", "environment"))
+        recorded, environment = (
+            json.loads((folder / f"{name}.json").read_text()) for name in ("config", "environment")
+        )
         params, state = weights.read(folder)
     except FileNotFoundError as error:
         raise ConfigError(f"{folder} holds no released model: {error.filename} is missing") from None
     for key, value in NEEDED.items():
         section, name = key.split(".")
-        if config[section][name] != value:
-            raise ConfigError(f"{folder}: config.{key}={config[section][name]} is not possible here: use {value}")
-    network = config["model"]
+        if recorded[section][name] != value:
+            raise ConfigError(f"{folder}: config.{key}={recorded[section][name]} is not possible here: use {value}")
+    network = recorded["model"]
     seeds = len(params["Dense_0"]["bias"])
     nets = [_net(params, state["batch_stats"], seed) for seed in range(seeds)]
     return LightReader(

@@ -71,7 +71,16 @@ def said_of(model: Reader, folder: Path | None) -> str:
 
 
 def scan(picture: PictureFile | np.ndarray, *, model: Reader | None = None) -> Page:
-    """Reads all digits in a picture with `model`, or with the one that comes with the package: see `scan.scan`."""
+    """Reads all digits in a picture with `model`, or with the one that comes with the package.
+
+    >>> import numpy as np
+    >>> picture = np.full((120, 200), 235, np.uint8)
+    >>> picture[30:90, 40:48] = picture[30:90, 120:128] = 40
+    >>> scan(picture).text
+    '11'
+
+    See `inference.scan.scan` for the arguments and errors.
+    """
     from hwr_jax.inference import scan
 
     return scan.scan(model or globals()["model"](), picture)

@@ -60,7 +60,7 @@ def find_marks(grey: np.ndarray) -> PageInk:
     top, left, bottom, right = (0, 0, *grey.shape) if found is None else found.box
     margin = 0
     as_digit = 255 - values if ink.is_light_on_dark(values) else values
-    if max(grey.shape) <= TIGHT_PX and ink.is_tight(as_digit):  # one digit, or a few: the rule of polarity on a page needs paper
+    if max(grey.shape) <= TIGHT_PX and ink.is_tight(as_digit):  # the rule of polarity on a page needs paper
         values, margin = ink.with_margin(as_digit)
     elif is_light_on_dark(values):
         values = 255 - values

@@ -54,7 +54,7 @@ def test_an_unknown_kind_or_strength_is_refused(images):
 
 @pytest.mark.slow
 def test_the_command_prints_every_kind(command, two_seeds, digits):
-    done = command("evaluate", f"--workdir={two_seeds[0]}", "--corruptions", "--format=json")
+    done = command("evaluate", f"--workdir={two_seeds[0]}", "--corruptions", "--format=json", "--seed=0")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert sorted(found["kinds"]) == sorted(corruptions.KINDS)
@@ -63,9 +63,6 @@ def test_the_command_prints_every_kind(command, two_seeds, digits):
     assert found["families"]["noise"] == pytest.approx(
         np.mean([found["kinds"][k] for k in ("gaussian noise", "shot noise", "impulse noise")])
     )
-    table = command("evaluate", f"--workdir={two_seeds[0]}", "--corruptions")
-    assert "impulse noise" in table.stdout
-    assert "strength 5" in table.stdout
 
 
 def test_a_model_that_reads_all_right_scores_one(digits):
