@@ -20,7 +20,8 @@ from hwr_jax.pictures.characters import Character, Cut
 from hwr_jax.pictures.decode import PictureFile
 
 ALTERNATIVES = 3
-WIDE = 0.95  # a mark wider than this, in its heights, may be several characters
+WIDE = 0.95  # a mark wider than this, in its heights, may be several characters ...
+SURELY_ONE, TOO_WIDE = 0.98, 1.3  # ... unless it is read as one with more than this, and is no wider than that
 UNSURE = 0.9  # a mark that is read with less than this may be several characters, if it is not narrow
 NARROW = 0.5  # typical heights: a mark less wide is one character
 EACH = 0.05  # nats that each character costs: two where one is read as well are worse
@@ -210,10 +211,9 @@ def _parted(model: Reader, ink: page.PageInk, read: list[_Read]) -> list[_Read]:
 
 
 def _may_be_several(one: _Read, typical: float) -> bool:
-    character = one.character
-    return character.width > WIDE * character.height or (
-        float(one.prob.max()) < UNSURE and character.width > NARROW * typical
-    )
+    character, sure = one.character, float(one.prob.max())
+    wide = character.width > (TOO_WIDE if sure > SURELY_ONE else WIDE) * character.height
+    return wide or (sure < UNSURE and character.width > NARROW * typical)
 
 
 def _parts_of(ink: page.PageInk, one: _Read) -> _Parts:

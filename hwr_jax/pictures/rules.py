@@ -76,17 +76,17 @@ def _lines(ink: _Ink, shape: tuple[int, int], least: float = LINE_SHARE) -> Iter
     visible = VISIBLE_SHARE * least / LINE_SHARE
     for slope in LINE_SLOPES:
         few = np.clip(some_y - np.rint(slope * some_x).astype(int), 0, height - 1)
-        if np.convolve(np.bincount(few, minlength=height), np.ones(3)).max() < visible * (width // EVERY):
-            continue  # cannot be a line; spares the count by columns
+        counts = np.convolve(np.bincount(few, minlength=height), np.ones(3), "same")
+        likely = np.flatnonzero(counts >= visible * (width // EVERY))
+        if not likely.size:
+            continue  # spares the count by columns
         row = np.clip(ink.y - np.rint(slope * (ink.x - width / 2)).astype(int), 0, height - 1)
-        thin, all_ink = (_cells(row[which], ink.x[which], shape) for which in (ink.is_thin, slice(None)))
-        candidates = np.flatnonzero((thin.mean(1) >= visible) & (all_ink.mean(1) >= least))
+        thin, all_ink = (_cells(row[which], ink.x[which], shape, likely) for which in (ink.is_thin, slice(None)))
+        candidates = [i for i in range(likely.size) if thin[i].mean() >= visible and all_ink[i].mean() >= least]
         found = np.zeros(shape, bool)
-        for y in candidates:
-            if all_ink[y].mean() >= LINE_SHARE and thin[y].mean() >= VISIBLE_SHARE:
-                found[y] = True
-            else:
-                found[y, _longest(all_ink[y], thin[y])] = True
+        for i in candidates:
+            whole = all_ink[i].mean() >= LINE_SHARE and thin[i].mean() >= VISIBLE_SHARE
+            found[likely[i], slice(None) if whole else _longest(all_ink[i], thin[i])] = True
         if found.any():
             yield row, found
 
@@ -152,8 +152,12 @@ def _rows(mask: np.ndarray) -> np.ndarray:
     return found if right - left < 0.8 * width else np.zeros_like(mask)
 
 
-def _cells(row: np.ndarray, x: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Whether a pixel lies within one row of each place. int [n], int [n] -> bool [h, w]."""
-    cells = np.zeros((shape[0] + 2, shape[1]), bool)
-    cells[row + 1, x] = True
-    return cells[:-2] | cells[1:-1] | cells[2:]
+def _cells(row: np.ndarray, x: np.ndarray, shape: tuple[int, int], wanted: np.ndarray) -> np.ndarray:
+    """Whether a pixel lies within one row of each wanted one. int [n], int [n], (h, w), int [k] -> bool [k, w]."""
+    place = np.full(shape[0] + 2, -1)  # of a row among those that are looked at, with one above the first and below
+    rows = np.unique(np.concatenate([wanted, wanted + 1, wanted + 2]))
+    place[rows] = np.arange(rows.size)
+    at = place[row + 1]
+    cells = np.zeros((rows.size, shape[1]), bool)
+    cells[at[at >= 0], x[at >= 0]] = True
+    return cells[place[wanted]] | cells[place[wanted + 1]] | cells[place[wanted + 2]]
