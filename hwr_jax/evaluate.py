@@ -66,15 +66,14 @@ _CORRUPTIONS = FLAGS.boolean("corruptions", "Read the images made worse in fifte
 def main() -> int:
     """Prints the metrics of the chosen states; returns the exit code."""
     pages = _pages_alone() if _PAGES.value is not None else None
-    if not pages or _WORKDIR.value is not None:
-        command.folder("workdir", _WORKDIR.value)  # a missing flag fails at once
+    named = None if pages and _WORKDIR.value is None else command.folder("workdir", _WORKDIR.value)
     from hwr_jax.cli import console, details
     from hwr_jax.data import cache
     from hwr_jax.inference import evaluation, packaged, predictor
     from hwr_jax.steps import compile_cache
     from hwr_jax.workdir import run_folder
 
-    folder = packaged.FOLDER if _WORKDIR.value is None else command.folder("workdir", _WORKDIR.value)
+    folder = named or packaged.FOLDER
     config = run_folder.read_config(folder)  # before the heavy work, so that a wrong folder fails at once
     compile_cache.cache_compilations(cache.default_cache_dir())
     screen = console.make_console(stderr=_FORMAT.value == "json")

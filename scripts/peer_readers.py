@@ -44,7 +44,7 @@ class Rapidocr:
     name = "rapidocr 3.10.0 (PP-OCRv6 small)"
 
     def __init__(self) -> None:
-        """Starts the worker. Raises OSError: uv is missing, or the packages cannot be had."""
+        """Starts the worker. Raises OSError: uv is missing, or it cannot install the packages."""
         uv = shutil.which("uv")
         if uv is None:
             raise OSError("uv is not on the PATH: `pip install uv`")

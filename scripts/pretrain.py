@@ -20,7 +20,7 @@ import numpy as np
 import hwr_jax
 from hwr_jax.core.types import Arrays
 from hwr_jax.data import negatives
-from hwr_jax.inference import corruption_scores, light, predictor
+from hwr_jax.inference import corruption_scores, evaluation, light, predictor
 from hwr_jax.inference.reader import Reader
 from hwr_jax.tasks import metrics, selective
 from hwr_jax.workdir import weights
@@ -146,8 +146,8 @@ def best_temperature(prob: np.ndarray, label: np.ndarray) -> float:
 
 
 def rejected(prob: np.ndarray, label: np.ndarray) -> dict[str, dict[str, float]]:
-    """Returns, for two accuracies, the share to reject and the confidence to accept from."""
-    found = {str(a): selective.rejected_at(prob.max(1), prob.argmax(1) == label, a) for a in (0.995, 0.999)}
+    """Returns, for each accuracy, the share to reject and the confidence to accept from."""
+    found = {str(a): selective.rejected_at(prob.max(1), prob.argmax(1) == label, a) for a in evaluation.ACCURACIES}
     return {accuracy: {"share": share, "from": level} for accuracy, (share, level) in found.items()}
 
 

@@ -52,7 +52,7 @@ def _gaussian_noise(rng: np.random.Generator, x: np.ndarray, strength: int) -> n
 def _shot_noise(rng: np.random.Generator, x: np.ndarray, strength: int) -> np.ndarray:
     """Few photons: noise that grows with the light."""
     photons = _of(strength, (40, 20, 10, 6, 4))
-    return 1 - rng.poisson(photons * (1 - 0.8 * x) / 1.0) / photons
+    return 1 - rng.poisson(photons * (1 - 0.8 * x)) / photons
 
 
 def _impulse_noise(rng: np.random.Generator, x: np.ndarray, strength: int) -> np.ndarray:

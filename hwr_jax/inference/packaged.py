@@ -83,4 +83,4 @@ def scan(picture: PictureFile | np.ndarray, *, model: Reader | None = None) -> P
     """
     from hwr_jax.inference import scan
 
-    return scan.scan(model or globals()["model"](), picture)
+    return scan.scan(load() if model is None else model, picture)

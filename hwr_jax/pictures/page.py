@@ -68,8 +68,11 @@ def find_marks(grey: np.ndarray) -> PageInk:
     floor = max(MIN_CONTRAST, NOISE_FACTOR * noise)
     if contrast.max() <= floor:
         raise DataError("no ink on the page: nothing stands out from the paper")
-    contrast = rules.without_pale_lines(contrast, floor, _full(contrast, floor))
-    full = ink_around(contrast, _full(contrast, floor), floor)
+    full_of_page = _full(contrast, floor)
+    unlined = rules.without_pale_lines(contrast, floor, full_of_page)
+    if unlined is not contrast:
+        contrast, full_of_page = unlined, _full(unlined, floor)
+    full = ink_around(contrast, full_of_page, floor)
     darkness = np.clip((contrast - 2 * noise) / (full - 2 * noise), 0, 1).astype(np.float32)
     weak = rules.without_lines(contrast > np.maximum(WEAK * full, floor))
     labels = ndimage.label(weak, EIGHT)[0]

@@ -126,8 +126,8 @@ def _pale(contrast: np.ndarray, floor: float, full: float) -> np.ndarray:
         return found
     beside = ndimage.maximum_filter(np.where(found, contrast, 0), (3, 1))  # the soft edge is fainter than the line
     found |= ndimage.maximum_filter(found, (3, 1)) & (contrast <= beside)
-    ink = (contrast > INK * np.median(contrast[found])) & ~found
-    return found & ~ndimage.maximum_filter(ink, (2 * REACH_PX + 1, 1))
+    strokes = (contrast > INK * np.median(contrast[found])) & ~found
+    return found & ~ndimage.maximum_filter(strokes, (2 * REACH_PX + 1, 1))
 
 
 def _rows(mask: np.ndarray) -> np.ndarray:

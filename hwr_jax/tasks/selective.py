@@ -15,7 +15,7 @@ def aurc(confidence: np.ndarray, correct: np.ndarray) -> float:
       confidence: float [N], N >= 1. Examples of equal confidence count as if in random order.
       correct: bool [N].
     """
-    wrong, accepted = _curve(confidence, correct)
+    _, wrong, accepted = _curve(confidence, correct)
     sizes = np.diff(accepted, prepend=0)
     # Between two confidences the errors grow evenly, and the risk after k of n more examples is (a + b k) / (c + k).
     return float(sum(_steps(wrong, accepted, i, n) for i, n in enumerate(sizes)) / accepted[-1])
@@ -35,8 +35,7 @@ def rejected_at(confidence: np.ndarray, correct: np.ndarray, accuracy: float) ->
       confidence, correct: see `aurc`.
       accuracy: 0..1.
     """
-    wrong, accepted = _curve(confidence, correct)
-    levels = np.unique(confidence)[::-1]
+    levels, wrong, accepted = _curve(confidence, correct)
     enough = np.flatnonzero(wrong <= (1 - accuracy) * accepted + 1e-9)
     if not enough.size:
         return 1.0, float("inf")
@@ -44,8 +43,8 @@ def rejected_at(confidence: np.ndarray, correct: np.ndarray, accuracy: float) ->
     return float(1 - accepted[last] / accepted[-1]), float(levels[last])
 
 
-def _curve(confidence: np.ndarray, correct: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For each confidence that occurs, from the highest: the errors, and the examples, that are accepted from it on."""
-    _, group, counts = np.unique(-np.asarray(confidence, np.float64), return_inverse=True, return_counts=True)
+def _curve(confidence: np.ndarray, correct: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The confidences that occur, from the highest; the errors, and the examples, that are accepted from each on."""
+    negative, group, counts = np.unique(-np.asarray(confidence, np.float64), return_inverse=True, return_counts=True)
     wrong = np.bincount(group, weights=~np.asarray(correct, bool), minlength=len(counts))
-    return np.cumsum(wrong), np.cumsum(counts)
+    return -negative, np.cumsum(wrong), np.cumsum(counts)

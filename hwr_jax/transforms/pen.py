@@ -33,7 +33,11 @@ def blur(key: jax.Array, image: jax.Array, limit_px: float) -> jax.Array:
     if not limit_px:
         return image
     sigma = jax.random.uniform(key, (), jnp.float32, 0.0, limit_px)
-    rows, columns = (gaussian(n, sigma) for n in image.shape[:2])
+    return _blurred(image, sigma, sigma)
+
+
+def _blurred(image: jax.Array, down_px: jax.Array, across_px: jax.Array) -> jax.Array:
+    rows, columns = gaussian(image.shape[0], down_px), gaussian(image.shape[1], across_px)
     return (rows @ image[..., 0] @ columns.T)[..., None]
 
 
@@ -128,22 +132,22 @@ def smear(key: jax.Array, image: jax.Array, limit_px: float) -> jax.Array:
     if not limit_px:
         return image
     along = jax.random.uniform(key, (), jnp.float32, -limit_px, limit_px)
-    rows, columns = (
-        gaussian(n, s) for n, s in zip(image.shape[:2], (jnp.maximum(along, 0), jnp.maximum(-along, 0)), strict=True)
-    )
-    return (rows @ image[..., 0] @ columns.T)[..., None]
+    return _blurred(image, jnp.maximum(along, 0), jnp.maximum(-along, 0))
 
 
 def noise(key: jax.Array, image: jax.Array, std: float) -> jax.Array:
     """Adds Gaussian noise of standard deviation `std` to each pixel, and clips to 0..1."""
-    return jnp.clip(image + std * jax.random.normal(key, image.shape), 0.0, 1.0) if std else image
+    return _noisy(key, image, std) if std else image
 
 
 def grain(key: jax.Array, image: jax.Array, most: float) -> jax.Array:
     """The same with a standard deviation drawn from 0..most."""
     if not most:
         return image
-    std = most * jax.random.uniform(jax.random.fold_in(key, 1))
+    return _noisy(key, image, most * jax.random.uniform(jax.random.fold_in(key, 1)))
+
+
+def _noisy(key: jax.Array, image: jax.Array, std: jax.typing.ArrayLike) -> jax.Array:
     return jnp.clip(image + std * jax.random.normal(key, image.shape), 0.0, 1.0)
 
 
