@@ -17,6 +17,13 @@ from hwr_jax.core import errors, interrupts
 
 NAMES = {"main": "train"}  # verbs that are called otherwise than their file
 
+EXAMPLES = {
+    "hwr train --config=cnn --config.seeds=5": "train a network five times, for error bars",
+    "hwr evaluate --workdir=runs/cnn": "the test results of a run, per class",
+    "hwr scan photo.jpg": "read a page with the model that comes with hwr_jax",
+    "hwr study --help": "compare variants, with error bars",
+}
+
 
 def verbs() -> dict[str, Path]:
     """Returns the verbs, sorted by name, and the file of each."""
@@ -28,8 +35,13 @@ def listing() -> str:
     """Returns the text that lists the verbs, one line each."""
     found = verbs()
     width = max(map(len, found))
-    lines = [f"  {name:{width}}  {_first_sentence(path)}" for name, path in found.items()]
-    return "\n".join(["usage: hwr VERB [--FLAG=VALUE ...]    (hwr VERB --help lists its flags)", "", *lines])
+    usage = "usage: hwr VERB [--FLAG=VALUE ...]    (hwr VERB --help lists its flags)"
+    blocks = [
+        [f"  {name:{width}}  {_first_sentence(path)}" for name, path in found.items()],
+        ["Examples:", *(f"  {command:43}{what}" for command, what in EXAMPLES.items())],
+        ["Exit codes:", *(f"  {code:<5}{meaning}" for code, meaning in errors.MEANING.items())],
+    ]
+    return "\n\n".join([usage, *("\n".join(block) for block in blocks)])
 
 
 def _first_sentence(path: Path) -> str:

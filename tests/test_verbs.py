@@ -1,5 +1,6 @@
 """`hwr VERB` and `python -m hwr_jax VERB`: the list of verbs, and each as its own program."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from hwr_jax import __main__ as hwr
+from hwr_jax.core import errors
 
 ROOT = Path(__file__).parent.parent
 VERBS = ["benchmark", "doctor", "evaluate", "predict", "scan", "search", "study", "train", "verify"]
@@ -21,12 +23,28 @@ def python(*arguments):
 def test_without_a_verb_the_verbs_are_listed_one_line_each(arguments):
     done = python("-m", "hwr_jax", *arguments)
     assert done.returncode == 0, done.stderr
-    usage, blank, *lines = done.stdout.splitlines()
+    usage, verbs, examples, codes = done.stdout.split("\n\n")
     assert usage.startswith("usage: hwr VERB")
-    assert blank == ""
+    lines = verbs.splitlines()
     assert [line.split()[0] for line in lines] == VERBS
     assert all(len(line.split()) > 3 and len(line) <= 100 for line in lines)
     assert "  train      Trains what a config describes" in lines
+    assert examples.startswith("Examples:\n  hwr train --config=cnn ")
+    assert "\n  64   wrong flag or config\n" in codes
+
+
+def test_the_examples_are_command_lines_of_verbs():
+    for example in hwr.EXAMPLES:
+        program, verb, *arguments = example.split()
+        assert program == "hwr"
+        assert verb in VERBS
+        help_text = python("-m", "hwr_jax", verb, "--help").stdout
+        assert all(a.partition("=")[0] in help_text for a in arguments if a.startswith("--"))
+
+
+def test_the_page_has_the_same_exit_codes():
+    table = re.findall(r"^\| (\d+) \| (.*) \|$", (ROOT / "docs" / "use.md").read_text(), re.MULTILINE)
+    assert {int(code): words.replace("`", "") for code, words in table} == errors.MEANING
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -17,6 +17,19 @@ INPUT_OUTPUT = 74  # a file or folder cannot be read or written
 INTERRUPTED = 130  # SIGINT, after saving
 TERMINATED = 143  # SIGTERM, after saving
 
+MEANING = {
+    DONE: "done",
+    DIFFERENT: "not reproduced (verify), not healthy (doctor), or hung (watchdog)",
+    WRONG_CONFIG: "wrong flag or config",
+    NOT_FINITE: "the loss is not finite",
+    BAD_DATA: "data missing or bad",
+    INTERNAL: "internal error",
+    OUT_OF_MEMORY: "out of memory",
+    INPUT_OUTPUT: "input/output error",
+    INTERRUPTED: "interrupted (SIGINT), after saving what was trained",
+    TERMINATED: "terminated (SIGTERM), after saving what was trained",
+}
+
 
 def without_passwords(text):
     """Returns a text in which the passwords of URLs are three stars: postgresql://me:***@host/db."""
