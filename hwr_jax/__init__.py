@@ -22,11 +22,11 @@ from hwr_jax.core import interrupts, xla
 
 if TYPE_CHECKING:
     from hwr_jax import data
-    from hwr_jax.inference.packaged import load, scan
+    from hwr_jax.inference.packaged import load, scan, scan_pages
     from hwr_jax.pictures.normalise import digit_from_picture, line_from_picture
     from hwr_jax.training.api import train
 
-__all__ = ["__version__", "data", "digit_from_picture", "line_from_picture", "load", "scan", "train"]
+__all__ = ["__version__", "data", "digit_from_picture", "line_from_picture", "load", "scan", "scan_pages", "train"]
 __version__ = "0.1.0"
 
 _HOMES = {  # of the names that are imported when they are first used (PEP 562)
@@ -34,6 +34,7 @@ _HOMES = {  # of the names that are imported when they are first used (PEP 562)
     "line_from_picture": "hwr_jax.pictures.normalise",
     "load": "hwr_jax.inference.packaged",
     "scan": "hwr_jax.inference.packaged",
+    "scan_pages": "hwr_jax.inference.packaged",
     "train": "hwr_jax.training.api",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import sys
@@ -20,15 +21,18 @@ if TYPE_CHECKING:
 
     from hwr_jax.inference.reader import Reader
     from hwr_jax.inference.scan import Page
+    from hwr_jax.pictures.documents import DocumentPage
 
 USAGE = """\
 Reads all digits in pictures of pages: photographs and scans of one digit or a hundred, dark ink on light paper or the
-reverse, on plain or ruled paper. An argument is a picture file (PNG, JPEG, WebP, BMP, GIF, TIFF, PPM or AVIF), a folder
-(all pictures below it), or - for a picture on standard input. Pictures are read on this machine and sent nowhere.
+reverse, on plain or ruled paper. An argument is a picture file (PNG, JPEG, WebP, BMP, GIF, TIFF, PPM, AVIF; HEIC with
+pi-heif), a PDF (with pypdfium2), a folder (all of these below it), a pattern such as 'scans/*.png', or - for a picture
+on standard input. Of TIFF and PDF all pages are read. Pictures are read on this machine and sent nowhere.
 
     python -m hwr_jax.scan photo.jpg
     python -m hwr_jax.scan --format=json --reject_below=0.9 scans/ > read.json
     python -m hwr_jax.scan --annotate=checked scans/
+    python -m hwr_jax.scan --mode=line --debug=steps code.png
     python -m hwr_jax.scan --workdir=runs/cnn photo.jpg    (your own model)
 """
 
@@ -37,11 +41,15 @@ _WORKDIR = flags.workdir(FLAGS, without="the model that comes with hwr_jax")
 _CHECKPOINT = flags.checkpoint(FLAGS)
 _SEED = FLAGS.integer("seed", None, "Use one seed of the run; default: the mean probability of all.")
 _FORMAT = flags.output_format(FLAGS, ["table", "json", "csv", "text"])
+_MODE = FLAGS.choice("mode", "auto", ["auto", "digit", "line", "page"], "What a picture shows; auto finds out.")
 _REJECT_BELOW = FLAGS.number(
     "reject_below", 0.0, "Write ? for a digit whose confidence, 0 to 1, is below this; default: never.", at_least=0
 )
 _ANNOTATE = FLAGS.string(
     "annotate", None, "Folder for copies of the pictures with a box around each digit.", kind="FOLDER"
+)
+_DEBUG = FLAGS.string(
+    "debug", None, "Folder for pictures of each step, from the paper to what the model sees.", kind="FOLDER"
 )
 
 
@@ -51,7 +59,7 @@ def main(paths: list[str]) -> int:
         raise errors.ConfigError("no picture was given: name one or more picture files after the flags")
     if _REJECT_BELOW.value > 1:
         raise errors.ConfigError(f"--reject_below={_REJECT_BELOW.value:g} is out of range: use a number from 0 to 1")
-    drawn = _folder_of_copies()
+    drawn, debug = _made("annotate", _ANNOTATE.value), _made("debug", _DEBUG.value)
     from hwr_jax.cli import console
     from hwr_jax.inference import packaged
 
@@ -60,51 +68,70 @@ def main(paths: list[str]) -> int:
     model = packaged.open_for_pictures(folder, which=_CHECKPOINT.value or "", seed=_SEED.value, log=screen.print)
     screen.print(packaged.said_of(model, folder))
     problems: list[str] = []
-    pages = _read_all(model, paths, drawn, problems)
+    pages = _read_all(model, paths, drawn, debug, problems)
     _print(pages, screen)
     for words in [*(words for page in pages for words in _said_of(page)), *problems]:
         print(f"hwr_jax: {printable.line(words)}", file=sys.stderr)
     return errors.BAD_DATA if problems else errors.DONE
 
 
-def _folder_of_copies() -> Path | None:
-    """Makes the folder of --annotate. Raises ConfigError, OSError."""
-    if _ANNOTATE.value is None:
+def _made(flag: str, value: str | None) -> Path | None:
+    """Makes the folder that a flag names. Raises ConfigError, OSError."""
+    if value is None:
         return None
-    drawn = command.folder("annotate", _ANNOTATE.value)
-    if drawn.exists() and not drawn.is_dir():
-        raise errors.ConfigError(f"--annotate={drawn} is a file: name a folder")
-    drawn.mkdir(parents=True, exist_ok=True)
-    return drawn
+    made = command.folder(flag, value)
+    if made.exists() and not made.is_dir():
+        raise errors.ConfigError(f"--{flag}={made} is a file: name a folder")
+    made.mkdir(parents=True, exist_ok=True)
+    return made
 
 
-def _read_all(model: Reader, paths: list[str], drawn: Path | None, problems: list[str]) -> list[Page]:
-    """Reads every picture that is named, whatever becomes of the others; adds to `problems`."""
-    import numpy as np
-
-    from hwr_jax.inference import annotate, scan
-    from hwr_jax.pictures import decode
+def _read_all(
+    model: Reader, paths: list[str], drawn: Path | None, debug: Path | None, problems: list[str]
+) -> list[Page]:
+    """Reads every page that is named, whatever becomes of the others; adds to `problems`."""
+    from hwr_jax.inference import annotate, scan, stages
 
     pages, taken = [], set()
+    for name, one in _pages(paths, problems):
+        if isinstance(one.grey, errors.DataError):
+            problems.append(str(one.grey) if name in str(one.grey) else f"{name}: {one.grey}")
+            continue
+        page = scan.read_page(model, one.grey, one, name, _MODE.value).rejecting(_REJECT_BELOW.value)
+        pages.append(page)
+        if drawn:
+            with _reported(f"the copy of {page.name} in {drawn}", problems):
+                annotate.write(drawn, page, one.grey, taken)
+        if debug:
+            with _reported(f"the steps of {page.name} in {debug}", problems):
+                stages.write(debug, page, scan.steps(model, one.grey, _MODE.value), model.classes, taken)
+    return pages
+
+
+@contextlib.contextmanager
+def _reported(what: str, problems: list[str]) -> Iterator[None]:
+    """Adds to `problems` what keeps a file from being written."""
+    try:
+        yield
+    except OSError as error:
+        problems.append(f"{what} cannot be written: {error.strerror or error}")
+
+
+def _pages(paths: list[str], problems: list[str]) -> Iterator[tuple[str, DocumentPage]]:
+    """Yields every page of every file that is named; adds to `problems`."""
+    import numpy as np
+
+    from hwr_jax.pictures import documents
+
     for name, picture in _named(paths, problems):
         try:
             if isinstance(picture, np.ndarray):
                 raise errors.DataError(f"{name}: not a picture but grey values in a file: predict reads those")
-            grey = decode.read_grey(picture)
-            page = scan.scan(model, grey)._replace(picture=name).rejecting(_REJECT_BELOW.value)
+            yield from ((name, one) for one in documents.pages(picture))
         except errors.DataError as error:
             problems.append(str(error) if name in str(error) else f"{name}: {error}")
-            continue
         except OSError as error:
             problems.append(f"{name}: {error.strerror or error}")
-            continue
-        pages.append(page)
-        if drawn:
-            try:
-                annotate.write(drawn, page, grey, taken)
-            except OSError as error:
-                problems.append(f"the copy of {name} in {drawn} cannot be written: {error.strerror or error}")
-    return pages
 
 
 def _named(paths: list[str], problems: list[str]) -> Iterator[tuple[str, Any]]:
@@ -118,7 +145,7 @@ def _named(paths: list[str], problems: list[str]) -> Iterator[tuple[str, Any]]:
         notes: list[str] = []
         copies = 0
         try:
-            for name, picture in inputs.listed([argument], inputs.PLAIN, notes):
+            for name, picture in inputs.listed([argument], inputs.PLAIN, notes, pdf=True):
                 if isinstance(picture, Path) and annotate.is_copy(picture):
                     copies += 1
                 else:
@@ -138,7 +165,7 @@ def _said_of(page: Page) -> list[str]:
     from hwr_jax.inference import scan
 
     words = [*page.notes, *([f"marks that were not read: {scan.in_words(page.skipped)}"] if page.skipped else [])]
-    return [f"{page.picture}: {one}" for one in words]
+    return [f"{page.name}: {one}" for one in words]
 
 
 def _print(pages: list[Page], screen: Console) -> None:
@@ -148,7 +175,7 @@ def _print(pages: list[Page], screen: Console) -> None:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(["image", "line", "text", "confidence", "x", "y", "width", "height"])
         for page in pages:
-            name = printable.cell(page.picture)
+            name = printable.cell(page.name)
             for number, line in enumerate(page.lines, 1):
                 writer.writerow([name, number, printable.cell(line.text), line.confidence, *line.box])
             if not page.lines:
@@ -160,7 +187,7 @@ def _print(pages: list[Page], screen: Console) -> None:
 
         table = Table(Column("image", overflow="fold"), Column("line", justify="right"), "text", "confidence")
         for page in pages:
-            name = printable.line(page.picture)
+            name = printable.line(page.name)
             if not page.lines:
                 table.add_row(name, "", "(no digits)", "")
             for number, line in enumerate(page.lines, 1):

@@ -47,7 +47,7 @@ def write(folder: Path, page: Page, grey: np.ndarray, taken: set[Path]) -> Path:
     """Writes `draw` of a page into a folder, which is made, as NAME-read.png, and returns its path.
 
     A file of that name is replaced only if it is an earlier copy of the same picture; else NAME-read-2.png is tried,
-    and so on.
+    and so on. The second page of a file is NAME-page2-read.png.
 
     Args:
       folder: where to.
@@ -58,18 +58,23 @@ def write(folder: Path, page: Page, grey: np.ndarray, taken: set[Path]) -> Path:
     Raises:
       OSError: the folder cannot be written.
     """
+    return save(folder, page, "read", draw(page, grey), taken)
+
+
+def save(folder: Path, page: Page, what: str, picture, taken: set[Path]) -> Path:
+    """Writes a Pillow picture that was made of a page as NAME-what.png, by the same rules."""
     from PIL.PngImagePlugin import PngInfo
 
     folder.mkdir(parents=True, exist_ok=True)
     source = hashlib.sha256(os.fsencode(Path(page.picture).resolve())).hexdigest()
-    stem = f"{Path(page.picture).stem}-read"
+    stem = Path(page.picture).stem + (f"-page{page.number}" if page.count > 1 else "") + f"-{what}"
     names = (f"{stem}.png" if n == 1 else f"{stem}-{n}.png" for n in itertools.count(1))
     path = next(p for p in (folder / name for name in names) if p not in taken and _may_be_written(p, source))
     taken.add(path)
     note, content = PngInfo(), io.BytesIO()
     note.add_text("Software", SOFTWARE)
     note.add_text("Source", source)
-    draw(page, grey).save(content, "PNG", pnginfo=note)
+    picture.save(content, "PNG", pnginfo=note)
     files.write_atomic(path, content.getvalue())
     return path
 

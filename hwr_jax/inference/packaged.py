@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from hwr_jax.inference.reader import Reader
 if TYPE_CHECKING:
     import numpy as np
 
+    from hwr_jax.core.errors import DataError
     from hwr_jax.inference.scan import Page
     from hwr_jax.pictures.decode import PictureFile
 
@@ -70,7 +71,7 @@ def said_of(model: Reader, folder: Path | None) -> str:
     return f"{folder}: {console.trained_on(model.facts['name'])}"
 
 
-def scan(picture: PictureFile | np.ndarray, *, model: Reader | None = None) -> Page:
+def scan(picture: PictureFile | np.ndarray, *, model: Reader | None = None, mode: str = "auto") -> Page:
     """Reads all digits in a picture with `model`, or with the one that comes with the package.
 
     >>> import numpy as np
@@ -83,4 +84,24 @@ def scan(picture: PictureFile | np.ndarray, *, model: Reader | None = None) -> P
     """
     from hwr_jax.inference import scan
 
-    return scan.scan(load() if model is None else model, picture)
+    return scan.scan(load() if model is None else model, picture, mode=mode)
+
+
+def scan_pages(picture: PictureFile, *, model: Reader | None = None, mode: str = "auto") -> Iterator[Page | DataError]:
+    """Reads a TIFF or PDF of several pages, one after the other. What cannot be read comes as the error that says why.
+
+    >>> import io
+    >>> from PIL import Image
+    >>> pages = [Image.new("L", (200, 120), 235) for _ in range(2)]
+    >>> for left in (40, 120):
+    ...     pages[1].paste(40, (left, 30, left + 8, 90))
+    >>> file = io.BytesIO()
+    >>> pages[0].save(file, "TIFF", save_all=True, append_images=pages[1:])
+    >>> [page.text for page in scan_pages(file.getvalue())]
+    ['', '11']
+
+    See `inference.scan.pages_of` for the arguments and errors.
+    """
+    from hwr_jax.inference import scan
+
+    return scan.pages_of(load() if model is None else model, picture, mode=mode)

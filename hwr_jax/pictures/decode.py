@@ -7,10 +7,11 @@ Trusts no byte: a file is refused with `DataError`, or decoded whole, upright an
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
@@ -27,6 +28,8 @@ DEEP_MODES = ("I;16", "I;16L", "I;16B", "I;16N")  # 16 bits
 MAX_BYTES = 64 * 2**20  # a 50 Mpx photograph as JPEG has 10 to 30 MiB
 MAX_PIXELS = 64_000_000  # telephones take 12 to 50 Mpx; 64 Mpx with transparency take 256 MB while they are decoded
 MAX_COUNTED = 100  # pictures of a TIFF: each further one costs a look at all before it
+HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")  # kinds of HEIF, which telephones take photographs as
+SEVERAL = ("MPO", "HEIF")  # photographs with further pictures, of which the first or main one counts
 STRIP_PX = 1_000_000  # converted at a time, so that a large picture is held once and not in five stages
 MIN_SIDE_PX = 4  # the smallest known digits are 8x8, a tightly cropped 1 of them is 2 to 4 pixels wide
 MAX_ASPECT_RATIO = 40  # a line of text or a tightly cropped 1 stays below 30
@@ -59,26 +62,49 @@ def read_grey(source: PictureFile, *, max_bytes: int = MAX_BYTES, max_pixels: in
 
     The size is checked before the pixels are decoded. EXIF orientation is applied. Transparent parts become white
     paper, or black where the drawing itself is white. 16 bits are scaled, not clipped. Colour becomes luma (ITU-R 601).
-    Of a stereo or burst photograph (MPO) the first picture counts; animations and multi-page files are refused. Pillow
-    and libtiff print nothing. A named pipe is read if a program writes to it.
+    Of a stereo or burst photograph (MPO, HEIC) the first picture counts; animations and multi-page files are refused
+    (`documents.pages` reads the latter). HEIC needs pi-heif. Pillow and libtiff print nothing. A named pipe is read if
+    a program writes to it.
 
     Returns:
         uint8 [h, w], 0 = black, 255 = white; of a picture with 16 bits float32 in the same range.
 
     Args and errors: as of `read_picture`.
     """
+    name, content = content_of(source, max_bytes)
+    return grey_of(content, name, max_pixels)
+
+
+def grey_of(content: bytes, name: str, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """The same of the bytes of a file, which messages call `name`."""
+    with refusing(content, name), opened(content, name) as image:
+        pictures = count(image)
+        if pictures > 1 and image.format not in SEVERAL:
+            many = str(pictures) if pictures <= MAX_COUNTED else f"more than {MAX_COUNTED}"
+            raise DataError(f"{name}: the file holds {many} pictures (animation or pages); exactly one is accepted")
+        return decoded(image, name, max_pixels)
+
+
+@contextlib.contextmanager
+def refusing(content: bytes, name: str) -> Iterator[None]:
+    """A context that turns what Pillow raises on a file into DataError, and silences it and libtiff."""
+    try:
+        with quiet(stderr=content[:4] in TIFF_STARTS):
+            yield
+    except DataError:
+        raise
+    except Exception as error:  # Pillow raises almost any class on hostile bytes: SyntaxError, struct.error, KeyError
+        raise DataError(f"{name}: {_reason(error)}") from error
+
+
+def content_of(source: PictureFile, max_bytes: int = MAX_BYTES) -> tuple[str, bytes]:
+    """Returns the name for messages, and the bytes. Raises DataError: none, or more than `max_bytes`; OSError."""
     name, content = _content(source, max_bytes)
     if not content:
         raise DataError(f"{name}: the file is empty; expected a picture ({', '.join(FORMATS)})")
     if len(content) > max_bytes:
         raise DataError(f"{name}: the file is larger than the {max_bytes:,} bytes allowed")
-    try:
-        with quiet(stderr=content[:4] in TIFF_STARTS):
-            return _decode(content, name, max_pixels)
-    except DataError:
-        raise
-    except Exception as error:  # Pillow raises almost any class on hostile bytes: SyntaxError, struct.error, KeyError
-        raise DataError(f"{name}: {_reason(error)}") from error
+    return name, content
 
 
 def _content(source: PictureFile, max_bytes: int) -> tuple[str, bytes]:
@@ -125,35 +151,56 @@ def _reason(error: Exception) -> str:
     return f"the picture is damaged or incomplete ({type(error).__name__}: {details})"
 
 
-def _decode(content: bytes, name: str, max_pixels: int) -> np.ndarray:
-    """bytes -> uint8 or float32 [h, w] in 0..255. Raises DataError, or whatever Pillow raises."""
+def is_heic(start: bytes) -> bool:
+    """Whether a file that begins with these bytes (32 are enough) is a HEIC photograph."""
+    brand = start[8:12]
+    return start[4:8] == b"ftyp" and (brand in HEIC or (brand in (b"mif1", b"msf1") and b"heic" in start[16:32]))
+
+
+def reads_heic() -> bool:
+    """Whether pi-heif is installed."""
+    return importlib.util.find_spec("pi_heif") is not None
+
+
+def opened(content: bytes, name: str) -> PillowImage:
+    """Opens a file of an accepted format: its size is known, and no pixel decoded. Raises DataError, or what Pillow
+    raises."""
     from PIL import Image
 
-    with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-        _check_size(*image.size, name, max_pixels)
-        frames = _count(image)
-        if frames > 1 and image.format != "MPO":
-            many = str(frames) if frames < MAX_COUNTED else f"{MAX_COUNTED} or more"
-            raise DataError(f"{name}: the file holds {many} pictures (animation or pages); exactly one is accepted")
-        deep = image.mode in DEEP_MODES or (image.mode == "I" and image.format == "PPM")
-        if not deep and image.mode not in MODES:
-            accepted = ", ".join(MODES + DEEP_MODES)
-            raise DataError(f"{name}: pixels of mode {image.mode} have no defined white; accepted are {accepted}")
-        image.load()
-        upright = _upright(image)
-        _check_size(*upright.size, name, max_pixels)
-        if deep:
-            return np.clip(np.asarray(upright, np.float32) / 257, 0, 255)
-        return _on_paper(upright)
+    if not is_heic(content[:32]):
+        return Image.open(io.BytesIO(content), formats=FORMATS)
+    if not reads_heic():
+        how = "install it (python -m pip install pi-heif), or save the photograph as JPEG"
+        raise DataError(f"{name}: a HEIC photograph, and pi-heif, which reads it, is not installed: {how}")
+    import pi_heif
+
+    pi_heif.register_heif_opener()
+    return Image.open(io.BytesIO(content), formats=("HEIF",))
 
 
-def _count(image: PillowImage) -> int:
-    """How many pictures the file holds; of a TIFF at most `MAX_COUNTED`, as `n_frames` takes quadratic time there."""
+def decoded(image: PillowImage, name: str, max_pixels: int) -> np.ndarray:
+    """The picture at which a file stands: uint8 or float32 [h, w] in 0..255. Raises DataError, or as Pillow."""
+    _check_size(*image.size, name, max_pixels)
+    deep = image.mode in DEEP_MODES or (image.mode == "I" and image.format == "PPM")
+    if not deep and image.mode not in MODES:
+        accepted = ", ".join(MODES + DEEP_MODES)
+        raise DataError(f"{name}: pixels of mode {image.mode} have no defined white; accepted are {accepted}")
+    image.load()
+    upright = _upright(image)
+    _check_size(*upright.size, name, max_pixels)
+    if deep:
+        return np.clip(np.asarray(upright, np.float32) / 257, 0, 255)
+    return _on_paper(upright)
+
+
+def count(image: PillowImage) -> int:
+    """How many pictures the file holds; of a TIFF at most one more than `MAX_COUNTED`, as `n_frames` takes quadratic
+    time there."""
     if image.format != "TIFF":
         return getattr(image, "n_frames", 1)
     frames = 1
     try:
-        while frames < MAX_COUNTED:
+        while frames <= MAX_COUNTED:
             image.seek(frames)
             frames += 1
     except EOFError:

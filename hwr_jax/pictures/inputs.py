@@ -5,6 +5,10 @@ The pictures themselves are made by `normalise`, like every picture in the proje
 
 from __future__ import annotations
 
+import glob
+import itertools
+import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hwr_jax.core.errors import ConfigError, DataError
-from hwr_jax.pictures import decode, normalise, tables, values
+from hwr_jax.pictures import decode, documents, normalise, tables, values
 from hwr_jax.pictures.tables import SUFFIXES, Reading
 
 SIGNATURES = (  # the first bytes of the formats that `decode` reads, whatever the name of the file
@@ -82,15 +86,24 @@ def read(paths: Iterable[str], *, height_px: int, width_px: int, lines: bool, re
     return Inputs(names, images, unread, notes, found, grey)
 
 
-def listed(paths: Iterable[str], reading: Reading, notes: list[str]) -> Iterator[tuple[str, Picture | bytes]]:
+def listed(
+    paths: Iterable[str], reading: Reading, notes: list[str], *, pdf: bool = False
+) -> Iterator[tuple[str, Picture | bytes]]:
     """Yields the name and the picture for everything that `paths` name, reading no picture file; adds to `notes`.
-    Raises as `read`."""
-    for argument in paths:
+
+    A path that is not there, and has * or ? in it, is a pattern. Raises as `read`.
+
+    Args:
+        pdf: whether the PDF files in a folder are pictures.
+    """
+    for argument in itertools.chain(*map(_matching, paths)):
         path = Path(argument)
         if argument == STANDARD_INPUT:
             yield "standard input", _standard_input()
         elif path.is_dir():
-            inside, skipped = pictures_in(path), others_in(path)
+            files = _files_in(path)
+            is_one = [_is_picture(p) or (pdf and _is_pdf(p)) for p in files]
+            inside, skipped = (list(itertools.compress(files, of)) for of in (is_one, [not one for one in is_one]))
             if not inside:
                 raise DataError(f"{path} holds no picture{f': {skipped_words(skipped)}' if skipped else ''}")
             if skipped:
@@ -100,6 +113,16 @@ def listed(paths: Iterable[str], reading: Reading, notes: list[str]) -> Iterator
             yield from ((name, picture) for name, _, _, picture in examples(path, reading, notes, labelled=False))
         else:
             yield str(path), path
+
+
+def _matching(argument: str) -> list[str]:
+    """The paths that an argument names: itself, or those that match it."""
+    if not re.search(r"[*?\[]", argument) or os.path.lexists(argument):
+        return [argument]
+    found = sorted(glob.glob(argument, recursive=True))
+    if not found:
+        raise DataError(f"no file matches {argument}")
+    return found
 
 
 def is_table(path: Path) -> bool:
@@ -216,8 +239,8 @@ def others_in(folder: Path) -> list[Path]:
 def skipped_words(files: list[Path], shown: int = 3) -> str:
     """Returns how many files are no pictures, with the names of the first ones."""
     names = ", ".join(path.name for path in files[:shown]) + (", ..." if len(files) > shown else "")
-    heic = any(path.suffix.lower() in (".heic", ".heif") for path in files)
-    more = "; save HEIC photographs as JPEG" if heic else ""
+    heic = any(path.suffix.lower() in (".heic", ".heif") for path in files) and not decode.reads_heic()
+    more = "; install pi-heif for HEIC photographs, or save them as JPEG" if heic else ""
     return f"skipped {len(files)} {'file that is no picture' if len(files) == 1 else 'files that are no pictures'} " + (
         f"that can be read ({names}){more}"
     )
@@ -233,9 +256,18 @@ def _is_picture(path: Path) -> bool:
         return True
     try:
         with path.open("rb") as file:
-            start = file.read(16)
+            start = file.read(32)
     except OSError:
         return False
     webp, avif = start[:4] == b"RIFF" and start[8:12] == b"WEBP", start[4:12] in (b"ftypavif", b"ftypavis")
+    heic = decode.is_heic(start) and decode.reads_heic()
     bmp = start[:2] == b"BM" and start[6:10] == bytes(4)
-    return start.startswith(SIGNATURES) or webp or avif or bmp
+    return start.startswith(SIGNATURES) or webp or avif or bmp or heic
+
+
+def _is_pdf(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return documents.is_pdf(file.read(documents.WITHIN))
+    except OSError:
+        return False

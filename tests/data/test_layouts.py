@@ -11,6 +11,7 @@ from PIL import Image, features
 from hwr_jax import data
 from hwr_jax.core.errors import ConfigError, DataError
 from hwr_jax.data import layouts
+from hwr_jax.pictures import decode
 from hwr_jax.pictures.tables import Reading
 
 
@@ -118,7 +119,8 @@ def test_pictures_are_read_whatever_their_suffix_and_the_rest_is_counted_and_nam
     assert any("no class is made of docs" in line for line in lines)
 
 
-def test_a_class_of_pictures_that_cannot_be_read_is_refused(tmp_path, load):
+def test_a_class_of_pictures_that_cannot_be_read_is_refused(tmp_path, load, monkeypatch):
+    monkeypatch.setattr(decode, "reads_heic", lambda: False)
     for name in ("5", "6"):
         fill(tmp_path / "mine" / name)
     (tmp_path / "mine" / "7").mkdir()

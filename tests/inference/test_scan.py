@@ -11,7 +11,7 @@ from PIL import Image
 
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.data import pages
-from hwr_jax.inference import annotate, predictor, scan
+from hwr_jax.inference import annotate, predictor, scan, stages
 
 
 class Reader:
@@ -201,10 +201,68 @@ def test_a_model_that_reads_lines_is_refused():
 def test_a_page_becomes_plain_values(write):
     read = scan.scan(Reader(), write(4).grey)
     values = json.loads(json.dumps(read.to_json()))
-    assert set(values) == {"image", "text", "lines", "digits", "skipped", "notes", "ms"}
+    assert set(values) == {"image", "page", "text", "lines", "digits", "skipped", "notes", "ms"}
     assert set(values["lines"][0]) == {"text", "confidence", "box"}
     assert set(values["digits"][0]) == {"label", "confidence", "alternatives", "box", "line"}
     assert values["digits"][0]["alternatives"][0]["confidence"] < values["digits"][0]["confidence"]
+
+
+def ink(*boxes, size=(120, 200)):
+    """Paper with dark boxes (top, left, bottom, right)."""
+    grey = np.full(size, 235, np.uint8)
+    for top, left, bottom, right in boxes:
+        grey[top:bottom, left:right] = 40
+    return grey
+
+
+def test_the_mode_says_what_a_picture_shows():
+    two_rows = ink((20, 30, 50, 36), (70, 60, 100, 66), (20, 120, 50, 126))
+    assert scan.scan(Reader(), two_rows, mode="page").text == "77\n7"
+    line = scan.scan(Reader(), two_rows, mode="line")
+    assert line.text == "777"
+    assert [d.box[0] for d in line.digits] == sorted(d.box[0] for d in line.digits)
+    assert line.notes == ["2 lines were found, and are read as one from left to right"]
+    digit = scan.scan(Reader(), two_rows, mode="digit")
+    assert digit.text == "7"
+    assert digit.digits[0].box == (0, 0, 200, 120)
+    assert "3 characters" in digit.notes[0]
+    assert digit.digits[0].confidence < 0.99 / 2  # what speaks against it counts
+    assert scan.scan(Reader(), two_rows).text == "77\n7"
+    assert scan.scan(Reader(), np.full((50, 50), 200, np.uint8), mode="digit").lines == []
+    with pytest.raises(ConfigError, match="mode='word' is not known: use one of auto, digit, line, page"):
+        scan.scan(Reader(), two_rows, mode="word")
+
+
+def test_what_may_be_one_digit_is_read_so_if_that_is_surer():
+    broken = ink((20, 90, 60, 96), (67, 90, 107, 96))
+    assert scan.scan(Reader(), broken, mode="page").text == "7\n7"
+    found = scan.scan(Reader(), broken)
+    assert (found.text, found.notes) == ("7", ["read as a picture of one digit"])
+    assert found.digits[0].confidence == pytest.approx(0.99)
+    alone = scan.scan(Reader(), ink((20, 90, 100, 96)))
+    assert (alone.text, alone.notes) == ("7", [])  # both say so: the page knows where it is
+    assert alone.digits[0].box[2] < 20
+    several = ink((20, 60, 100, 66), (20, 120, 100, 126))
+    assert scan.scan(Reader(), several).text == "77"  # two characters speak against one
+
+
+def test_steps_are_drawn_from_the_paper_to_what_the_model_sees(write, tmp_path):
+    grey = write(4, lengths=(3, 4)).grey
+    done = scan.steps(Reader(), grey)
+    drawn = stages.draw(done, Reader.classes)
+    assert list(drawn) == ["1-sheet", "2-contrast", "3-ink", "4-marks", "5-characters", "6-digits"]
+    assert all(drawn[name].size == drawn["1-sheet"].size for name in list(drawn)[1:5])
+    assert (np.asarray(drawn["4-marks"]) != 255).any(2).mean() == pytest.approx((done.ink.labels > 0).mean(), abs=1e-3)
+    assert drawn["6-digits"].size[0] == 7 * (3 * 28 + 4)
+    page = scan.scan(Reader(), grey)._replace(picture="a.tiff", number=2, count=3)
+    taken = set()
+    paths = stages.write(tmp_path, page, done, Reader.classes, taken)
+    assert [p.name for p in paths] == [f"a-page2-{name}.png" for name in drawn]
+    assert all(annotate.is_copy(p) for p in paths)
+    alone = stages.draw(scan.steps(Reader(), grey, "digit"), Reader.classes)
+    assert list(alone) == ["1-sheet", "6-digits"]
+    blank = stages.draw(scan.steps(Reader(), np.full((60, 60), 200, np.uint8)), Reader.classes)
+    assert list(blank) == ["1-sheet", "6-digits"]
 
 
 def test_a_copy_shows_what_was_read_and_replaces_no_file_of_others(write, tmp_path):

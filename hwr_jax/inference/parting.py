@@ -1,0 +1,151 @@
+"""Takes apart characters that touch: the model decides where a mark is cut, if at all.
+
+Source: over-segmentation and dynamic programming, as in LeCun et al. 1998, "Gradient-based learning applied to document
+recognition", V.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from hwr_jax.data.negatives import NONE
+from hwr_jax.inference.reader import Reader
+from hwr_jax.pictures import characters
+from hwr_jax.pictures.characters import Character, Cut
+from hwr_jax.pictures.page import PageInk
+
+WIDE = 0.95  # a mark wider than this, in its heights, may be several characters ...
+SURELY_ONE, TOO_WIDE = 0.98, 1.3  # ... unless it is read as one with more than this, and is no wider than that
+UNSURE = 0.9  # a mark that is read with less than this may be several characters, if it is not narrow
+NARROW = 0.5  # typical heights: a mark less wide is one character
+EACH = 0.05  # nats that each character costs: two where one is read as well are worse
+CROSSED = 1.5  # nats for ink that a cut crosses, per height of the mark
+BROAD = 3.0  # nats for each typical height by which a character is wider than one
+SHORTEST, LONGEST = 0.4, 1.6  # of the mark's height: the height, and the width, of a part that can be a character
+SLENDER, SPLIT = 0.8, 1.0  # a mark less wide than this, in typical heights, costs this many nats to take apart
+
+
+class Read(NamedTuple):
+    """A character and the model's probabilities."""
+
+    character: Character
+    prob: np.ndarray  # float [K]; of the class `none`, if the model has it, below 0
+    image: np.ndarray  # uint8 [28, 28], what the model sees
+
+    @property
+    def is_none(self) -> bool:
+        """Whether the model takes it for no digit."""
+        return 1 - float(self.prob[self.prob >= 0].sum()) > float(self.prob.max())
+
+
+def read(model: Reader, ink: PageInk, found: list[Character]) -> list[Read]:
+    """Reads each character by itself."""
+    images = [characters.image_of(ink, c, characters.mask_of(ink, c)) for c in found]
+    return [Read(*one) for one in zip(found, probabilities(model, images), images, strict=True)]
+
+
+def probabilities(model: Reader, images: list[np.ndarray]) -> np.ndarray:
+    """The probabilities of images [28, 28]: float [N, K], with -1 for the class `none`."""
+    if not images:
+        return np.zeros((0, len(model.classes)))
+    prob = np.array(model.predict(np.stack(images)))
+    prob[:, [k for k, name in enumerate(model.classes) if name == NONE]] = -1
+    return prob
+
+
+class _Parts(NamedTuple):
+    """A mark that may be several characters, its cuts, and each part between two of them (or an end) that may be one.
+
+    Part (i, j) begins at cut i - 1 and ends at cut j - 1; 0 and len(cuts) + 1 are the ends of the mark.
+    """
+
+    whole: Read
+    cuts: list[Cut]
+    parts: dict[tuple[int, int], tuple[Character, np.ndarray]]  # its box, and its image
+
+
+def parted(model: Reader, ink: PageInk, read: list[Read]) -> list[Read]:
+    """Takes apart the marks that are read better as several characters."""
+    if not read:
+        return []
+    typical = float(np.median([one.character.height for one in read]))
+    chosen, doubtful = [], []
+    for one in read:
+        (doubtful if _may_be_several(one, typical) else chosen).append(one)
+    all_parts = [_parts_of(ink, one) for one in doubtful]
+    images = [image for parts in all_parts for _, image in parts.parts.values()]
+    if not images:
+        return read
+    prob = iter(probabilities(model, images))
+    for parts in all_parts:
+        chosen += _best(parts, {key: next(prob) for key in parts.parts}, typical)
+    return chosen
+
+
+def _may_be_several(one: Read, typical: float) -> bool:
+    character, sure = one.character, float(one.prob.max())
+    wide = character.width > (TOO_WIDE if sure > SURELY_ONE else WIDE) * character.height
+    return wide or (sure < UNSURE and character.width > NARROW * typical)
+
+
+def _parts_of(ink: PageInk, one: Read) -> _Parts:
+    whole, mask = one.character, characters.mask_of(ink, one.character)
+    ways = characters.cuts(mask)
+    right = [characters.right_of(cut, mask.shape) for cut in ways]
+    found = {}
+    for i in range(len(ways) + 1):
+        for j in range(i + 1, len(ways) + 2):
+            if (i, j) == (0, len(ways) + 1):
+                continue
+            part = mask.copy()
+            if i > 0:
+                part &= right[i - 1]
+            if j <= len(ways):
+                part &= ~right[j - 1]
+            rows, columns = np.flatnonzero(part.any(1)), np.flatnonzero(part.any(0))
+            if not rows.size or rows[-1] - rows[0] < SHORTEST * whole.height:
+                continue
+            if i > 0 and j <= len(ways) and (mask & right[j - 1] & ~right[i - 1]).any():
+                continue  # the two cuts cross on ink
+            top, bottom, left, right_ = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+            if right_ - left > LONGEST * whole.height:
+                continue
+            box = Character(
+                whole.top + int(top), whole.left + int(left), whole.top + int(bottom), whole.left + int(right_),
+                (*whole.labels, -i, -j), float(part.sum()),
+            )  # fmt: skip
+            # The negative labels make parts of equal boxes differ; their ink is `part`, not that of the labels.
+            inside = slice(top, bottom), slice(left, right_)
+            image = characters.image_of(ink, box, part[inside], without=(mask & ~part)[inside])
+            found[i, j] = (box, image)
+    return _Parts(one, ways, found)
+
+
+def _best(parts: _Parts, prob: dict[tuple[int, int], np.ndarray], typical: float) -> list[Read]:
+    """The most probable way to part a mark; the mark itself, if that is more probable."""
+    height = parts.whole.character.height
+
+    def score(character: Character, prob: np.ndarray) -> float:
+        broad = max(0.0, character.width / typical - 1)
+        return float(np.log(max(prob.max(), 1e-6))) - EACH - BROAD * broad
+
+    best: list[tuple[float, list[Read]] | None] = [(0.0, []), *[None] * (len(parts.cuts) + 1)]
+    for j in range(1, len(best)):
+        for i in range(j):
+            before = best[i]
+            if before is None or (i, j) not in prob:
+                continue
+            character, image = parts.parts[i, j]
+            value = before[0] + score(character, prob[i, j])
+            if i > 0:
+                value -= CROSSED * parts.cuts[i - 1].crossed / height
+            now = best[j]
+            if now is None or value > now[0]:
+                best[j] = (value, [*before[1], Read(character, prob[i, j], image)])
+    found = best[-1]
+    slender = SPLIT if parts.whole.character.width < SLENDER * typical else 0.0
+    if found is None or found[0] - slender <= score(parts.whole.character, parts.whole.prob):
+        return [parts.whole]
+    return found[1]
