@@ -49,46 +49,64 @@ def without_lines(mask: np.ndarray) -> np.ndarray:
 
 
 class _Ink(NamedTuple):
-    """The pixels of a mask, and those of them that a thin line may have."""
+    """The pixels of a mask, run by run: a run is a column of ink from its upper to its lower end."""
 
     y: np.ndarray  # int [n]
     x: np.ndarray  # int [n]
-    is_thin: np.ndarray  # bool [n], in a column of ink no taller than a line
-    columns: np.ndarray  # int [h, w], the label of each column of ink
-    tall: np.ndarray  # bool [h, w], the pixels that are not thin
+    run: np.ndarray  # int [n], the pixel's run
+    is_thin: np.ndarray  # bool [n], in a run no taller than a line
+    middle_y: np.ndarray  # int [m], of each thin run
+    middle_x: np.ndarray  # int [m]
 
 
 def _ink(mask: np.ndarray, thickest_px: int) -> _Ink:
-    from scipy import ndimage
-
-    columns, _ = ndimage.label(mask, np.array([[0, 1, 0]] * 3))
-    tall = np.bincount(columns.ravel())[columns] > thickest_px
-    y, x = np.nonzero(mask)
-    return _Ink(y, x, ~tall[y, x], columns, tall)
+    height = mask.shape[0] + 1  # with a row of paper below, at which every run has ended
+    columns = np.zeros((mask.shape[1], height), np.int8)
+    columns[:, :-1] = mask.T
+    change = np.diff(columns.ravel(), prepend=np.int8(0))
+    starts, ends = np.flatnonzero(change == 1), np.flatnonzero(change == -1)
+    lengths = ends - starts
+    run = np.repeat(np.arange(starts.size), lengths)
+    x, y = np.divmod(np.flatnonzero(columns), height)
+    thin = lengths <= thickest_px
+    middle_x, middle_y = np.divmod(((starts + ends) // 2)[thin], height)
+    return _Ink(y, x, run, thin[run], middle_y, middle_x)
 
 
 def _lines(ink: _Ink, shape: tuple[int, int], least: float = LINE_SHARE) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """The slopes at which lines lie: for each the row int [n] of every pixel of ink in a picture sheared by it, and
     where lines are in that picture, bool [h, w]; they cover `least` of the width, or all of it."""
     height, width = shape
-    some = (ink.x % EVERY == 0) & ink.is_thin
-    some_y, some_x = ink.y[some], ink.x[some] - width / 2
+    some = ink.middle_x % EVERY == 0
+    some_y, some_x = ink.middle_y[some], ink.middle_x[some]
+    thin_y, thin_x = ink.y[ink.is_thin], ink.x[ink.is_thin]
     visible = VISIBLE_SHARE * least / LINE_SHARE
     for slope in LINE_SLOPES:
-        few = np.clip(some_y - np.rint(slope * some_x).astype(int), 0, height - 1)
+        few = _sheared(some_y, some_x, slope, shape)
         counts = np.convolve(np.bincount(few, minlength=height), np.ones(3), "same")
         likely = np.flatnonzero(counts >= visible * (width // EVERY))
         if not likely.size:
             continue  # spares the count by columns
-        row = np.clip(ink.y - np.rint(slope * (ink.x - width / 2)).astype(int), 0, height - 1)
-        thin, all_ink = (_cells(row[which], ink.x[which], shape, likely) for which in (ink.is_thin, slice(None)))
-        candidates = [i for i in range(likely.size) if thin[i].mean() >= visible and all_ink[i].mean() >= least]
+        thin = _cells(_sheared(thin_y, thin_x, slope, shape), thin_x, shape, likely)
+        visible_share = thin.mean(axis=1)
+        likely, thin, visible_share = (of[visible_share >= visible] for of in (likely, thin, visible_share))
+        if not likely.size:
+            continue  # spares the look at all ink
+        row = _sheared(ink.y, ink.x, slope, shape)
+        all_ink = _cells(row, ink.x, shape, likely)
+        share = all_ink.mean(axis=1)
         found = np.zeros(shape, bool)
-        for i in candidates:
-            whole = all_ink[i].mean() >= LINE_SHARE and thin[i].mean() >= VISIBLE_SHARE
+        for i in np.flatnonzero(share >= least):
+            whole = share[i] >= LINE_SHARE and visible_share[i] >= VISIBLE_SHARE
             found[likely[i], slice(None) if whole else _longest(all_ink[i], thin[i])] = True
         if found.any():
             yield row, found
+
+
+def _sheared(y: np.ndarray, x: np.ndarray, slope: float, shape: tuple[int, int]) -> np.ndarray:
+    """The rows of pixels in a picture sheared by a slope about its middle column. int [n], int [n] -> int [n]."""
+    down = np.rint(slope * (np.arange(shape[1]) - shape[1] / 2)).astype(int)
+    return np.clip(y - down[x], 0, shape[0] - 1)
 
 
 def _longest(covered: np.ndarray, visible: np.ndarray) -> slice:
@@ -140,11 +158,14 @@ def _rows(mask: np.ndarray) -> np.ndarray:
 
     height, width = mask.shape
     ink = _ink(mask, max(1, round(LINE_THICK_SHARE * min(height, width))))
-    found = np.zeros(mask.shape, bool)
+    of_line = np.zeros(int(ink.run[-1]) + 1 if ink.run.size else 0, bool)  # runs, so the whole thickness of the line
     for row, is_line in _lines(ink, mask.shape):
-        on_line = ndimage.maximum_filter1d(is_line, 3, axis=0)[row, ink.x] & ink.is_thin
-        found[ink.y[on_line], ink.x[on_line]] = True
-    found = mask & ~ink.tall & np.isin(ink.columns, np.unique(ink.columns[found]))  # whole thickness of the line
+        of_line[ink.run[ndimage.maximum_filter1d(is_line, 3, axis=0)[row, ink.x] & ink.is_thin]] = True
+    gone = of_line[ink.run]
+    found = np.zeros(mask.shape, bool)
+    found[ink.y[gone], ink.x[gone]] = True
+    if not gone.any():
+        return found
     if ndimage.label(ndimage.maximum_filter(found, 3).any(axis=1))[1] > 1:
         return found
     columns_of_rest = np.nonzero(mask & ~found)[1]
