@@ -58,7 +58,7 @@ def _paired(metric: Metric, paired: Paired | None) -> str:
         return ""
     shown = metric.signed(paired.mean)
     for ends in (paired.t, paired.bootstrap):
-        if ends is not None:
+        if ends is not None and ends[0] < ends[1]:  # of seeds that all differ by the same it has no width
             shown += f" ({metric.interval(ends)})"
     return f"**{shown}**" if paired.claims(gain=metric.is_gain(paired.mean)) else shown
 

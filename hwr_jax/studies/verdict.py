@@ -63,7 +63,7 @@ def verdict(study: Study, rows: list[Row]) -> str:
         seeds, needed = min(p.seeds for _, p in few), stats.fewest_seeds(LEVEL / len(pairs))
         sentences.append(
             f"No test is possible for {_code([n for n, _ in few])}: with {seeds} seeds no result can be significant "
-            f"among {len(pairs)} comparisons; {needed} seeds are needed"
+            f"among {len(pairs)} comparison{'s' * (len(pairs) > 1)}; {needed} seeds are needed"
         )
     if lost := [row.variant for row in rows if row.test is None]:
         sentences.append(f"{_code(lost)} always diverged")

@@ -1,5 +1,6 @@
 """Augmentation: each map the identity at zero strength, and equal to scipy.ndimage or its definition in NumPy."""
 
+import ast
 import functools
 from pathlib import Path
 
@@ -285,3 +286,15 @@ def test_all_together_are_the_identity_at_zero_and_stay_in_range_at_full_strengt
         if value and name != "elastic_smooth_px":
             alone = [augment.augment(jax.random.key(i), INK3, **{**zero, name: value}) for i in range(8)]
             assert max(float(jnp.abs(image - INK3).max()) for image in alone) > 0.01, name
+
+
+def test_the_gallery_shows_every_map():
+    """STRENGTHS of scripts/augmentation_gallery.py, which draws experiments/augmentation.png."""
+    text = (Path(__file__).parents[2] / "scripts" / "augmentation_gallery.py").read_text()
+    shown = next(
+        ast.literal_eval(node.value)
+        for node in ast.parse(text).body
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "STRENGTHS"
+    )
+    assert set(shown) == {key for key in augment.RANGES if key not in (*augment.MIX, *augment.SHAPES)}
+    assert all(value and augment.RANGES[key].holds(value) for key, value in shown.items())
