@@ -21,7 +21,7 @@ from hwr_jax.transforms import augment, frame
 COLUMNS = 10
 STRENGTHS = {
     "shift_px": 4.0, "rotate_deg": 30.0, "scale": 0.3, "shear_deg": 30.0, "perspective": 0.35, "elastic_px": 1.5,
-    "thickness": 1.0, "lines": 3, "neighbours_px": 8.0, "blots": 8, "background": 0.6, "blur_px": 1.5, "smear_px": 3.0,
+    "thickness": 1.0, "lines": 3, "neighbours_px": 8, "blots": 8, "background": 0.6, "blur_px": 1.5, "smear_px": 3.0,
     "brightness": 0.4, "contrast": 0.8, "invert": 0.5, "noise": 0.2, "grain": 0.3, "salt_pepper": 0.15, "cutout_px": 9,
 }  # fmt: skip
 FRAMES = {"deskew": True, "centre": True, "crop_px": 5, "side_px": 14}
