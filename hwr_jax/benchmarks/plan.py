@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ml_collections import ConfigDict
 
 from hwr_jax.core.types import Dataset
-from hwr_jax.data import STRINGS
+from hwr_jax.data.configured import reads_strings
 
 
 class Plan(NamedTuple):
@@ -29,4 +29,4 @@ class Plan(NamedTuple):
     @property
     def reads_strings(self) -> bool:
         """Whether the data are lines: the peers' network takes images of one digit."""
-        return self.config.data.name == STRINGS
+        return reads_strings(self.config)

@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 
 from hwr_jax.core.errors import DataError
+from hwr_jax.core.networks import READERS
 from hwr_jax.core.types import Dataset
 from hwr_jax.data import find, loading
+from hwr_jax.data.own_lines import Frame
 
 Log = Callable[[str], Any]
 
@@ -49,6 +51,7 @@ def load(
         reading=reading(config),
         class_map=config.data.class_map,
         named=named,
+        frame=frame(config),
         data_dir=data_dir,
         manual_dir=(config.data.manual_dir if manual_dir is None else manual_dir) or None,
         log=log,
@@ -82,6 +85,7 @@ def load_other(
         reading=given or loading.PLAIN,
         class_map=class_map,
         whole=name == loading.OWN,
+        frame=_frame(config) if name == loading.OWN and reads_strings(config) else None,
         data_dir=data_dir,
         manual_dir=manual_dir or None,
         log=log,
@@ -91,6 +95,22 @@ def load_other(
 def reading(config: ConfigDict) -> loading.Reading:
     """Returns how a config says that files of grey values and tables are read."""
     return loading.Reading(config.data.label_column, config.data.pixel_scale, config.data.orientation)
+
+
+def reads_strings(config: ConfigDict) -> bool:
+    """Returns whether the labels of a config's data are strings: of a user's own data the network decides, and never
+    the look of the labels."""
+    return config.data.name == loading.STRINGS or (config.data.name == loading.OWN and config.model.name in READERS)
+
+
+def frame(config: ConfigDict) -> Frame | None:
+    """Returns what the network takes of a user's own lines; None: the config has other data."""
+    return _frame(config) if config.data.name == loading.OWN and reads_strings(config) else None
+
+
+def _frame(config: ConfigDict) -> Frame:
+    size = config.data.strings
+    return Frame(size.height_px, size.width_px, config.model.column_px, config.frame.crop_px)
 
 
 class Loader(NamedTuple):

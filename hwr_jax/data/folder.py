@@ -34,7 +34,7 @@ class Own(NamedTuple):
 
     source: Source
     found: Found
-    transposed: bool  # whether pictures are to be transposed too; grey values are already
+    transposed: bool = False  # whether pictures are to be transposed too; grey values are already
 
 
 def open_place(place: Path, reading: Reading, class_map: str, *, name: str, whole: bool) -> Own:
@@ -66,27 +66,43 @@ def describe(name: str, place: Path, found: list[Item], *, whole: bool = False) 
     classes = tuple(sorted({item.label for item in found}, key=in_order))
     if not classes:
         raise DataError(f"{place} holds no picture")
-    version = _version(found)
+    identity = version(found)
     if len(classes) < 2 and not whole:
         raise DataError(f"{place} has {len(classes)} class, and a data set needs at least 2: {', '.join(classes)}")
     split = Counter(item.split or "train" for item in found)
-    if not split["train"] and not whole:
-        raise DataError(f"{place} has pictures for {', '.join(sorted(split))} only: add a split train")
+    if not whole:
+        check_train(place, split)
     trained = {item.label for item in found if item.split in ("", "train")}
     if (absent := [label for label in classes if label not in trained]) and not whole:
         where = {item.split for item in found if item.label == absent[0]}
         raise DataError(
             f"{place} has pictures of the class {absent[0]} only in {' and '.join(sorted(where))}: add some to train"
         )
-    test = split["test"] or split["train"] // TEST_PART
-    if test in (0, len(found)) and not whole:
-        raise DataError(f"{place} has {len(found)} pictures: too few for a training and a test split")
+    test = test_size(place, split, whole=whole)
     return Source(
-        *(name, version, classes, len(found) - test, test, 0, None),
+        *(name, identity, classes, len(found) - test, test, 0, None),
         stratified=True,
         own_validation=split["validation"],
         own_test=bool(split["test"]),
     )
+
+
+def check_train(place: Path, split: Counter[str]) -> None:
+    """Raises DataError if no example is for training. `split` counts the examples of each split."""
+    if not split["train"]:
+        raise DataError(f"{place} has pictures for {', '.join(sorted(split))} only: add a split train")
+
+
+def test_size(place: Path, split: Counter[str], *, whole: bool) -> int:
+    """Returns how many examples are for test: the user's own, or as many as are drawn from those for training.
+
+    Raises:
+        DataError: there are too few, unless `whole` (see `open_place`).
+    """
+    test = split["test"] or split["train"] // TEST_PART
+    if test in (0, split.total()) and not whole:
+        raise DataError(f"{place} has {split.total()} pictures: too few for a training and a test split")
+    return test
 
 
 def make(own: Own, *, log: Callable[[str], object]) -> Content:
@@ -104,18 +120,33 @@ def make(own: Own, *, log: Callable[[str], object]) -> Content:
             image[i, :, :, 0] = digit.T if own.transposed and isinstance(item.picture, Path) else digit
         except (DataError, OSError) as error:
             of_table = not isinstance(item.picture, Path)
-            wrong.append(f"{item.name}: {error}" if of_table else _reason(item.picture, error))
+            wrong.append(f"{item.name}: {error}" if of_table else reason(item.picture, error))
+    refuse_unread(wrong, len(found))
+    place = {label: i for i, label in enumerate(source.classes)}
+    return divided(own, image, np.array([place[item.label] for item in found], np.int32))
+
+
+def refuse_unread(wrong: list[str], total: int) -> None:
+    """Raises DataError if pictures cannot be used: `wrong` has a sentence for each."""
     if wrong:
         raise DataError(
-            f"{len(wrong)} of {len(found)} pictures cannot be used; remove or fix them: {'; '.join(wrong[:SHOWN])}"
+            f"{len(wrong)} of {total} pictures cannot be used; remove or fix them: {'; '.join(wrong[:SHOWN])}"
             + ("; ..." if len(wrong) > SHOWN else "")
         )
-    place = {label: i for i, label in enumerate(source.classes)}
-    every = Arrays(image, np.array([place[item.label] for item in found], np.int32))
-    split = np.array([item.split or "train" for item in found])
+
+
+def divided(own: Own, image: np.ndarray, label: np.ndarray) -> Content:
+    """Divides examples into train and test; the user's own validation examples are the last ones of train.
+
+    Args:
+        own: says of each whose split it is in.
+        image, label: of its N pictures, in order.
+    """
+    every, source = Arrays(image, label), own.source
+    split = np.array([item.split or "train" for item in own.found.items])
     train, validation, test = (_part(every, split == name) for name in ("train", "validation", "test"))
     if not source.own_test:
-        train, test = splits.carve(train, source.test_examples, stratified=True)
+        train, test = splits.carve(train, source.test_examples, stratified=source.stratified)
     if len(validation.label):
         train = Arrays(*(np.concatenate(pair) for pair in zip(train, validation, strict=True)))
     return Content(train, test)
@@ -140,7 +171,8 @@ def validation_size(source: Source, asked: int, *, adapt: bool, log: Callable[[s
     if not adapt or asked <= there // 2:
         splits.check(asked, there)
         return asked
-    some = max(1, there // VALIDATION_PART, min(len(source.classes), there // 4))
+    one_each = min(len(source.classes), there // 4) if source.stratified else 1
+    some = max(1, there // VALIDATION_PART, one_each)
     log(
         f"Validation takes {some} of the {there} training pictures: the config's {asked:,} would leave too few to "
         "train on (--config.data.validation_examples sets another number)"
@@ -179,13 +211,21 @@ def _part(every: Arrays, mask: np.ndarray) -> Arrays:
     return Arrays(every.image[mask], every.label[mask])
 
 
-def _reason(path: Path, error: Exception) -> str:
+def reason(path: Path, error: Exception) -> str:
+    """Returns why a picture file cannot be used, with its name."""
     return str(error) if isinstance(error, DataError) else f"{path}: {getattr(error, 'strerror', None) or error}"
 
 
-def _version(found: Iterable[Item]) -> str:
-    """A digest of every picture, its name, its label and its split."""
-    found = list(found)
+def _said(item: Item) -> bytes:
+    return f"{item.split}/{item.label}/{Path(item.name).name}".encode(errors="surrogateescape")
+
+
+def version(found: list[Item], said: Callable[[Item], bytes] = _said) -> str:
+    """Returns a digest of every picture and of what is said of it, in order: by default its name, label and split.
+
+    Raises:
+        DataError: pictures that cannot be read; the sentence names the first ones.
+    """
     stamps, unread = {}, []
     for picture in (item.picture for item in found if isinstance(item.picture, Path)):
         try:
@@ -198,7 +238,7 @@ def _version(found: Iterable[Item]) -> str:
     hashed = sum(stamp[0] for stamp in stamps.values()) <= HASHED_BYTES
     digest = hashlib.sha256()
     for item in found:
-        digest.update(f"{item.split}/{item.label}/{Path(item.name).name}".encode(errors="surrogateescape"))
+        digest.update(said(item))
         if not isinstance(item.picture, Path):
             digest.update(item.picture.tobytes())
         elif hashed:

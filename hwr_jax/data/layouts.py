@@ -67,7 +67,7 @@ def find(place: Path, reading: Reading, class_map: str = "") -> Found:
     elif place.is_file() and inputs.pictures_in_here([place]):
         raise DataError(f"{place} is one picture: name a folder with a folder of pictures for each class, or a table")
     elif place.is_file():
-        items = list(_in_file(place, "", reading, notes))
+        items = list(in_file(place, "", reading, notes))
     else:
         raise ConfigError(
             f"config.data.manual_dir={str(place)!r} is neither a folder nor a CSV file: name your pictures"
@@ -123,7 +123,7 @@ def in_order(label: str) -> tuple[int, int, str]:
     return (0, int(label), label) if label.isdecimal() else (1, 0, label)
 
 
-def _in_file(place: Path, split: str, reading: Reading, notes: list[str]) -> Iterator[Item]:
+def in_file(place: Path, split: str, reading: Reading, notes: list[str]) -> Iterator[Item]:
     """The examples of a table or archive, or of an IDX file with the labels beside it."""
     if values.is_idx(place):
         yield from _idx_pair(place, reading, notes)
@@ -133,13 +133,13 @@ def _in_file(place: Path, split: str, reading: Reading, notes: list[str]) -> Ite
 
 
 def _in_folder(place: Path, reading: Reading, notes: list[str]) -> Iterator[Item]:
-    place = _unwrapped(place, notes)
+    place = unwrapped(place, notes)
     files = [path for path in sorted(place.iterdir()) if path.is_file() and not path.name.startswith(".")]
     if images := [path for path in files if values.is_idx(path) and "idx3" in path.name.lower()]:
         for path in _one_of_each(images):
             yield from _idx_pair(path, reading, notes)
         return
-    tops = _folders_in(place)
+    tops = folders_in(place)
     full = [top for top in tops if inputs.pictures_in(top)]
     tabled = [path for path in files if inputs.is_table(path)]
     if not full or (len(full) == 1 and len(tabled) == 1 and not split_of(full[0].name)):
@@ -147,7 +147,7 @@ def _in_folder(place: Path, reading: Reading, notes: list[str]) -> Iterator[Item
         return
     loose = inputs.pictures_in_here(files)
     if loose:
-        notes.append(f"{place}: left out {len(loose)} pictures that lie in no folder of a class ({_names(loose)})")
+        notes.append(f"{place}: left out {len(loose)} pictures that lie in no folder of a class ({names_of(loose)})")
     named = {top: split for top in tops if (split := split_of(top.name))}
     if not named:
         yield from _classes("", tops, place, notes)
@@ -156,29 +156,30 @@ def _in_folder(place: Path, reading: Reading, notes: list[str]) -> Iterator[Item
     if others:
         known = " and ".join(top.name for top in named)
         raise DataError(
-            f"{place} has folders beside {known}: {_names(others)}; move them out, or into {next(iter(named)).name} if "
-            "these are splits"
+            f"{place} has folders beside {known}: {names_of(others)}; move them out, or into {next(iter(named)).name} "
+            "if these are splits"
         )
     notes.append(f"{place}: {', '.join(f'{top.name} is the {split} split' for top, split in named.items())}")
     for top, split in named.items():
-        folders = _folders_in(top)
+        folders = folders_in(top)
         direct = inputs.pictures_in_here([path for path in sorted(top.iterdir()) if path.is_file()])
         if direct:
             raise DataError(
-                f"{top} holds pictures ({_names(direct)}) outside of the folders of its classes: put each class into a "
-                "folder of its own"
+                f"{top} holds pictures ({names_of(direct)}) outside of the folders of its classes: put each class into "
+                "a folder of its own"
             )
         yield from _classes(split, folders, top, notes)
 
 
-def _unwrapped(place: Path, notes: list[str]) -> Path:
-    """The folder within folders that hold nothing else, as an unpacked archive leaves them."""
+def unwrapped(place: Path, notes: list[str], *, classes: bool = True) -> Path:
+    """The folder within folders that hold nothing else, as an unpacked archive leaves them. With `classes`, a folder of
+    pictures alone is one class, and not what is looked for."""
     while True:
         inside = [path for path in place.iterdir() if not path.name.startswith(".") and path.name != "__MACOSX"]
         if len(inside) != 1 or not inside[0].is_dir() or split_of(inside[0].name):
             return place
         deeper = [path for path in inside[0].iterdir() if not path.name.startswith(".")]
-        if inputs.pictures_in_here(deeper) or not deeper:
+        if (classes and inputs.pictures_in_here(deeper)) or not deeper:
             return place
         notes.append(f"{place} holds only the folder {inside[0].name}, whose content is read")
         place = inside[0]
@@ -194,7 +195,7 @@ def _classes(split: str, folders: list[Path], place: Path, notes: list[str]) -> 
         if not pictures:
             if unread := [path for path in others if path.suffix.lower() in LIKELY]:
                 raise DataError(
-                    f"{folder} has no picture that can be read, only {_names(unread)}: convert them "
+                    f"{folder} has no picture that can be read, only {names_of(unread)}: convert them "
                     f"({', '.join(FORMATS)}) or remove the folder"
                 )
             empty.append(folder)
@@ -202,7 +203,7 @@ def _classes(split: str, folders: list[Path], place: Path, notes: list[str]) -> 
             deeper = path.relative_to(folder).parts[:-1]
             yield Item(split or (split_of(deeper[0]) if deeper else ""), folder.name, str(path), path)
     if empty:
-        notes.append(f"{place}: no class is made of {_names(empty)}, without pictures")
+        notes.append(f"{place}: no class is made of {names_of(empty)}, without pictures")
     if skipped:
         notes.append(f"{place}: {inputs.skipped_words(skipped)}")
 
@@ -210,18 +211,33 @@ def _classes(split: str, folders: list[Path], place: Path, notes: list[str]) -> 
 def _in_files(place: Path, files: list[Path], tops: list[Path], reading: Reading, notes: list[str]) -> Iterator[Item]:
     """The tables or the archive in a folder without folders of pictures."""
     found = [path for path in files if inputs.is_table(path) or path.suffix.lower() == ".npz"]
-    splits = {path: split for path in found if (split := _split_in(path))}
+    chosen = one_per_split(found)
     unread = [path for top in tops for path in inputs.others_in(top)]
-    if not found or (len(found) > 1 and not splits):
-        what = f"; it has {len(found)} tables ({_names(found)}), so name one of them" if found else ""
-        what = what or (f"; what it holds cannot be read: {_names(unread)}" if unread else "")
+    if not chosen:
+        what = f"; it has {len(found)} tables ({names_of(found)}), so name one of them" if found else ""
+        what = what or (f"; what it holds cannot be read: {names_of(unread)}" if unread else "")
         raise DataError(
             f"{place} holds no folder of pictures{what}; put each class into a folder of its own ({', '.join(FORMATS)})"
         )
-    chosen = splits if len(found) > 1 else {found[0]: ""}
+    yield from in_chosen(place, chosen, reading, notes)
+    if left := [path for path in found if path not in chosen]:
+        notes.append(f"{place}: left out {names_of(left)}")
+
+
+def one_per_split(found: list[Path]) -> dict[Path, str]:
+    """Returns which of the tables or archives of a folder are read, with the split of each by its name: the only one,
+    or those whose names say a split."""
+    if len(found) == 1:
+        return {found[0]: ""}
+    return {path: split for path in found if (split := split_in(path))}
+
+
+def in_chosen(place: Path, chosen: dict[Path, str], reading: Reading, notes: list[str]) -> Iterator[Item]:
+    """The examples of tables or archives, with the split of each. One without labels is left out, unless it is the only
+    one, or that of the training split."""
     for path, split in chosen.items():
         try:
-            items = list(_in_file(path, split, reading, notes))
+            items = list(in_file(path, split, reading, notes))
         except tables.Unlabelled as error:
             if len(chosen) == 1 or split == "train":
                 raise
@@ -229,11 +245,9 @@ def _in_files(place: Path, files: list[Path], tops: list[Path], reading: Reading
             continue
         notes.append(f"{place}: {path.name} is {f'the {split} split' if split else 'read'}")
         yield from items
-    if left := [path for path in found if path not in chosen]:
-        notes.append(f"{place}: left out {_names(left)}")
 
 
-def _split_in(path: Path) -> str:
+def split_in(path: Path) -> str:
     """The split that a word in the name of a file says: mnist_train.csv, t10k-images."""
     words = re.split(r"[^a-z0-9]+", path.name.lower())
     return next((split for word in words if (split := "test" if word == "t10k" else split_of(word))), "")
@@ -257,17 +271,19 @@ def _idx_pair(path: Path, reading: Reading, notes: list[str]) -> Iterator[Item]:
     images = values.idx_images(path)
     numbers = values.idx_labels(labels, len(images), path).tolist()
     grey = values.grey(images, values.scale_of(images, str(path), reading, notes), reading)
-    split = _split_in(path)
+    split = split_in(path)
     notes.append(f"{path} and {labels.name}: {len(grey)} pictures{f' of the {split} split' if split else ''}")
     for i, (label, picture) in enumerate(zip(tables.whole_numbers([*map(str, numbers)]), grey, strict=True), 1):
         yield Item(split, label, f"{path}, picture {i}", picture)
 
 
-def _folders_in(place: Path) -> list[Path]:
+def folders_in(place: Path) -> list[Path]:
+    """Returns the folders in a folder, sorted, without hidden ones."""
     return sorted(
         path for path in place.iterdir() if path.is_dir() and not path.name.startswith(".") and path.name != "__MACOSX"
     )
 
 
-def _names(paths: list[Path]) -> str:
+def names_of(paths: list[Path]) -> str:
+    """Returns the names of the first of some files, for a note."""
     return ", ".join(path.name for path in paths[:SHOWN]) + (", ..." if len(paths) > SHOWN else "")

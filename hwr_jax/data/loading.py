@@ -14,7 +14,7 @@ import numpy as np
 
 from hwr_jax.core.errors import ConfigError, DataMissing
 from hwr_jax.core.types import Arrays, Dataset
-from hwr_jax.data import cache, content, extra, find, orientation, rows, splits, strings, subset
+from hwr_jax.data import cache, content, extra, find, orientation, own_lines, rows, splits, strings, subset
 from hwr_jax.data import drawn as drawn_digits
 from hwr_jax.data import folder as own
 from hwr_jax.data import negatives as none_of_them
@@ -45,6 +45,7 @@ def load(
     class_map: str = "",
     named: Collection[str] | None = None,
     whole: bool = False,
+    frame: own_lines.Frame | None = None,
     data_dir: str | Path | None = None,
     manual_dir: str | Path | None = None,
     cache_dir: str | Path | None = None,
@@ -77,6 +78,8 @@ def load(
         named: the config keys that the user has set; `folder` may replace a number of validation examples that is not
             among them and does not fit. None: all.
         whole: of `folder`: load it for evaluation alone (see `folder.open_place`).
+        frame: of `folder`: each picture is a line of writing with a text, for a network that takes such images; None:
+            each is one character, which has a class.
         data_dir: TFDS's folder; None is `TFDS_DATA_DIR`, else TFDS's default `~/tensorflow_datasets`.
         manual_dir: a folder with the original files; None is `HWR_MNIST_DIR` (in general `HWR_<NAME>_DIR`), if set.
             Of `folder`: the user's folder or file (see `data/layouts.py`).
@@ -85,7 +88,7 @@ def load(
 
     Returns:
         `Dataset`: image uint8 [N, 28, 28, 1], 0 = paper, 255 = ink; label int32 [N]; `mean` and `std` of the training
-        pixels on the scale 0..1. Of `strings`: see `strings.compose`. The arrays may be read-only and mapped from the
+        pixels on the scale 0..1. Of `strings`, and of `folder` with `frame`: see `strings.compose`. The arrays may be read-only and mapped from the
         cache.
 
     Raises:
@@ -115,9 +118,13 @@ def load(
         )
         return strings.compose(glyphs, layout, cache_dir=cache_dir, log=log)
     if name == OWN:
+        if frame is not None:
+            extra.refuse_for_strings(negatives=negatives, drawn=drawn)
+            subset.refuse_noise_for_strings(label_noise)
         return _own(
             *(manual_dir, reading, class_map, validation_examples, named),
             whole=whole,
+            frame=frame,
             cache_dir=cache_dir,
             finish=lambda source, data, sha256, asked: _split(
                 *(source, data, sha256, asked, train_examples, label_noise, subset_seed),
@@ -150,17 +157,21 @@ def _own(
     named: Collection[str] | None,
     *,
     whole: bool,
+    frame: own_lines.Frame | None,
     cache_dir: str | Path | None,
     finish: Callable[[Source, content.Content, str, int], Dataset],
     log: Callable[[str], object],
 ) -> Dataset:
-    """A user's own data set."""
+    """A user's own data set: its characters or, with `frame`, its lines."""
     if not manual_dir:
         raise ConfigError(
             "config.data.manual_dir is missing: name the folder or file of your pictures (or --manual_dir)"
         )
     place = Path(manual_dir).expanduser()
-    mine = own.open_place(place, reading, class_map, name=OWN, whole=whole)
+    if frame is None:
+        mine = own.open_place(place, reading, class_map, name=OWN, whole=whole)
+    else:
+        mine = own_lines.open_place(place, reading, class_map, name=OWN, frame=frame, whole=whole)
     for note in mine.found.notes:
         log(note)
     own.refuse_splits(mine.source, named or ())
@@ -168,6 +179,13 @@ def _own(
     if not asked and validation_examples is not None:
         adapt = named is not None and "data.validation_examples" not in named
         asked = own.validation_size(mine.source, validation_examples, adapt=adapt, log=log)
+    if frame is not None:
+        log(f"{place}: {own_lines.described(mine, None if whole else asked)}")
+        data, sha256 = own_lines.read(mine, frame, cache_dir=cache_dir, place=place, log=log)
+        dataset = finish(mine.source, data, sha256, asked)
+        if not whole:
+            own_lines.check_trained(dataset, log)
+        return dataset
     if not whole:
         log(f"{place}: {own.sizes(mine.source, asked)}")
     folder = cache.folder(cache_dir, mine.source)

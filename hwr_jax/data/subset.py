@@ -13,7 +13,8 @@ from hwr_jax.data.rows import select
 
 
 def fewer(train: Arrays, examples: int, *, seed: int, key: str = "data.train_examples") -> Arrays:
-    """Keeps `examples` of the training set, balanced over the classes; larger subsets contain the smaller ones.
+    """Keeps `examples` of the training set, balanced over the classes (strings: any); larger subsets contain the
+    smaller ones.
 
     Args:
       train: [N] examples.
@@ -33,12 +34,21 @@ def fewer(train: Arrays, examples: int, *, seed: int, key: str = "data.train_exa
             "many, or 0 for all"
         )
     order = np.random.Generator(np.random.PCG64(seed)).permutation(len(label))
+    if label.ndim > 1:
+        chosen = np.sort(order[:examples])
+        return Arrays(select(train.image, chosen), label[chosen])
     turn = np.empty(len(label), np.int64)  # how many of its class come before it
     for value in np.unique(label):
         place = np.flatnonzero(label[order] == value)
         turn[place] = np.arange(place.size)
     chosen = np.sort(order[np.argsort(turn, kind="stable")[:examples]])
     return Arrays(select(train.image, chosen), label[chosen])
+
+
+def refuse_noise_for_strings(share: float) -> None:
+    """Raises ConfigError if wrong labels are asked for beside strings, which have no other class to be taken for."""
+    if share:
+        raise ConfigError(f"config.data.label_noise={share} is not for strings: use 0")
 
 
 def with_wrong_labels(train: Arrays, share: float, *, classes: int, seed: int) -> Arrays:

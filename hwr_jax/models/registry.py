@@ -1,4 +1,5 @@
-"""The networks by their name in a config. A new one: a file with a module and its `build`, and one row here."""
+"""The networks by their name in a config. A new one: a file with a module and its `build`, and one row here (one that
+reads strings is also named in core/networks.py)."""
 
 from hwr_jax.models import cnn, crnn, lenet, mlp, resnet, rnn, scratch, vit
 
@@ -12,4 +13,3 @@ MODELS = {  # name -> build(config.model, classes K, (H, W) of the images) -> (a
     "vit": vit.build,
     "crnn": crnn.build,
 }
-READERS = ("crnn",)  # read strings; the others name one class

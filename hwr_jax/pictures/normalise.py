@@ -38,6 +38,8 @@ class Normalised(NamedTuple):
     doubts: tuple[str, ...] = ()  # a sentence each: several characters or lines, a line that is too long
     trust: float = 1.0  # the model's confidence is multiplied by this: the share of what is there that the image shows
     characters: int = 1  # in the picture
+    lines: int = 1  # of writing in the picture
+    fits: float = 1.0  # of a line: the share of its width that the image has room for
 
 
 def digit_from_picture(source: PictureFile) -> np.ndarray:
@@ -176,7 +178,8 @@ def _line(grey: np.ndarray, height_px: int, width_px: int) -> Normalised:
             f"the line is {1 / fits:.1f} times as long as the model's image and was narrowed: {_lowered(1 / fits)}"
         )
         trust *= fits
-    return Normalised(_in_frame(line / line.max(), height_px, width_px), tuple(doubts), trust, found.characters)
+    image = _in_frame(line / line.max(), height_px, width_px)
+    return Normalised(image, tuple(doubts), trust, found.characters, found.lines, min(1.0, fits))
 
 
 def _lowered(by: float) -> str:

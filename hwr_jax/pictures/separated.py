@@ -17,8 +17,17 @@ MAX_BYTES = 4 * 2**30
 SEPARATORS = ("\t", ";", ",", "|", " ")
 
 
-def lines(place: Path) -> list[tuple[int, list[str]]]:
-    """The non-empty lines with their numbers, split at the separator that fits."""
+def lines(place: Path, *, exact: bool = False) -> list[tuple[int, list[str]]]:
+    """Returns the non-empty lines with their numbers, split at the separator that fits.
+
+    Args:
+      place: the file.
+      exact: leave each cell as it is written; else whitespace around it is removed, and a decimal comma is a point.
+
+    Raises:
+      DataError: it is not a table. With `exact`, quotes that do not close a cell are an error too.
+      OSError: it cannot be read.
+    """
     raw = idx.load(place, MAX_BYTES)
     if raw.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
         raise DataError(f"{place} is not a CSV file but a workbook or archive: save it as CSV")
@@ -42,19 +51,32 @@ def lines(place: Path) -> list[tuple[int, list[str]]]:
         if separator == " ":
             rows = [(number, line.split()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
         else:
-            reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-            rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(map(str.strip, row))]
+            rows = _rows(place, text, separator, exact=exact)
     except csv.Error as error:
         raise DataError(f"{place} is not a CSV file: {error}") from error
     if not rows:
         raise DataError(f"{place} is empty")
-    if rows[0][1][0].startswith("#"):  # as numpy.savetxt marks a header
+    if rows[0][1][0].startswith("#") and not exact:  # as numpy.savetxt marks a header
         rows[0][1][0] = rows[0][1][0].lstrip("# ")
     while len(rows[0][1]) > 1 and all(row[-1] == "" and len(row) == len(rows[0][1]) for _, row in rows):
         rows = [(number, row[:-1]) for number, row in rows]  # every line ends with a separator
-    if separator in (";", "\t"):  # where these separate, a comma can stand for the decimal point
+    if separator in (";", "\t") and not exact:  # where these separate, a comma can stand for the decimal point
         rows = [(number, [_with_point(cell) for cell in row]) for number, row in rows]
     return rows
+
+
+def _rows(place: Path, text: str, separator: str, *, exact: bool) -> list[tuple[int, list[str]]]:
+    """The lines that hold something, with their numbers. Raises csv.Error; with `exact` DataError, for the quotes."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=exact)
+    if not exact:
+        return [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(map(str.strip, row))]
+    try:
+        return [(reader.line_num, row) for row in reader if any(map(str.strip, row))]
+    except csv.Error as error:
+        raise DataError(
+            f"{place}, line {reader.line_num}: a cell that begins with a quotation mark has to end with one ({error}); "
+            "put such a cell into quotation marks, and double those inside it"
+        ) from error
 
 
 def _with_point(cell: str) -> str:

@@ -27,6 +27,10 @@ LABELS = (
     *("label", "labels", "class", "classes", "class_label", "class_name", "target", "y", "digit", "character", "char"),
     *("letter", "symbol", "category", "ground_truth", "truth", "gt"),
 )
+TEXTS = (
+    *("text", "texts", "transcription", "transcript", "label", "labels", "string", "value", "target"),
+    *("ground_truth", "truth", "gt", "sentence", "words", "line_text"),
+)
 INDEX = ("", "unnamed:_0", "index", "idx", "id", "row", "row_id", "no")
 SPLITS = ("split", "subset", "set", "partition", "usage", "fold")
 MANY = 16  # a column family of at least this many numbers is a picture's pixels
@@ -42,6 +46,7 @@ class Reading(NamedTuple):
     label_column: str = ""  # its name, or first, last; "": found by its name or content
     pixel_scale: float = 0.0  # the value of white or of full ink; 0: found from all values of a file
     orientation: str = "upright"  # or transposed: rows and columns are swapped, as in EMNIST's files
+    texts: bool = False  # the labels are texts, which are kept as they are written: what the network reads decides
 
 
 class Table(NamedTuple):
@@ -68,7 +73,8 @@ def read(place: Path, reading: Reading, *, labelled: bool) -> Table:
       ConfigError: the columns leave it open which one is the label.
       OSError: it cannot be read.
     """
-    lines = separated.lines(place)
+    written = separated.lines(place, exact=reading.texts)
+    lines = [(number, [cell.strip() for cell in row]) for number, row in written] if reading.texts else written
     widths = {len(row) for _, row in lines}
     if len(widths) > 1 and min(widths) >= MANY and all(number_in(cell) is not None for cell in lines[0][1][1:-1]):
         return _of_several_sizes(place, lines, reading, labelled=labelled)
@@ -86,7 +92,10 @@ def read(place: Path, reading: Reading, *, labelled: bool) -> Table:
     names = [f"{place}, line {number}" for number, _ in body]
     rows = [row for _, row in body]
     if file_column is not None:
-        return _files(place, header, rows, names, file_column, reading, labelled=labelled)
+        as_written = [row for _, row in written[-len(rows) :]]
+        return _files(place, header, rows, as_written, names, file_column, reading, labelled=labelled)
+    if reading.texts:
+        raise DataError(f"{place} names no picture files: expected a line of path,text for each picture")
     return _pixels(place, header, rows, names, reading, labelled=labelled)
 
 
@@ -154,8 +163,8 @@ def _header(sample: Sequence[Sequence[str]], folder: Path) -> list[str] | None:
 
 
 def _files(
-    place: Path, header: list[str] | None, rows: list[list[str]], names: list[str], column: int, reading: Reading, *,
-    labelled: bool,
+    place: Path, header: list[str] | None, rows: list[list[str]], written: list[list[str]], names: list[str],
+    column: int, reading: Reading, *, labelled: bool,
 ) -> Table:  # fmt: skip
     notes: list[str] = []
     empty = [name for name, row in zip(names, rows, strict=True) if not row[column]]
@@ -167,8 +176,16 @@ def _files(
     if folder != place.parent:
         notes.append(f"{place}: the files are those in {folder.name}/")
     paths = [located(folder, row[column]) for row in rows]
-    notes += _notes(place, header, label, split, dropped, labelled=labelled)
-    return Table(names, _labels(rows, names, label, labelled), _cells(rows, split), paths, None, notes)
+    notes += _notes(place, header, label, split, dropped, labelled=labelled, what=_what(reading))
+    if reading.texts and label is not None:
+        labels = [row[label] for row in written]
+    else:
+        labels = _labels(rows, names, label, labelled)
+    return Table(names, labels, _cells(rows, split), paths, None, notes)
+
+
+def _what(reading: Reading) -> str:
+    return "text" if reading.texts else "label"
 
 
 def _pixels(
@@ -243,15 +260,18 @@ def _roles(
     if reading.label_column:
         label = _named(place, header, left, reading.label_column) if labelled else None
     if label is None and labelled:
-        named = [i for i in left if keys.get(i) == LABELS[0]] or [i for i in left if keys.get(i) in LABELS] or left
+        known = TEXTS if reading.texts else LABELS
+        named = [i for i in left if keys.get(i) in known] or left
+        if not reading.texts:
+            named = [i for i in named if keys.get(i) == LABELS[0]] or named
         if len(named) > 1:
             shown = ", ".join(header[i] for i in named) if header else f"{len(named)} columns"
             raise ConfigError(
-                f"{place} has {shown} beside the pictures, and each could be the label: choose one by "
+                f"{place} has {shown} beside the pictures, and each could be the {_what(reading)}: choose one by "
                 f"config.data.label_column or --label_column ({'its name, ' if header else ''}first or last)"
             )
         if not named:
-            raise Unlabelled(f"{place} has no column for the label: add one that is named label")
+            raise Unlabelled(f"{place} has no column for the {_what(reading)}: add one that is named {_what(reading)}")
         label = named[0]
     return label, split, [i for i in others if i not in (label, split)]
 
@@ -362,13 +382,14 @@ def whole_numbers(cells: list[str]) -> list[str]:
 
 
 def _notes(
-    place: Path, header: list[str] | None, label: int | None, split: int | None, dropped: list[int], *, labelled: bool
-) -> Iterator[str]:
+    place: Path, header: list[str] | None, label: int | None, split: int | None, dropped: list[int], *, labelled: bool,
+    what: str = "label",
+) -> Iterator[str]:  # fmt: skip
     def title(column: int) -> str:
         return repr(header[column]) if header and header[column] else f"{column + 1} (without a name)"
 
-    if label is not None and labelled and (not header or _key(header[label]) != "label"):
-        yield f"{place}: the label is column {title(label)}"
+    if label is not None and labelled and (not header or _key(header[label]) != what):
+        yield f"{place}: the {what} is column {title(label)}"
     if label is not None and not labelled:
         dropped = [*dropped, label]
     if split is not None:

@@ -9,11 +9,13 @@ from ml_collections import ConfigDict
 
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.data import OWN, STRINGS
+from hwr_jax.data.configured import reads_strings
 from hwr_jax.steps.recipe import make_recipe
 from hwr_jax.transforms import augment
 
 CHECKED = ("model", "optim", "schedule", "average", "transfer")  # sections in which one choice makes other keys idle
 
+SIZES = ("data.strings.height_px", "data.strings.width_px")  # of own lines too
 OF_OWN = ("data.label_column", "data.pixel_scale", "data.orientation", "data.class_map")
 
 Idle = Callable[[Any], str]  # (config) -> why a key has no effect there; "": it has one
@@ -74,7 +76,8 @@ def check_overrides(config: Any, given: Mapping[str, Any]) -> None:
             raise ConfigError(
                 f"config.data.fallback={value} has no effect here: the data set is named, and nothing takes its place"
             )
-        if (key.startswith("data.strings.") and config.data.name != STRINGS) or (
+        of_lines = key in SIZES and reads_strings(config)
+        if (key.startswith("data.strings.") and config.data.name != STRINGS and not of_lines) or (
             key == "eval.beam" and key not in seen
         ):
             raise ConfigError(f"config.{key}={value} has no effect here: it applies to config.data.name=strings only")

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ml_collections import ConfigDict
 
 from hwr_jax.config import check
-from hwr_jax.data import STRINGS
+from hwr_jax.data.configured import reads_strings
 
 
 class Transfer(NamedTuple):
@@ -71,9 +71,9 @@ def make_plan(config: ConfigDict) -> Plan:
         checkpoint=config.eval.checkpoint,
         keep=config.checkpoint.keep,
         every_epochs=config.checkpoint.every_epochs,
-        reads_strings=config.data.name == STRINGS,
+        reads_strings=reads_strings(config),
         beam=config.eval.beam,
-        longest=max(config.data.strings.lengths) if config.data.name == STRINGS else 0,
+        longest=max(config.data.strings.lengths) if reads_strings(config) else 0,
         eval_batch=config.eval.batch_size,
     )
 

@@ -12,7 +12,9 @@ import optax
 
 from hwr_jax import models, tasks
 from hwr_jax.core.errors import ConfigError
-from hwr_jax.data import STRINGS
+from hwr_jax.core.networks import READERS
+from hwr_jax.data import OWN, STRINGS
+from hwr_jax.data.configured import reads_strings
 from hwr_jax.models.scratch import Settings, settings, zero_moments
 from hwr_jax.optim import averages, optimizers, schedules
 from hwr_jax.tasks.losses import balanced_weights
@@ -73,7 +75,7 @@ def _not_here(updates: Any, state: Any, params: Any = None, **more: Any) -> Any:
 def whole_px(config: Any) -> tuple[int, int]:
     """Returns the height and width of the data set's images."""
     strings = config.data.strings
-    return (strings.height_px, strings.width_px) if config.data.name == STRINGS else (28, 28)
+    return (strings.height_px, strings.width_px) if reads_strings(config) else (28, 28)
 
 
 def shape_px(config: Any) -> tuple[int, int]:
@@ -87,12 +89,12 @@ def shape_px(config: Any) -> tuple[int, int]:
 
 def _task(config: Any) -> tasks.Task:
     """Returns what the scores mean. Raises ConfigError if network, data and options do not fit."""
-    strings = config.data.name == STRINGS
-    if strings != (config.model.name in models.READERS):
-        readers = " or ".join(models.READERS)
+    strings = reads_strings(config)
+    if strings != (config.model.name in READERS):
+        readers = " or ".join(READERS)
         raise ConfigError(
             f"config.model.name={config.model.name} does not fit config.data.name={config.data.name}: strings need "
-            f"{readers}, and {readers} needs strings"
+            f"{readers}, and {readers} needs strings, or {OWN} with your own lines"
         )
     if not strings:
         return tasks.classification()

@@ -100,9 +100,10 @@ def checked(path: str | Path) -> Study:
 def check_values(study: Study) -> None:
     """Checks every value of a study's configs, which imports jax. Raises ConfigError."""
     from hwr_jax.config import check
+    from hwr_jax.data import configured
 
     for name, config in study.configs.items():
-        unknown = CLASSES_ONLY if config.data.name == "strings" else STRINGS_ONLY
+        unknown = CLASSES_ONLY if configured.reads_strings(config) else STRINGS_ONLY
         if study.metric.name in unknown:
             raise ConfigError(f"{study.path}:{name}: METRIC={study.metric.name!r} is undefined for {config.data.name}")
         try:

@@ -17,9 +17,9 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from hwr_jax import data
 from hwr_jax.core.errors import ConfigError, NotFiniteError
 from hwr_jax.core.types import Dataset, TrainState
+from hwr_jax.data import configured
 from hwr_jax.distributed.signals import Signals
 from hwr_jax.optim import optimizers
 from hwr_jax.steps.compiled import Programs
@@ -100,7 +100,7 @@ def compile_config(
     Raises:
       ConfigError, DataError, RunFolderError.
     """
-    if config.seeds > 1 and config.data.name == data.STRINGS:
+    if config.seeds > 1 and configured.reads_strings(config):
         raise ConfigError(f"config.seeds={config.seeds} would be an ensemble, which strings do not have: use 1")
     own = config.copy_and_resolve_references()
     own.seeds = block * config.seeds

@@ -13,7 +13,7 @@ from hwr_jax.cli import console
 from hwr_jax.config import check, configs, defaults, shipped
 from hwr_jax.core.errors import DataMissing
 from hwr_jax.core.types import Dataset
-from hwr_jax.data import OWN, configured
+from hwr_jax.data import OWN, configured, own_lines
 from hwr_jax.inference import predictor
 from hwr_jax.steps import overrides, recipe
 
@@ -71,9 +71,12 @@ def prepare(
 
 
 def _resolved(path: str, config: ConfigDict, dataset: Dataset) -> Experiment:
-    """The experiment, whose config says how many validation examples a user's data set really has."""
+    """The experiment, whose config says how many validation examples a user's data set really has, and how long the
+    texts of its lines are."""
     if config.data.name == OWN:
         config.data.validation_examples = len(dataset.validation.label)
+        if configured.reads_strings(config):
+            config.data.strings.lengths = own_lines.lengths(dataset)
     return Experiment(path, config, dataset)
 
 

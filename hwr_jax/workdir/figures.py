@@ -148,7 +148,9 @@ def _montage(path: Path, images: np.ndarray, captions: list[str] | None, title: 
         low, high = look.get("vmin", image.min()), look.get("vmax", image.max())
         sheet[y : y + height, x : x + width] = (image - low) / ((high - low) or 1)
         if captions is not None:
-            axes.text(x + width / 2, y - 0.04 * px_per_in, captions[i], ha="center", va="bottom", fontsize=7)
+            axes.text(
+                x + width / 2, y - 0.04 * px_per_in, captions[i], ha="center", va="bottom", fontsize=7, parse_math=False
+            )
     axes.imshow(sheet, cmap=look.get("cmap", "gray_r"), vmin=0, vmax=1)
     figure.suptitle(title)
     figure.savefig(path)

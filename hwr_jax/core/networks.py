@@ -1,0 +1,3 @@
+"""What a network reads, by its name: data, loss and checks follow from it. `models/` builds the networks."""
+
+READERS = ("crnn",)  # read strings; the others name one class
