@@ -26,7 +26,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.transfer.layer_decay = 1.0  # learning rate of a layer, relative to the layer after it
 
     config.data = ml_collections.ConfigDict()
-    config.data.name = "mnist"  # one of DATASETS in hwr_jax/data; folder: your own pictures
+    config.data.name = "mnist"  # one of DATASETS in hwr_jax/data; folder: your own pictures, or (crnn) lines
     config.data.manual_dir = ""  # folder of the original files, or of your pictures; "": HWR_MNIST_DIR, then download
     config.data.label_column = ""  # folder, of a table: its name, or first, last; "": found by name or content
     config.data.pixel_scale = 0.0  # folder, of grey values: the one of full ink or white; 0: found from all of a file
@@ -52,8 +52,8 @@ def get_config() -> ml_collections.ConfigDict:
     config.data.strings.test = 5_000
     config.data.strings.lengths = (1, 7)  # shortest and longest, characters
     config.data.strings.test_length = 5  # length of every test string; 0: as in training
-    config.data.strings.height_px = 32
-    config.data.strings.width_px = 128
+    config.data.strings.height_px = 32  # of the image; of your own lines too (data.name = folder, model.name = crnn)
+    config.data.strings.width_px = 128  # the same
     config.data.strings.overlap_px = 2.0  # neighbouring characters overlap by up to this ...
     config.data.strings.gap_px = 5.0  # ... or stand up to this far apart
     config.data.strings.size = 0.15  # relative, in -x..x, per string; plus 0.3 of it per glyph

@@ -216,6 +216,8 @@ def _load(config, facts: dict, log):
         )
     if _MATCH.value == "name":
         hint = "rename them with --class_map, or use --match=position if only their names differ"
+        if dataset.train.label.ndim > 1:
+            hint = "leave these lines out, or train on lines that have such characters"
         dataset = data.with_classes(dataset, tuple(facts["classes"]), log=log, hint=hint)
     elif len(dataset.classes) > len(facts["classes"]):
         raise errors.ConfigError(

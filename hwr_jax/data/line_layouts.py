@@ -89,7 +89,8 @@ def _in_tables(place: Path, found: list[Path], split: str, reading: Reading, not
     named = {item.picture.resolve() for item in items if isinstance(item.picture, Path)}
     if unnamed := [path for path in inputs.pictures_in(place) if path.resolve() not in named]:
         notes.append(
-            f"{place}: left out {len(unnamed)} pictures that no line of the table names ({layouts.names_of(unnamed)})"
+            f"{place}: left out {counted(len(unnamed), 'picture')} that no line of the table names "
+            f"({layouts.names_of(unnamed)})"
         )
     yield from items
 
@@ -122,11 +123,18 @@ def _with_texts(place: Path, split: str, notes: list[str]) -> Iterator[Item]:
         used.add(texts[0])
         yield Item(split, _read(texts[0]), str(path), path)
     if not used:
-        raise DataError(f"{place} holds {len(pictures)} pictures and no text of any: expected {EXPECTED}")
+        raise DataError(f"{place} holds {counted(len(pictures), 'picture')} and no text: expected {EXPECTED}")
     if bare:
-        notes.append(f"{place}: left out {len(bare)} pictures without a text beside them ({layouts.names_of(bare)})")
+        notes.append(
+            f"{place}: left out {counted(len(bare), 'picture')} without a text file ({layouts.names_of(bare)})"
+        )
     if left := [path for path in inputs.others_in(place) if path not in used]:
-        notes.append(f"{place}: left out {len(left)} files beside no picture ({layouts.names_of(left)})")
+        notes.append(f"{place}: left out {counted(len(left), 'file')} beside no picture ({layouts.names_of(left)})")
+
+
+def counted(count: int, noun: str) -> str:
+    """Returns a number with its noun: 1 picture, 2 pictures."""
+    return f"{count:,} {noun}{'s' if count != 1 else ''}"
 
 
 def _read(path: Path) -> str:

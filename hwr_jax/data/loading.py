@@ -88,8 +88,8 @@ def load(
 
     Returns:
         `Dataset`: image uint8 [N, 28, 28, 1], 0 = paper, 255 = ink; label int32 [N]; `mean` and `std` of the training
-        pixels on the scale 0..1. Of `strings`, and of `folder` with `frame`: see `strings.compose`. The arrays may be read-only and mapped from the
-        cache.
+        pixels on the scale 0..1. Of `strings`, and of `folder` with `frame`: image uint8 [N, H, W, 1], label int32
+        [N, L], padded with -1. The arrays may be read-only and mapped from the cache.
 
     Raises:
         ConfigError: `name`, `validation_examples` or `train_examples` is outside the allowed set.
@@ -257,14 +257,15 @@ def with_classes(
         return dataset
     same = {name: name if name in classes else _DIGITS.get(name.lower(), "") for name in dataset.classes}
     unknown = [name for name, other in same.items() if other not in classes]
+    one, many, head = ("class", "classes", HEAD) if dataset.train.label.ndim == 1 else ("character", "characters", NEW)
     if unknown or len(set(same.values())) < len(same):
         which = (
-            f"the {'classes' if len(unknown) > 1 else 'class'} {', '.join(map(repr, unknown[:SHOWN]))}"
+            f"the {many if len(unknown) > 1 else one} {', '.join(map(repr, unknown[:SHOWN]))}"
             f"{', ...' if len(unknown) > SHOWN else ''}, which the model does not know"
             if unknown
             else "two names for one class of the model"
         )
-        raise ConfigError(f"{dataset.name} has {which} (it knows {', '.join(classes)}): {hint or HEAD}")
+        raise ConfigError(f"{dataset.name} has {which} (it knows {', '.join(classes)}): {hint or head}")
     if words := [f"{name} is {other}" for name, other in same.items() if name != other]:
         log(f"{dataset.name}: {', '.join(words)}")
     place = np.array([*(classes.index(same[name]) for name in dataset.classes), -1], np.int32)  # -1, behind a string
@@ -276,7 +277,8 @@ def with_classes(
     return dataset._replace(train=train, validation=validation, test=test, classes=classes, named=named)
 
 
-HEAD = "to begin with its weights all the same, use --config.transfer.head=new; or rename them by config.data.class_map"
+NEW = "to begin with its weights all the same, use --config.transfer.head=new"
+HEAD = f"{NEW}; or rename them by config.data.class_map"
 _WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _DIGITS = {word: str(i) for i, word in enumerate(_WORDS)} | {str(i): word for i, word in enumerate(_WORDS)}
 SHOWN = 5  # unknown classes that an error names

@@ -22,6 +22,7 @@ from hwr_jax.data import cache, folder, line_layouts
 from hwr_jax.data.content import Content
 from hwr_jax.data.folder import FEW, SHOWN, Own
 from hwr_jax.data.layouts import Found, Item
+from hwr_jax.data.line_layouts import counted
 from hwr_jax.data.progress import track
 from hwr_jax.data.sources import Source
 from hwr_jax.pictures import inputs, normalise
@@ -128,9 +129,9 @@ def cleaned(items: Sequence[Item], notes: list[str]) -> list[Item]:
             raise DataError(f"{item.name}: the text holds {what}; a picture shows one line, so write its text in one")
         made.append(item._replace(label=whole))
     if stripped:
-        notes.append(f"Removed the whitespace around {_lines(len(stripped))}: {_first(stripped)}")
+        notes.append(f"Removed the whitespace around {counted(len(stripped), 'text')}: {_first(stripped)}")
     if composed:
-        notes.append(f"Composed the characters of {_lines(len(composed))} (Unicode NFC): {_first(composed)}")
+        notes.append(f"Composed the characters of {counted(len(composed), 'text')} (Unicode NFC): {_first(composed)}")
     return made
 
 
@@ -152,7 +153,10 @@ def check_repeated(items: Iterable[Item], notes: list[str]) -> None:
             )
         twice.append(item.name)
     if twice:
-        notes.append(f"Warning: {len(twice)} pictures are named more than once: {_first(twice)}")
+        notes.append(
+            f"Warning: {counted(len(twice), 'picture')} {'is' if len(twice) == 1 else 'are'} named more than once: "
+            f"{_first(twice)}"
+        )
 
 
 def check_lengths(items: Sequence[Item], frame: Frame, notes: list[str], *, refuse: bool) -> None:
@@ -174,12 +178,14 @@ def check_lengths(items: Sequence[Item], frame: Frame, notes: list[str], *, refu
             "shorter lines"
         )
     notes.append(
-        f"Warning: {_lines(len(long))} longer than the {frame.longest} characters that the network can read, "
+        f"Warning: {counted(len(long), 'text')} longer than the {frame.longest} characters that the network can read, "
         f"which counts as an error (and makes the loss large): {_first([item.name for item in long])}"
     )
 
 
-def read(own: Own, frame: Frame, *, cache_dir: str | Path | None, place: Path, log: Callable[[str], object]):
+def read(
+    own: Own, frame: Frame, *, cache_dir: str | Path | None, place: Path, log: Callable[[str], object]
+) -> tuple[Content, str]:
     """Maps the images into memory, after making them where the cache has none. Says what was noted about them when they
     were made, every time.
 
@@ -262,7 +268,7 @@ def described(own: Own, validation: int | None) -> str:
     `validation`, the number of lines for it, is None, which of them are for what."""
     source, lengths = own.source, [len(item.label) for item in own.found.items]
     said = (
-        f"{len(lengths):,} lines of {min(lengths)} to {max(lengths)} characters; "
+        f"{counted(len(lengths), 'line')} of {min(lengths)} to {max(lengths)} characters; "
         f"{len(source.classes)} different ones: {listed(source.classes)}"
     )
     if validation is None:
@@ -313,10 +319,6 @@ def lengths(dataset: Dataset) -> tuple[int, int]:
     """Returns the length of the shortest and of the longest training text of a data set of strings."""
     length = (np.asarray(dataset.train.label) >= 0).sum(1)
     return int(length.min()), int(length.max())
-
-
-def _lines(count: int) -> str:
-    return "1 text" if count == 1 else f"{count:,} texts"
 
 
 def _first(names: Sequence[str]) -> str:
