@@ -267,8 +267,9 @@ def described(own: Own, validation: int | None) -> str:
     """Returns a sentence that says what was understood: the lines, their lengths and characters and, unless
     `validation`, the number of lines for it, is None, which of them are for what."""
     source, lengths = own.source, [len(item.label) for item in own.found.items]
+    between = str(min(lengths)) if min(lengths) == max(lengths) else f"{min(lengths)} to {max(lengths)}"
     said = (
-        f"{counted(len(lengths), 'line')} of {min(lengths)} to {max(lengths)} characters; "
+        f"{counted(len(lengths), 'line')} of {between} {'character' if max(lengths) == 1 else 'characters'}; "
         f"{len(source.classes)} different ones: {listed(source.classes)}"
     )
     if validation is None:
