@@ -32,7 +32,3 @@ def test_the_tables_of_the_docs_are_up_to_date():
     assert up_to_date("scaling.py", "--tables"), "run scripts/scaling.py --tables"
     results = f"--results={ROOT / 'experiments' / 'torture.jsonl'}"
     assert up_to_date("torture.py", "--table", results), "run scripts/torture.py --table"
-
-
-def test_the_page_of_the_experiments_is_up_to_date():
-    assert up_to_date("studies_table.py"), "run scripts/studies_table.py without --check"

@@ -1,11 +1,14 @@
 """The committed studies: every variant can be built, and every report is that of its records."""
 
+import importlib
 import shutil
+import sys
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import pytest
+from matplotlib.figure import Figure
 
 from hwr_jax.config import configs, shipped
 from hwr_jax.core import files
@@ -36,6 +39,21 @@ def test_every_variant_of_a_study_is_an_ordinary_config(path):
         assert state.params
 
 
+@pytest.fixture(scope="module", autouse=True)
+def compared_once():
+    """The comparison of a study is computed by the first test that needs it, and the others take that."""
+    compare, known = comparison.compare, {}
+
+    def once(study, records):
+        if study.name not in known:
+            known[study.name] = compare(study, records)
+        return known[study.name]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(comparison, "compare", once)
+        yield
+
+
 @pytest.fixture(scope="module")
 def grown(tmp_path_factory):
     """The configs after base.py has gained a key: no record may notice."""
@@ -50,6 +68,7 @@ def grown(tmp_path_factory):
 @pytest.mark.parametrize("path", RESULTS, ids=name)
 def test_a_report_is_made_from_its_records_to_the_byte(path, tmp_path, grown, monkeypatch):
     monkeypatch.setattr(shipped, "folder", lambda: grown)
+    monkeypatch.setattr(Figure, "savefig", lambda self, path, **options: Path(path).write_bytes(b"-"))
     study_folder = shutil.copytree(path.parent, grown.parent / "experiments" / name(path))
     study = spec.load(study_folder / path.name)
     assert study.configs[study.baseline].optim.new_key == 0.5
@@ -66,6 +85,12 @@ def test_a_committed_study_is_complete_and_of_one_version(path):
     assert len(records) == study.seeds * len(study.variants) == len(files.read_json_lines(path.parent / results.FILE))
     assert len({r["code"]["sha256"] for r in records}) == 1
     assert comparison.compare(study, records)
+
+
+def test_the_page_of_the_experiments_is_up_to_date(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT.parent / "scripts"))
+    monkeypatch.setattr(sys, "argv", ["studies_table.py", "--check"])
+    assert importlib.import_module("studies_table").main() == 0, "run scripts/studies_table.py"
 
 
 def test_there_are_studies():
