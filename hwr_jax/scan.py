@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from hwr_jax.inference.reader import Reader
     from hwr_jax.inference.scan import Page
-    from hwr_jax.pictures.documents import DocumentPage
 
 USAGE = """\
 Reads all digits in pictures of pages: photographs and scans of one digit or a hundred, dark ink on light paper or the
@@ -71,8 +70,12 @@ def main(paths: list[str]) -> int:
     pages = _read_all(model, paths, drawn, debug, problems)
     _print(pages, screen)
     for words in [*(words for page in pages for words in _said_of(page)), *problems]:
-        print(f"hwr_jax: {printable.line(words)}", file=sys.stderr)
+        _complain(words)
     return errors.BAD_DATA if problems else errors.DONE
+
+
+def _complain(words: str) -> None:
+    print(f"hwr_jax: {printable.line(words)}", file=sys.stderr)
 
 
 def _made(flag: str, value: str | None) -> Path | None:
@@ -90,12 +93,12 @@ def _read_all(
     model: Reader, paths: list[str], drawn: Path | None, debug: Path | None, problems: list[str]
 ) -> list[Page]:
     """Reads every page that is named, whatever becomes of the others; adds to `problems`."""
-    from hwr_jax.inference import annotate, scan, stages
+    from hwr_jax.inference import annotate, listing, scan, stages
 
     pages, taken = [], set()
-    for name, one in _pages(paths, problems):
+    for name, one in listing.pages(paths, problems, _complain):
         if isinstance(one.grey, errors.DataError):
-            problems.append(str(one.grey) if name in str(one.grey) else f"{name}: {one.grey}")
+            problems.append(listing.sentence(name, one.grey))
             continue
         page = scan.read_page(model, one.grey, one, name, _MODE.value).rejecting(_REJECT_BELOW.value)
         pages.append(page)
@@ -115,49 +118,6 @@ def _reported(what: str, problems: list[str]) -> Iterator[None]:
         yield
     except OSError as error:
         problems.append(f"{what} cannot be written: {error.strerror or error}")
-
-
-def _pages(paths: list[str], problems: list[str]) -> Iterator[tuple[str, DocumentPage]]:
-    """Yields every page of every file that is named; adds to `problems`."""
-    import numpy as np
-
-    from hwr_jax.pictures import documents
-
-    for name, picture in _named(paths, problems):
-        try:
-            if isinstance(picture, np.ndarray):
-                raise errors.DataError(f"{name}: not a picture but grey values in a file: predict reads those")
-            yield from ((name, one) for one in documents.pages(picture))
-        except errors.DataError as error:
-            problems.append(str(error) if name in str(error) else f"{name}: {error}")
-        except OSError as error:
-            problems.append(f"{name}: {error.strerror or error}")
-
-
-def _named(paths: list[str], problems: list[str]) -> Iterator[tuple[str, Any]]:
-    """Yields the pictures that the arguments name, without the copies that an earlier call wrote."""
-    from pathlib import Path
-
-    from hwr_jax.inference import annotate
-    from hwr_jax.pictures import inputs
-
-    for argument in paths:
-        notes: list[str] = []
-        copies = 0
-        try:
-            for name, picture in inputs.listed([argument], inputs.PLAIN, notes, pdf=True):
-                if isinstance(picture, Path) and annotate.is_copy(picture):
-                    copies += 1
-                else:
-                    yield name, picture
-        except (errors.ConfigError, errors.DataError) as error:
-            problems.append(str(error))
-        except OSError as error:
-            problems.append(f"{argument}: {error.strerror or error}")
-        if copies:
-            notes.append(f"{argument}: skipped {copies} {'copy' if copies == 1 else 'copies'} that scan wrote earlier")
-        for note in notes:
-            print(f"hwr_jax: {printable.line(note)}", file=sys.stderr)
 
 
 def _said_of(page: Page) -> list[str]:

@@ -1,3 +1,6 @@
-"""Using a trained run: scoring a data set, reading images."""
+"""Using a trained run: scoring a data set, reading images and pages."""
 
-__all__ = ["annotate", "evaluation", "light", "packaged", "page_scores", "predictor", "reader", "scan"]
+__all__ = [
+    "annotate", "corruption_scores", "evaluation", "light", "listing", "packaged", "page_scores", "parting",
+    "predictor", "reader", "scan", "stages",
+]  # fmt: skip
