@@ -24,6 +24,8 @@ LETTERS = 0.5  # a line of which more than this share is like no digit is one of
 OTHER_SIZE = 2.3  # a line of characters by this factor larger or smaller than those of the page is print, or a stamp
 NO_DIGIT = 0.5  # a line whose characters are read with less than this, on average, is no line of digits ...
 SURE = 0.9  # ... if none of them is read with more than this
+NONE_IN_LINE, BESIDE = 0.9, 2  # a mark beside at least so many sure digits is one, too, if less sure to be none ...
+AS_HIGH, ONE_OF = 0.6, 0.5  # ... higher than this share of them, and one digit rather than any other by this share
 MODES = ("auto", "digit", "line", "page")
 FEW = 2  # a page with no more digits than this may be a picture of one digit
 
@@ -204,7 +206,7 @@ def _steps_to_one(model: Reader, grey: np.ndarray) -> tuple[Steps, tuple[str, ..
     except DataError:  # a blank picture
         return Steps(grey, None, [], [], [], {}), ()
     whole = characters.Character(0, 0, *grey.shape, labels=(), mass=0.0)
-    [prob] = parting.probabilities(model, [found.image])
+    [prob] = parting.probabilities(model, [found.image], again=True)
     one = Read(whole, np.where(prob < 0, prob, prob * found.trust), found.image)
     return Steps(grey, None, [whole], [one], [[one]], {}), found.doubts
 
@@ -220,7 +222,7 @@ def _rows_of_digits(read: list[Read]) -> tuple[list[list[Read]], dict[str, int]]
     rows, no_digits = [], 0
     for characters_of_row in characters.lines(list(of)):
         whole = [of[c] for c in characters_of_row]
-        row = [one for one in whole if not one.is_none]
+        row = _digits_of(whole)
         sure = [float(one.prob.max()) for one in row]
         is_text = len(row) < (1 - LETTERS) * len(whole)
         if not row or is_text or (np.mean(sure) < NO_DIGIT and max(sure) < SURE):
@@ -234,6 +236,21 @@ def _rows_of_digits(read: list[Read]) -> tuple[list[list[Read]], dict[str, int]]
     other = sum(len(row) for row, fits in zip(rows, alike, strict=True) if not fits)
     kept = [row for row, fits in zip(rows, alike, strict=True) if fits]
     return kept, {"like no digit": no_digits, "in lines of another size": other}
+
+
+def _digits_of(whole: list[Read]) -> list[Read]:
+    """Those of a line that are digits. What may be none is, among sure digits, more probably a badly written one: it
+    stays, with the low confidence that it has."""
+    surely = [one.character.height for one in whole if not one.is_none and one.prob.max() > SURE]
+    if len(surely) < max(BESIDE, LETTERS * len(whole)):
+        return [one for one in whole if not one.is_none]
+    least = AS_HIGH * float(np.median(surely))
+
+    def is_badly_written(one: Read) -> bool:
+        one_of = one.prob.max() > ONE_OF * (1 - one.none)
+        return one.none < NONE_IN_LINE and one.character.height > least and bool(one_of)
+
+    return [one for one in whole if not one.is_none or is_badly_written(one)]
 
 
 def in_words(skipped: Mapping[str, int]) -> str:

@@ -1,0 +1,47 @@
+"""Which marks are digits, how many each is, and what is looked at again."""
+
+import numpy as np
+import pytest
+
+from hwr_jax.inference import parting, scan
+from tests.inference.test_scan import Reader, Rejecting, ring
+
+
+class Hesitating(Rejecting):
+    """Takes a bar for none, unless it is a badly written 1."""
+
+    def predict(self, images):
+        prob = super().predict(images)
+        prob[prob[:, -1] > 0.5] = [0.01, 0.18, *[0.01] * 8, 0.73]
+        return prob
+
+
+def test_a_mark_that_may_be_no_digit_is_one_with_little_confidence_among_sure_digits_only():
+    grey = np.full((260, 560), 235, np.uint8)
+    for left in (30, 110, 200, 290):
+        grey[60:102, left : left + 42][ring(42)] = 40
+    grey[60:102, 370:379] = grey[160:202, 30:39] = 40  # beside digits, and alone
+    grey[60:80, 450:459] = 40  # not as high as a digit
+    read = scan.scan(Hesitating(), grey)
+    assert [line.text for line in read.lines] == ["77771"]
+    assert read.digits[-1].confidence == pytest.approx(0.18)
+    assert read.skipped == {"like no digit": 2}
+
+
+def test_an_image_read_with_doubt_is_looked_at_again_from_its_four_corners():
+    class Alone(Reader):
+        def predict(self, images):
+            asked.append(len(images))
+            prob = np.full((len(images), 10), 0.05, np.float32)
+            prob[range(len(images)), [np.flatnonzero(image.any(0))[0] % 10 for image in images]] = 0.55
+            prob[images[:, 0, 0] == 255] = np.eye(10)[3]
+            return prob
+
+    asked = []
+    doubtful, sure = np.zeros((2, 28, 28), np.uint8)
+    doubtful[10:18, 14:16] = 100
+    sure[0, 0] = 255
+    prob = parting.probabilities(Alone(), [doubtful, sure], again=True)
+    assert asked == [2, 4]
+    np.testing.assert_allclose(prob[0], [*[0.05] * 3, 0.25, 0.15, 0.25, *[0.05] * 4], atol=1e-6)
+    np.testing.assert_array_equal(prob[1], np.eye(10)[3])
