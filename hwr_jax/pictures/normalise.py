@@ -219,7 +219,10 @@ def widen_thin_strokes(ink: np.ndarray, *, box_px: int = BOX_PX, fine: int = FIN
     from scipy import ndimage
 
     large = _fit(_crop(ink), box_px * fine)
-    width_px = _stroke_width(large > large.max() / 2) / fine
+    mask = large > large.max() / 2
+    if _least_width(mask) / fine >= THIN_PX:  # several times as quick as the width itself
+        return ink
+    width_px = _stroke_width(mask) / fine
     if width_px >= THIN_PX:
         return ink
     radius = (PEN_PX - width_px) / 2 * fine
@@ -235,6 +238,14 @@ def _stroke_width(mask: np.ndarray) -> float:
     from scipy import ndimage
 
     return 4 * float(ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1][mask].mean())
+
+
+def _least_width(mask: np.ndarray) -> float:
+    """The same from distances that are at most as long: along rows, columns and diagonals, each step counting 1."""
+    from scipy import ndimage
+
+    steps = ndimage.distance_transform_cdt(np.pad(mask, 1), "chessboard")
+    return 4 * float(steps.sum()) / int(mask.sum())
 
 
 def to_mnist(ink: np.ndarray, *, size_px: int = SIZE_PX, box_px: int = BOX_PX) -> np.ndarray:
