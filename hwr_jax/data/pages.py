@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hwr_jax.pictures.perspective import homography
+
 PAPERS = ("plain", "ruled", "grid")
 INKS = (30, 90)  # grey values of ink, darkest and palest
 SHEETS = (215, 250)  # of paper
@@ -143,7 +145,7 @@ def _photographed(
         seen *= 1 + rng.uniform(-0.06, 0.06, (4, 2))
     seen -= seen.min(0) - around
     size = np.ceil(seen.max(0) + around).astype(int)
-    back = _homography(seen, corners)
+    back = homography(seen, corners)
     outside = rng.uniform(*DESKS) if desk else float(np.median(page))
     picture = Image.fromarray(page).transform(
         tuple(size.tolist()), Image.Transform.PERSPECTIVE, back.ravel()[:8].tolist(), Image.Resampling.BILINEAR,
@@ -157,12 +159,3 @@ def _photographed(
         (left, top), (right, bottom) = points.min(0), points.max(0)
         moved.append((float(left), float(top), float(right - left), float(bottom - top)))
     return np.asarray(picture), moved
-
-
-def _homography(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """The projective map [3, 3] that takes four points [4, 2] to four others."""
-    rows, values = [], []
-    for (x, y), (u, v) in zip(source, target, strict=True):
-        rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
-        values += [u, v]
-    return np.append(np.linalg.solve(np.array(rows), np.array(values)), 1.0).reshape(3, 3)

@@ -259,22 +259,19 @@ def in_words(skipped: Mapping[str, int]) -> str:
 
 
 def _notes(ink: page.PageInk | None) -> list[str]:
-    if ink is None or ink.box is None:
+    if ink is None or ink.sheet is None:
         return []
-    top, left, bottom, right = ink.box
-    return [f"only the sheet at x={left}, y={top} was read, {right - left}x{bottom - top} pixels of the picture"]
+    top, left, bottom, right = ink.sheet.box
+    size = f"{right - left}x{bottom - top} pixels of the picture"
+    straightened = ", straightened" if ink.sheet.is_straightened else ""
+    return [f"only the sheet at x={left}, y={top} was read, {size}{straightened}"]
 
 
 def _digit(model: Reader, ink: page.PageInk, read: Read, line: int) -> Digit:
     character = read.character
     ranked = [(label, round(p, 6)) for label, p in _ranked(model, read.prob)]
-    (y, x), (down, across) = ink.origin, ink.scale
-    box = (
-        round(x + across * character.left),
-        round(y + down * character.top),
-        round(across * character.width),
-        round(down * character.height),
-    )
+    x, y, width, height = ink.box_in_picture(*character[:4])
+    box = round(x), round(y), round(width), round(height)
     return Digit(*ranked[0], ranked[1:], box, line)
 
 

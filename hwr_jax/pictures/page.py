@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hwr_jax.core.errors import DataError
-from hwr_jax.pictures import ink, marks, rules, sheet
+from hwr_jax.pictures import ink, marks, perspective, rules, sheet
 from hwr_jax.pictures.ink import MIN_CONTRAST, NOISE_FACTOR, STRONG, WEAK, contrast_with, otsu, paper_of
 from hwr_jax.pictures.marks import EIGHT, Mark
 from hwr_jax.pictures.resample import resize, shrink
@@ -39,9 +39,15 @@ class PageInk(NamedTuple):
     darkness: np.ndarray  # float32 [h, w] in 0..1, 1 = as dark as the ink around
     labels: np.ndarray  # int32 [h, w], 0 = paper, else the label of a mark
     marks: list[Mark]
-    origin: tuple[float, float]  # y, x of the upper left corner in the picture, pixels
-    scale: tuple[float, float]  # y, x: the picture's pixels per pixel here
-    box: tuple[int, int, int, int] | None  # top, left, bottom, right of the sheet in the picture; None: all of it
+    to_picture: np.ndarray  # float [3, 3], the map from x, y here to those in the picture
+    sheet: sheet.Sheet | None  # that was cut out; None: the page is all of the picture
+
+    def box_in_picture(self, top: float, left: float, bottom: float, right: float) -> tuple[float, float, float, float]:
+        """The box x, y, width, height in the picture around a box here."""
+        corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)], float)
+        seen = perspective.moved(self.to_picture, corners)
+        (x, y), (x_end, y_end) = seen.min(0).tolist(), seen.max(0).tolist()
+        return x, y, x_end - x, y_end - y
 
 
 def find_marks(grey: np.ndarray) -> PageInk:
@@ -57,11 +63,14 @@ def find_marks(grey: np.ndarray) -> PageInk:
 
     found = sheet.cut(grey, PAGE_PX)
     values = shrink(grey, PAGE_PX) if found is None else found.grey
-    top, left, bottom, right = (0, 0, *grey.shape) if found is None else found.box
-    margin = 0
+    if found is None:
+        to_picture = perspective.scaled((0, 0), (grey.shape[1] / values.shape[1], grey.shape[0] / values.shape[0]))
+    else:
+        to_picture = found.to_picture
     as_digit = 255 - values if ink.is_light_on_dark(values) else values
     if max(grey.shape) <= TIGHT_PX and ink.is_tight(as_digit):  # the rule of polarity on a page needs paper
         values, margin = ink.with_margin(as_digit)
+        to_picture = to_picture @ perspective.scaled((-margin, -margin), (1, 1))
     elif is_light_on_dark(values):
         values = 255 - values
     contrast, noise = paper_contrast(values)
@@ -76,11 +85,8 @@ def find_marks(grey: np.ndarray) -> PageInk:
     darkness = np.clip((contrast - 2 * noise) / (full - 2 * noise), 0, 1).astype(np.float32)
     weak = rules.without_lines(contrast > np.maximum(WEAK * full, floor))
     labels = ndimage.label(weak, EIGHT)[0]
-    scale = ((bottom - top) / (values.shape[0] - 2 * margin), (right - left) / (values.shape[1] - 2 * margin))
     found_marks = marks.measured(labels, darkness, contrast > STRONG * full)
-    box = None if found is None else found.box
-    origin = (top - margin * scale[0], left - margin * scale[1])
-    return PageInk(values, contrast, darkness, labels, found_marks, origin, scale, box)
+    return PageInk(values, contrast, darkness, labels, found_marks, to_picture, found)
 
 
 def _full(contrast: np.ndarray, floor: float) -> float:

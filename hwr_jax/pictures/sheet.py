@@ -1,5 +1,7 @@
 """Where the sheet of paper lies in a picture: a card on a desk, a slate, a printed box. Owns the crop to it.
 
+A sheet whose four corners are in the picture is straightened, if it is turned or seen from the side (`perspective`).
+
 `ink.py` looks for the ink on what is left. A picture that is one sheet stays as it is.
 """
 
@@ -9,9 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hwr_jax.pictures import perspective
 from hwr_jax.pictures.resample import WORK_PX, shrink
 
 LOOK_PX = 96  # a sheet is a property of large areas
+LONG_PX, NARROW_PX = 384, 48  # more, at most, where the shorter side would be less: a strip's digits would vanish
 LEVELS = 12  # thresholds between the darkest and the lightest: desk, paper and light differ from picture to picture
 MIN_AREA, MAX_AREA = 0.06, 0.95  # of the picture; larger is the picture itself
 MIN_SIDE_PX = 48  # in smaller pictures a sheet's edge is no straighter than a digit's
@@ -33,6 +37,8 @@ class Sheet(NamedTuple):
 
     grey: np.ndarray  # float32 [h', w']: the crop, with the sheet's nearest pixels where it shows what is around it
     box: tuple[int, int, int, int]  # top, left, bottom, right in the picture
+    to_picture: np.ndarray  # float [3, 3], the map from x, y of the crop to those of the picture
+    is_straightened: bool
 
 
 def crop_to_sheet(grey: np.ndarray) -> np.ndarray:
@@ -45,7 +51,7 @@ def crop_to_sheet(grey: np.ndarray) -> np.ndarray:
         grey: uint8 or float32 [h, w] in 0..255.
 
     Returns:
-        `grey` itself if there is no such sheet; else the crop, float32 [h', w'], at most `WORK_PX` long.
+        `grey` itself if there is no such sheet; else the crop, float32 [h', w'], about `WORK_PX` long at most.
     """
     found = cut(grey, WORK_PX, least_ink=CARD)
     return grey if found is None else found.grey
@@ -63,22 +69,31 @@ def cut(grey: np.ndarray, longer_px: int, *, least_ink: tuple[float, float] = PA
     ends = np.rint(box * np.array(grey.shape)[:, None] / np.array(found.shape)[:, None]).astype(int)
     (top, bottom), (left, right) = ends.tolist()
     part = shrink(grey[top:bottom, left:right], longer_px)
+    back = perspective.scaled((left, top), ((right - left) / part.shape[1], (bottom - top) / part.shape[0]))
+    corners = perspective.corners_of(found)
+    if corners is not None:
+        seen = (corners + 0.5) * (np.array(grey.shape) / np.array(found.shape))[::-1]
+        if perspective.is_askew(seen):
+            ring = perspective.moved(np.linalg.inv(back), seen)
+            straight, to_part = perspective.straightened(part, ring, outside=float(np.median(part)))
+            return Sheet(straight, (top, left, bottom, right), back @ to_part, True)
     inside = shrink(found[slice(*box[0]), slice(*box[1])].astype(np.float32), 10**6)
     zoom = [a / b for a, b in zip(part.shape, inside.shape, strict=True)]
     mask = ndimage.zoom(inside, zoom, order=1, mode="nearest", grid_mode=True) > 0.5
     if not mask.all() and mask.shape == part.shape:
         nearest = ndimage.distance_transform_edt(~mask, return_distances=False, return_indices=True)
         part = part[tuple(nearest)]
-    return Sheet(part, (top, left, bottom, right))
+    return Sheet(part, (top, left, bottom, right), back, False)
 
 
 def find_sheet(grey: np.ndarray, least_ink: tuple[float, float] = PAGE) -> np.ndarray | None:
-    """The sheet in a picture reduced to `LOOK_PX`, without a rim of a pixel: bool [h, w], or None."""
+    """The sheet in a picture reduced to `LOOK_PX` or more, without a rim of two pixels: bool [h, w], or None."""
     from scipy import ndimage
 
     if min(grey.shape) < MIN_SIDE_PX:
         return None
-    small = ndimage.median_filter(shrink(grey, LOOK_PX), size=3, mode="nearest")
+    look_px = max(LOOK_PX, min(LONG_PX, round(NARROW_PX * max(grey.shape) / min(grey.shape))))
+    small = ndimage.median_filter(shrink(grey, look_px), size=3, mode="nearest")
     darkest, lightest = np.percentile(small, (1, 99))
     best, best_score = None, 0.0
     for level in np.linspace(darkest, lightest, LEVELS + 2)[1:-1]:

@@ -53,8 +53,8 @@ def test_faint_writing_beside_a_black_stamp_is_as_dark_as_the_ink_around_it(writ
 def test_every_digit_has_a_mark_in_its_box(write, paper):
     composed = write(2, paper=paper, digit_px=40.0)
     ink = page.find_marks(composed.grey)
-    assert ink.box is None
-    (top, left), (down, across) = ink.origin, ink.scale
+    assert ink.sheet is None
+    (across, _, left), (_, down, top) = ink.to_picture[:2]
     for x, y, width, height in composed.boxes:
         rows = slice(round((y - top) / down), round((y + height - top) / down))
         columns = slice(round((x - left) / across), round((x + width - left) / across))
@@ -65,9 +65,9 @@ def test_every_digit_has_a_mark_in_its_box(write, paper):
 def test_the_place_of_a_sheet_on_a_desk_is_kept(write):
     composed = write(3, desk=True, tilt_deg=6.0, digit_px=40.0)
     ink = page.find_marks(composed.grey)
-    assert min(ink.origin) > 0
+    assert ink.to_picture[:2, 2].min() > 0
     tallest = max(ink.marks, key=lambda m: m.mass)
-    y, x = (o + s * p for o, s, p in zip(ink.origin, ink.scale, (tallest.top, tallest.left), strict=True))
+    x, y, _, _ = ink.box_in_picture(tallest.top, tallest.left, tallest.bottom, tallest.right)
     assert any(abs(bx - x) < 4 and abs(by - y) < 4 for bx, by, _, _ in composed.boxes)
 
 
@@ -75,7 +75,7 @@ def test_a_large_page_is_reduced_and_knows_its_scale(write):
     grey = np.kron(write(4, count=6, digit_px=60.0).grey, np.ones((5, 5), np.uint8))
     ink = page.find_marks(grey)
     assert max(ink.grey.shape) == page.PAGE_PX
-    assert ink.scale == pytest.approx([max(grey.shape) / page.PAGE_PX] * 2, rel=0.01)
+    assert np.diag(ink.to_picture)[:2] == pytest.approx([max(grey.shape) / page.PAGE_PX] * 2, rel=0.01)
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])
