@@ -2,5 +2,5 @@
 
 __all__ = [
     "archives", "canvas", "digests", "errors", "files", "idx", "interrupts", "networks", "printable", "ranges", "rng",
-    "stats", "types", "xla",
+    "stats", "together", "types", "xla",
 ]  # fmt: skip

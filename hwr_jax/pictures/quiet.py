@@ -5,31 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-
-class _Shared:
-    """A context that many threads enter: the first one opens it, the last one closes it."""
-
-    def __init__(self, make: Callable[[], contextlib.AbstractContextManager]):
-        self._make, self._lock, self._inside = make, threading.Lock(), 0
-        self._stack = contextlib.ExitStack()
-
-    @contextlib.contextmanager
-    def __call__(self) -> Iterator[None]:
-        with self._lock:
-            if not self._inside:
-                self._stack.enter_context(self._make())
-            self._inside += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._inside -= 1
-                if not self._inside:
-                    self._stack.close()
+from hwr_jax.core.together import Together
 
 
 @contextlib.contextmanager
@@ -59,7 +38,7 @@ def _no_stderr() -> Iterator[None]:
         os.close(nowhere)
 
 
-_warnings, _stderr = _Shared(_no_warnings), _Shared(_no_stderr)
+_warnings, _stderr = Together(_no_warnings), Together(_no_stderr)
 
 
 @contextlib.contextmanager

@@ -1,10 +1,12 @@
 """The network in NumPy computes what JAX computes, for every form of it, and refuses what it does not know."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import numpy as np
 import pytest
+import threadpoolctl
 
 from hwr_jax.config.configs import to_json
 from hwr_jax.core.errors import ConfigError, RunFolderError
@@ -58,6 +60,21 @@ def test_it_equals_jax(released, digits, form):
     assert ours.reads_strings is False
     with pytest.raises(ValueError, match=r"images must be uint8 \[N, 28, 28\]"):
         ours.predict(images.astype(np.float32))
+
+
+def test_threads_may_share_a_model_and_blas_has_its_own_threads_back(released):
+    model = light.load(released(**{"model.features": (4, 8)}))
+    images = np.random.default_rng(0).integers(0, 256, (3 * light.CHUNK + 5, 28, 28), np.uint8)
+    alone = np.concatenate([model.predict(images[i : i + light.CHUNK]) for i in range(0, len(images), light.CHUNK)])
+
+    def blas():
+        return [one["num_threads"] for one in threadpoolctl.threadpool_info() if one["user_api"] == "blas"]
+
+    before = blas()
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(model.predict, [images] * 8))
+    assert all((one == alone).all() for one in found)
+    assert blas() == before
 
 
 @pytest.mark.parametrize(
