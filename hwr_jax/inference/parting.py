@@ -29,6 +29,9 @@ DOUBTFUL = 0.7  # an image whose most probable class has less than this is looke
 SHIFTS = ((-1, -1), (-1, 1), (1, -1), (1, 1))  # ... moved by these pixels down and to the right
 
 
+MOST = 150  # marks of a page that are taken apart: each takes some twenty readings, and a page of texture has thousands
+
+
 class Read(NamedTuple):
     """A character and the model's probabilities."""
 
@@ -83,6 +86,16 @@ class _Parts(NamedTuple):
     whole: Read
     cuts: list[Cut]
     parts: dict[tuple[int, int], tuple[Character, np.ndarray]]  # its box, and its image
+
+
+def within_limit(read: list[Read]) -> tuple[list[Read], int]:
+    """Drops the marks beyond `MOST` that would have to be taken apart; returns the others, and how many it dropped."""
+    if not read:
+        return [], 0
+    typical = float(np.median([one.character.height for one in read]))
+    doubtful = [i for i, one in enumerate(read) if _may_be_several(one, typical)]
+    beyond = set(sorted(doubtful, key=lambda i: -read[i].character.mass)[MOST:])
+    return [one for i, one in enumerate(read) if i not in beyond], len(beyond)
 
 
 def parted(model: Reader, ink: PageInk, read: list[Read]) -> list[Read]:

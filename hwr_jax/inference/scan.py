@@ -172,8 +172,10 @@ def steps(model: Reader, grey: np.ndarray, mode: str = "page") -> Steps:
     except DataError:  # a blank page
         return Steps(grey, None, [], [], [], {})
     found = characters.characters(ink)
-    read = parting.parted(model, ink, parting.read(model, ink, found.characters))
+    whole, beyond = parting.within_limit(parting.read(model, ink, found.characters))
+    read = parting.parted(model, ink, whole)
     rows, left_out = _rows_of_digits(read)
+    left_out[f"beyond {parting.MOST} marks to take apart"] = beyond
     skipped = found.dropped | {why: count for why, count in left_out.items() if count}
     return Steps(grey, ink, found.characters, read, rows, skipped)
 

@@ -128,13 +128,15 @@ def lines(found: list[Character]) -> list[list[Character]]:
         return []
     height = float(np.median([c.height for c in found]))
     rows: list[list[Character]] = []
+    middles = np.zeros(0)  # of each row: the mean of its last three characters' middles
     for character in sorted(found, key=lambda c: c.left):
-        middles = [float(np.mean([(c.top + c.bottom) / 2 for c in row[-3:]])) for row in rows]
-        apart = [abs(middle - (character.top + character.bottom) / 2) for middle in middles]
-        if apart and min(apart) < ON_LINE * height:
-            rows[int(np.argmin(apart))].append(character)
-        else:
-            rows.append([character])
+        apart = np.abs(middles - (character.top + character.bottom) / 2)
+        if not apart.size or apart.min() >= ON_LINE * height:
+            rows.append([])
+            middles = np.append(middles, 0.0)
+        at = int(apart.argmin()) if len(rows) == apart.size else apart.size
+        rows[at].append(character)
+        middles[at] = np.mean([(c.top + c.bottom) / 2 for c in rows[at][-3:]])
     return sorted(rows, key=lambda row: np.mean([c.top for c in row]))
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from hwr_jax.core.errors import DataError
+from hwr_jax.pictures import effort
 from hwr_jax.pictures.quiet import quiet
 
 if TYPE_CHECKING:
@@ -167,6 +168,7 @@ def opened(content: bytes, name: str) -> PillowImage:
     raises."""
     from PIL import Image
 
+    effort.check(content, name)
     if not is_heic(content[:32]):
         return Image.open(io.BytesIO(content), formats=FORMATS)
     if not reads_heic():

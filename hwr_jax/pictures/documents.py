@@ -1,11 +1,12 @@
-"""Files of several pages, TIFF and PDF, as grey values one page after the other. Owns how a PDF is rendered.
+"""Files of several pages, TIFF and PDF, as grey values one page after the other. Owns which pages are read.
 
-`decode.py` reads the files of one picture, and every page of a TIFF by the same rules.
+`decode.py` reads the files of one picture, and every page of a TIFF by the same rules; `rendering.py` draws a PDF's.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import time
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -13,13 +14,12 @@ from typing import NamedTuple
 import numpy as np
 
 from hwr_jax.core.errors import DataError
-from hwr_jax.pictures import decode
+from hwr_jax.pictures import decode, rendering
 from hwr_jax.pictures.decode import MAX_BYTES, MAX_PIXELS, PictureFile
-from hwr_jax.pictures.quiet import quiet
 
 MOST_PAGES = decode.MAX_COUNTED  # of one file
 DPI = 200  # of a rendered PDF: digits of 3 mm are 24 pixels high
-POINTS = 72  # PDF's unit of length, per inch
+MOST_STOPPED = 3  # pages of a PDF that cannot be drawn, until the others are given up: each may take PAGE_S
 PDF, WITHIN = b"%PDF-", 1024  # the mark of a PDF, and in how many first bytes readers look for it
 
 
@@ -95,51 +95,60 @@ def _of_picture(content: bytes, name: str, max_pixels: int) -> Iterator[Document
 
 
 def _of_pdf(content: bytes, name: str, max_pixels: int) -> Iterator[DocumentPage]:
-    try:
-        import pypdfium2
-    except ImportError:
+    if importlib.util.find_spec("pypdfium2") is None:
         how = "install pypdfium2 (python -m pip install pypdfium2), or save the pages as pictures"
-        raise DataError(f"{name}: a PDF, and pypdfium2, which reads it, is not installed: {how}") from None
-    try:
-        with quiet(stderr=True):
-            document = pypdfium2.PdfDocument(content)
-            count = len(document)
-    except pypdfium2.PdfiumError as error:
-        raise DataError(f"{name}: the PDF is damaged, or needs a password ({error})") from None
-    try:
-        if not count:
-            raise DataError(f"{name}: the PDF has no pages")
-        for number in range(1, min(count, MOST_PAGES) + 1):
-            start, page = time.perf_counter(), page_name(name, number, count)
-            grey: np.ndarray | DataError
-            try:
-                with quiet(stderr=True):
-                    grey = _rendered(document[number - 1], page, max_pixels)
-            except DataError as error:
-                grey = error
-            except (pypdfium2.PdfiumError, MemoryError) as error:
-                grey = DataError(f"{page}: the page is damaged ({error})")
-            yield DocumentPage(grey, number, count, _ms_since(start))
-        if count > MOST_PAGES:
-            yield _too_many(name, count, f"{count - MOST_PAGES:,}")
-    finally:
-        document.close()
+        raise DataError(f"{name}: a PDF, and pypdfium2, which reads it, is not installed: {how}")
+    number, count, stopped = 1, 1, 0
+    while number <= min(count, MOST_PAGES):
+        if stopped == MOST_STOPPED:
+            words = f"{name}: pages {number} to {count} were not read, for {stopped} could not be drawn in time"
+            yield DocumentPage(DataError(words), number, count, 0.0)
+            return
+        process = rendering.Process(content, number, MOST_PAGES, dpi=DPI, max_pixels=max_pixels)
+        with contextlib.closing(process):
+            count = _count(process, name)
+            while number <= min(count, MOST_PAGES):
+                start, page = time.perf_counter(), page_name(name, number, count)
+                grey: np.ndarray | DataError
+                ended = False
+                try:
+                    grey = _grey(process.read(), page)
+                except DataError as error:
+                    grey = error
+                except rendering.StoppedError as error:
+                    grey, ended = DataError(f"{page}: the page cannot be drawn: {error}"), True
+                yield DocumentPage(grey, number, count, _ms_since(start))
+                number += 1
+                if ended:  # the pages behind it may be good
+                    stopped += 1
+                    break
+    if count > MOST_PAGES:
+        yield _too_many(name, count, f"{count - MOST_PAGES:,}")
 
 
-def _rendered(page, name: str, max_pixels: int) -> np.ndarray:
-    """A page of a PDF at `DPI`, or coarser if it would have more pixels than allowed: uint8 [h, w]."""
-    width, height = page.get_size()
-    if not (0 < width < 1e6 and 0 < height < 1e6):
-        raise DataError(f"{name}: the page measures {width:g}x{height:g} points")
-    scale = min(DPI / POINTS, (0.99 * max_pixels / (width * height)) ** 0.5)
-    bitmap = page.render(scale=scale, grayscale=True)
+def _count(process: rendering.Process, name: str) -> int:
+    """The number of pages, which comes first."""
     try:
-        return decode.as_grey(np.array(bitmap.to_numpy()).reshape(bitmap.height, bitmap.width))
+        facts = process.read().facts
+    except rendering.StoppedError as error:
+        raise DataError(f"{name}: the PDF cannot be opened: {error}") from None
+    if "error" in facts:
+        raise DataError(f"{name}: the PDF is damaged, or needs a password ({facts['error']})")
+    if not facts["count"]:
+        raise DataError(f"{name}: the PDF has no pages")
+    return facts["count"]
+
+
+def _grey(message: rendering.Message, name: str) -> np.ndarray:
+    """A page as it was drawn: uint8 [h, w]."""
+    facts = message.facts
+    if "error" in facts:
+        raise DataError(f"{name}: {facts['error']}")
+    try:
+        rows = np.frombuffer(message.pixels, np.uint8).reshape(facts["height"], facts["stride"])
+        return decode.as_grey(np.array(rows[:, : facts["width"]]))
     except DataError as error:
         raise DataError(str(error).replace("the grey values", name)) from None
-    finally:
-        bitmap.close()
-        page.close()
 
 
 def _too_many(name: str, count: int, others: str) -> DocumentPage:

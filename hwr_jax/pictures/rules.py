@@ -96,9 +96,10 @@ def _lines(ink: _Ink, shape: tuple[int, int], least: float = LINE_SHARE) -> Iter
         all_ink = _cells(row, ink.x, shape, likely)
         share = all_ink.mean(axis=1)
         found = np.zeros(shape, bool)
-        for i in np.flatnonzero(share >= least):
-            whole = share[i] >= LINE_SHARE and visible_share[i] >= VISIBLE_SHARE
-            found[likely[i], slice(None) if whole else _longest(all_ink[i], thin[i])] = True
+        whole = (share >= LINE_SHARE) & (visible_share >= VISIBLE_SHARE)
+        found[likely[(share >= least) & whole]] = True
+        parts = np.flatnonzero((share >= least) & ~whole)
+        found[likely[parts]] = _longest(all_ink[parts], thin[parts])
         if found.any():
             yield row, found
 
@@ -109,14 +110,25 @@ def _sheared(y: np.ndarray, x: np.ndarray, slope: float, shape: tuple[int, int])
     return np.clip(y - down[x], 0, shape[0] - 1)
 
 
-def _longest(covered: np.ndarray, visible: np.ndarray) -> slice:
-    """The columns of the longest line in a row, bool [w], bool [w]; none, if it is too short or too broken."""
-    columns = np.flatnonzero(covered)
-    breaks = np.flatnonzero(np.diff(columns) > max(1, round(GAP * covered.size))) + 1
-    run = max(np.split(columns, breaks), key=len)
-    part = slice(int(run[0]), int(run[-1]) + 1)
-    long = part.stop - part.start >= LONG * covered.size
-    return part if long and covered[part].mean() >= WHOLE and visible[part].mean() >= VISIBLE_SHARE else slice(0)
+def _longest(covered: np.ndarray, visible: np.ndarray) -> np.ndarray:
+    """The columns of the longest line in each row, bool [n, w], bool [n, w] -> bool [n, w]; none of a row in which it
+    is too short or too broken."""
+    width = covered.shape[1]
+    found = np.zeros(covered.shape, bool)
+    row, column = np.nonzero(covered)  # a page of texture has thousands of such rows: all at once
+    if not row.size:
+        return found
+    starts = np.flatnonzero(np.diff(row, prepend=-1) | (np.diff(column, prepend=0) > max(1, round(GAP * width))))
+    inked = np.diff(starts, append=row.size)  # columns with ink in each run
+    of, left, right = row[starts], column[starts], column[starts + inked - 1] + 1
+    most = np.lexsort((np.arange(of.size), -inked, of))  # in each row the run with the most, the first of equals
+    best = most[np.flatnonzero(np.diff(of[most], prepend=-1))]
+    seen = np.pad(np.cumsum(visible, axis=1), ((0, 0), (1, 0)))
+    for i in best[right[best] - left[best] >= LONG * width]:
+        length = right[i] - left[i]
+        shown = seen[of[i], right[i]] - seen[of[i], left[i]]
+        found[of[i], left[i] : right[i]] = inked[i] / length >= WHOLE and shown / length >= VISIBLE_SHARE
+    return found
 
 
 def _pale(contrast: np.ndarray, floor: float, full: float) -> np.ndarray:
