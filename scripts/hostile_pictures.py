@@ -33,7 +33,6 @@ from faults import hostile, mutants
 
 from hwr_jax.inference import packaged, scan
 
-AT_ONCE = 400  # mutants that one process reads
 WORDS = ("read", "blank", "refused", "FAILED")
 
 
@@ -76,7 +75,7 @@ def _all(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
     if args.files:
         end = sum(1 for _ in hostile.files())
     while at < end:
-        flags = [f"--first={at}", f"--mutations={min(AT_ONCE, end - at)}", *(["--files"] if args.files else [])]
+        flags = [f"--first={at}", f"--mutations={min(mutants.AT_ONCE, end - at)}", *(["--files"] if args.files else [])]
         pipe = subprocess.PIPE
         worker = subprocess.Popen([sys.executable, __file__, "--worker", *flags], stdout=pipe, stderr=pipe, text=True)
         with worker:

@@ -35,7 +35,7 @@ STRIP_PX = 1_000_000  # converted at a time, so that a large picture is held onc
 MIN_SIDE_PX = 4  # the smallest known digits are 8x8, a tightly cropped 1 of them is 2 to 4 pixels wide
 MAX_ASPECT_RATIO = 40  # a line of text or a tightly cropped 1 stays below 30
 
-TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"II\0*", b"MM*\0")  # Pillow reads the last two, too
 
 PictureFile = str | os.PathLike | bytes | bytearray | BinaryIO
 

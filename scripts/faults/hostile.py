@@ -17,10 +17,10 @@ from faults.documents import pdfs, tiffs
 HEIC = Path(__file__).resolve().parents[2] / "tests" / "fixtures" / "turned.heic"
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "AVIF")
 SUFFIXES = {"JPEG": "jpg", "TIFF": "tif"}
-SIDE = 160  # of the drawn textures, pixels
+SIDE = 96  # of the drawn textures, pixels
 
 
-def digits(size: tuple[int, int] = (96, 64), mode: str = "L") -> Image.Image:
+def digits(size: tuple[int, int] = (64, 44), mode: str = "L") -> Image.Image:
     """A small page with a 1, a 7 and a 0."""
     picture = Image.new("L", (96, 64), 235)
     pen = ImageDraw.Draw(picture)
@@ -38,10 +38,11 @@ def encode(picture: Image.Image, kind: str = "PNG", **options) -> bytes:
 
 
 def seeds() -> dict[str, bytes]:
-    """A small valid file of each format: what is mutated."""
-    found = {kind: encode(digits(), kind) for kind in FORMATS}
-    found["TIFF of pages"] = encode(digits(), "TIFF", save_all=True, append_images=[digits()], compression="tiff_lzw")
-    found["PDF"] = encode(digits(), "PDF", save_all=True, append_images=[digits()], resolution=144)
+    """A small valid file of each format: what is mutated. Quick to read: there are thousands."""
+    page = digits()
+    found = {kind: encode(page, kind) for kind in FORMATS}
+    found["TIFF of pages"] = encode(page, "TIFF", save_all=True, append_images=[page], compression="tiff_lzw")
+    found["PDF"] = encode(page, "PDF", save_all=True, append_images=[page], resolution=200)
     found["HEIC"] = HEIC.read_bytes()
     return found
 

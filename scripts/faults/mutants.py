@@ -5,7 +5,10 @@ from __future__ import annotations
 import functools
 import os
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +19,8 @@ from hwr_jax.inference import scan
 from hwr_jax.inference.reader import Reader
 from hwr_jax.pictures import documents, normalise
 
+SCRIPT = Path(__file__).resolve().parents[1] / "hostile_pictures.py"
+TRIALS, AT_ONCE = 51, 400  # of the row, and mutants that one process reads
 LIMIT_S = 10.0  # of one core, for a page
 HANG_S = 60.0  # until a page counts as hung: other programs may run on the core
 LIMIT_BYTES = 1536 * 2**20  # resident, of a process that reads it
@@ -102,13 +107,16 @@ def cpu_seconds() -> float:
     return sum(os.times()[:4])
 
 
-def outcome(model: Reader, content: bytes, began: Callable[[], object] = lambda: None) -> Outcome:
-    """Reads a file as `scan` and as `predict` do.
+def outcome(
+    model: Reader, content: bytes, began: Callable[[], object] = lambda: None, *, predict: bool = True
+) -> Outcome:
+    """Reads a file as `scan` does and, with `predict`, as `predict` does.
 
     Args:
         model: of single characters.
         content: of the file.
         began: called before each page.
+        predict: whether to read it twice.
 
     Raises AssertionError: a refusal that is no sentence; and whatever else is raised, which is a fault.
     """
@@ -132,7 +140,8 @@ def outcome(model: Reader, content: bytes, began: Callable[[], object] = lambda:
         refusals.append(error)
     next_page()
     try:
-        normalise.normalised(content)
+        if predict:
+            normalise.normalised(content)
     except DataError as error:
         if not read:
             refusals.append(error)
@@ -145,3 +154,15 @@ def outcome(model: Reader, content: bytes, began: Callable[[], object] = lambda:
         assert "MemoryError" not in sentence, sentence
     word = "refused" if not read else "read" if any(page.digits for page in read) else "blank"
     return Outcome(word, max(np.diff(times)), sentences)
+
+
+def hostile_pictures(trial: int, rng: np.random.Generator, folder: Path) -> str:
+    """R16: damaged pictures: each trial gives `scan` and `predict` 400 files of all formats with random damage, and the
+    last one 300 files made to do harm (bombs, loops, textures); each is read, or refused in one sentence, within 10 s of
+    one core for a page, and 1.5 GiB."""
+    flags = ["--files"] if trial == TRIALS - 1 else [f"--first={AT_ONCE * trial}", f"--mutations={AT_ONCE}"]
+    command = [sys.executable, str(SCRIPT), *flags, f"--failures={folder}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1800)
+    assert done.returncode == 0, done.stdout + done.stderr
+    *formats, whole, slowest = (" ".join(line.split()) for line in done.stdout.splitlines()[1:])
+    return "; ".join([f"read, blank, refused, failed: {whole}", *formats, slowest])
