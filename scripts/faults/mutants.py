@@ -7,6 +7,7 @@ import os
 import struct
 import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +28,7 @@ LIMIT_BYTES = 1536 * 2**20  # resident, of a process that reads it
 LONGEST = 600  # characters of a sentence
 RARE = {"PDF": 0.4}  # these take a process each: fewer of them
 EXTREMES = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
+MENDED = 0.7  # share of the PNG files
 HEADER = 64  # bytes, in which half of the edits fall
 
 
@@ -54,7 +56,19 @@ def mutant(number: int) -> tuple[str, bytes]:
     for _ in range(int(rng.integers(1, 6))):
         if content:
             _EDITS[int(rng.integers(len(_EDITS)))](content, rng)
+    if kinds[which] == "PNG" and rng.random() < MENDED:
+        _mend(content)
     return kinds[which], bytes(content)
+
+
+def _mend(png: bytearray) -> None:
+    """Makes the checksums of a PNG right, so that a decoder looks at what is in its chunks."""
+    at = 8
+    while at + 12 <= len(png):
+        (length,) = struct.unpack_from(">I", png, at)
+        end = min(at + 8 + length, len(png) - 4)
+        struct.pack_into(">I", png, end, zlib.crc32(png[at + 4 : end]))
+        at = end + 4
 
 
 def _at(content: bytearray, rng: np.random.Generator) -> int:
@@ -157,9 +171,9 @@ def outcome(
 
 
 def hostile_pictures(trial: int, rng: np.random.Generator, folder: Path) -> str:
-    """R16: damaged pictures: each trial gives `scan` and `predict` 400 files of all formats with random damage, and the
-    last one 300 files made to do harm (bombs, loops, textures); each is read, or refused in one sentence, within 10 s of
-    one core for a page, and 1.5 GiB."""
+    """R16: damaged pictures: each trial gives `scan` and `predict` 400 files of all formats with random damage, and
+    the last one 300 files made to do harm (bombs, loops, textures); each is read, or refused in one sentence, within
+    10 s of one core for a page, and 1.5 GiB."""
     flags = ["--files"] if trial == TRIALS - 1 else [f"--first={AT_ONCE * trial}", f"--mutations={AT_ONCE}"]
     command = [sys.executable, str(SCRIPT), *flags, f"--failures={folder}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=1800)
