@@ -29,7 +29,7 @@ DOUBTFUL = 0.7  # an image whose most probable class has less than this is looke
 SHIFTS = ((-1, -1), (-1, 1), (1, -1), (1, 1))  # ... moved by these pixels down and to the right
 
 
-MOST = 150  # marks of a page that are taken apart: each takes some twenty readings, and a page of texture has thousands
+MOST = 200  # marks of a page that are taken apart: each takes some twenty readings, and a page of texture has thousands
 
 
 class Read(NamedTuple):
@@ -89,13 +89,16 @@ class _Parts(NamedTuple):
 
 
 def within_limit(read: list[Read]) -> tuple[list[Read], int]:
-    """Drops the marks beyond `MOST` that would have to be taken apart; returns the others, and how many it dropped."""
+    """Gives up the marks beyond `MOST` that would have to be taken apart, the lightest: they stay in their lines, but
+    as no digits. Returns all marks, and how many of them it gave up."""
     if not read:
         return [], 0
     typical = float(np.median([one.character.height for one in read]))
     doubtful = [i for i, one in enumerate(read) if _may_be_several(one, typical)]
     beyond = set(sorted(doubtful, key=lambda i: -read[i].character.mass)[MOST:])
-    return [one for i, one in enumerate(read) if i not in beyond], len(beyond)
+    return [one._replace(prob=np.minimum(one.prob, 0)) if i in beyond else one for i, one in enumerate(read)], len(
+        beyond
+    )
 
 
 def parted(model: Reader, ink: PageInk, read: list[Read]) -> list[Read]:
@@ -105,7 +108,8 @@ def parted(model: Reader, ink: PageInk, read: list[Read]) -> list[Read]:
     typical = float(np.median([one.character.height for one in read]))
     chosen, doubtful = [], []
     for one in read:
-        (doubtful if _may_be_several(one, typical) else chosen).append(one)
+        given_up = one.prob.max() <= 0
+        (doubtful if not given_up and _may_be_several(one, typical) else chosen).append(one)
     all_parts = [_parts_of(ink, one) for one in doubtful]
     images = [image for parts in all_parts for _, image in parts.parts.values()]
     if not images:

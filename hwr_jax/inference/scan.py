@@ -175,6 +175,7 @@ def steps(model: Reader, grey: np.ndarray, mode: str = "page") -> Steps:
     whole, beyond = parting.within_limit(parting.read(model, ink, found.characters))
     read = parting.parted(model, ink, whole)
     rows, left_out = _rows_of_digits(read)
+    left_out["like no digit"] -= beyond
     left_out[f"beyond {parting.MOST} marks to take apart"] = beyond
     skipped = found.dropped | {why: count for why, count in left_out.items() if count}
     return Steps(grey, ink, found.characters, read, rows, skipped)

@@ -157,6 +157,9 @@ def test_on_a_page_of_texture_few_marks_are_taken_apart_and_the_rest_is_counted(
     done = scan.steps(Fixed(sure=0.5), grey)
     assert len(done.found) == 64
     assert done.skipped["beyond 4 marks to take apart"] == 60
+    assert done.skipped.get("like no digit", 0) <= 4
+    assert sum(len(row) for row in done.rows) <= 4 * 7  # no mark that was given up is read
+    assert sum(one.is_none for one in done.read) >= 60
     digits, beyond = parting.within_limit([])
     assert (digits, beyond) == ([], 0)
 
