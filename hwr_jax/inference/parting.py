@@ -29,7 +29,7 @@ DOUBTFUL = 0.7  # an image whose most probable class has less than this is looke
 SHIFTS = ((-1, -1), (-1, 1), (1, -1), (1, 1))  # ... moved by these pixels down and to the right
 
 
-MOST = 200  # marks of a page that are taken apart: each takes some twenty readings, and a page of texture has thousands
+MOST = 100  # marks of a page that are taken apart: each takes some twenty readings, and a page of texture has thousands
 
 
 class Read(NamedTuple):
