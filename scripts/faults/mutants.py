@@ -177,6 +177,6 @@ def hostile_pictures(trial: int, rng: np.random.Generator, folder: Path) -> str:
     flags = ["--files"] if trial == TRIALS - 1 else [f"--first={AT_ONCE * trial}", f"--mutations={AT_ONCE}"]
     command = [sys.executable, str(SCRIPT), *flags, f"--failures={folder}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=1800)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == 0, f"exit code {done.returncode}: {done.stdout}{done.stderr}"
     *formats, whole, slowest = (" ".join(line.split()) for line in done.stdout.splitlines()[1:])
     return "; ".join([f"read, blank, refused, failed: {whole}", *formats, slowest])
