@@ -1,6 +1,6 @@
 """What every other folder may use: types, keys, errors, files, text, Ctrl-C, digests, statistics, XLA's flags."""
 
 __all__ = [
-    "archives", "canvas", "digests", "errors", "files", "idx", "interrupts", "networks", "printable", "ranges", "rng",
-    "stats", "together", "types", "xla",
+    "archives", "canvas", "cores", "digests", "errors", "files", "idx", "interrupts", "networks", "printable", "ranges",
+    "rng", "stats", "together", "types", "xla",
 ]  # fmt: skip

@@ -200,11 +200,15 @@ def check_trained(label: np.ndarray, classes: tuple[str, ...], *, refuse: bool, 
 
 def sizes(source: Source, validation: int) -> str:
     """Returns a sentence that says which examples of a user's data set are for what, and who decided it."""
+    classes = ", ".join(source.classes[:12]) + (", ..." if len(source.classes) > 12 else "")
+    return f"{len(source.classes)} classes ({classes}), {divided_words(source, validation, 'pictures')}"
+
+
+def divided_words(source: Source, validation: int, noun: str) -> str:
+    """Returns how many examples, called `noun`, are to train on, for validation and for test, and who decided it."""
     mine = [("validation", validation, bool(source.own_validation)), ("test", source.test_examples, source.own_test)]
     words = [f"{count:,} for {name} ({'your own split' if own else 'drawn'})" for name, count, own in mine]
-    train = source.train_examples - validation
-    classes = ", ".join(source.classes[:12]) + (", ..." if len(source.classes) > 12 else "")
-    return f"{len(source.classes)} classes ({classes}), {train:,} pictures to train on, {words[0]}, {words[1]}"
+    return f"{source.train_examples - validation:,} {noun} to train on, {words[0]}, {words[1]}"
 
 
 def _part(every: Arrays, mask: np.ndarray) -> Arrays:
@@ -221,7 +225,7 @@ def _said(item: Item) -> bytes:
 
 
 def version(found: list[Item], said: Callable[[Item], bytes] = _said) -> str:
-    """Returns a digest of every picture and of what is said of it, in order: by default its name, label and split.
+    """Returns a digest of the pictures, in order, with what `said` gives for each: by default name, label and split.
 
     Raises:
         DataError: pictures that cannot be read; the sentence names the first ones.

@@ -274,9 +274,7 @@ def described(own: Own, validation: int | None) -> str:
     )
     if validation is None:
         return said
-    mine = [("validation", validation, bool(source.own_validation)), ("test", source.test_examples, source.own_test)]
-    words = [f"{count:,} for {name} ({'your own split' if own else 'drawn'})" for name, count, own in mine]
-    return f"{said}; {source.train_examples - validation:,} lines to train on, {words[0]}, {words[1]}"
+    return f"{said}; {folder.divided_words(source, validation, 'lines')}"
 
 
 def listed(characters: Sequence[str]) -> str:

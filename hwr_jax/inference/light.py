@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from hwr_jax.core import cores
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.core.together import Together
 from hwr_jax.inference.reader import Reader
@@ -65,7 +65,7 @@ class LightReader(Reader):
         with _one_thread_of_blas():
             if len(chunks) == 1:
                 return self._of_chunk(images)
-            with ThreadPoolExecutor(_cores()) as pool:
+            with ThreadPoolExecutor(cores.available()) as pool:
                 return np.concatenate([np.zeros((0, len(self.classes)), np.float32), *pool.map(self._of_chunk, chunks)])
 
     def _of_chunk(self, images: np.ndarray) -> np.ndarray:
@@ -115,10 +115,6 @@ def load(folder: Path) -> LightReader:
     return LightReader(
         environment["dataset"], tuple(network["features"]), network["blocks"], network["stride_px"], nets
     )
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @functools.cache

@@ -27,8 +27,6 @@ SHORTEST, LONGEST = 0.4, 1.6  # of the mark's height: the height, and the width,
 SLENDER, SPLIT = 0.8, 1.0  # a mark less wide than this, in typical heights, costs this many nats to take apart
 DOUBTFUL = 0.7  # an image whose most probable class has less than this is looked at again ...
 SHIFTS = ((-1, -1), (-1, 1), (1, -1), (1, 1))  # ... moved by these pixels down and to the right
-
-
 MOST = 100  # marks of a page that are taken apart: each takes some twenty readings, and a page of texture has thousands
 
 
@@ -88,41 +86,33 @@ class _Parts(NamedTuple):
     parts: dict[tuple[int, int], tuple[Character, np.ndarray]]  # its box, and its image
 
 
-def within_limit(read: list[Read]) -> tuple[list[Read], int]:
-    """Gives up the marks beyond `MOST` that would have to be taken apart, the lightest: they stay in their lines, but
-    as no digits. Returns all marks, and how many of them it gave up."""
+def parted(model: Reader, ink: PageInk, read: list[Read]) -> tuple[list[Read], int]:
+    """Takes apart the marks that are read better as several characters.
+
+    Gives up those beyond `MOST` that may be several, the lightest: they stay in their lines, but as no digits. Returns
+    all characters, and how many marks were given up.
+    """
     if not read:
         return [], 0
     typical = float(np.median([one.character.height for one in read]))
     doubtful = [i for i, one in enumerate(read) if _may_be_several(one, typical)]
     beyond = set(sorted(doubtful, key=lambda i: -read[i].character.mass)[MOST:])
-    return [one._replace(prob=np.minimum(one.prob, 0)) if i in beyond else one for i, one in enumerate(read)], len(
-        beyond
-    )
-
-
-def parted(model: Reader, ink: PageInk, read: list[Read]) -> list[Read]:
-    """Takes apart the marks that are read better as several characters."""
-    if not read:
-        return []
-    typical = float(np.median([one.character.height for one in read]))
-    chosen, doubtful = [], []
-    for one in read:
-        given_up = one.prob.max() <= 0
-        (doubtful if not given_up and _may_be_several(one, typical) else chosen).append(one)
-    all_parts = [_parts_of(ink, one) for one in doubtful]
+    read = [one._replace(prob=np.minimum(one.prob, 0)) if i in beyond else one for i, one in enumerate(read)]
+    all_parts = [_parts_of(ink, read[i]) for i in doubtful if i not in beyond]
     images = [image for parts in all_parts for _, image in parts.parts.values()]
     if not images:
-        return read
+        return read, len(beyond)
+    cut = {id(parts.whole) for parts in all_parts}
+    chosen = [one for one in read if id(one) not in cut]
     prob = iter(probabilities(model, images))
     for parts in all_parts:
         chosen += _best(parts, {key: next(prob) for key in parts.parts}, typical)
     whole = {id(one) for one in read}
-    new = [i for i, one in enumerate(chosen) if id(one) not in whole]
-    surer = probabilities(model, [chosen[i].image for i in new], again=True)
-    for i, prob_of_part in zip(new, surer, strict=True):
+    unsure = [i for i, one in enumerate(chosen) if id(one) not in whole and one.prob.max() < DOUBTFUL]
+    surer = probabilities(model, [chosen[i].image for i in unsure], again=True)
+    for i, prob_of_part in zip(unsure, surer, strict=True):
         chosen[i] = chosen[i]._replace(prob=prob_of_part)
-    return chosen
+    return chosen, len(beyond)
 
 
 def _may_be_several(one: Read, typical: float) -> bool:

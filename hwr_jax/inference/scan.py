@@ -24,7 +24,7 @@ LETTERS = 0.5  # a line of which more than this share is like no digit is one of
 OTHER_SIZE = 2.3  # a line of characters by this factor larger or smaller than those of the page is print, or a stamp
 NO_DIGIT = 0.5  # a line whose characters are read with less than this, on average, is no line of digits ...
 SURE = 0.9  # ... if none of them is read with more than this
-NONE_IN_LINE, BESIDE = 0.9, 2  # a mark beside at least so many sure digits is one, too, if less sure to be none ...
+NONE_IN_LINE, BESIDE = 0.9, 2  # beside at least two sure digits a mark counts as one, if it is less surely none ...
 AS_HIGH, ONE_OF = 0.6, 0.5  # ... higher than this share of them, and one digit rather than any other by this share
 MODES = ("auto", "digit", "line", "page")
 FEW = 2  # a page with no more digits than this may be a picture of one digit
@@ -172,8 +172,7 @@ def steps(model: Reader, grey: np.ndarray, mode: str = "page") -> Steps:
     except DataError:  # a blank page
         return Steps(grey, None, [], [], [], {})
     found = characters.characters(ink)
-    whole, beyond = parting.within_limit(parting.read(model, ink, found.characters))
-    read = parting.parted(model, ink, whole)
+    read, beyond = parting.parted(model, ink, parting.read(model, ink, found.characters))
     rows, left_out = _rows_of_digits(read)
     left_out["like no digit"] -= beyond
     left_out[f"beyond {parting.MOST} marks to take apart"] = beyond

@@ -67,9 +67,9 @@ def find_marks(grey: np.ndarray) -> PageInk:
         to_picture = perspective.scaled((0, 0), (grey.shape[1] / values.shape[1], grey.shape[0] / values.shape[0]))
     else:
         to_picture = found.to_picture
-    as_digit = 255 - values if ink.is_light_on_dark(values) else values
-    if max(grey.shape) <= TIGHT_PX and ink.is_tight(as_digit):  # the rule of polarity on a page needs paper
-        values, margin = ink.with_margin(as_digit)
+    cropped = _cropped_to_ink(values) if max(grey.shape) <= TIGHT_PX else None
+    if cropped is not None:  # the rule of polarity on a page needs paper
+        values, margin = ink.with_margin(cropped)
         to_picture = to_picture @ perspective.scaled((-margin, -margin), (1, 1))
     elif is_light_on_dark(values):
         values = 255 - values
@@ -87,6 +87,12 @@ def find_marks(grey: np.ndarray) -> PageInk:
     labels = ndimage.label(weak, EIGHT)[0]
     found_marks = marks.measured(labels, darkness, contrast > STRONG * full)
     return PageInk(values, contrast, darkness, labels, found_marks, to_picture, found)
+
+
+def _cropped_to_ink(values: np.ndarray) -> np.ndarray | None:
+    """The same with dark ink, if they are a tight crop of it; else None."""
+    dark = 255 - values if ink.is_light_on_dark(values) else values
+    return dark if ink.is_tight(dark) else None
 
 
 def _full(contrast: np.ndarray, floor: float) -> float:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import hwr_jax
+from hwr_jax.core import cores
 from hwr_jax.workdir import codebase
 
 THREADS = "NPROC"  # the environment variable that XLA reads
@@ -45,7 +46,7 @@ def threads() -> int:
     given = os.environ.get(THREADS, "")
     if given.isdecimal() and int(given):
         return int(given)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores.available()
 
 
 def spare_threads() -> None:

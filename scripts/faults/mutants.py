@@ -28,7 +28,7 @@ LIMIT_BYTES = 1536 * 2**20  # resident, of a process that reads it
 LONGEST = 600  # characters of a sentence
 RARE = {"PDF": 0.4}  # these take a process each: fewer of them
 EXTREMES = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
-MENDED = 0.7  # share of the PNG files
+REPAIRED = 0.7  # share of the PNG files
 HEADER = 64  # bytes, in which half of the edits fall
 
 
@@ -56,7 +56,7 @@ def mutant(number: int) -> tuple[str, bytes]:
     for _ in range(int(rng.integers(1, 6))):
         if content:
             _EDITS[int(rng.integers(len(_EDITS)))](content, rng)
-    if kinds[which] == "PNG" and rng.random() < MENDED:
+    if kinds[which] == "PNG" and rng.random() < REPAIRED:
         _mend(content)
     return kinds[which], bytes(content)
 

@@ -160,7 +160,7 @@ def test_on_a_page_of_texture_few_marks_are_taken_apart_and_the_rest_is_counted(
     assert done.skipped.get("like no digit", 0) <= 4
     assert sum(len(row) for row in done.rows) <= 4 * 7  # no mark that was given up is read
     assert sum(one.is_none for one in done.read) >= 60
-    digits, beyond = parting.within_limit([])
+    digits, beyond = parting.parted(Fixed(sure=0.5), done.ink, [])
     assert (digits, beyond) == ([], 0)
 
 
