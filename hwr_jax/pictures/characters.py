@@ -143,7 +143,7 @@ def lines(found: list[Character]) -> list[list[Character]]:
 def mask_of(page: PageInk, character: Character) -> np.ndarray:
     """Where the character's marks are in its box, bool [height, width]."""
     part = page.labels[character.top : character.bottom, character.left : character.right]
-    return np.isin(part, character.labels)
+    return part == character.labels[0] if len(character.labels) == 1 else np.isin(part, character.labels)
 
 
 def image_of(page: PageInk, character: Character, mask: np.ndarray, *, without: np.ndarray | None = None) -> np.ndarray:
@@ -155,14 +155,23 @@ def image_of(page: PageInk, character: Character, mask: np.ndarray, *, without: 
         mask: bool [height, width], its ink in the box.
         without: the ink of its neighbours, which its soft edge leaves out; None: no neighbours.
     """
-    from scipy import ndimage
-
     dark = page.darkness[character.top : character.bottom, character.left : character.right]
-    soft = ndimage.maximum_filter(mask, 3)
+    soft = _wider(mask)
     if without is not None:
         soft &= ~without
     ink = np.where(soft & (dark > FAINT), dark, 0).astype(np.float32)
     return normalise.to_mnist(normalise.widen_thin_strokes(ink, fine=FINE))
+
+
+def _wider(mask: np.ndarray) -> np.ndarray:
+    """Ink with a rim of one pixel, within its box: bool [h, w] -> bool [h, w]."""
+    rows = mask.copy()
+    rows[1:] |= mask[:-1]
+    rows[:-1] |= mask[1:]
+    wide = rows.copy()
+    wide[:, 1:] |= rows[:, :-1]
+    wide[:, :-1] |= rows[:, 1:]
+    return wide
 
 
 def cuts(mask: np.ndarray) -> list[Cut]:
@@ -178,7 +187,8 @@ def cuts(mask: np.ndarray) -> list[Cut]:
         inside = (columns >= 0) & (columns < width)
         ink = mask[rows, np.clip(columns, 0, width - 1)] & inside
         reach = np.where(ink.any(0), height - ink.argmax(0) - ink[::-1].argmax(0), 0)
-        found += [(Cut(x, slant, float(ink[:, x].sum())), float(reach[x])) for x in range(apart, width - apart)]
+        crossed = ink.sum(0)
+        found += [(Cut(x, slant, float(crossed[x])), float(reach[x])) for x in range(apart, width - apart)]
     orders = [
         sorted(found, key=lambda f: f[0].crossed + LEANING * height * abs(f[0].slant)),
         sorted(found, key=lambda f: f[1] + LEANING * height * abs(f[0].slant)),

@@ -100,9 +100,11 @@ def measured(labels: np.ndarray, darkness: np.ndarray, strong: np.ndarray) -> li
     at_edge = np.ones(labels.shape, bool)
     at_edge[strip:-strip, strip:-strip] = False
     count = labels.max() + 1
-    mass = np.bincount(labels.ravel(), darkness.ravel(), count)
-    area = np.bincount(labels.ravel(), minlength=count)
-    edge = np.bincount(labels[at_edge], minlength=count) / np.maximum(area, 1)
+    is_ink = labels > 0  # most of a page is paper
+    of_ink = labels[is_ink]
+    mass = np.bincount(of_ink, darkness[is_ink], count)
+    area = np.bincount(of_ink, minlength=count)
+    edge = np.bincount(labels[at_edge & is_ink], minlength=count) / np.maximum(area, 1)
     outline = (labels[0], labels[-1], labels[:, 0], labels[:, -1])
     cover = np.max([np.bincount(side, minlength=count) / side.size for side in outline], axis=0)
     sure = np.bincount(labels[strong], minlength=count)
