@@ -14,11 +14,11 @@ from absl import flags
 from ml_collections import config_flags
 
 from hwr_jax.cli import scan
+from hwr_jax.cli.verb import REQUIRED
 from hwr_jax.config import configs, shipped
 from hwr_jax.core import errors
 
 Flag = flags.FlagHolder[Any]
-REQUIRED = "Required flags"  # the heading of those without which a verb does nothing
 
 
 class Flags(flags.FlagValues):
@@ -86,6 +86,14 @@ class Flags(flags.FlagValues):
     def heading(self, name: str) -> str:
         """Returns the heading under which the help lists a flag."""
         return self.__dict__["shown"][name][1]
+
+    def config_names(self) -> list[str]:
+        """Returns the names of the configs that come with the package."""
+        return shipped.names()
+
+    def config_keys(self) -> list[str]:
+        """Returns the keys that a config may have."""
+        return list(configs.flatten(configs.load_module(shipped.folder() / "base.py").get_config()))
 
     def set_line(self, argv: list[str]) -> None:
         """Sets the command line on which the keys of the config are looked for."""

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import textwrap
 
-from hwr_jax.cli.flags import REQUIRED, Flags
-from hwr_jax.config import configs
-from hwr_jax.core.errors import ConfigError
+from hwr_jax.cli.verb import REQUIRED, Verb
+from hwr_jax.core.printable import PACKAGE
 
 WIDTH = 100
 COLUMN = 30  # where the words about a flag begin
 
 
-def text(program: str, verb: Flags, words: str, arguments: str, config: str) -> str:
+def text(program: str, verb: Verb, words: str, arguments: str, keys: str = "") -> str:
     """Returns the help of a verb.
 
     Args:
@@ -20,7 +19,7 @@ def text(program: str, verb: Flags, words: str, arguments: str, config: str) -> 
       verb: its flags.
       words: what it does, and examples.
       arguments: what it takes beside flags, such as "PICTURE..."; "": nothing.
-      config: the --config on the command line, whose keys are listed; "": none.
+      keys: the block about the keys of a config, which stands last.
     """
     under: dict[str, list[str]] = {REQUIRED: [], "Flags": []}
     for name in sorted(verb):
@@ -33,15 +32,13 @@ def text(program: str, verb: Flags, words: str, arguments: str, config: str) -> 
             if "config" in verb:
                 note = "Set a key of the config. --config=NAME --help lists the keys and their values."
                 entries.insert(0, _entry("--config.KEY=VALUE", note))
-            entries += [_entry("--help", "Show this help."), _entry("--version", "Show the version of hwr_jax.")]
+            entries += [_entry("--help", "Show this help."), _entry("--version", f"Show the version of {PACKAGE}.")]
         if entries:
             blocks.append("\n".join([f"{heading}:", *entries]))
-    if config:
-        blocks.append(_keys(config))
-    return "\n\n".join(blocks)
+    return "\n\n".join(filter(None, [*blocks, keys]))
 
 
-def _lines(verb: Flags, name: str) -> str:
+def _lines(verb: Verb, name: str) -> str:
     flag = verb[name]
     words, default = flag.help, flag.default
     kind = verb.kind(name)
@@ -59,12 +56,3 @@ def _entry(left: str, words: str) -> str:
     if len(first) + 2 > COLUMN:
         return "\n".join([first, *(" " * COLUMN + line for line in lines)])
     return "\n".join([f"{first:{COLUMN}}{lines[0]}", *(" " * COLUMN + line for line in lines[1:])])
-
-
-def _keys(config: str) -> str:
-    """Returns the keys of a config and their values, or why it cannot be loaded."""
-    try:
-        values = configs.flatten(configs.load(config))
-    except ConfigError as error:
-        return str(error)
-    return f"Keys of {config}:\n" + "\n".join(f"  --config.{key}={value}" for key, value in values.items())

@@ -10,16 +10,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from absl import flags
-
-from hwr_jax.config import configs, shipped
+from hwr_jax.cli.verb import Verb
 from hwr_jax.core.errors import ConfigError
 
 SHORT = {"lr": "optim.learning_rate", "wd": "optim.weight_decay", "bs": "batch_size", "optimizer": "optim.name"}
 DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"  # what text editors make of a hyphen
 
 
-def given(argv: list[str], verb: flags.FlagValues) -> tuple[list[tuple[str, str | None]], list[str]]:
+def given(argv: list[str], verb: Verb) -> tuple[list[tuple[str, str | None]], list[str]]:
     """Returns (name, value) of each flag on the command line (None: without one), and the other arguments.
 
     Args:
@@ -48,7 +46,7 @@ def missing_value(name: str) -> str:
     return f"--{name} is missing its value: write --{name}=VALUE"
 
 
-def _flags(argv: list[str], verb: flags.FlagValues) -> Iterator[tuple[str, str | None]]:
+def _flags(argv: list[str], verb: Verb) -> Iterator[tuple[str, str | None]]:
     """Yields (name, value) of each flag, and ("", argument) of each other argument that cannot be a flag's value."""
     rest, before = iter(argv[1:]), ""
     for argument in rest:
@@ -76,15 +74,15 @@ def _flags(argv: list[str], verb: flags.FlagValues) -> Iterator[tuple[str, str |
             before = name
 
 
-def _is_of_config(name: str, verb: flags.FlagValues) -> bool:
+def _is_of_config(name: str, verb: Verb) -> bool:
     return "config" in verb and re.match(r"(no)?config\.", name) is not None
 
 
-def _is_negated(name: str, verb: flags.FlagValues) -> bool:
+def _is_negated(name: str, verb: Verb) -> bool:
     return name.startswith("no") and name[2:] in verb and verb[name[2:]].boolean
 
 
-def _unknown(typed: str, name: str, value: str, verb: flags.FlagValues) -> str:
+def _unknown(typed: str, name: str, value: str, verb: Verb) -> str:
     """Returns the sentence about a flag that the verb does not have."""
     wrong = f"{typed if typed.startswith('--') else f'--{name}'} is not a flag of this command"
     if re.match(r"(no)?config(\.|$)", name):
@@ -98,13 +96,13 @@ def _unknown(typed: str, name: str, value: str, verb: flags.FlagValues) -> str:
     return f"{wrong}: did you mean {meant}?" if meant else f"{wrong}: use one of {known}"
 
 
-def nearest(name: str, value: str, verb: flags.FlagValues) -> str:
+def nearest(name: str, value: str, verb: Verb) -> str:
     """Returns the flag, or the config key as a flag, that a name which is not a flag probably stands for; "": none."""
     end = f"={value}" if value else ""
     known = [flag for flag in verb if flag != "config"]
     if name.replace("-", "_").lower() in known:
         return f"--{name.replace('-', '_').lower()}{end}"
-    keys = _keys() if "config" in verb else []
+    keys = verb.config_keys() if "config" in verb else []
     name = SHORT.get(name, name) if keys else name
     plain = name.replace("-", "_").lower()
     if same := [key for key in keys if plain == key] or [key for key in keys if plain == key.rpartition(".")[2]]:
@@ -116,11 +114,7 @@ def nearest(name: str, value: str, verb: flags.FlagValues) -> str:
     return f"--{(of_config | of_verb)[near[0]]}{end}" if near else ""
 
 
-def _keys() -> list[str]:
-    return list(configs.flatten(configs.load_module(shipped.folder() / "base.py").get_config()))
-
-
-def unexpected(argument: str, verb: flags.FlagValues) -> str:
+def unexpected(argument: str, verb: Verb) -> str:
     """Returns the sentence about an argument that is not a flag, for a verb that takes none."""
     wrong, name, value = f"unexpected argument {argument!r}", *argument.partition("=")[::2]
     if argument[:1] in DASHES:
@@ -131,6 +125,6 @@ def unexpected(argument: str, verb: flags.FlagValues) -> str:
         return f"{wrong}: did you mean {meant}?" if meant else f"{wrong}: flags are written --name=value"
     stem = argument.partition(":")[0]
     takes = [flag for flag in ("config", "study", "search", "workdir") if flag in verb]
-    if takes and (Path(stem).exists() or (takes[0] == "config" and stem in shipped.names())):
+    if takes and (Path(stem).exists() or (takes[0] == "config" and stem in verb.config_names())):
         return f"{wrong}: did you mean --{takes[0]}={argument}?"
     return f"{wrong}: flags are written --name=value"

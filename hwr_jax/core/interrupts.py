@@ -15,10 +15,11 @@ import threading
 from types import FrameType
 
 from hwr_jax.core.errors import INTERRUPTED, Stopped
+from hwr_jax.core.printable import PACKAGE
 
 IMPORTING = "importlib._bootstrap"  # the module whose frames are on the stack during an import
 AGAIN_S = 0.05  # until a dropped exception is raised again: by then the callback has returned
-LINE = "hwr_jax: interrupted\n"
+LINE = f"{PACKAGE}: interrupted\n"
 
 
 def handle_from_now() -> None:

@@ -1,3 +1,4 @@
 """What a network reads, by its name: data, loss and checks follow from it. `models/` builds the networks."""
 
 READERS = ("crnn",)  # read strings; the others name one class
+NONE = "none"  # the class of images that are no digit

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
+PACKAGE = __name__.partition(".")[0]  # begins each line that a command says about an error
 FORMULA = ("=", "+", "-", "@")  # a cell that begins so is computed by a spreadsheet
 
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from hwr_jax.core.errors import ConfigError
+from hwr_jax.core.networks import NONE
 from hwr_jax.core.types import Dataset
 from hwr_jax.data import extra
 from hwr_jax.pictures.normalise import to_mnist
 
-NONE = "none"  # the name of the class
 VERSION = "2"  # of the drawings below
 CANVAS = 80  # pixels, before an image is fitted into MNIST's box
 LETTERS = "ACEFGHJKLMNPRUVWXYadefhkmnpruvwxt@#&%$?=+*ΓΔΘΛΞΠΣΦΨΩβγδζηθλμξπρφχψωЖИЙДЛФЦШЩЫЮЯжидлфцшщыюя"

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hwr_jax.data.negatives import NONE
+from hwr_jax.core.networks import NONE
 from hwr_jax.inference.reader import Reader
 from hwr_jax.pictures import characters
 from hwr_jax.pictures.characters import Character, Cut
