@@ -38,7 +38,7 @@ def given(argv: list[str], verb: Verb) -> tuple[list[tuple[str, str | None]], li
         value = "true" if value is None else value
         if seen.setdefault(name, value) != value:
             raise ConfigError(f"--{name} is given twice, as {seen[name]} and as {value}: give it once")
-    return found, [value for name, value in both if not name and value]
+    return found, [value for name, value in both if not name and value is not None]
 
 
 def missing_value(name: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from hwr_jax.core.printable import PACKAGE
 from hwr_jax.pictures import decode, normalise
 from hwr_jax.pictures.decode import PictureFile
 
@@ -86,6 +87,6 @@ class Reader:
         if images.dtype != np.uint8 or images.shape[1:] not in ((height, width), (height, width, 1)):
             raise ValueError(
                 f"images must be uint8 [N, {height}, {width}] (0 = paper, 255 = ink), not {images.dtype} "
-                f"{list(images.shape)}: see hwr_jax.digit_from_picture"
+                f"{list(images.shape)}: see {PACKAGE}.digit_from_picture"
             )
         return images.reshape(len(images), height, width, 1)

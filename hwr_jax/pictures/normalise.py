@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hwr_jax.core.errors import DataError
+from hwr_jax.core.printable import PACKAGE
 from hwr_jax.pictures.decode import PictureFile, as_grey, name_of, read_grey
 from hwr_jax.pictures.ink import find_ink
 from hwr_jax.pictures.sheet import crop_to_sheet
@@ -144,7 +145,7 @@ def normalised(source: PictureFile | np.ndarray, *, line: tuple[int, int] | None
 
 def _told(source: PictureFile, found: Normalised) -> np.ndarray:
     for doubt in found.doubts:
-        logging.getLogger("hwr_jax").warning("%s: %s", name_of(source), doubt)
+        logging.getLogger(PACKAGE).warning("%s: %s", name_of(source), doubt)
     return found.image
 
 

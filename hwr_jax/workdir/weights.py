@@ -13,6 +13,7 @@ import numpy as np
 
 from hwr_jax.core import files
 from hwr_jax.core.errors import RunFolderError
+from hwr_jax.core.printable import PACKAGE
 from hwr_jax.core.types import Tree
 
 NAME = "model.safetensors"
@@ -45,9 +46,9 @@ def read(folder: Path) -> tuple[Tree, Tree]:
         size = int.from_bytes(data[:HEADER], "little")
         metadata = json.loads(data[HEADER : HEADER + size]).get("__metadata__", {})
     except (SafetensorError, ValueError, KeyError) as error:
-        raise RunFolderError(f"{path} is damaged ({error}): install hwr_jax again, or export the run again") from None
+        raise RunFolderError(f"{path} is damaged ({error}): install {PACKAGE} again, or export the run again") from None
     if metadata.get(DIGEST) != _digest(arrays):
-        raise RunFolderError(f"{path} is damaged (its sum is wrong): install hwr_jax again, or export the run again")
+        raise RunFolderError(f"{path} is damaged (its sum is wrong): install {PACKAGE} again, or export the run again")
     tree = _nested(arrays)
     return tree.get("params", {}), tree.get("model_state", {})
 
