@@ -10,8 +10,10 @@ from hwr_jax.config import configs
 from hwr_jax.studies import spec
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted(path for place in ("", "docs", "experiments", "reader", ".github") for path in (ROOT / place).glob("*.md"))
-PAGES += sorted((ROOT / "experiments").glob("*/*.md"))
+PAGES = sorted(
+    path for place in ("", "docs", "experiments", "reader", ".github") for path in (ROOT / place).glob("*.md")
+)
+PAGES += [*sorted((ROOT / "experiments").glob("*/*.md")), ROOT / "reader" / "README.md"]
 LINK = re.compile(r"\]\(([^)\s]+)\)|(?:href|src)=\"([^\"]+)\"")
 PATH = re.compile(r"(?<![\w./-])((?:hwr_jax|scripts|tests|configs|experiments|docs)/[\w./-]*\w)")
 CODE = re.compile(r"```.*?```", re.DOTALL)
