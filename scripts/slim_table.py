@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -26,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SOURCES = {"hwr-read": ROOT / "reader", "hwr_jax": ROOT}  # name -> the folder of its pyproject.toml
 COMMANDS = {"hwr-read": ["bin/hwr-read"], "hwr_jax": ["bin/hwr", "scan"]}
 NOWHERE = {"HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9", "ALL_PROXY": "http://127.0.0.1:9"}
-TIMES = 5  # that the page is read again; the median counts
+TIMES = 7  # that the page is read again, by each in turns; the median counts
 
 
 class Measured(NamedTuple):
@@ -40,6 +41,7 @@ class Measured(NamedTuple):
     warm_s: float  # the same with a full one
     first_s: float  # to read a page for the first time, which also compiles the byte code
     again_s: float  # to read it once more
+    again_cpu_s: float  # the same in seconds of one core
 
 
 def main() -> int:
@@ -59,7 +61,9 @@ def main() -> int:
         page = composed(folder / "page.png")
         wheels = {name: build(name, folder / "wheels" / name) for name in names}
         print(f"Reading without the network: {' '.join(offline()) or 'a proxy that is not there'}", file=sys.stderr)
-        print(table([measure(name, wheels[name], page, folder, flags.python) for name in names]))
+        installed = {name: installations(name, wheels[name], folder, flags.python) for name in names}
+        read_in = in_turns(names, page, folder)
+        print(table([measured(name, wheels[name], folder, installed[name], read_in[name]) for name in names]))
         folders = [path for path in flags.pages.split(",") if path]
         return compare(folder, folders) if folders and len(names) > 1 else 0
 
@@ -86,20 +90,41 @@ def build(name: str, folder: Path) -> Path:
     return next(folder.glob("*.whl"))
 
 
-def measure(name: str, wheel: Path, page: Path, folder: Path, python: str) -> Measured:
-    """Installs a wheel twice, reads the page, and leaves the environment in folder/NAME."""
+def installations(name: str, wheel: Path, folder: Path, python: str) -> tuple[float, float]:
+    """Makes the environment folder/NAME twice; returns the seconds with an empty cache, and with a full one."""
     place, cache = folder / name, folder / f"{name}-cache"
     cold_s = install(place, cache, wheel, python)
     shutil.rmtree(place)
     warm_s = install(place, cache, wheel, python)
-    first_s, text = read(name, place, page)
-    again = [read(name, place, page) for _ in range(TIMES)]
-    assert all(said == text for _, said in again), "the page is read differently each time"
+    shutil.rmtree(cache)
+    return cold_s, warm_s
+
+
+def in_turns(names: list[str], page: Path, folder: Path) -> dict[str, tuple[float, float, float]]:
+    """Reads the page with every program, once and then in turns; returns first, median, and median CPU seconds."""
+    first = {name: read(name, folder / name, page) for name in names}
+    again: dict[str, list[Read]] = {name: [] for name in names}
+    for _ in range(TIMES):
+        for name in names:
+            again[name].append(read(name, folder / name, page))
+    assert all(one.pages == first[names[0]].pages for found in again.values() for one in found), (
+        "not the same each time"
+    )
+    return {
+        name: (first[name].seconds, statistics.median(one.seconds for one in again[name]),
+               statistics.median(one.cpu_s for one in again[name]))
+        for name in names
+    }  # fmt: skip
+
+
+def measured(
+    name: str, wheel: Path, folder: Path, installed: tuple[float, float], read_in: tuple[float, float, float]
+) -> Measured:
+    """The row of a distribution."""
+    place = folder / name
     listed = subprocess.run(["uv", "pip", "list", f"--python={place}"], capture_output=True, text=True, check=True)
     packages = len(listed.stdout.splitlines()) - 2
-    shutil.rmtree(cache)
-    seconds = statistics.median(s for s, _ in again)
-    return Measured(name, megabytes([wheel]), packages, megabytes(place.rglob("*")), cold_s, warm_s, first_s, seconds)
+    return Measured(name, megabytes([wheel]), packages, megabytes(place.rglob("*")), *installed, *read_in)
 
 
 def install(place: Path, cache: Path, wheel: Path, python: str) -> float:
@@ -118,18 +143,32 @@ def offline() -> list[str]:
     return line if can else []
 
 
-def read(name: str, place: Path, *pictures: Path | str) -> tuple[float, list[Any]]:
-    """Reads pictures with the program of an environment; returns the seconds, and the pages without their times."""
+class Read(NamedTuple):
+    """Pictures that were read."""
+
+    seconds: float
+    cpu_s: float
+    pages: list[Any]  # JSON, without the times
+
+
+def read(name: str, place: Path, *pictures: Path | str) -> Read:
+    """Reads pictures with the program of an environment."""
     program, *verb = COMMANDS[name]
     command = [*offline(), str(place / program), *verb, "--format=json", *map(str, pictures)]
     own = ("HWR_", "PYTHON", "VIRTUAL_ENV")
     env = {k: v for k, v in os.environ.items() if not k.startswith(own)} | NOWHERE
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), of_children()
     done = subprocess.run(command, capture_output=True, text=True, cwd=place, env=env)
-    seconds = time.perf_counter() - start
+    seconds, cpu_s = time.perf_counter() - start, of_children() - cpu
     if not done.stdout:
         raise SystemExit(f"{name} does not read: {done.stderr}")
-    return seconds, [{k: v for k, v in page.items() if k != "ms"} for page in json.loads(done.stdout)]
+    return Read(seconds, cpu_s, [{k: v for k, v in page.items() if k != "ms"} for page in json.loads(done.stdout)])
+
+
+def of_children() -> float:
+    """The CPU seconds of all processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def megabytes(paths: Any) -> float:
@@ -140,12 +179,13 @@ def megabytes(paths: Any) -> float:
 def table(rows: list[Measured]) -> str:
     """The table in Markdown."""
     lines = [
-        "| | wheel | packages | environment | installed, empty cache | installed, full cache | first page | again |",
-        "|---|---|---|---|---|---|---|---|",
+        "| | wheel | packages | environment | installed, cold | installed, warm | first page | again | CPU |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         cells = [f"`{row.name}`", f"{row.wheel_mb:.1f} MB", str(row.packages), f"{row.environment_mb:,.0f} MB"]
         cells += [f"{row.cold_s:.1f} s", f"{row.warm_s:.1f} s", f"{row.first_s:.2f} s", f"{row.again_s:.2f} s"]
+        cells.append(f"{row.again_cpu_s:.2f} s")
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -153,12 +193,13 @@ def table(rows: list[Measured]) -> str:
 def compare(folder: Path, pictures: list[str]) -> int:
     """Reads all pictures with both programs; prints how many pages are the same; returns the exit code."""
     resolved = [str(Path(path).resolve()) for path in pictures]
-    (slim_s, slim), (full_s, full) = (read(name, folder / name, *resolved) for name in SOURCES)
+    of_slim, of_full = (read(name, folder / name, *resolved) for name in SOURCES)
+    slim, full = of_slim.pages, of_full.pages
     different = [a["image"] for a, b in zip(slim, full, strict=True) if a != b]
     texts = sum(a["text"] == b["text"] for a, b in zip(slim, full, strict=True))
     same = len(full) - len(different)
     print(f"\n{len(full)} pages: {texts} with the same text, {same} with the same JSON (but for the time)")
-    print(f"hwr-read takes {slim_s:.1f} s for all, hwr scan {full_s:.1f} s")
+    print(f"hwr-read takes {of_slim.cpu_s:.1f} CPU seconds for all, hwr scan {of_full.cpu_s:.1f}")
     for name in different:
         print(f"different: {name}")
     return 1 if different else 0
