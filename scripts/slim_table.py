@@ -107,9 +107,8 @@ def in_turns(names: list[str], page: Path, folder: Path) -> dict[str, tuple[floa
     for _ in range(TIMES):
         for name in names:
             again[name].append(read(name, folder / name, page))
-    assert all(one.pages == first[names[0]].pages for found in again.values() for one in found), (
-        "not the same each time"
-    )
+    every = [one.pages for found in again.values() for one in found]
+    assert all(pages == first[names[0]].pages for pages in every), "the page is not read the same each time"
     return {
         name: (first[name].seconds, statistics.median(one.seconds for one in again[name]),
                statistics.median(one.cpu_s for one in again[name]))

@@ -1,6 +1,7 @@
 """The wheel: what it holds, and that it trains and reads pictures in an empty folder."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -10,7 +11,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.pictures.test_normalise import draw, encode
+
 ROOT = Path(__file__).parent.parent
+ALONE = """\
+import os, sys
+
+def end(event, arguments):
+    if event in ("socket.connect", "socket.getaddrinfo", "socket.sendto"):
+        os._exit(99)
+
+sys.addaudithook(end)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +79,18 @@ def test_it_finds_its_configs_by_name(hwr):
     done = hwr("train", "--config=cmn")
     assert done.returncode == 64
     assert "did you mean cnn?" in done.stderr
+
+
+def test_it_reads_a_page_without_a_network(hwr, wheel, tmp_path):
+    (tmp_path / "page.png").write_bytes(encode(draw("4")))
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(ALONE)
+    alone = {"PYTHONPATH": f"{tmp_path / 'site'}:{wheel}"}
+    done = hwr("scan", "--format=text", "page.png", env=alone)
+    assert (done.returncode, done.stdout) == (0, "4\n"), done.stderr
+    code = "import urllib.request; urllib.request.urlopen('http://127.0.0.1:9')"
+    env = {**os.environ, **alone}
+    assert subprocess.run([sys.executable, "-c", code], env=env, capture_output=True).returncode == 99
 
 
 @pytest.mark.slow
