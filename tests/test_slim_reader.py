@@ -5,6 +5,7 @@ import importlib.util
 import io
 import json
 import runpy
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ import hwr_jax
 from hwr_jax.cli import flags
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.data import pages
+from hwr_jax.inference import packaged
 
 ROOT = Path(__file__).parent.parent
 READER = ROOT / "reader"
@@ -260,6 +262,57 @@ def test_a_wrong_command_line_gets_the_sentence_of_scan(hwr_read, scan, page, li
     assert (code, out) == (64, "")
     assert err == scan(*arguments)[2].replace("hwr_jax", "hwr_read")
     assert err.count("\n") == 1
+
+
+@pytest.fixture
+def released(tmp_path):
+    """Returns made(name=edit): a copy of the model that comes with hwr_jax, in which `edit` has changed a file."""
+
+    def made(**edits):
+        shutil.copytree(packaged.FOLDER, tmp_path / "released")
+        for name, edit in edits.items():
+            path = tmp_path / "released" / f"{name}.json"
+            path.write_text(edit(path.read_text()))
+        return tmp_path / "released"
+
+    return made
+
+
+def test_another_released_model_is_read_with(hwr_read, scan, page, released):
+    folder = released(environment=lambda text: text.replace('"name": "mnist"', '"name": "letters"'))
+    code, out, err = hwr_read("--format=json", f"--workdir={folder}", page)
+    assert (code, err) == (0, f"{folder}: trained on letters\n")
+    assert values(out) == values(scan("--format=json", page)[1])
+
+
+@pytest.mark.parametrize(
+    ("name", "edit", "words"),
+    [
+        ("config", lambda text: text.replace('"resnet"', '"cnn"'), "config.model.name=cnn is not possible here: use "),
+        ("config", lambda text: text[:-9], "its files do not fit together (JSONDecodeError: "),
+        ("config", lambda text: "{}", "its files do not fit together (KeyError: "),
+        ("config", lambda text: text.replace('"blocks": 1', '"blocks": 2'), "the weights have 7 normalisations, but "),
+        ("environment", lambda text: "[]", "its files do not fit together (TypeError: "),
+        ("environment", lambda text: text.replace(" 28,", " 32,"), "do not fit together (ValueError: images must be "),
+    ],
+)  # fmt: skip
+def test_a_model_that_cannot_be_used_is_named(hwr_read, page, released, name, edit, words):
+    folder = released(**{name: edit})
+    code, out, err = hwr_read(f"--workdir={folder}", page)
+    assert (code, out, err.count("\n")) == (64, "", 1)
+    assert err.startswith(f"hwr_read: {folder}")
+    assert words in err
+
+
+def test_damaged_weights_and_a_missing_folder_are_named(hwr_read, page, released, tmp_path):
+    weights = released() / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"x")
+    code, _, err = hwr_read(f"--workdir={weights.parent}", page)
+    assert (code, err) == (74, f"hwr_read: {weights} is damaged (its sum is wrong): install hwr_read again, or export "
+                               "the run again\n")  # fmt: skip
+    code, _, err = hwr_read(f"--workdir={tmp_path / 'none'}", page)
+    assert code == 64
+    assert err.startswith(f"hwr_read: {tmp_path / 'none'} holds no released model: ")
 
 
 def test_what_cannot_be_read_is_named_and_the_others_are_read(hwr_read, page, tmp_path):

@@ -95,7 +95,7 @@ def load(folder: Path) -> LightReader:
     """Loads a folder with config.json, environment.json and model.safetensors.
 
     Raises:
-      ConfigError: another network than NEEDED, or no such folder.
+      ConfigError: another network than NEEDED, weights of another size, or no such folder.
       RunFolderError: damaged weights.
     """
     try:
@@ -112,6 +112,11 @@ def load(folder: Path) -> LightReader:
     network = recorded["model"]
     seeds = len(params["Dense_0"]["bias"])
     nets = [_net(params, state["batch_stats"], seed) for seed in range(seeds)]
+    norms = 2 * len(network["features"]) * network["blocks"] + 1
+    if any(len(net.norms) != norms for net in nets):
+        raise ConfigError(
+            f"{folder}: the weights have {len(nets[0].norms)} normalisations, but its config names a network of {norms}"
+        )
     return LightReader(
         environment["dataset"], tuple(network["features"]), network["blocks"], network["stride_px"], nets
     )

@@ -51,14 +51,26 @@ def load(folder: str | Path | None = None) -> Reader:
       folder: with config.json, environment.json and model.safetensors, of a `resnet`.
 
     Raises:
-      ConfigError: no such folder, or another network.
+      ConfigError: no such folder, another network, or files that do not fit together.
       OSError: damaged weights, or a file that cannot be read.
     """
-    if folder is None:
-        return _own()
+    return _own() if folder is None else _opened(Path(folder))
+
+
+def _opened(folder: Path) -> Reader:
+    import numpy as np
+
     from hwr_jax.inference import light
 
-    return light.load(Path(folder))
+    try:
+        model = light.load(folder)
+        model.predict(np.zeros((1, 28, 28), np.uint8))
+    except (ConfigError, OSError):
+        raise
+    except (ArithmeticError, AttributeError, LookupError, StopIteration, TypeError, ValueError) as error:
+        why = f"{type(error).__name__}: {error}"
+        raise ConfigError(f"{folder} holds no model that can be used: its files do not fit together ({why})") from None
+    return model
 
 
 def digit_from_picture(picture: PictureFile) -> np.ndarray:
