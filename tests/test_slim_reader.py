@@ -1,6 +1,7 @@
 """hwr-read, the slim distribution: it holds what it imports and no more, needs what it names, and reads as `scan`."""
 
 import ast
+import doctest
 import importlib.util
 import io
 import json
@@ -234,6 +235,11 @@ def test_it_reads_standard_input_and_pdf(hwr_read, scan, page, monkeypatch, tmp_
     documents = hwr_read("--format=json", tmp_path / "page.pdf"), scan("--format=json", tmp_path / "page.pdf")
     assert values(documents[0][1]) == values(documents[1][1])
     assert documents[0][0] == 0
+
+
+def test_the_example_in_the_docstring_runs(slim):
+    done = doctest.testmod(slim)
+    assert (done.failed, done.attempted) == (0, 8)
 
 
 def test_from_python_it_is_the_same(slim, page):
