@@ -70,6 +70,7 @@ def _read_all(model: Reader, paths: list[str], asked: Asked) -> tuple[list[Page]
     """Reads every page that is named, whatever becomes of the others; returns them, and a sentence for each problem."""
     from hwr_jax.inference import annotate, listing, scan, stages
 
+    scan.check(model, asked.mode)
     pages, taken = [], set()
     problems: list[str] = []
     for name, one in listing.pages(paths, problems, _complain):

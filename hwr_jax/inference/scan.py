@@ -113,7 +113,7 @@ def scan(model: Reader, picture: PictureFile | np.ndarray, *, mode: str = "auto"
       DataError: not an accepted picture, or a file of several pages: see `pages_of`.
       OSError: the path cannot be read.
     """
-    _check(model, mode)
+    check(model, mode)
     start = time.perf_counter()
     name = "the given array" if isinstance(picture, np.ndarray) else decode.name_of(picture)
     grey = decode.as_grey(picture) if isinstance(picture, np.ndarray) else documents.read_one(picture)
@@ -123,7 +123,7 @@ def scan(model: Reader, picture: PictureFile | np.ndarray, *, mode: str = "auto"
 def pages_of(model: Reader, picture: PictureFile, *, mode: str = "auto") -> Iterator[Page | DataError]:
     """Reads a file of one or several pages (TIFF, PDF), one after the other: yields what each page says, or why it
     cannot be read. Args and errors: as of `scan`."""
-    _check(model, mode)
+    check(model, mode)
     for one in documents.pages(picture):
         yield one.grey if isinstance(one.grey, DataError) else read_page(model, one.grey, one, picture, mode)
 
@@ -138,7 +138,8 @@ def read_page(
     return read._replace(picture=decode.name_of(picture), number=one.number, count=one.count, ms=ms)
 
 
-def _check(model: Reader, mode: str) -> None:
+def check(model: Reader, mode: str) -> None:
+    """Raises ConfigError: a model that reads strings, or an unknown mode."""
     if model.reads_strings:
         raise ConfigError("this model reads lines, and a page is read character by character: use a model of digits")
     if mode not in MODES:

@@ -12,6 +12,7 @@ from PIL import Image
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.data import pages
 from hwr_jax.inference import annotate, predictor, scan, stages
+from hwr_jax.inference import pages as command_line
 
 
 class Reader:
@@ -196,6 +197,8 @@ def test_a_model_that_reads_lines_is_refused():
     reader.reads_strings = True
     with pytest.raises(ConfigError, match="this model reads lines"):
         scan.scan(reader, np.zeros((100, 100), np.uint8))
+    with pytest.raises(ConfigError, match="reads lines"):  # of the commands
+        command_line.run(reader, ["page.png"], command_line.Asked("json", "auto", 0.0, None, None), print)
 
 
 def test_a_page_becomes_plain_values(write):
