@@ -13,7 +13,7 @@ from hwr_jax.config import check
 from hwr_jax.core.errors import ConfigError, RunFolderError
 from hwr_jax.core.types import Arrays, Outputs, TrainState, Tree
 from hwr_jax.inference import evaluation
-from hwr_jax.inference.reader import Reader
+from hwr_jax.inference.reader import Reader, doubt_of_length
 from hwr_jax.pictures import normalise
 from hwr_jax.steps.compiled import Programs
 from hwr_jax.steps.plan import Plan, make_plan, with_reading
@@ -88,14 +88,7 @@ class Predictor(Reader):
 
     def judged(self, found: normalise.Normalised) -> normalise.Normalised:
         """Adds the doubt about a line with more characters than any that the model was trained on."""
-        if not self.reads_strings or not 0 < self.plan.longest < found.characters or found.doubts:
-            return found
-        by = found.characters / self.plan.longest
-        doubt = (
-            f"about {found.characters} characters in the line, but the model was trained on at most "
-            f"{self.plan.longest}: the confidence is divided by {by:.3g}"
-        )
-        return found._replace(doubts=(doubt,), trust=1 / by)
+        return doubt_of_length(found, self.plan.longest) if self.reads_strings else found
 
     def _in_parts(self, images: np.ndarray) -> Iterator[tuple[list[Outputs], int]]:
         """Evaluates IMAGES_PER_CALL images at a time, padded to a `bucket`; yields the outputs of each seed, and how

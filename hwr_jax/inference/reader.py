@@ -90,3 +90,18 @@ class Reader:
                 f"{list(images.shape)}: see {PACKAGE}.digit_from_picture"
             )
         return images.reshape(len(images), height, width, 1)
+
+
+def doubt_of_length(found: normalise.Normalised, longest: int) -> normalise.Normalised:
+    """Adds the doubt about a line with more characters than any that the model was trained on.
+
+    longest: characters of the longest line in training; 0: not known.
+    """
+    if not 0 < longest < found.characters or found.doubts:
+        return found
+    by = found.characters / longest
+    doubt = (
+        f"about {found.characters} characters in the line, but the model was trained on at most {longest}: the "
+        f"confidence is divided by {by:.3g}"
+    )
+    return found._replace(doubts=(doubt,), trust=1 / by)
