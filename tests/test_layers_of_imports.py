@@ -17,11 +17,12 @@ FOLDERS = [
     "core", "distributed", "pictures", "data", "transforms", "models", "optim", "tasks", "config", "cli", "workdir",
     "steps", "inference", "training", "benchmarks", "studies", "tuning", "checks", "pretrained",
 ]  # fmt: skip
-VERBS = ["benchmark", "doctor", "evaluate", "main", "predict", "scan", "search", "study", "verify"]
+VERBS = ["benchmark", "doctor", "evaluate", "export", "main", "predict", "scan", "search", "study", "verify"]
 HOMES = {  # of heavy libraries: path or folder of the files that may import them
     "flax": "models/",
     "orbax": "workdir/checkpoint.py",
     "tensorflow_datasets": "data/",
+    "onnx": "inference/export/",
     "optuna": "tuning/",
     "ray": "studies/ray_cluster.py",
 }

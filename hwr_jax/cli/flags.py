@@ -60,9 +60,10 @@ class Flags(flags.FlagValues):
         """--name, off by default."""
         return self._noted("", False, flags.DEFINE_bool(name, False, words, flag_values=self))
 
-    def choice(self, name: str, default: str | None, choices: list[str], words: str) -> Flag:
+    def choice(self, name: str, default: str | None, choices: list[str], words: str, *, required: bool = False) -> Flag:
         """--name=CHOICE."""
-        return self._noted("|".join(choices), False, flags.DEFINE_enum(name, default, choices, words, flag_values=self))
+        made = flags.DEFINE_enum(name, default, choices, words, flag_values=self)
+        return self._noted("|".join(choices), required, made)
 
     def names(self, name: str, default: list[str], words: str, *, kind: str = "NAME,...") -> Flag:
         """--name=A,B,C."""

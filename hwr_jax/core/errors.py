@@ -7,7 +7,7 @@ the command prints a traceback and exits with `INTERNAL`.
 import re
 
 DONE = 0
-DIFFERENT = 1  # verify: the run was not reproduced; doctor: a check failed
+DIFFERENT = 1  # verify: the run was not reproduced; export: the file differs from JAX; doctor: a check failed
 WRONG_CONFIG = 64  # wrong flag or config
 NOT_FINITE = 65  # the loss is not finite
 BAD_DATA = 66  # data missing or bad
@@ -19,7 +19,7 @@ TERMINATED = 143  # SIGTERM, after saving
 
 MEANING = {
     DONE: "done",
-    DIFFERENT: "not reproduced (verify), not healthy (doctor), or hung (watchdog)",
+    DIFFERENT: "not reproduced (verify), not equal to JAX (export), not healthy (doctor), or hung (watchdog)",
     WRONG_CONFIG: "wrong flag or config",
     NOT_FINITE: "the loss is not finite",
     BAD_DATA: "data missing or bad",

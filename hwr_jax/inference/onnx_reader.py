@@ -17,6 +17,7 @@ from hwr_jax.core import cores
 from hwr_jax.core.errors import ConfigError, RunFolderError
 from hwr_jax.inference.reader import Reader, doubt_of_length
 from hwr_jax.pictures.normalise import Normalised
+from hwr_jax.workdir import weights
 
 NAME = "model.onnx"
 METADATA = "hwr_jax"  # the key of the metadata that holds the record
@@ -60,12 +61,18 @@ class OnnxReader(Reader):
         return doubt_of_length(found, self.record["longest"]) if self.reads_strings else found
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
-        """Returns what the file computes of images [N, H, W, 1] with grey values 0..255: float32 [N, K], or [N, T, K + 1]
-        of a model that reads strings, the blank last."""
+        """Returns what the file computes of images [N, H, W, 1] with grey values 0..255: float32 [N, K], or
+        [N, T, K + 1] of a model that reads strings, the blank last."""
         grey = np.asarray(images, np.float32)
         firsts = range(0, max(len(grey), 1), IMAGES_PER_CALL)
         parts = [self.session.run([OUTPUT], {INPUT: grey[first : first + IMAGES_PER_CALL]})[0] for first in firsts]
         return np.concatenate(parts)
+
+
+def is_exported(folder: Path) -> bool:
+    """Whether a folder holds a model.onnx and no weights that JAX could read."""
+    there = (folder / NAME).is_file()
+    return there and not ((folder / weights.NAME).is_file() or (folder / "checkpoints").is_dir())
 
 
 def load(path: str | Path, *, threads: int | None = None) -> OnnxReader:
@@ -91,7 +98,9 @@ def load(path: str | Path, *, threads: int | None = None) -> OnnxReader:
     except ValueError as error:
         raise RunFolderError(f"{path} is damaged: its metadata is no JSON ({error})") from None
     if record.get("form") != FORM:
-        raise ConfigError(f"{path} has the form {record.get('form')} and this hwr_jax reads {FORM}: install a newer one")
+        raise ConfigError(
+            f"{path} has the form {record.get('form')} and this hwr_jax reads {FORM}: install a newer one"
+        )
     return OnnxReader(record["facts"], record, session)
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import hwr_jax
 from hwr_jax.cli import console
-from hwr_jax.inference import light
+from hwr_jax.core.errors import ConfigError
+from hwr_jax.inference import light, onnx_reader
 from hwr_jax.inference.reader import Reader
 
 if TYPE_CHECKING:
@@ -38,6 +39,9 @@ def load(
 ) -> Reader:
     """Loads the newest checkpoint of a run that verifies; without a run, the model that comes with the package.
 
+    A folder that `python -m hwr_jax.export` wrote is a run too, and where it holds nothing but model.onnx, that is
+    read, without JAX.
+
     >>> import numpy as np
     >>> model = load()
     >>> model.predict(np.zeros((5, 28, 28), np.uint8)).shape
@@ -49,6 +53,10 @@ def load(
     """
     if workdir is None and not which and seed is None and not reading:
         return model()
+    if workdir is not None and onnx_reader.is_exported(Path(workdir)):
+        if which or seed is not None or reading:
+            raise ConfigError(f"{workdir} is an exported {onnx_reader.NAME}: it takes no other state, seed or reading")
+        return onnx_reader.load(workdir)
     from hwr_jax.inference import predictor
 
     return predictor.load(workdir or FOLDER, which=which, seed=seed, reading=reading, log=log)

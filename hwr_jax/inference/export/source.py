@@ -81,7 +81,8 @@ def open_source(folder: Path | None, *, which: str, seed: int | None, log: Calla
 def probabilities(source: Source) -> Callable[[jax.Array], jax.Array]:
     """Returns the model as one pure function: grey values float32 [N, H, W, 1] in 0..255 -> probabilities [N, K], or
     [N, T, K + 1] of a network that reads strings."""
-    recipe, model = source.recipe, source.model
+    recipe = source.recipe
+    weights = [source.of_seed(i) for i in range(len(source.model.seeds))]  # outside of any tracing: constants
 
     def of_seed(images, params, model_state):
         def score(image):
@@ -92,7 +93,7 @@ def probabilities(source: Source) -> Callable[[jax.Array], jax.Array]:
         return jax.nn.softmax(views.mean_log_probability(score, framed, shift_px=recipe.eval_shift_px))
 
     def mean(images):
-        found = [of_seed(images, *source.of_seed(i)) for i in range(len(model.seeds))]
+        found = [of_seed(images, *one) for one in weights]
         return found[0] if len(found) == 1 else jnp.mean(jnp.stack(found), axis=0)
 
     return mean

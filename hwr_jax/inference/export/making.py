@@ -1,0 +1,128 @@
+"""One export from beginning to end: the file is made, checked against JAX, and only then put into its folder."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hwr_jax.core.errors import ConfigError
+from hwr_jax.core.types import Arrays
+from hwr_jax.inference import onnx_reader, predictor
+from hwr_jax.inference.export import litert, onnx_model, parity, quantise, records, stablehlo
+from hwr_jax.inference.export.parity import Parity
+from hwr_jax.inference.export.source import Source, reference
+from hwr_jax.workdir import weights
+
+NAMES = {  # --format -> the file that it makes
+    "safetensors": weights.NAME,
+    "stablehlo": "model.stablehlo",
+    "onnx": onnx_reader.NAME,
+    "litert": "model.tflite",
+}
+
+
+NEEDS = {"onnx": ("onnx", "onnxruntime"), "stablehlo": ("flatbuffers",)}  # --format -> packages of the extra `export`
+
+
+class Made(NamedTuple):
+    """An exported file."""
+
+    path: Path
+    size: int  # bytes
+    parity: Parity
+    dropped: list[str]  # keys of the records that were left out
+    replaced: bool  # there was a file of this name before
+
+
+def make(
+    source: Source,
+    kind: str,
+    out: Path,
+    *,
+    quantize: str | None,
+    images_of: str,
+    test: Arrays,
+    max_drop: float,
+    licence: Path | None,
+    cache: Path,
+    log: Callable[[str], None],
+) -> Made:
+    """Makes `out`/NAMES[kind] and the files beside it.
+
+    Args:
+      source: the model.
+      kind: a key of NAMES.
+      out: the folder; it may hold other formats of the same model.
+      quantize: one of `quantise.KINDS`, or None. Only for onnx.
+      images_of, test: what the file is checked on (see `parity.test_set`).
+      max_drop: percentage points of accuracy that quantising may cost.
+      licence: a text file; None: see `records.licence_of`.
+      cache: where the converter of LiteRT is installed.
+      log: called with a line of news.
+
+    Raises:
+      ConfigError: the model has an option that the format cannot express, `out` belongs to something else, or a package
+        is missing.
+      NotTheSame: the check failed; nothing was written.
+      OSError: a file cannot be written, or LiteRT's converter cannot be installed.
+    """
+    if missing := [name for name in NEEDS.get(kind, ()) if importlib.util.find_spec(name) is None]:
+        raise ConfigError(f"--format={kind} needs {' and '.join(missing)}: pip install {' '.join(missing)}")
+    records.require_place(out, source)
+    record = records.of_file(source, kind, quantize, licence)
+    wanted = reference(source.model, test.image)
+    python: Any = None
+    if kind == "litert":
+        litert.refuse(source)
+        python = litert.environment(cache, log)
+    with tempfile.TemporaryDirectory() as place:
+        staged = Path(place) / NAMES[kind]
+        model = None
+        if kind == "safetensors":
+            weights.write(Path(place), source.model.params, source.model.model_state)
+            records.write(Path(place), source, {}, licence)
+        elif kind == "stablehlo":
+            staged.write_bytes(stablehlo.build(source))
+        elif kind == "litert":
+            staged.write_bytes(litert.build(source, python, record))
+        else:
+            model = onnx_model.build(source)
+            model = quantise.quantised(model, quantize) if quantize else model
+            staged.write_bytes(onnx_model.with_metadata(model, record))
+        found = parity.compare(
+            _computed(staged, kind, test.image, python), wanted, label=test.label, images_of=images_of
+        )
+        parity.require(found, quantised=bool(quantize), max_drop=max_drop)
+        out.mkdir(parents=True, exist_ok=True)
+        final = out / NAMES[kind]
+        replaced = final.exists()
+        dropped = records.write(out, source, {NAMES[kind]: record | {"check": found._asdict()}}, licence)
+        _put(staged, final)
+    return Made(final, final.stat().st_size, found, dropped, replaced)
+
+
+def _computed(staged: Path, kind: str, images: np.ndarray, python: Any) -> np.ndarray:
+    """What the file computes, read back as its users do."""
+    if kind == "safetensors":
+        return reference(predictor.load(staged.parent), images)
+    if kind == "stablehlo":
+        return stablehlo.run(staged, images)
+    if kind == "litert":
+        return litert.run(staged, images, python)
+    return onnx_reader.load(staged).probabilities(images)
+
+
+def _put(staged: Path, final: Path) -> None:
+    """Moves a file to another file system, whole or not at all."""
+    beside = final.with_name(f".{final.name}.part")
+    try:
+        shutil.copyfile(staged, beside)
+        beside.replace(final)
+    finally:
+        beside.unlink(missing_ok=True)

@@ -1,0 +1,139 @@
+"""What stands beside an exported model: config.json, environment.json, MODEL_CARD.md and LICENSE.
+
+`hwr_jax.load` reads the first two with the weights. Nothing here names a place on the machine that trained.
+"""
+
+from __future__ import annotations
+
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import hwr_jax
+from hwr_jax.config.configs import to_json
+from hwr_jax.core import files
+from hwr_jax.core.errors import ConfigError
+from hwr_jax.inference import packaged
+from hwr_jax.inference.export import card
+from hwr_jax.inference.export.graph import OPSET
+from hwr_jax.inference.export.source import Source
+from hwr_jax.inference.onnx_reader import FORM
+from hwr_jax.workdir import run_folder
+
+PREPROCESSING = (
+    "An image holds one {what}: {height} x {width} pixels, grey values from 0 (paper) to 255 (ink), {placed}. "
+    "The input is float32 [N, {height}, {width}, 1], 0 to 255; the model standardises: (x / 255 - {mean}) / {std}."
+)
+PLACED = {
+    "character": "the ink 20 pixels high or wide and its centre of mass in the middle, as in MNIST",
+    "line": "the ink as high as 0.7 of the image, as hwr_jax.line_from_picture places it",
+}
+PLACES = ("data.manual_dir", "data.class_map")  # keys of the config that name places of this machine
+KEPT = ("dataset", "code", "started", "versions")  # keys of environment.json
+FACTS = ("name", "version", "sha256", "classes", "shape", "examples", "mean", "std")  # of the training data
+MADE_BY = {  # --format -> packages whose versions are recorded
+    "safetensors": ("safetensors",),
+    "stablehlo": ("jax", "jaxlib"),
+    "onnx": ("jax", "onnx"),
+    "litert": ("jax",),
+}
+UNSTATED = "none stated: ask whoever trained the model"
+
+
+def of_file(source: Source, kind: str, quantize: str | None, licence: Path | None) -> dict[str, Any]:
+    """Returns what a file says of itself, in its metadata where the format has such."""
+    facts, plan = source.facts, source.model.plan
+    height, width = facts["shape"][:2]
+    what = "line" if plan.reads_strings else "character"
+    return {
+        "form": FORM,
+        "network": plan.name,
+        "reads": "strings" if plan.reads_strings else "classes",
+        "labels": list(facts["classes"]),
+        "blank": len(facts["classes"]) if plan.reads_strings else None,
+        "beam": plan.beam,
+        "longest": plan.longest,
+        "shape": facts["shape"],
+        "mean": facts["mean"],
+        "std": facts["std"],
+        "facts": {key: facts[key] for key in FACTS},
+        "dataset": f"{facts['name']} {facts['version']}",
+        "weights": source.in_words(),
+        "quantize": quantize,
+        "licence": licence_of(source, licence)[0],
+        "versions": {"hwr_jax": hwr_jax.__version__, **{name: metadata.version(name) for name in MADE_BY[kind]}},
+        "opset": OPSET if kind == "onnx" else None,
+        "preprocessing": PREPROCESSING.format(
+            what=what, placed=PLACED[what], height=height, width=width, mean=facts["mean"], std=facts["std"]
+        ),
+    }
+
+
+def licence_of(source: Source, licence: Path | None) -> tuple[str, str]:
+    """Returns the licence of the weights in a few words, and the text of LICENSE.
+
+    That of the model that comes with the package is the package's. Of other weights it is what the file says; without
+    one, none is claimed.
+    """
+    ours = (packaged.FOLDER / "LICENSE").read_text()
+    if licence is not None:
+        text = licence.read_text()
+        return next((line.strip() for line in text.splitlines() if line.strip()), licence.name), text
+    if source.shipped:
+        return "MIT", ours
+    return UNSTATED, f"Licence of these weights: {UNSTATED}.\n\nThe licence of hwr_jax itself:\n\n{ours}"
+
+
+def require_place(out: Path, source: Source) -> None:
+    """Raises ConfigError if the folder is a run, or holds another model."""
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"--out={out} is a file: name a folder")
+    if (out / "checkpoints").exists() or (out / "metrics.jsonl").exists():
+        raise ConfigError(f"--out={out} is a run folder: name another folder")
+    if out.resolve() == packaged.FOLDER.resolve():
+        raise ConfigError(f"--out={out} is the folder of the model that comes with hwr_jax: name another folder")
+    if (out / "config.json").exists():
+        there = run_folder.read_environment(out).get("dataset"), (out / "config.json").read_text()
+        if there != (_environment(source, {})["dataset"], to_json(_config(source)[0])):
+            raise ConfigError(f"--out={out} holds another model: name another folder, or remove it")
+
+
+def write(out: Path, source: Source, made: dict[str, dict[str, Any]], licence: Path | None) -> list[str]:
+    """Writes the records; `made` are those of the new files, by name. Returns the keys that were left out."""
+    before = {}
+    if (out / "environment.json").exists():
+        before = run_folder.read_environment(out).get("exported", {})
+    exported = {name: of for name, of in before.items() if (out / name).exists()} | made
+    config, dropped = _config(source)
+    environment = _environment(source, exported)
+    dropped += [f"{key} of environment.json" for key in source.environment if key not in environment]
+    words, text = licence_of(source, licence)
+    files.write_json(out / "environment.json", environment)
+    files.write_atomic(out / "config.json", to_json(config))
+    files.write_atomic(out / "LICENSE", text)
+    files.write_atomic(out / "MODEL_CARD.md", card.text(source, exported, words))
+    return dropped
+
+
+def _config(source: Source) -> tuple[Any, list[str]]:
+    """The config of the exported seeds and state, without places; and the keys that were left out."""
+    config = source.config.copy_and_resolve_references()
+    config.seed, config.seeds, config.eval.checkpoint = source.model.seeds[0], len(source.model.seeds), source.which
+    dropped = []
+    for key in PLACES:
+        section, name = key.split(".")
+        if config[section][name]:
+            config[section][name] = ""
+            dropped.append(f"config.{key}")
+    if Path(config.init_from).is_absolute():
+        config.init_from = Path(config.init_from).name
+        dropped.append("the folder of config.init_from")
+    return config, dropped
+
+
+def _environment(source: Source, exported: dict[str, Any]) -> dict[str, Any]:
+    """The records of the training that say nothing of the machine."""
+    of_run = source.environment
+    resumed = [{"step": one["step"], "changed": [], "code": one["code"]} for one in of_run["resumed"] if "code" in one]
+    kept = {key: of_run[key] for key in KEPT if key in of_run}
+    return {**kept, "resumed": resumed, "exported": exported}
