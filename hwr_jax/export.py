@@ -57,16 +57,14 @@ def main() -> int:
     model = source.open_source(folder, which=_CHECKPOINT.value or "", seed=_SEED.value, log=screen.print)
     screen.print(f"{packaged.said_of(model.model, folder)}; {model.in_words()}")
     try:
-        images_of, test = parity.test_set(
-            model, data_dir=_DATA_DIR.value, manual_dir=_MANUAL_DIR.value, log=screen.print
-        )
         made = making.make(
             model,
             kind,
             out,
             quantize=_QUANTIZE.value,
-            images_of=images_of,
-            test=test,
+            test=lambda: parity.test_set(
+                model, data_dir=_DATA_DIR.value, manual_dir=_MANUAL_DIR.value, log=screen.print
+            ),
             max_drop=_MAX_DROP.value,
             licence=licence,
             cache=cache.default_cache_dir(),
@@ -77,7 +75,7 @@ def main() -> int:
         return errors.DIFFERENT
     screen.print(parity.in_words(made.parity, quantised=_QUANTIZE.value is not None))
     if made.dropped:
-        screen.print(f"left out of the records, for it is about the machine: {', '.join(made.dropped)}")
+        screen.print(f"left out of the records, as it is about the machine: {'; '.join(made.dropped)}")
     screen.print(f"{made.path}: {made.size / 1e3:,.0f} kB{' (replaced)' if made.replaced else ''}")
     return errors.DONE
 

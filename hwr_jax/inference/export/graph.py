@@ -72,17 +72,18 @@ class Graph:
         """[N, C, H, W] -> [N, D, H', W']. of: "kernel" [h, w, C, D] and, perhaps, "bias" [D]. padding: VALID, SAME
         (zeros, the odd one after the image), or pixels on each side."""
         kernel = np.asarray(of["kernel"]).transpose(3, 2, 0, 1)
+        how: dict[str, Any] = {"kernel_shape": list(kernel.shape[2:]), "strides": [stride, stride]}
         inputs = [x, self.array(f"{name}/kernel", kernel)]
         if "bias" in of:
             inputs.append(self.array(f"{name}/bias", of["bias"]))
         if padding == "SAME" and stride > 1:  # how many zeros depends on the image's size
-            how: dict[str, Any] = {"auto_pad": "SAME_UPPER"}
+            how["auto_pad"] = "SAME_UPPER"
         elif padding == "SAME":
             before = [(side - 1) // 2 for side in kernel.shape[2:]]
-            how = {"pads": [*before, *(side - 1 - b for side, b in zip(kernel.shape[2:], before, strict=True))]}
+            how["pads"] = [*before, *(side - 1 - b for side, b in zip(kernel.shape[2:], before, strict=True))]
         else:
-            how = {"pads": [0 if padding == "VALID" else padding] * 4}
-        return self.add("Conv", *inputs, kernel_shape=list(kernel.shape[2:]), strides=[stride, stride], **how)
+            how["pads"] = [0 if padding == "VALID" else padding] * 4
+        return self.add("Conv", *inputs, **how)
 
     def pooling(self, x: str, kind: str, rows: int, columns: int) -> str:
         """The maximum (MaxPool) or mean (AveragePool) of windows that lie side by side; an odd rest is left out."""

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -46,8 +46,7 @@ def make(
     out: Path,
     *,
     quantize: str | None,
-    images_of: str,
-    test: Arrays,
+    test: Callable[[], tuple[str, Arrays]],
     max_drop: float,
     licence: Path | None,
     cache: Path,
@@ -60,7 +59,7 @@ def make(
       kind: a key of NAMES.
       out: the folder; it may hold other formats of the same model.
       quantize: one of `quantise.KINDS`, or None. Only for onnx.
-      images_of, test: what the file is checked on (see `parity.test_set`).
+      test: returns what the file is checked on (see `parity.test_set`); called once it is clear that it can be made.
       max_drop: percentage points of accuracy that quantising may cost.
       licence: a text file; None: see `records.licence_of`.
       cache: where the converter of LiteRT is installed.
@@ -76,28 +75,27 @@ def make(
         raise ConfigError(f"--format={kind} needs {' and '.join(missing)}: pip install {' '.join(missing)}")
     records.require_place(out, source)
     record = records.of_file(source, kind, quantize, licence)
-    wanted = reference(source.model, test.image)
-    python: Any = None
     if kind == "litert":
         litert.refuse(source)
-        python = litert.environment(cache, log)
+    elif kind == "onnx":
+        onnx_model.refuse(source)
+    images_of, (images, label) = test()
+    wanted = reference(source.model, images)
+    python = litert.environment(cache, log) if kind == "litert" else None
     with tempfile.TemporaryDirectory() as place:
         staged = Path(place) / NAMES[kind]
-        model = None
         if kind == "safetensors":
             weights.write(Path(place), source.model.params, source.model.model_state)
             records.write(Path(place), source, {}, licence)
         elif kind == "stablehlo":
             staged.write_bytes(stablehlo.build(source))
-        elif kind == "litert":
+        elif python is not None:
             staged.write_bytes(litert.build(source, python, record))
         else:
             model = onnx_model.build(source)
             model = quantise.quantised(model, quantize) if quantize else model
             staged.write_bytes(onnx_model.with_metadata(model, record))
-        found = parity.compare(
-            _computed(staged, kind, test.image, python), wanted, label=test.label, images_of=images_of
-        )
+        found = parity.compare(_computed(staged, kind, images, python), wanted, label=label, images_of=images_of)
         parity.require(found, quantised=bool(quantize), max_drop=max_drop)
         out.mkdir(parents=True, exist_ok=True)
         final = out / NAMES[kind]
@@ -107,13 +105,13 @@ def make(
     return Made(final, final.stat().st_size, found, dropped, replaced)
 
 
-def _computed(staged: Path, kind: str, images: np.ndarray, python: Any) -> np.ndarray:
+def _computed(staged: Path, kind: str, images: np.ndarray, python: Path | None) -> np.ndarray:
     """What the file computes, read back as its users do."""
     if kind == "safetensors":
         return reference(predictor.load(staged.parent), images)
     if kind == "stablehlo":
         return stablehlo.run(staged, images)
-    if kind == "litert":
+    if python is not None:
         return litert.run(staged, images, python)
     return onnx_reader.load(staged).probabilities(images)
 

@@ -22,20 +22,20 @@ NOT_POSSIBLE = {  # (section, key) of the config -> the value that can be export
 }
 
 
-def build(source: Source) -> Any:
-    """Returns the model as an `onnx.ModelProto`, checked by ONNX itself, without metadata.
-
-    Raises:
-      ConfigError: an option that cannot be exported.
-    """
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
-
+def refuse(source: Source) -> None:
+    """Raises ConfigError for an option that cannot be exported."""
     for (section, key), (allowed, why) in NOT_POSSIBLE.items():
         if (value := source.network[section][key]) != allowed:
             raise ConfigError(
-                f"config.{section}.{key}={value} cannot be exported to ONNX, for {why}: use --format=stablehlo"
+                f"config.{section}.{key}={value} cannot be exported to ONNX, as {why}: use --format=stablehlo"
             )
+
+
+def build(source: Source) -> Any:
+    """Returns the model as an `onnx.ModelProto`, checked by ONNX itself, without metadata. See `refuse` first."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
     height, width = source.facts["shape"][:2]
     strings, classes = source.model.reads_strings, len(source.facts["classes"])
     graph = Graph()

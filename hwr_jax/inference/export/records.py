@@ -106,7 +106,8 @@ def write(out: Path, source: Source, made: dict[str, dict[str, Any]], licence: P
     exported = {name: of for name, of in before.items() if (out / name).exists()} | made
     config, dropped = _config(source)
     environment = _environment(source, exported)
-    dropped += [f"{key} of environment.json" for key in source.environment if key not in environment]
+    if machine := [key for key in source.environment if key not in environment]:
+        dropped.append(f"{', '.join(machine)} of environment.json")
     words, text = licence_of(source, licence)
     files.write_json(out / "environment.json", environment)
     files.write_atomic(out / "config.json", to_json(config))
