@@ -33,7 +33,7 @@ def quantised(model: Any, kind: str) -> Any:
     arrays, nodes = [], []
     for tensor in made.graph.initializer:
         value, name, axes = numpy_helper.to_array(tensor), tensor.name, INPUTS_OF.get(operators[tensor.name])
-        if axes is None or value.size < SMALLEST:
+        if axes is None or value.ndim <= max(axes) or value.size < SMALLEST:  # a bias has fewer axes
             arrays.append(tensor)
             continue
         if kind == "float16":

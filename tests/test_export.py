@@ -1,0 +1,116 @@
+"""The verb `export`: what it writes for a trained run, what reads it back, and what it refuses."""
+
+import json
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+import hwr_jax
+from hwr_jax.inference import onnx_reader, predictor
+
+FILES = {"config.json", "environment.json", "MODEL_CARD.md", "LICENSE"}
+
+
+@pytest.fixture(scope="module")
+def run(two_seeds):
+    return two_seeds[0]
+
+
+@pytest.fixture(scope="module")
+def exported(run, command, tmp_path_factory):
+    """(folder, standard output) of the run's two seeds in ONNX."""
+    folder = tmp_path_factory.mktemp("exported") / "onnx"
+    done = command("export", f"--workdir={run}", "--format=onnx", f"--out={folder}")
+    assert (done.returncode, done.stderr) == (0, "")
+    return folder, done.stdout
+
+
+def test_a_run_is_exported_with_all_its_seeds_and_checked_on_its_test_set(exported, run, digits, here):
+    folder, said = exported
+    assert "the last state, the mean probability of seeds 0 and 1" in said
+    assert "checked against JAX on 500 images (digits test): every answer the same, probabilities within " in said
+    assert {path.name for path in folder.iterdir()} == FILES | {"model.onnx"}
+    model = hwr_jax.load(folder)
+    assert isinstance(model, onnx_reader.OnnxReader)
+    images = np.asarray(digits.test.image)
+    np.testing.assert_allclose(model.predict(images), predictor.load(run).predict(images), atol=1e-5)
+    assert model.predict(images[:0]).shape == (0, 10)
+
+
+def test_the_card_and_the_metadata_say_what_it_is(exported):
+    folder, _ = exported
+    card = (folder / "MODEL_CARD.md").read_text()
+    assert card.startswith("---\nlicense: other\n")
+    assert "| model.onnx | float32 | digits test, 500 images | " in card
+    record = json.loads((folder / "environment.json").read_text())["exported"]["model.onnx"]
+    assert record["check"]["images"] == 500
+    assert "28 x 28 pixels, grey values from 0 (paper) to 255 (ink)" in record["preprocessing"]
+
+
+def test_an_exported_file_is_read_without_jax(exported):
+    code = (
+        "import sys; sys.modules['jax'] = None\n"
+        "import numpy as np, hwr_jax\n"
+        f"print(hwr_jax.load({str(exported[0])!r}).predict(np.zeros((3, 28, 28), np.uint8)).shape)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "(3, 10)\n"), done.stderr
+
+
+def test_one_seed_as_safetensors_and_stablehlo_in_one_folder(run, command, tmp_path, digits, here):
+    flags = [f"--workdir={run}", "--seed=1", f"--out={tmp_path / 'both'}"]
+    for kind in ("safetensors", "stablehlo"):
+        done = command("export", *flags, f"--format={kind}")
+        assert (done.returncode, done.stderr) == (0, "")
+    assert {path.name for path in (tmp_path / "both").iterdir()} == FILES | {"model.safetensors", "model.stablehlo"}
+    images = np.asarray(digits.test.image[:7])
+    wanted = predictor.load(run, seed=1).predict(images)
+    model = hwr_jax.load(tmp_path / "both")
+    assert model.seeds == [1]
+    np.testing.assert_array_equal(model.predict(images), wanted)
+    program = jax.export.deserialize(bytearray((tmp_path / "both" / "model.stablehlo").read_bytes()))
+    assert program.platforms == ("cpu", "cuda", "tpu")
+    np.testing.assert_allclose(program.call(images.astype(np.float32)), wanted, atol=1e-5)
+    other = command("export", f"--workdir={run}", "--seed=0", "--format=onnx", f"--out={tmp_path / 'both'}")
+    assert other.returncode == 64
+    assert other.stderr == (
+        f"hwr_jax: --out={tmp_path / 'both'} holds another model: name another folder, or remove it\n"
+    )
+
+
+def test_a_quantised_file_is_smaller_and_says_what_it_costs(exported, run, command, tmp_path):
+    licence = tmp_path / "terms.txt"
+    licence.write_text("\nDo as you like\n")
+    flags = ["--format=onnx", "--quantize=int8", "--max_drop=1", f"--out={tmp_path / 'int8'}", f"--licence={licence}"]
+    done = command("export", f"--workdir={run}", *flags)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert " points lost; " in done.stdout
+    full, small = ((folder / "model.onnx").stat().st_size for folder in (exported[0], tmp_path / "int8"))
+    assert small < 0.6 * full  # a small network: what is not weights counts too
+    assert onnx_reader.load(tmp_path / "int8").record["licence"] == "Do as you like"
+    assert (tmp_path / "int8" / "LICENSE").read_text() == "\nDo as you like\n"
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ([], "--format is missing: use one of safetensors, stablehlo, onnx, litert"),
+        (["--format=onnx"], "--out is missing or empty"),
+        (["--format=litert", "--quantize=int8", "--out=x"], "--quantize=int8 applies to --format=onnx, not to litert"),
+        (["--format=onnx", "--max_drop=1", "--out=x"], "--max_drop applies to --quantize: leave it out"),
+        (["--format=onnx", "--licence=none.txt", "--out=x"], "--licence=none.txt is not a file: name a text file"),
+        (["--format=onnx", "--workdir=none", "--out=x"], "--workdir=none does not exist"),
+        (["--format=onnx", "--workdir={run}", "--out={run}"], "--out={run} is a run folder: name another folder"),
+        (["--format=onnx", "--workdir={run}", "--out={run}/config.json"], "is a file: name a folder"),
+        (["--format=onnx", "--workdir={run}", "--seed=7", "--out=x"], "--seed=7 was not trained in"),
+    ],
+)
+def test_flags_that_make_no_sense_are_one_sentence(run, command, tmp_path, flags, words):
+    done = command("export", *(flag.format(run=run) for flag in flags), cwd=tmp_path)
+    assert done.returncode == 64
+    assert words.format(run=run) in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "x").exists()
