@@ -102,8 +102,8 @@ def cell(found: dict[str, Any]) -> str:
     """Returns one cell of the table."""
     if "refused" in found:
         return "not possible"
-    lost = f", {found['lost_points']:+.2f} points lost" if found["largest_difference"] > 1e-5 else ""
-    return f"{found['bytes'] / 1e3:,.0f} kB, {found['ms']:.2f} ms, {found['largest_difference']:.0e}{lost}"
+    change = f", accuracy {-found['lost_points'] + 0:+.2f}" if found["largest_difference"] > 1e-5 else ""
+    return f"{found['bytes'] / 1e3:,.0f} kB, {found['ms']:.2f} ms, {found['largest_difference']:.0e}{change}"
 
 
 def rows(figures: dict[str, Any]) -> list[str]:

@@ -87,7 +87,7 @@ def test_a_quantised_file_is_smaller_and_says_what_it_costs(exported, run, comma
     flags = ["--format=onnx", "--quantize=int8", "--max_drop=1", f"--out={tmp_path / 'int8'}", f"--licence={licence}"]
     done = command("export", f"--workdir={run}", *flags)
     assert (done.returncode, done.stderr) == (0, "")
-    assert " points lost; " in done.stdout
+    assert " %, a drop of " in done.stdout
     full, small = ((folder / "model.onnx").stat().st_size for folder in (exported[0], tmp_path / "int8"))
     assert small < 0.6 * full  # a small network: what is not weights counts too
     assert onnx_reader.load(tmp_path / "int8").record["licence"] == "Do as you like"

@@ -118,7 +118,7 @@ def in_words(found: Parity, *, quantised: bool) -> str:
     on = f"checked against JAX on {found.images:,} images ({found.images_of})"
     if quantised:
         return (
-            f"{on}: accuracy {100 * found.accuracy:.2f} %, {found.lost_points:+.3f} points lost; "
+            f"{on}: accuracy {100 * found.accuracy:.2f} %, a drop of {found.lost_points:.3f} points; "
             f"{found.other_answers:,} read otherwise, probabilities within {found.largest_difference:.1e}"
         )
     return f"{on}: every answer the same, probabilities within {found.largest_difference:.1e}"
