@@ -4,8 +4,8 @@
     uv pip install -p xcheck/bin/python --override override.txt jax2onnx==0.17.1 -e '.[export]'
     xcheck/bin/python scripts/cross_check_onnx.py cnn=runs/cnn resnet=runs/resnet shipped
 
-jax2onnx has to live in an environment of its own: it asks for an older orbax-checkpoint. It cannot convert rnn and crnn,
-whose loop over time steps it does not know, which is printed. Exits with 1 if two files differ by more than 1e-5.
+jax2onnx has to live in an environment of its own: it asks for an older orbax-checkpoint. It cannot convert rnn and
+crnn, whose loop over time steps it does not know, which is printed. Exits with 1 if two files differ by more than 1e-5.
 """
 
 import argparse

@@ -28,6 +28,19 @@ def test_the_results_table_of_the_readme_is_up_to_date_and_has_every_config_that
         assert len(json.loads(path.read_text())["seeds"]) >= 3
 
 
+def test_the_table_of_the_exports_is_up_to_date_and_the_default_model_is_small_and_fast():
+    assert up_to_date("export_table.py"), "run scripts/export_table.py"
+    figures = json.loads((ROOT / "experiments" / "exports.json").read_text())
+    assert set(figures) == {"linear", "mlp", "lenet", "cnn", "resnet", "vit", "rnn", "crnn", "shipped"}
+    cnn = figures["cnn"]["formats"]
+    assert cnn["onnx"]["bytes"] <= 1_000_000
+    assert cnn["onnx"]["ms"] <= 0.15
+    assert cnn["onnx, int8"]["bytes"] <= 300_000
+    for of in figures.values():
+        for column, found in of["formats"].items():
+            assert "refused" in found or found["largest_difference"] <= 1e-5 or found["lost_points"] <= 0.05, column
+
+
 def test_the_tables_of_the_docs_are_up_to_date():
     assert up_to_date("scaling.py", "--tables"), "run scripts/scaling.py --tables"
     results = f"--results={ROOT / 'experiments' / 'torture.jsonl'}"

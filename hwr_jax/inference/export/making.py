@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hwr_jax.core import files
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.core.types import Arrays
 from hwr_jax.inference import onnx_reader, predictor
@@ -101,7 +101,7 @@ def make(
         final = out / NAMES[kind]
         replaced = final.exists()
         dropped = records.write(out, source, {NAMES[kind]: record | {"check": found._asdict()}}, licence)
-        _put(staged, final)
+        files.write_atomic(final, staged.read_bytes())
     return Made(final, final.stat().st_size, found, dropped, replaced)
 
 
@@ -114,13 +114,3 @@ def _computed(staged: Path, kind: str, images: np.ndarray, python: Path | None) 
     if python is not None:
         return litert.run(staged, images, python)
     return onnx_reader.load(staged).probabilities(images)
-
-
-def _put(staged: Path, final: Path) -> None:
-    """Moves a file to another file system, whole or not at all."""
-    beside = final.with_name(f".{final.name}.part")
-    try:
-        shutil.copyfile(staged, beside)
-        beside.replace(final)
-    finally:
-        beside.unlink(missing_ok=True)

@@ -92,10 +92,14 @@ def require_place(out: Path, source: Source) -> None:
         raise ConfigError(f"--out={out} is a run folder: name another folder")
     if out.resolve() == packaged.FOLDER.resolve():
         raise ConfigError(f"--out={out} is the folder of the model that comes with hwr_jax: name another folder")
-    if (out / "config.json").exists():
-        there = run_folder.read_environment(out).get("dataset"), (out / "config.json").read_text()
-        if there != (_environment(source, {})["dataset"], to_json(_config(source)[0])):
-            raise ConfigError(f"--out={out} holds another model: name another folder, or remove it")
+    if not (out / "config.json").exists():
+        return
+    try:
+        there = run_folder.read_environment(out)["dataset"], (out / "config.json").read_text()
+    except (ConfigError, OSError):  # neither ours nor a run's
+        there = None
+    if there != (source.environment["dataset"], to_json(_config(source)[0])):
+        raise ConfigError(f"--out={out} holds another model: name another folder, or remove it")
 
 
 def write(out: Path, source: Source, made: dict[str, dict[str, Any]], licence: Path | None) -> list[str]:
