@@ -23,12 +23,14 @@ import pytest
 import warm_python
 
 ROOT = Path(__file__).parent.parent
-# With LLVM's second lowest level, and XLA's older emitters, a step compiles in a third of the time and runs as fast.
-QUICK = "--xla_backend_optimization_level=1"
+# In one piece, and by XLA's older emitters, a step compiles in half the time.
+QUICK = "--xla_cpu_parallel_codegen_split_count=1"
 if metadata.version("jaxlib").startswith("0.10."):  # 0.12 does not know the flag
     QUICK += " --xla_cpu_use_fusion_emitters=false"
+LEVEL = "xla_backend_optimization_level"  # of LLVM: a step at 1 runs as fast as at 3, at 0 it compiles three times faster
 if os.environ["JAX_PLATFORMS"] == "cpu":
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8 {QUICK}"
+    flags = f"--xla_force_host_platform_device_count=8 {QUICK} --{LEVEL}=0"  # the tests' own programs take few steps
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}"
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job that a shell began in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -75,7 +77,7 @@ def caches(shared):
     other = ("HWR_", "TFDS_", "XLA_", "JAX_", "NPROC", "PYTHONDONTWRITEBYTECODE")
     keep = {k: v for k, v in os.environ.items() if not k.startswith(other) or k == "HWR_COVERAGE"}
     own = {"HWR_CACHE_DIR": str(shared / "hwr"), "TFDS_DATA_DIR": str(shared / "tfds"), "JAX_PLATFORMS": "cpu"}
-    return {**keep, **own, "XLA_FLAGS": QUICK, "PYTHONPATH": str(ROOT)}
+    return {**keep, **own, "XLA_FLAGS": f"{QUICK} --{LEVEL}=1", "PYTHONPATH": str(ROOT)}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -137,7 +139,13 @@ def two_seeds(shared, command):
 @pytest.fixture(scope="session")
 def quick_jit():
     """`jax.jit` that compiles quickly rather than well: for what runs once, and of which no bit is promised."""
-    return functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+    return functools.partial(jax.jit, compiler_options={LEVEL: 0})
+
+
+@pytest.fixture
+def optimised(monkeypatch):
+    """`jax.jit` compiles as for a command: for tests that compare the bits of two programs, which level 0 changes."""
+    monkeypatch.setattr(jax, "jit", functools.partial(jax.jit, compiler_options={LEVEL: 1}))
 
 
 @pytest.fixture(scope="session")

@@ -108,7 +108,7 @@ def test_a_shorter_last_dispatch_costs_no_second_compilation(smoke, few):
     assert programs.steps._cache_size() == 1
 
 
-def test_many_seeds_by_map_equal_single_runs_to_the_bit(smoke, few):
+def test_many_seeds_by_map_equal_single_runs_to_the_bit(smoke, few, optimised):
     recipe = recipe_of(smoke(batch_size=B))
     together = trained(recipe, few, seeds=(5, 6, 7))
     for i, seed in enumerate((5, 6, 7)):
@@ -248,7 +248,7 @@ def test_the_parts_of_a_batch_must_divide_it(smoke):
         recipe_of(smoke(batch_size=B, optim__accumulate=3))
 
 
-def test_a_seed_that_no_longer_improves_stops_alone(smoke, few):
+def test_a_seed_that_no_longer_improves_stops_alone(smoke, few, optimised):
     recipe = recipe_of(smoke(batch_size=B, eval__patience_epochs=2, **MLP))
     accuracies = np.array([[0.5, 0.5], [0.6, 0.5], [0.6, 0.4], [0.7, 0.4], [0.7, 0.4], [0.6, 0.4]], np.float32)
 
