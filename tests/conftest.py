@@ -98,10 +98,10 @@ def digits(caches):
 
 @pytest.fixture(scope="session")
 def warm(caches):
-    """A Python that has imported the libraries, for commands."""
-    server = warm_python.Server(caches)
-    yield server
-    server.close()
+    """Pythons that have imported the libraries, for commands."""
+    pool = warm_python.Pool(caches)
+    yield pool
+    pool.close()
 
 
 @pytest.fixture(scope="session")
@@ -120,6 +120,22 @@ def command(caches, warm):
         return subprocess.run(line, capture_output=True, text=True, timeout=timeout, cwd=cwd, env=env)
 
     return run
+
+
+@pytest.fixture
+def start(caches, warm):
+    """Returns start(verb, *arguments): a command that runs, which a test may watch and signal; see warm_python.Process."""
+    started = []
+
+    def run(verb, *arguments, env=None):
+        env = {**caches, **(env or {})}
+        assert warm.fits(env)
+        started.append(warm.start(f"hwr_jax.{verb}", [str(a) for a in arguments], env=env, cwd=ROOT))
+        return started[-1]
+
+    yield run
+    for process in started:
+        process.kill()
 
 
 @pytest.fixture(scope="session")

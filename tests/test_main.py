@@ -334,10 +334,9 @@ def test_a_corrupted_data_file_is_named(command, tmp_path):
     wrong(command("main", "--config=configs/cnn.py", env=own), 66, "-ubyte.gz")
 
 
-def interrupted(arguments, caches, number, folder, steps):
+def interrupted(arguments, start, number, folder, steps):
     """Starts a run, sends it a signal once `steps` manifests are there, and returns (exit code, standard error)."""
-    line = [sys.executable, "-m", "hwr_jax.main", *arguments, f"--workdir={folder}"]
-    process = subprocess.Popen(line, cwd=ROOT, env=caches, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    process = start("main", *arguments, f"--workdir={folder}")
     deadline = time.monotonic() + 180
     while len(list((folder / "manifests").glob("*.json"))) < steps and process.poll() is None:
         assert time.monotonic() < deadline
@@ -368,9 +367,9 @@ def test_a_signal_while_compiling_ends_with_its_code_and_no_crash(caches, tmp_pa
         pytest.param(signal.SIGINT, 130, marks=pytest.mark.exhaustive),
     ],
 )
-def test_interrupted_and_resumed_equals_uninterrupted_to_the_bit(finished, command, caches, tmp_path, number, code):
+def test_interrupted_and_resumed_equals_uninterrupted_to_the_bit(finished, command, start, tmp_path, number, code):
     folder, arguments, whole = tmp_path / "run", [SMOKE, "--config.seeds=2"], finished[0]
-    found, said = interrupted(arguments, caches, number, folder, steps=1)
+    found, said = interrupted(arguments, start, number, folder, steps=1)
     assert found == code, said
     if code > 0:
         assert "saved step" in said

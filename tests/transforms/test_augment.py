@@ -222,10 +222,10 @@ def batch():
     return jax.random.uniform(KEY, (64, 28, 28, 1)), jnp.arange(64, dtype=jnp.int32), jax.random.split(KEY, 64)
 
 
-def test_mixup_is_a_weighted_mean_with_the_next_example():
+def test_mixup_is_a_weighted_mean_with_the_next_example(optimised):
     image, label, keys = batch()
-    mixed = augment.mix(keys, image, label, mixup=0.7, cutmix=0.0)
-    drawn = jax.vmap(lambda key: jax.random.beta(jax.random.fold_in(key, 1), 0.7, 0.7))(keys)
+    mixed = jax.jit(functools.partial(augment.mix, mixup=0.7, cutmix=0.0))(keys, image, label)
+    drawn = jax.jit(jax.vmap(lambda key: jax.random.beta(jax.random.fold_in(key, 1), 0.7, 0.7)))(keys)
     np.testing.assert_allclose(mixed.share, drawn, rtol=1e-5)  # a float32 mean of 784 weights, all the same
     share = np.asarray(drawn)[:, None, None, None]
     np.testing.assert_allclose(mixed.image, share * image + (1 - share) * np.roll(image, -1, axis=0), atol=1e-6)
