@@ -25,6 +25,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import types
 from pathlib import Path
 
@@ -43,7 +44,7 @@ class Process:
 
     def __init__(self, server: Server, line: list[str], request: bytes):
         self.args, self.returncode, self._socket = line, None, server.socket
-        self._files = [tempfile.TemporaryFile(), tempfile.TemporaryFile()]  # noqa: SIM115 -- closed by `communicate`
+        self._files = [tempfile.TemporaryFile(), tempfile.TemporaryFile()]  # noqa: SIM115 -- closed by `communicate` and `kill`
         with tempfile.TemporaryFile() as asked:
             asked.write(request)
             asked.seek(0)
@@ -64,14 +65,19 @@ class Process:
         """Waits; returns what the command wrote to standard output and error."""
         self.wait(timeout)
         texts = self.said()
-        for file in self._files:
-            file.close()
-        self._files = []
+        self._close()
         return texts
 
     def said(self) -> list[str]:
         """What the command has written to standard output and error until now."""
         return [os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode() for file in self._files]
+
+    def first_line(self, timeout: float = 120) -> str:
+        """Waits for the first line on standard output; returns it, or what there is when the command has ended."""
+        deadline = time.monotonic() + timeout
+        while "\n" not in (text := self.said()[0]) and self.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return text.partition("\n")[0]
 
     def send_signal(self, number: int) -> None:
         """Sends a signal, if the command still runs."""
@@ -79,9 +85,15 @@ class Process:
             os.kill(self.pid, number)
 
     def kill(self) -> None:
-        """Ends the command at once, if it still runs."""
+        """Ends the command at once, if it still runs, and forgets what it wrote."""
         self.send_signal(signal.SIGKILL)
         self.wait()
+        self._close()
+
+    def _close(self) -> None:
+        for file in self._files:
+            file.close()
+        self._files = []
 
     def _exit_code(self, timeout: float | None) -> int | None:
         if self.returncode is None and select.select([self._socket], [], [], timeout)[0]:
@@ -214,7 +226,6 @@ def load_codebase() -> types.ModuleType:
 
 
 if __name__ == "__main__":
-
     package_coverage.start()
     package_coverage.prepare()
     for library in LIBRARIES:

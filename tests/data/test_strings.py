@@ -286,8 +286,8 @@ def trained(command, tmp_path_factory):
     folder = tmp_path_factory.mktemp("strings") / "run"
     flags = {
         "data.strings.glyphs": "digits", "data.validation_examples": 200, "data.strings.lengths": "(1, 2)", "seeds": 2,
-        "epochs": 14, "batch_size": 32, "data.strings.train": 1000, "model.features": "(8, 16, 32)", "model.width": 24,
-        "model.dropout": 0.0,
+        "epochs": 7, "batch_size": 32, "data.strings.train": 1000, "model.features": "(8, 16, 32)", "model.width": 24,
+        "model.dropout": 0.0, "optim.learning_rate": 0.008,
     }  # fmt: skip
     flags = [f"--config.{k}={v}" for k, v in flags.items()]
     return folder, command("main", "--config=configs/crnn.py:smoke", f"--workdir={folder}", *flags)

@@ -43,20 +43,18 @@ _spec.loader.exec_module(launch_local)
 class Job:
     """The processes of a job; `of_one`: the last one's further flags, or the environment of one of them, by number."""
 
-    def __init__(self, caches, folder, *arguments, processes=2, devices=1, of_one=(), env=None):
+    def __init__(self, start, caches, folder, *arguments, processes=2, devices=1, of_one=(), env=None):
         common = [f"--coordinator=127.0.0.1:{launch_local.free_port()}", f"--processes={processes}", "--heartbeat_s=5"]
         flags = f"{caches['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}"
-        env = {**caches, **(env or {}), "XLA_FLAGS": flags}
+        env = {**(env or {}), "XLA_FLAGS": flags}
         self.processes = []
         for i in range(processes):
             more = of_one if isinstance(of_one, list) and i == processes - 1 else []
             replaced = {flag.partition("=")[0] for flag in more}
             own = [*common, f"--process={i}", f"--workdir={folder}"]
             own = [*arguments, *(flag for flag in own if flag.partition("=")[0] not in replaced), *more]
-            line = [sys.executable, "-u", "-m", "hwr_jax.main", *own]
-            pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
             special = of_one.get(i, {}) if isinstance(of_one, dict) else {}
-            self.processes.append(subprocess.Popen(line, cwd=ROOT, env={**env, **special}, **pipes))
+            self.processes.append(start("main", *own, env={**env, **special}))
 
     def wait(self, timeout=240):
         """Returns the exit codes, and what each printed to standard output and error."""
@@ -77,21 +75,12 @@ class Job:
     def kill(self):
         for p in self.processes:
             p.kill()
-            if not p.stdout.closed:
-                p.communicate()
 
 
 @pytest.fixture
-def job(caches):
-    jobs = []
-
-    def start(*args, **options):
-        jobs.append(Job(caches, *args, **options))
-        return jobs[-1]
-
-    yield start
-    for one in jobs:
-        one.kill()
+def job(start, caches):
+    """Returns a `Job` of these arguments, which ends with the test."""
+    return functools.partial(Job, start, caches)
 
 
 def records(folder):
@@ -189,7 +178,7 @@ def test_two_processes_that_share_the_seeds_train_those_of_one_process(job, comm
 @pytest.mark.slow
 def test_a_signal_to_one_process_stops_all_after_saving_and_one_process_resumes(job, command, tmp_path):
     run = tmp_path / "run"
-    flags = (*TINY, "--config.epochs=30")
+    flags = (*TINY, "--config.epochs=12")
     started = job(run, *flags)
     started.until(run / "metrics.jsonl")
     started.processes[1].send_signal(signal.SIGTERM)
@@ -197,12 +186,12 @@ def test_a_signal_to_one_process_stops_all_after_saving_and_one_process_resumes(
     assert codes == [CODES["terminated"]] * 2, said
     assert "SIGTERM: saved step" in said[0][1]
     saved = max(int(path.stem) for path in (run / "manifests").iterdir())
-    assert 0 < saved < 30 * 34
+    assert 0 < saved < 12 * 34
     done = command("main", *flags, f"--workdir={run}")
     assert done.returncode == 0, done.stderr
     assert f"resuming from step {saved}" in done.stdout
     lines = records(run)
-    assert [epoch for epoch, split in lines if split == "validation"] == list(range(1, 31))  # none twice, none missing
+    assert [epoch for epoch, split in lines if split == "validation"] == list(range(1, 13))  # none twice, none missing
 
 
 @pytest.mark.parametrize(

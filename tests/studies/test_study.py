@@ -5,8 +5,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 
 import jax
@@ -264,12 +262,11 @@ def test_a_dry_run_without_records_times_each_variant(make, command):
     assert not (path.parent / results.FILE).exists()
 
 
-def test_a_killed_study_resumes_and_no_trial_is_twice_or_missing(finished, make, caches):
+def test_a_killed_study_resumes_and_no_trial_is_twice_or_missing(finished, make, command, start):
     path = make()
-    line = [sys.executable, "-m", "hwr_jax.study", f"--study={path}"]
     kills = 0
     for target in (1, 4, 8):
-        process = subprocess.Popen(line, env=caches, stdout=subprocess.DEVNULL, start_new_session=True)
+        process = start("study", f"--study={path}")
         deadline = time.monotonic() + 120
         while process.poll() is None and time.monotonic() < deadline:
             if (path.parent / results.FILE).exists() and len(untimed(path.parent)) >= target:
@@ -280,7 +277,7 @@ def test_a_killed_study_resumes_and_no_trial_is_twice_or_missing(finished, make,
     assert kills == 3
     with (path.parent / results.FILE).open("a") as file:
         file.write('{"variant": "three", "se')  # what a power cut may leave
-    done = subprocess.run(line, env=caches, capture_output=True, text=True, timeout=240)
+    done = command("study", f"--study={path}")
     assert done.returncode == 0, done.stderr
     assert untimed(path.parent) == [
         {**r, "config_sha256": s["config_sha256"]}
@@ -289,12 +286,10 @@ def test_a_killed_study_resumes_and_no_trial_is_twice_or_missing(finished, make,
     assert len(untimed(path.parent)) == 12
 
 
-def test_a_signal_ends_a_study_with_its_code_and_keeps_what_is_done(make, caches):
+def test_a_signal_ends_a_study_with_its_code_and_keeps_what_is_done(make, start):
     path = make(STUDY.replace("config.epochs = 2", "config.epochs = 60"))
-    line = [sys.executable, "-m", "hwr_jax.study", f"--study={path}"]
-    process = subprocess.Popen(line, env=caches, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert "slow, seed 0: test accuracy" in process.stdout.readline()
+    process = start("study", f"--study={path}")
+    assert "slow, seed 0: test accuracy" in process.first_line()
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 143

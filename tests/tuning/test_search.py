@@ -238,12 +238,10 @@ def fake(config=None):
     return Dataset("digits", "0", "0", arrays, arrays, arrays, tuple("0123456789"), 0.1, 0.3)
 
 
-def test_a_killed_search_resumes_and_its_running_trial_counts_as_interrupted(make, caches, command):
+def test_a_killed_search_resumes_and_its_running_trial_counts_as_interrupted(make, start, command):
     path = make(ONE_PROGRAM)
-    line = [sys.executable, "-m", "hwr_jax.search", f"--search={path}", "--confirm=0"]
-    process = subprocess.Popen(line, env=caches, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline().startswith("trial 0: ")
+    process = start("search", f"--search={path}", "--confirm=0")
+    assert process.first_line().startswith("trial 0: ")
     time.sleep(0.2)  # the next one compiles
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=60)
@@ -260,12 +258,10 @@ def test_a_killed_search_resumes_and_its_running_trial_counts_as_interrupted(mak
     assert (path.parent / "history.png").stat().st_size > 5_000
 
 
-def test_a_signal_ends_a_search_with_its_code(make, caches):
+def test_a_signal_ends_a_search_with_its_code(make, start):
     path = make(ONE_PROGRAM)
-    line = [sys.executable, "-m", "hwr_jax.search", f"--search={path}"]
-    process = subprocess.Popen(line, env=caches, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline().startswith("trial 0: ")
+    process = start("search", f"--search={path}")
+    assert process.first_line().startswith("trial 0: ")
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 143, err
