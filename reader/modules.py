@@ -24,7 +24,7 @@ MODULES = {  # each folder is a package with its own docstring and these modules
     "core": [
         "archives", "cores", "errors", "files", "idx", "interrupts", "networks", "printable", "together", "types",
     ],
-    "inference": ["annotate", "light", "listing", "pages", "parting", "reader", "scan", "stages"],
+    "inference": ["annotate", "light", "listing", "onnx_reader", "pages", "parting", "reader", "scan", "stages"],
     "pictures": [
         "characters", "decode", "documents", "effort", "ink", "inputs", "marks", "normalise", "page", "perspective",
         "quiet", "rendering", "resample", "rules", "separated", "several", "sheet", "tables", "values",

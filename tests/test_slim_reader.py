@@ -17,13 +17,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 import hwr_jax
 from hwr_jax.cli import flags
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.data import pages
-from hwr_jax.inference import packaged
+from hwr_jax.inference import onnx_reader, packaged
+from hwr_jax.inference.export import onnx_model as onnx_exporter
+from hwr_jax.inference.export.graph import IR_VERSION, OPSET, Graph
 
 ROOT = Path(__file__).parent.parent
 READER = ROOT / "reader"
@@ -289,6 +292,49 @@ def test_another_released_model_is_read_with(hwr_read, scan, page, released):
     code, out, err = hwr_read("--format=json", f"--workdir={folder}", page)
     assert (code, err) == (0, f"{folder}: trained on letters\n")
     assert values(out) == values(scan("--format=json", page)[1])
+
+
+@pytest.fixture
+def onnx_model(tmp_path):
+    """Returns made(**record): a folder with a linear model in ONNX, and its record with other values."""
+
+    def made(**record):
+        graph = Graph()
+        weights = {"kernel": np.random.default_rng(0).normal(0, 0.01, (784, 11)), "bias": np.zeros(11)}
+        flat = graph.add("Flatten", onnx_reader.INPUT)
+        graph.add("Softmax", graph.dense(flat, "Dense_0", weights), axis=-1, output=onnx_reader.OUTPUT)
+        shapes = {onnx_reader.INPUT: ["N", 28, 28, 1], onnx_reader.OUTPUT: ["N", 11]}
+        values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in shapes.items()]
+        arrays = [numpy_helper.from_array(value, name) for name, value in graph.arrays.items()]
+        content = helper.make_graph(graph.nodes, "linear", values[:1], values[1:], arrays)
+        opset = [helper.make_opsetid("", OPSET)]
+        own = {"form": onnx_reader.FORM, "reads": "characters", "facts": packaged.model().facts, **record}
+        model = helper.make_model(content, opset_imports=opset, ir_version=IR_VERSION)
+        (tmp_path / onnx_reader.NAME).write_bytes(onnx_exporter.with_metadata(model, own))
+        return tmp_path
+
+    return made
+
+
+def test_an_exported_model_is_read_with(hwr_read, page, onnx_model):
+    folder = onnx_model()
+    code, out, err = hwr_read("--format=json", "--mode=line", f"--workdir={folder}", page)
+    expected = hwr_jax.scan(page, model=onnx_reader.load(folder), mode="line").to_json()
+    assert (code, err.splitlines()[0]) == (0, f"{folder}: trained on mnist")
+    assert values(out) == values(json.dumps([expected]))
+
+
+def test_without_onnxruntime_an_exported_model_is_refused(hwr_read, page, onnx_model, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    folder = onnx_model()
+    code, _, err = hwr_read(f"--workdir={folder}", page)
+    assert (code, err) == (64, f"hwr_read: {folder / 'model.onnx'} needs onnxruntime: pip install onnxruntime\n")
+
+
+def test_a_model_of_lines_does_not_read_pages(hwr_read, page, onnx_model):
+    code, _, err = hwr_read(f"--workdir={onnx_model(reads='strings', longest=5, beam=8)}", page)
+    assert code == 64
+    assert "this model reads lines, and a page is read character by character" in err
 
 
 @pytest.mark.parametrize(

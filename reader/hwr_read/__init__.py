@@ -45,13 +45,14 @@ def _own() -> Reader:
 
 
 def load(folder: str | Path | None = None) -> Reader:
-    """Loads the model that comes with the package (once), or a released one of the same kind.
+    """Loads the model that comes with the package (once), or an exported one.
 
     Args:
-      folder: with config.json, environment.json and model.safetensors, of a `resnet`.
+      folder: with model.onnx (which needs onnxruntime), or with config.json, environment.json and model.safetensors of
+        a `resnet`. Where both are, model.onnx is taken.
 
     Raises:
-      ConfigError: no such folder, another network, or files that do not fit together.
+      ConfigError: no such folder, another network, files that do not fit together, or no onnxruntime.
       OSError: damaged weights, or a file that cannot be read.
     """
     return _own() if folder is None else _opened(Path(folder))
@@ -60,11 +61,13 @@ def load(folder: str | Path | None = None) -> Reader:
 def _opened(folder: Path) -> Reader:
     import numpy as np
 
-    from hwr_jax.inference import light
+    from hwr_jax.inference import light, onnx_reader
 
     try:
-        model = light.load(folder)
-        model.predict(np.zeros((1, 28, 28), np.uint8))
+        is_onnx = (folder / onnx_reader.NAME).is_file()
+        model = onnx_reader.load(folder) if is_onnx else light.load(folder)
+        if not model.reads_strings:
+            model.predict(np.zeros((1, 28, 28), np.uint8))
     except (ConfigError, OSError):
         raise
     except (ArithmeticError, AttributeError, LookupError, StopIteration, TypeError, ValueError) as error:

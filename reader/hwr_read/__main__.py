@@ -24,10 +24,11 @@ on standard input. Of TIFF and PDF all pages are read. Pictures are read on this
     hwr-read --format=json --reject_below=0.9 scans/ > read.json
     hwr-read --annotate=checked scans/
     hwr-read --mode=line --debug=steps code.png
+    hwr-read --workdir=exported photo.jpg    (your own model, from `hwr export --format=onnx`; needs onnxruntime)
 """
 
 FLAGS = flags.Flags()
-_WORKDIR = FLAGS.string("workdir", None, "A released model; default: the one that comes with hwr_read.", kind="FOLDER")
+_WORKDIR = FLAGS.string("workdir", None, "An exported model; default: the one that comes with hwr_read.", kind="FOLDER")
 _ASKED = pages.define(FLAGS)
 
 
