@@ -13,7 +13,7 @@ from hwr_jax.core import errors, printable
 
 if TYPE_CHECKING:
     from hwr_jax.inference.reader import Reader
-    from hwr_jax.pictures import inputs, normalise
+    from hwr_jax.pictures import inputs
 
 USAGE = """\
 Reads pictures of one character each or, with a model that reads strings, of one line each. They may have any size, dark
@@ -44,6 +44,7 @@ def main(paths: list[str]) -> int:
         raise errors.ConfigError("no picture was given: name one or more picture files after the flags")
     from hwr_jax.cli import console
     from hwr_jax.inference import packaged
+    from hwr_jax.inference import rows as readings
     from hwr_jax.pictures import inputs, tables
 
     screen = console.make_console(stderr=_FORMAT.value != "table")
@@ -59,7 +60,7 @@ def main(paths: list[str]) -> int:
     likely = model.read(given.images, best=1 + ALTERNATIVES)
     if not lines:
         _warn_of_turned(given, likely, model)
-    rows = read_out(given.names, likely, found)
+    rows = readings.read_out(given.names, likely, found)
     screen.print(packaged.said_of(model, folder))
     if rows or _FORMAT.value != "table":
         _print(rows, screen)
@@ -67,19 +68,6 @@ def main(paths: list[str]) -> int:
     for problem in [*doubts, *given.unread]:
         print(f"hwr_jax: {printable.line(problem)}", file=sys.stderr)
     return errors.BAD_DATA if given.unread else errors.DONE
-
-
-def read_out(
-    names: list[str], read: list[list[tuple[str, float]]], found: list[normalise.Normalised]
-) -> list[dict[str, Any]]:
-    """Returns {"image", "label", "confidence", "alternatives"} for each picture, the best alternative first; with
-    "warnings" if something speaks against the reading."""
-    rows = []
-    for name, likely, one in zip(names, read, found, strict=True):
-        ranked = [{"label": label, "confidence": round(prob * one.trust, 6)} for label, prob in likely]
-        row = {"image": name, **ranked[0], "alternatives": ranked[1:]}
-        rows.append(row | {"warnings": list(one.doubts)} if one.doubts else row)
-    return rows
 
 
 def _warn_of_turned(given: inputs.Inputs, likely: list[list[tuple[str, float]]], model: Reader) -> None:

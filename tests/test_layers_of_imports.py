@@ -15,9 +15,9 @@ import hwr_jax
 PACKAGE = Path(hwr_jax.__file__).parent
 FOLDERS = [
     "core", "distributed", "pictures", "data", "transforms", "models", "optim", "tasks", "config", "cli", "workdir",
-    "steps", "inference", "training", "benchmarks", "studies", "tuning", "checks", "pretrained",
+    "steps", "inference", "training", "benchmarks", "studies", "tuning", "checks", "web", "pretrained",
 ]  # fmt: skip
-VERBS = ["benchmark", "doctor", "evaluate", "export", "main", "predict", "scan", "search", "study", "verify"]
+VERBS = ["benchmark", "doctor", "evaluate", "export", "main", "predict", "scan", "search", "serve", "study", "verify"]
 HOMES = {  # of heavy libraries: path or folder of the files that may import them
     "flax": "models/",
     "orbax": "workdir/checkpoint.py",

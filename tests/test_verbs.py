@@ -12,7 +12,7 @@ from hwr_jax import __main__ as hwr
 from hwr_jax.core import errors
 
 ROOT = Path(__file__).parent.parent
-VERBS = ["benchmark", "doctor", "evaluate", "export", "predict", "scan", "search", "study", "train", "verify"]
+VERBS = ["benchmark", "doctor", "evaluate", "export", "predict", "scan", "search", "serve", "study", "train", "verify"]
 
 
 def python(*arguments):

@@ -2,5 +2,5 @@
 
 __all__ = [
     "annotate", "corruption_scores", "evaluation", "export", "light", "listing", "onnx_reader", "packaged",
-    "page_scores", "pages", "parting", "predictor", "reader", "scan", "stages",
+    "page_scores", "pages", "parting", "predictor", "reader", "rows", "scan", "stages",
 ]  # fmt: skip

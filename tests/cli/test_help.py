@@ -22,11 +22,16 @@ VERBS = {
     "predict": "[--FLAG=VALUE ...] PICTURE...",
     "scan": "[--FLAG=VALUE ...] PICTURE...",
     "search": "--search=FILE [--FLAG=VALUE ...]",
+    "serve": "[--FLAG=VALUE ...]",
     "study": "--study=FILE [--FLAG=VALUE ...]",
     "verify": "--workdir=FOLDER [--FLAG=VALUE ...]",
 }
 
-MORE = {"main": ["Several devices or processes:"], "study": ["Where the trials run:"]}  # headings after the flags
+MORE = {
+    "main": ["Several devices or processes:"],
+    "serve": ["Limits:"],
+    "study": ["Where the trials run:"],
+}  # headings after the flags
 
 
 def test_these_are_the_verbs():

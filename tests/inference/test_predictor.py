@@ -11,9 +11,9 @@ import sys
 import numpy as np
 import pytest
 
-from hwr_jax import predict
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.inference import evaluation, predictor
+from hwr_jax.inference import rows as readings
 from hwr_jax.pictures.normalise import Normalised
 from tests.pictures.test_normalise import draw, encode
 
@@ -118,7 +118,7 @@ def test_one_bad_argument_does_not_lose_the_others(two_seeds, caches, tmp_path):
 
 def test_the_rows_of_json_have_warnings_only_where_something_is_doubtful():
     images = [Normalised(np.zeros((28, 28), np.uint8)), Normalised(np.zeros((28, 28), np.uint8), ("two",), 0.5, 2)]
-    rows = predict.read_out(["a", "b"], [[("1", 0.9), ("7", 0.1)]] * 2, images)
+    rows = readings.read_out(["a", "b"], [[("1", 0.9), ("7", 0.1)]] * 2, images)
     assert rows == [
         {"image": "a", "label": "1", "confidence": 0.9, "alternatives": [{"label": "7", "confidence": 0.1}]},
         {

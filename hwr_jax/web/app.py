@@ -1,0 +1,227 @@
+"""The routes: reading, health, counters, the documentation and the page."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import hashlib
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any, NamedTuple
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from hwr_jax.web import bodies, documentation, openapi, page_files
+from hwr_jax.web.guard import Guard
+from hwr_jax.web.limits import Limits
+from hwr_jax.web.measures import Measures
+from hwr_jax.web.pool import Full, Pool, Reading
+from hwr_jax.web.problems import STATUSES, Problem
+
+MEDIA_TYPES = {  # of the page's files, by suffix; none is guessed from a table of the system
+    "css": "text/css; charset=utf-8",
+    "gz": "application/gzip",
+    "html": "text/html; charset=utf-8",
+    "ico": "image/x-icon",
+    "jpg": "image/jpeg",
+    "js": "text/javascript; charset=utf-8",
+    "json": "application/json",
+    "mjs": "text/javascript; charset=utf-8",
+    "onnx": "application/octet-stream",
+    "png": "image/png",
+    "svg": "image/svg+xml",
+    "txt": "text/plain; charset=utf-8",
+    "wasm": "application/wasm",
+    "webmanifest": "application/manifest+json",
+    "webp": "image/webp",
+}
+OTHER = "application/octet-stream"
+CACHED = "no-cache"  # kept, but asked for anew: the ETag answers that
+
+
+class PageFile(NamedTuple):
+    """A file of the page, as it is sent."""
+
+    content: bytes
+    media_type: str
+    etag: str
+
+
+class Server:
+    """What the routes share."""
+
+    def __init__(self, pool: Pool, limits: Limits, measures: Measures):
+        self.pool, self.limits, self.measures = pool, limits, measures
+        self.room = bodies.Room(limits.held_bytes)
+        self.connections: Callable[[], int] = lambda: 0
+        self.draining = False
+        self._in_hand: collections.Counter[str] = collections.Counter()  # pictures of each client
+        self._files = {path: _page_file(path, content) for path, content in page_files.files().items()}
+        self._files["docs.css"] = _page_file("docs.css", documentation.STYLE.encode())
+
+    async def read(self, request: Request) -> Response:
+        """POST /v1/predict and /v1/scan."""
+        kind = request.url.path.rpartition("/")[2]
+        with self.room.taken() as share:
+            if self.pool.waiting >= self.limits.queue:  # before the body is received
+                raise self._full(close=bodies.is_large(request))
+            options = self._options(request, kind)
+            pictures = await bodies.pictures(request, self.limits, share)
+            client = request.client.host if request.client else ""
+            with self._counted(client, len(pictures)):
+                try:
+                    readings = await self.pool.read(kind, options, pictures)
+                except Full:
+                    raise self._full() from None
+        self._count(kind, readings)
+        if not any(one.is_read for one in readings):
+            raise _unread(readings)
+        return Response(b"[" + b",".join(one.text for one in readings) + b"]", media_type="application/json")
+
+    def _options(self, request: Request, kind: str) -> dict[str, Any]:
+        try:
+            found = bodies.options(request)
+            if kind == "scan" and self.pool.facts.get("reads_strings"):
+                raise Problem(409, "this model reads lines, and a page is read character by character: use /v1/predict")
+        except Problem as problem:
+            problem.close = bodies.is_large(request)
+            raise
+        return found
+
+    def _full(self, *, close: bool = False) -> Problem:
+        return Problem(503, f"{self.limits.queue} pictures wait, which is the limit: try again later", close=close)
+
+    @contextlib.contextmanager
+    def _counted(self, client: str, count: int) -> Iterator[None]:
+        """Refuses a client that has too many pictures in hand."""
+        if self._in_hand[client] + count > self.limits.per_client:
+            most = self.limits.per_client
+            raise Problem(429, f"a client may have {most} pictures waiting or being read: wait for answers")
+        self._in_hand[client] += count
+        try:
+            yield
+        finally:
+            self._in_hand[client] -= count
+            if not self._in_hand[client]:
+                del self._in_hand[client]
+
+    def _count(self, kind: str, readings: list[Reading]) -> None:
+        for outcome, is_read in (("read", True), ("refused", False)):
+            self.measures.pictures.labels(kind, outcome).inc(sum(one.is_read == is_read for one in readings))
+
+    async def healthz(self, request: Request) -> Response:
+        """GET /healthz: this process answers."""
+        return Response(b'{"status": "ok"}', media_type="application/json")
+
+    async def readyz(self, request: Request) -> Response:
+        """GET /readyz: it can read, and is not being ended."""
+        if self.draining:
+            raise Problem(503, "the server is being ended")
+        if not self.pool.ready:
+            raise Problem(503, "the model is being loaded")
+        return Response(json.dumps({"status": "ready", "model": self.pool.facts}), media_type="application/json")
+
+    async def metrics(self, request: Request) -> Response:
+        """GET /metrics."""
+        self.measures.waiting.set(self.pool.waiting)
+        self.measures.held.set(self.room.held)
+        self.measures.ready.set(self.pool.ready)
+        self.measures.connections.set(self.connections())
+        return Response(self.measures.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def openapi(self, request: Request) -> Response:
+        """GET /openapi.json."""
+        return Response(json.dumps(openapi.document(self.limits)), media_type="application/json")
+
+    async def docs(self, request: Request) -> Response:
+        """GET /docs."""
+        return Response(documentation.page(self.limits), media_type=MEDIA_TYPES["html"])
+
+    async def page(self, request: Request) -> Response:
+        """GET / and the files of the page."""
+        path = request.path_params["path"] or "index.html"
+        file = self._files.get(path)
+        if file is None:
+            raise Problem(404, STATUSES[404][:1].lower() + STATUSES[404][1:-1])
+        headers = {"etag": file.etag, "cache-control": CACHED}
+        asked = [one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")]
+        if file.etag in asked or "*" in asked:
+            return Response(status_code=304, headers=headers)
+        return Response(file.content, headers=headers | {"content-type": file.media_type})
+
+
+def _page_file(path: str, content: bytes) -> PageFile:
+    return PageFile(
+        content,
+        MEDIA_TYPES.get(path.rpartition(".")[2].lower(), OTHER),
+        f'"{hashlib.sha256(content).hexdigest()[:32]}"',
+    )
+
+
+def _unread(readings: list[Reading]) -> Problem:
+    """What is answered if nothing could be read: the reason, or each."""
+    errors = [json.loads(one.text) for one in readings]
+    if len(errors) == 1:
+        return Problem(422, errors[0]["error"])
+    return Problem(422, f"none of the {len(errors)} pictures could be read", errors=errors)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    """What Starlette refuses, as every other refusal: no such page, or not with this method."""
+    assert isinstance(error, HTTPException)
+    words = STATUSES.get(error.status_code, "The request is refused.")
+    problem = Problem(error.status_code, words[:1].lower() + words[1:-1])
+    return _response(problem, dict(error.headers or {}))
+
+
+async def _problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return _response(error, {})
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    """The client has gone: nobody hears this."""
+    return Response(status_code=400)
+
+
+def _response(problem: Problem, more: dict[str, str]) -> Response:
+    headers = {name.decode(): value.decode() for name, value in problem.headers()} | more
+    return Response(problem.body(), problem.status, headers, "application/problem+json")
+
+
+def make(
+    server: Server, *, key: str | None, log: Callable[[str], object] | None, begin: Callable[[], Any] | None = None
+) -> Guard:
+    """Returns the ASGI application.
+
+    Args:
+      server: what the routes share.
+      key, log: see `Guard`.
+      begin: called when the application starts, within its event loop; None: starts the pool.
+    """
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        (begin or server.pool.start)()
+        try:
+            yield
+        finally:
+            await server.pool.close()
+
+    routes = [
+        Route("/v1/predict", server.read, methods=["POST"]),
+        Route("/v1/scan", server.read, methods=["POST"]),
+        Route("/healthz", server.healthz),
+        Route("/readyz", server.readyz),
+        Route("/metrics", server.metrics),
+        Route("/openapi.json", server.openapi),
+        Route("/docs", server.docs),
+        Route("/{path:path}", server.page),
+    ]
+    handlers: Any = {HTTPException: _refused, Problem: _problem, ClientDisconnect: _gone}
+    inner = Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan)
+    return Guard(inner, key=key, measures=server.measures, log=log)

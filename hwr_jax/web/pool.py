@@ -1,0 +1,248 @@
+"""The pictures that wait, and the processes that read them. Owns the queue, the batches and the limit of time.
+
+Pictures that wait are read together, up to `MOST` of them and without waiting for more: under load a batch is large, of
+one picture alone it is that one. A process that takes too long with a picture, or ends, is replaced; the pictures that
+it had in hand are read again one at a time, so that each costs itself alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import json
+import os
+import signal
+import sys
+from typing import Any, NamedTuple
+
+from hwr_jax.web import frames
+from hwr_jax.web.limits import Limits
+from hwr_jax.web.measures import Measures
+
+MOST, MOST_BYTES = 64, 2**20  # pictures in a batch, and their bytes: photographs are not read beside 60 digits
+STEP_S = 0.5  # between two signs of life of a process; it gives them at every picture
+START_S = 300.0  # until a process has loaded, and compiled, its model
+MOST_STARTS = 3  # in a row that may fail
+WORKER = "hwr_jax.web.worker"
+
+
+class Full(Exception):
+    """Too many pictures wait."""
+
+
+class Reading(NamedTuple):
+    """What was read in a picture, or in a page of it."""
+
+    is_read: bool
+    text: bytes  # JSON: what was read, or {"image", "error"}
+
+
+class Job:
+    """A picture that waits, or is being read."""
+
+    __slots__ = ("content", "done", "key", "kind", "name", "options", "readings")
+
+    def __init__(self, kind: str, options: dict[str, Any], name: str, content: bytes, done: asyncio.Future[None]):
+        self.kind, self.options, self.name, self.content, self.done = kind, options, name, content, done
+        self.key = (kind, *options.values())  # pictures with the same one may be read together
+        self.readings: list[Reading] = []
+
+
+class StartError(Exception):
+    """A process that reads did not start; `code` is its exit code, and it has said why."""
+
+    def __init__(self, code: int):
+        super().__init__(f"a reading process ended with {code} while it started")
+        self.code = code
+
+
+class Pool:
+    """Processes that read, and what waits for them. Belongs to one event loop."""
+
+    def __init__(self, model: dict[str, Any], limits: Limits, measures: Measures, *, processes: int, batching: bool):
+        """model: what `worker.main` takes of it."""
+        self.limits, self.measures = limits, measures
+        self.facts: dict[str, Any] = {}  # of the model, once a process is ready
+        self.ready = 0  # processes that have their model
+        self._line = json.dumps(
+            model | {"pixels": limits.pixels, "pages": limits.pages, "memory_bytes": limits.memory_bytes}
+        )
+        self._most = MOST if batching else 1
+        self._count = processes
+        self._waiting: dict[str, collections.deque[Job]] = {
+            k: collections.deque() for k in ("alone", "predict", "scan")
+        }
+        self._wake = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def waiting(self) -> int:
+        """How many pictures wait."""
+        return sum(map(len, self._waiting.values()))
+
+    def start(self) -> list[asyncio.Task[None]]:
+        """Starts the processes; returns a task for each, which ends with StartError if its process does not start."""
+        self._tasks = [asyncio.create_task(self._keep_reading(number)) for number in range(self._count)]
+        return self._tasks
+
+    async def close(self) -> None:
+        """Ends the processes."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def read(self, kind: str, options: dict[str, Any], pictures: list[tuple[str, bytes]]) -> list[Reading]:
+        """Reads pictures (names and contents); returns what is read in each, in order. A document has several pages.
+
+        Raises:
+          Full: there is no room for all of them in the queue.
+        """
+        if self.waiting + len(pictures) > self.limits.queue:
+            raise Full
+        loop = asyncio.get_running_loop()
+        jobs = [Job(kind, options, name, content, loop.create_future()) for name, content in pictures]
+        self._waiting[kind].extend(jobs)
+        self._wake.set()
+        try:
+            for job in jobs:
+                await job.done
+        finally:
+            for job in jobs:
+                job.done.cancel()  # of a client that has gone: what still waits is not read
+        return [reading for job in jobs for reading in job.readings]
+
+    def _next(self, number: int) -> list[Job]:
+        """Takes the pictures that process `number` reads next. The first of several reads no pages: they take longer,
+        and digits must not wait for all of them."""
+        alone, predict, scan = (self._waiting[kind] for kind in ("alone", "predict", "scan"))
+        if number == 0 and self._count > 1:
+            order = [predict]
+        elif number == self._count - 1:
+            order = [scan, alone, predict]
+        else:
+            order = [predict, scan, alone]
+        for queue in order:
+            batch: list[Job] = []
+            left = MOST_BYTES
+            while queue and len(batch) < (self._most if queue is predict else 1):
+                job = queue[0]
+                if batch and (job.key != batch[0].key or len(job.content) > left):
+                    break
+                queue.popleft()
+                if not job.done.done():
+                    left -= len(job.content)
+                    batch.append(job)
+            if batch:
+                return batch
+        return []
+
+    async def _keep_reading(self, number: int) -> None:
+        """Reads with one process after the other."""
+        failed = 0
+        while True:
+            process = await _Process.start(self._line)
+            try:
+                async with asyncio.timeout(START_S):
+                    head, _ = await process.receive()
+            except (asyncio.IncompleteReadError, TimeoutError):
+                failed += 1
+                code = await process.end()
+                if failed == MOST_STARTS or not self.facts:
+                    raise StartError(code) from None
+                continue
+            except BaseException:
+                await process.end()
+                raise
+            failed, self.facts = 0, head["ready"]
+            self.ready += 1
+            try:
+                await self._read_with(process, number)
+            finally:
+                self.ready -= 1
+                await process.end()
+            self.measures.replaced.inc()
+
+    async def _read_with(self, process: _Process, number: int) -> None:
+        """Reads until the process ends, or has to be ended."""
+        while True:
+            while not (batch := self._next(number)):
+                self._wake.clear()
+                await self._wake.wait()
+            self.measures.batch.observe(len(batch))
+            try:
+                await self._answer(process, batch)
+            except (TimeoutError, OSError, asyncio.IncompleteReadError) as error:
+                self._give_up(batch, error)
+                return
+
+    async def _answer(self, process: _Process, batch: list[Job]) -> None:
+        """Has a batch read. Raises TimeoutError, OSError or IncompleteReadError if the process has to be replaced."""
+        pictures = [(job.name, len(job.content)) for job in batch]
+        head = {"kind": batch[0].kind, "options": batch[0].options, "pictures": pictures}
+        await process.send(head, [job.content for job in batch])
+        done = False
+        while not done:
+            async with asyncio.timeout(self.limits.picture_s + STEP_S):
+                head, texts = await process.receive()
+            done = head["done"]
+            for (index, is_read, _), text in zip(head["items"], texts, strict=True):
+                batch[index].readings.append(Reading(is_read, text))
+        for job in batch:
+            if not job.done.done():
+                job.done.set_result(None)
+
+    def _give_up(self, batch: list[Job], error: Exception) -> None:
+        """Reads each picture of a batch again by itself; of one that was by itself, says why it could not be read."""
+        if len(batch) > 1:
+            for job in batch:
+                job.readings.clear()
+            self._waiting["alone"].extend(batch)
+            self._wake.set()
+            return
+        [job] = batch
+        limit = f"reading it takes longer than the {self.limits.picture_s:g} s allowed"
+        why = limit if isinstance(error, TimeoutError) else "the process that read it ended: it needs too much memory"
+        said = {"image": job.name, "error": f"{job.name}: {why}"}
+        job.readings.append(Reading(False, json.dumps(said).encode()))
+        if not job.done.done():
+            job.done.set_result(None)
+
+
+class _Process:
+    """A process that reads."""
+
+    def __init__(self, process: asyncio.subprocess.Process):
+        self._process = process
+        assert process.stdin
+        assert process.stdout
+        self._stdin, self._stdout = process.stdin, process.stdout
+
+    @classmethod
+    async def start(cls, line: str) -> _Process:
+        # It finds the package where this process did, and nothing in the current directory.
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"}
+        command = [sys.executable, "-P", "-m", WORKER, line]
+        pipe = asyncio.subprocess.PIPE
+        made = await asyncio.create_subprocess_exec(
+            *command, stdin=pipe, stdout=pipe, env=env, start_new_session=True, limit=frames.MOST_LINE
+        )
+        return cls(made)
+
+    async def send(self, head: dict[str, Any], blobs: list[bytes]) -> None:
+        self._stdin.write(frames.packed(head, blobs))
+        await self._stdin.drain()
+
+    async def receive(self) -> tuple[dict[str, Any], list[bytes]]:
+        """Waits for a message. Raises IncompleteReadError if the process has ended."""
+        head = json.loads(await self._stdout.readuntil(b"\n"))
+        return head, [await self._stdout.readexactly(size) for size in frames.sizes(head)]
+
+    async def end(self) -> int:
+        """Ends the process and those that it has started; returns its exit code."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if sys.platform == "win32":
+                self._process.kill()
+            else:
+                os.killpg(self._process.pid, signal.SIGKILL)
+        return await self._process.wait()

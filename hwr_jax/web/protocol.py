@@ -1,0 +1,99 @@
+"""Connections: how long each may take, and how many there may be.
+
+uvicorn waits for ever for the rest of a request's headers, and for a client that does not take its answer. A client
+that sends a byte a minute then keeps a connection, and a thousand of them all that there are.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from uvicorn.protocols.http import httptools_impl
+
+from hwr_jax.web.limits import Limits
+from hwr_jax.web.problems import MEDIA_TYPE, Problem
+
+HEADER_BYTES = 32 * 2**10
+
+
+class Connection(httptools_impl.HttpToolsProtocol):
+    """A connection that knows since when it waits for its client."""
+
+    def __init__(self, *, limits: Limits, **given: Any):
+        super().__init__(**given)
+        self._limits = limits
+        self.headers_since: float | None = None  # waits for headers
+        self.idle_since: float | None = None  # has answered, and waits for another request
+        self.stalled_since: float | None = None  # waits until the client takes its answer
+        self._header_bytes = 0
+
+    def connection_made(self, transport: Any) -> None:
+        """Makes room for it, if there are too many: the one that has waited longest for its client goes."""
+        super().connection_made(transport)
+        self.headers_since = self.loop.time()
+        if len(self.connections) > self._limits.connections:
+            others = [(one.waits_since, id(one), one) for one in self._others() if one.waits_since is not None]
+            if others:
+                min(others)[-1].transport.abort()
+            else:
+                self._refuse(Problem(503, "the server has as many connections as it may: try again later", close=True))
+
+    @property
+    def waits_since(self) -> float | None:
+        """Since when it waits for a request, or for the rest of its headers; None: it has one in hand."""
+        return self.headers_since if self.idle_since is None else self.idle_since
+
+    def _others(self) -> list[Connection]:
+        return [one for one in self.connections if isinstance(one, Connection) and one is not self]
+
+    def data_received(self, data: bytes) -> None:
+        """Counts the bytes of headers that are not complete yet."""
+        if self.headers_since is None and (self.cycle is None or self.cycle.response_complete):
+            self.headers_since, self.idle_since = self.loop.time(), None
+        super().data_received(data)
+        if self.headers_since is not None:
+            self._header_bytes += len(data)
+            if self._header_bytes > HEADER_BYTES:
+                self._refuse(Problem(400, f"the headers have more than the {HEADER_BYTES:,} bytes allowed", close=True))
+
+    def on_headers_complete(self) -> None:
+        """The request begins."""
+        self.headers_since, self.idle_since, self._header_bytes = None, None, 0
+        super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        """The next request may begin."""
+        self.idle_since = self.loop.time()
+        super().on_response_complete()
+
+    def pause_writing(self) -> None:
+        """The client takes nothing."""
+        self.stalled_since = self.loop.time()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """The client has taken something."""
+        self.stalled_since = None
+        super().resume_writing()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answers what is no HTTP as every other refusal."""
+        self._refuse(Problem(400, "the request is no valid HTTP", close=True))
+
+    def check(self, now: float) -> None:
+        """Ends the connection if its client takes too long."""
+        if self.stalled_since is not None and now - self.stalled_since > self._limits.body_s:
+            self.transport.abort()
+        elif self.headers_since is not None and now - self.headers_since > self._limits.header_s:
+            words = f"the headers did not arrive within {self._limits.header_s:g} s"
+            self._refuse(Problem(408, words, close=True))
+
+    def _refuse(self, problem: Problem) -> None:
+        if self.transport.is_closing():
+            return
+        body = problem.body()
+        head = [httptools_impl.STATUS_LINE[problem.status]]
+        head += [name + b": " + value + b"\r\n" for name, value in problem.headers()]
+        head += [b"content-type: ", MEDIA_TYPE.encode(), b"\r\ncontent-length: ", str(len(body)).encode()]
+        self.transport.write(b"".join([*head, b"\r\n\r\n", body]))
+        self.transport.close()

@@ -1,0 +1,196 @@
+"""A server to try things on, and a client that costs little: raw HTTP over asyncio, many connections in one process."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAD = b"POST /v1/predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: image/png\r\ncontent-length: %d\r\n\r\n"
+LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
+CLOSES = re.compile(rb"(?i)\r\nconnection: *close")
+
+
+@dataclass
+class Tally:
+    """What became of requests."""
+
+    statuses: collections.Counter[int] = field(default_factory=collections.Counter)
+    seconds: list[float] = field(default_factory=list)  # of those answered with 200
+    reset: int = 0  # connections that ended while a request had no whole answer
+    sent: int = 0
+
+    def quantile_ms(self, share: float) -> float:
+        """Returns a quantile of the times."""
+        return 1000 * float(np.quantile(self.seconds, share)) if self.seconds else float("nan")
+
+
+class Client(asyncio.Protocol):
+    """A connection that sends one request after the other."""
+
+    def __init__(self, requests: Callable[[], bytes | None], tally: Tally, ended: asyncio.Future[None]):
+        """requests: returns the next one, or None to end. ended: done when the connection has gone."""
+        self._requests, self._tally, self._ended = requests, tally, ended
+        self._buffer, self._since = bytearray(), 0.0
+        self.refused = False
+
+    def connection_made(self, transport) -> None:
+        """Sends the first request."""
+        self._transport = transport
+        self._next()
+
+    def _next(self) -> None:
+        content = self._requests()
+        if content is None:
+            self._since = 0.0
+            self._transport.close()
+            return
+        self._tally.sent += 1
+        self._since = time.perf_counter()
+        self._transport.write(content)
+
+    def data_received(self, data: bytes) -> None:
+        """Takes an answer, and sends the next request."""
+        self._buffer += data
+        end = self._buffer.find(b"\r\n\r\n")
+        if end < 0:
+            return
+        head = bytes(self._buffer[:end])
+        found = LENGTH.search(head)
+        size = end + 4 + (int(found[1]) if found else 0)
+        if len(self._buffer) < size:
+            return
+        del self._buffer[:size]
+        status = int(head[9:12])
+        self._tally.statuses[status] += 1
+        if status == 200:
+            self._tally.seconds.append(time.perf_counter() - self._since)
+        self._since = 0.0
+        self.refused = status != 200
+        if CLOSES.search(head):
+            self._transport.close()
+        else:
+            self._next()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Counts a request without an answer."""
+        if self._since:
+            self._tally.reset += 1
+        self._ended.set_result(None)
+
+
+async def load(port: int, connections: int, requests: Callable[[], bytes | None], *, again: bool = True) -> Tally:
+    """Keeps connections busy until `requests` returns None; one that the server ends is made again."""
+    tally, loop = Tally(), asyncio.get_running_loop()
+
+    async def one() -> None:
+        while True:
+            ended = loop.create_future()
+            client = Client(requests, tally, ended)
+            try:
+                await loop.create_connection(lambda client=client: client, "127.0.0.1", port)
+            except OSError:
+                return
+            await ended
+            if not again or requests() is None:
+                return
+            if client.refused:
+                await asyncio.sleep(0.01)
+
+    await asyncio.gather(*(one() for _ in range(connections)))
+    return tally
+
+
+def digits(count: int) -> list[bytes]:
+    """Returns requests with digits of MNIST's test set as PNG of 28x28, dark on light."""
+    from PIL import Image
+
+    from hwr_jax.core import idx
+
+    folder = Path(os.environ["HWR_MNIST_DIR"])
+    [path] = [p for p in folder.glob("t10k-images*") if p.is_file()][:1]
+    images = idx.parse(idx.load(path, 2**30), path, types=tuple(idx.TYPES))[:count]
+    return [HEAD % len(content) + content for content in map(_png(Image), images)]
+
+
+def _png(pillow) -> Callable[[np.ndarray], bytes]:
+    def png(image: np.ndarray) -> bytes:
+        file = io.BytesIO()
+        pillow.fromarray(255 - image).save(file, "PNG")
+        return file.getvalue()
+
+    return png
+
+
+@dataclass
+class Running:
+    """A server that has started."""
+
+    process: subprocess.Popen
+    port: int
+
+    def tree(self) -> list[int]:
+        """Its process and those that it has started."""
+        found = [self.process.pid]
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                if int(stat.read_text().rpartition(")")[2].split()[1]) in found:
+                    found.append(int(stat.parent.name))
+        return found
+
+    def resident_mib(self) -> float:
+        """Memory of all of them, resident."""
+        pages = 0
+        for pid in self.tree():
+            with contextlib.suppress(OSError):
+                pages += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+    def cpu_s(self) -> float:
+        """Processor time of all of them."""
+        ticks = 0
+        for pid in self.tree():
+            with contextlib.suppress(OSError):
+                ticks += sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    def stop(self, number: int = signal.SIGTERM) -> tuple[int, float]:
+        """Sends a signal; returns the exit code, and the seconds until the end."""
+        start = time.perf_counter()
+        self.process.send_signal(number)
+        return self.process.wait(60), time.perf_counter() - start
+
+
+@contextlib.contextmanager
+def server(*flags: str) -> Iterator[Running]:
+    """A server on a free port, until the end of the block."""
+    command = [sys.executable, "-m", "hwr_jax.serve", "--port=0", *flags]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    assert process.stderr
+    try:
+        for line in process.stderr:
+            if found := re.search(r"reading pictures at http://\S+:(\d+)/", line):
+                break
+            sys.stderr.write(line)
+        else:
+            raise RuntimeError(f"the server ended with {process.wait()}")
+        threading.Thread(target=process.stderr.read, daemon=True).start()
+        yield Running(process, int(found[1]))
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(60)

@@ -1,0 +1,249 @@
+"""Tries a server on this machine, with its client on the same cores, and prints what came of it.
+
+    python scripts/serve_load.py --load                  # 64 connections for 60 s, batching on and off
+    python scripts/serve_load.py --overload              # four times as many pictures as may wait: reliability goal R17
+    python scripts/serve_load.py --sigterm=20            # ended under load: no accepted request is lost
+    python scripts/serve_load.py --slow                  # clients that send a byte a second, beside normal ones
+    python scripts/serve_load.py --mutations=10000       # damaged pictures: no 5xx, bounded memory
+    python scripts/serve_load.py --schemathesis=60       # random requests from the OpenAPI document, for a minute
+
+Digits come from MNIST (HWR_MNIST_DIR). Exits with 1 if a trial failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
+
+from faults import mutants, serving
+from faults.serving import Running, Tally
+
+DIGITS = 2000  # different ones
+FLAT_MIB = 150  # more memory than before the trial is growth
+
+
+def main() -> int:
+    """Runs the trials that the flags name; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--load", action="store_true")
+    parser.add_argument("--overload", action="store_true")
+    parser.add_argument("--sigterm", type=int, default=0, metavar="TRIALS")
+    parser.add_argument("--slow", action="store_true")
+    parser.add_argument("--mutations", type=int, default=0, metavar="N")
+    parser.add_argument("--schemathesis", type=int, default=0, metavar="SECONDS")
+    parser.add_argument("--seconds", type=float, default=60.0, help="of each load")
+    parser.add_argument("--connections", type=int, default=64)
+    args, flags = parser.parse_known_args()  # the others are the server's
+    good = True
+    if args.load:
+        good &= _load(args.seconds, args.connections, flags)
+    if args.overload:
+        good &= _overload(args.seconds, flags)
+    if args.sigterm:
+        good &= _sigterm(args.sigterm, args.connections, flags)
+    if args.slow:
+        good &= _slow(args.seconds, flags)
+    if args.mutations:
+        good &= _mutations(args.mutations, flags)
+    if args.schemathesis:
+        good &= _schemathesis(args.schemathesis, flags)
+    return 0 if good else 1
+
+
+def _run(work) -> Tally:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(work)
+    return uvloop.run(work)
+
+
+def _until(seconds: float, contents: list[bytes]) -> Callable[[], bytes | None]:
+    """Returns the contents in turn, and None after so many seconds."""
+    end, turn = time.monotonic() + seconds, itertools.cycle(contents)
+    return lambda: next(turn) if time.monotonic() < end else None
+
+
+def _line(name: str, tally: Tally, seconds: float, server: Running, cpu_s: float) -> str:
+    good = len(tally.seconds)
+    others = {status: count for status, count in sorted(tally.statuses.items()) if status != 200}
+    return (
+        f"{name:<14}{good / seconds:8.0f} digits/s  p50 {tally.quantile_ms(0.5):6.1f} ms  "
+        f"p99 {tally.quantile_ms(0.99):6.1f} ms  errors {tally.reset + sum(others.values())} {others or ''}  "
+        f"{1000 * cpu_s / max(good, 1):.2f} ms CPU a digit  {server.resident_mib():.0f} MiB"
+    )
+
+
+def _load(seconds: float, connections: int, flags: list[str]) -> bool:
+    digits, rates, errors = serving.digits(DIGITS), [], 0
+    for name, own in (("batching on", []), ("batching off", ["--unbatched"])):
+        with serving.server(*own, *flags) as server:
+            _run(serving.load(server.port, connections, _until(2, digits)))  # warms up
+            before, start = server.cpu_s(), time.perf_counter()
+            tally = _run(serving.load(server.port, connections, _until(seconds, digits)))
+            took = time.perf_counter() - start
+            print(_line(name, tally, took, server, server.cpu_s() - before), flush=True)
+        rates.append(len(tally.seconds) / took)
+        errors += tally.reset + sum(count for status, count in tally.statuses.items() if status != 200)
+    print(f"ratio: {rates[0] / rates[1]:.2f}")
+    return errors == 0
+
+
+def _overload(seconds: float, flags: list[str]) -> bool:
+    """Four times as many connections as pictures may wait; then a few, as before."""
+    digits, waiting = serving.digits(DIGITS), 64
+    own = [f"--max_waiting={waiting}", f"--max_per_client={2 * waiting}"]
+    with serving.server(*own, *flags) as server:
+        few = _run(serving.load(server.port, 8, _until(3, digits)))
+        before = server.resident_mib()
+        cpu, start = server.cpu_s(), time.perf_counter()
+        many = _run(serving.load(server.port, 4 * waiting, _until(seconds, digits)))
+        print(_line("4x overload", many, time.perf_counter() - start, server, server.cpu_s() - cpu))
+        after = server.resident_mib()
+        again = _run(serving.load(server.port, 8, _until(3, digits)))
+        ok = set(many.statuses) <= {200, 429, 503} and many.reset == 0 and set(again.statuses) == {200}
+        ok &= after - before < FLAT_MIB
+        print(f"before, p99: {few.quantile_ms(0.99):.1f} ms; after: {again.quantile_ms(0.99):.1f} ms")
+        print(f"memory: {before:.0f} MiB before, {after:.0f} after: {'good' if ok else 'FAILED'}")
+    return ok
+
+
+def _sigterm(trials: int, connections: int, flags: list[str]) -> bool:
+    digits, lost, codes, longest, answered = serving.digits(DIGITS), 0, [], 0.0, 0
+    for trial in range(trials):
+        with serving.server(*flags) as server:
+            ends: list[tuple[int, float]] = []
+
+            async def work(server=server, ends=ends, wait_s=0.5 + 0.05 * trial) -> Tally:
+                loop = asyncio.get_running_loop()
+                stop = loop.run_in_executor(None, lambda: (time.sleep(wait_s), ends.append(server.stop())))
+                tally = await serving.load(server.port, connections, _until(30, digits))
+                await stop
+                return tally
+
+            tally = _run(work())
+            [(code, took)] = ends
+            others = {status: count for status, count in tally.statuses.items() if status != 200}
+            lost += tally.reset + sum(others.values())
+            answered += tally.statuses[200]
+            codes.append(code)
+            longest = max(longest, took)
+            if others or tally.reset:
+                print(f"trial {trial}: {tally.reset} without an answer, {others}")
+    print(
+        f"SIGTERM: {trials} trials, {answered} requests answered, {lost} lost, exit codes {set(codes)}, "
+        f"at most {longest:.1f} s"
+    )
+    return lost == 0 and set(codes) == {143}
+
+
+def _slow(seconds: float, flags: list[str]) -> bool:
+    """300 clients that send headers, or a body, a byte at a time; 8 normal ones beside them."""
+    digits, quick = serving.digits(DIGITS), min(seconds, 20.0)
+    own = ["--max_connections=200", "--max_header_s=3", "--max_body_s=3"]
+    with serving.server(*own, *flags) as server:
+        alone = _run(serving.load(server.port, 8, _until(5, digits)))
+
+        async def drip(content: bytes) -> None:
+            end = time.monotonic() + quick
+            while time.monotonic() < end:
+                try:
+                    _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+                    for byte in content:
+                        writer.write(bytes([byte]))
+                        await writer.drain()
+                        await asyncio.sleep(1)
+                        if time.monotonic() > end:
+                            break
+                    writer.close()
+                except OSError:
+                    await asyncio.sleep(0.2)
+
+        async def both() -> Tally:
+            body = digits[0][digits[0].index(b"\r\n\r\n") + 4 :]
+            slow = [asyncio.create_task(drip(digits[0])) for _ in range(150)]
+            for _ in range(150):
+                slow.append(asyncio.create_task(_drip_body(server.port, digits[0], body, quick)))
+            tally = await serving.load(server.port, 8, _until(quick, digits))
+            await asyncio.gather(*slow)
+            return tally
+
+        beside = _run(both())
+        rates = [len(alone.seconds) / 5, len(beside.seconds) / quick]
+        errors = beside.reset + sum(n for status, n in beside.statuses.items() if status != 200)
+        print(
+            f"300 slow clients: {rates[1]:.0f} digits/s beside them, {rates[0]:.0f} alone; "
+            f"p99 {beside.quantile_ms(0.99):.1f} ms; errors {errors}"
+        )
+    return errors == 0 and rates[1] > rates[0] / 2
+
+
+async def _drip_body(port: int, request: bytes, body: bytes, seconds: float) -> None:
+    """Sends whole headers, and the body a byte a second, until the server has enough of it."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(request[: -len(body)])
+            for byte in body:
+                writer.write(bytes([byte]))
+                await writer.drain()
+                await asyncio.sleep(1)
+                if time.monotonic() > end:
+                    break
+            writer.close()
+        except OSError:
+            await asyncio.sleep(0.2)
+
+
+def _mutations(count: int, flags: list[str]) -> bool:
+    """Damaged pictures, in turn to both routes; then a digit, which is read as before."""
+    statuses, peak = {}, 0.0
+    kind = b"application/octet-stream"
+    head = b"POST /v1/%s HTTP/1.1\r\nhost: localhost\r\ncontent-type: %s\r\ncontent-length: %d\r\n\r\n"
+    with serving.server(*flags) as server:
+        before = server.resident_mib()
+
+        def requests() -> Iterator[bytes]:
+            nonlocal peak
+            for number in range(count):
+                _, content = mutants.mutant(number)
+                if number % 200 == 0:
+                    peak = max(peak, server.resident_mib())
+                yield head % (b"scan" if number % 2 else b"predict", kind, len(content)) + content
+
+        turn = requests()
+        start = time.perf_counter()
+        tally = _run(serving.load(server.port, 8, lambda: next(turn, None)))
+        took, statuses = time.perf_counter() - start, dict(sorted(tally.statuses.items()))
+        one = iter(serving.digits(1))
+        digit = _run(serving.load(server.port, 1, lambda: next(one, None)))
+        after = server.resident_mib()
+    bad = tally.reset + sum(n for status, n in statuses.items() if status >= 500)
+    print(
+        f"{count} damaged pictures in {took:.0f} s: {statuses}, {tally.reset} without an answer; memory "
+        f"{before:.0f} MiB before, {peak:.0f} at most, {after:.0f} after; a digit: {dict(digit.statuses)}"
+    )
+    return bad == 0 and digit.statuses[200] == 1
+
+
+def _schemathesis(seconds: int, flags: list[str]) -> bool:
+    with serving.server(*flags) as server:
+        where = f"http://localhost:{server.port}/openapi.json"
+        command = ["schemathesis", "run", where, f"--max-time={seconds}", "--phases=examples,coverage,fuzzing"]
+        done = subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True)
+    print("\n".join(done.stdout.splitlines()[-25:]))
+    return done.returncode == 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
