@@ -165,7 +165,7 @@ def _slow(seconds: float, flags: list[str]) -> bool:
                         if time.monotonic() > end:
                             break
                     writer.close()
-                except OSError:
+                except (OSError, RuntimeError):  # the server has ended the connection
                     await asyncio.sleep(0.2)
 
         async def both() -> Tally:
@@ -201,7 +201,7 @@ async def _drip_body(port: int, request: bytes, body: bytes, seconds: float) -> 
                 if time.monotonic() > end:
                     break
             writer.close()
-        except OSError:
+        except (OSError, RuntimeError):
             await asyncio.sleep(0.2)
 
 

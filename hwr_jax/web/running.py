@@ -114,9 +114,9 @@ def serve(
         backlog=BACKLOG,
     )
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
-    server = _Server(config, guarded, shared)
+    server = _Server(config, guarded, shared, own)
     shared.connections = lambda: len(server.server_state.connections)
-    server.run(sockets=[own])
+    server.run(sockets=[own.dup()])  # its own, so that the last connections can be taken from the other one
     if failed:
         raise failed[0]
     number = server.signal or signal.SIGTERM
@@ -147,9 +147,10 @@ async def _say_when_ready(pool: Pool, say: Callable[[str], object], where: str) 
 class _Server(uvicorn.Server):
     """Tells its connections that it ends before it ends them."""
 
-    def __init__(self, config: uvicorn.Config, guard: Guard, shared: app.Server):
+    def __init__(self, config: uvicorn.Config, guard: Guard, shared: app.Server, own: socket.socket):
         super().__init__(config)
         self.signal: signal.Signals | None = None
+        self._own = own
         self._guard, self._shared = guard, shared
 
     @contextlib.contextmanager
@@ -169,10 +170,41 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Ends connections with their next answer, then those that have none, then the process."""
+        """Ends connections with their next answer, then those that have none, then the process.
+
+        A connection that the system has taken, but not this process, counts as accepted: it is taken before the socket
+        is closed, and its request answered.
+        """
         self._guard.draining = self._shared.draining = True
-        until = asyncio.get_running_loop().time() + GRACE_S
-        while self.server_state.connections and asyncio.get_running_loop().time() < until:
-            await asyncio.sleep(0.02)
+        await self._while_connected()
+        for server in self.servers:
+            server.close()
+        await self._take_last()
+        await self._while_connected()
         await super().shutdown(sockets)
         _flush()
+
+    async def _while_connected(self) -> None:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + GRACE_S
+        while self.server_state.connections and loop.time() < until:
+            await asyncio.sleep(0.02)
+
+    async def _take_last(self) -> None:
+        taken = []
+        with contextlib.suppress(OSError):  # BlockingIOError: there are no more
+            while True:
+                taken.append(self._own.accept()[0])
+        self._own.close()
+        for one in taken:
+            one.setblocking(False)
+            await asyncio.get_running_loop().connect_accepted_socket(self._connection, one)
+
+    def _connection(self) -> protocol.Connection:
+        return protocol.Connection(
+            limits=self._shared.limits,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+            _loop=asyncio.get_running_loop(),
+        )
