@@ -60,8 +60,8 @@ class Server:
         self.connections: Callable[[], int] = lambda: 0
         self.draining = False
         self._in_hand: collections.Counter[str] = collections.Counter()  # pictures of each client
-        self._files = {path: _page_file(path, content) for path, content in page_files.files().items()}
-        self._files["docs.css"] = _page_file("docs.css", documentation.STYLE.encode())
+        self.files = {path: _page_file(path, content) for path, content in page_files.files().items()}
+        self.files["docs.css"] = _page_file("docs.css", documentation.STYLE.encode())
 
     async def read(self, request: Request) -> Response:
         """POST /v1/predict and /v1/scan."""
@@ -143,10 +143,7 @@ class Server:
 
     async def page(self, request: Request) -> Response:
         """GET / and the files of the page."""
-        path = request.path_params["path"] or "index.html"
-        file = self._files.get(path)
-        if file is None:
-            raise Problem(404, STATUSES[404][:1].lower() + STATUSES[404][1:-1])
+        file = self.files[request.url.path.removeprefix("/") or "index.html"]
         headers = {"etag": file.etag, "cache-control": CACHED}
         asked = [one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")]
         if file.etag in asked or "*" in asked:
@@ -220,7 +217,7 @@ def make(
         Route("/metrics", server.metrics),
         Route("/openapi.json", server.openapi),
         Route("/docs", server.docs),
-        Route("/{path:path}", server.page),
+        *(Route(f"/{path}", server.page) for path in ("", *server.files) if path or "index.html" in server.files),
     ]
     handlers: Any = {HTTPException: _refused, Problem: _problem, ClientDisconnect: _gone}
     inner = Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan)

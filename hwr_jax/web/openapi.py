@@ -117,11 +117,11 @@ PAGE_EXAMPLE = [
 
 def document(limits: Limits) -> dict[str, Any]:
     """Returns the document of a server with these limits."""
-    best = _parameter(
-        "best", {"type": "integer", "minimum": 1, "maximum": MOST_BEST, "default": 4}, "How many classes."
-    )
-    mode = _parameter("mode", {"type": "string", "enum": list(MODES), "default": "auto"}, "What a picture shows.")
-    below = _parameter("reject_below", SHARE | {"default": 0}, "Write ? for a digit with less confidence.")
+    few = {"type": "integer", "minimum": 1, "maximum": MOST_BEST, "default": 4}
+    best = _parameter("best", few, "How many classes, the most probable first.", 2)
+    modes = {"type": "string", "enum": list(MODES), "default": "auto"}
+    mode = _parameter("mode", modes, "What a picture shows.", "line")
+    below = _parameter("reject_below", SHARE | {"default": 0}, "Write ? for a digit with less confidence.", 0.9)
     digits = _reading(
         "Reads pictures of one digit, or of one line, each.", "predict", [best], "Read", READ_EXAMPLE, limits
     )
@@ -169,8 +169,8 @@ def document(limits: Limits) -> dict[str, Any]:
     }
 
 
-def _parameter(name: str, schema: dict[str, Any], words: str) -> dict[str, Any]:
-    return {"name": name, "in": "query", "required": False, "schema": schema, "description": words}
+def _parameter(name: str, schema: dict[str, Any], words: str, example: Any) -> dict[str, Any]:
+    return {"name": name, "in": "query", "required": False, "schema": schema, "description": words, "example": example}
 
 
 def _keys() -> list[dict[str, list[str]]]:
