@@ -67,6 +67,11 @@ class _InMemory(MultiPartParser):
         """See above."""
         self.ended = True
 
+    def close(self) -> None:
+        """Closes the parts."""
+        for file in self._files_to_close_on_error:
+            file.close()
+
 
 async def pictures(request: Request, limits: Limits, share: _Share) -> list[tuple[str, bytes]]:
     """Returns the name and the content of each picture of a request. Raises Problem, ClientDisconnect."""
@@ -126,18 +131,19 @@ async def _parts(headers: Headers, content: bytes, limits: Limits) -> list[tuple
         yield content
 
     parser = _InMemory(headers, whole(), max_files=limits.files, max_fields=limits.files)
-    try:
-        form = await parser.parse()
-    except (MultiPartException, MultipartParseError, KeyError, ValueError) as error:
-        words = " ".join(str(getattr(error, "message", error)).split()).rstrip(".")
-        raise Problem(400, f"the form cannot be read: {words}") from None
-    if not parser.ended:
-        raise Problem(400, "the form is cut off: its last boundary is missing")
-    found = []
-    for field, value in form.multi_items():
-        if not isinstance(value, UploadFile):
-            raise Problem(400, f"the form field {field[:100]!r} is no file: send options in the query")
-        found.append((value.filename or field or BYTES, await value.read()))
+    with contextlib.closing(parser):
+        try:
+            form = await parser.parse()
+        except (MultiPartException, MultipartParseError, KeyError, ValueError) as error:
+            words = " ".join(str(getattr(error, "message", error)).split()).rstrip(".")
+            raise Problem(400, f"the form cannot be read: {words}") from None
+        if not parser.ended:
+            raise Problem(400, "the form is cut off: its last boundary is missing")
+        found = []
+        for field, value in form.multi_items():
+            if not isinstance(value, UploadFile):
+                raise Problem(400, f"the form field {field[:100]!r} is no file: send options in the query")
+            found.append((value.filename or field or BYTES, await value.read()))
     if not found:
         raise Problem(400, "the form holds no file")
     return found

@@ -75,6 +75,7 @@ class Pool:
         }
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._processes: set[_Process] = set()
 
     @property
     def waiting(self) -> int:
@@ -91,6 +92,8 @@ class Pool:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for process in list(self._processes):  # whose end was interrupted
+            await process.end()
 
     async def read(self, kind: str, options: dict[str, Any], pictures: list[tuple[str, bytes]]) -> list[Reading]:
         """Reads pictures (names and contents); returns what is read in each, in order. A document has several pages.
@@ -142,17 +145,18 @@ class Pool:
         failed = 0
         while True:
             process = await _Process.start(self._line)
+            self._processes.add(process)
             try:
                 async with asyncio.timeout(START_S):
                     head, _ = await process.receive()
             except (asyncio.IncompleteReadError, TimeoutError):
                 failed += 1
-                code = await process.end()
+                code = await self._end(process)
                 if failed == MOST_STARTS or not self.facts:
                     raise StartError(code) from None
                 continue
             except BaseException:
-                await process.end()
+                await self._end(process)
                 raise
             failed, self.facts = 0, head["ready"]
             self.ready += 1
@@ -160,8 +164,12 @@ class Pool:
                 await self._read_with(process, number)
             finally:
                 self.ready -= 1
-                await process.end()
-            self.measures.replaced.inc()
+                await self._end(process)
+
+    async def _end(self, process: _Process) -> int:
+        code = await process.end()
+        self._processes.discard(process)
+        return code
 
     async def _read_with(self, process: _Process, number: int) -> None:
         """Reads until the process ends, or has to be ended."""
@@ -194,6 +202,7 @@ class Pool:
 
     def _give_up(self, batch: list[Job], error: Exception) -> None:
         """Reads each picture of a batch again by itself; of one that was by itself, says why it could not be read."""
+        self.measures.replaced.inc()
         if len(batch) > 1:
             for job in batch:
                 job.readings.clear()
@@ -245,4 +254,6 @@ class _Process:
                 self._process.kill()
             else:
                 os.killpg(self._process.pid, signal.SIGKILL)
-        return await self._process.wait()
+        code = await self._process.wait()
+        self._process._transport.close()  # ty: ignore  # its pipes, which asyncio would close too late
+        return code

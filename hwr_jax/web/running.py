@@ -39,7 +39,9 @@ def listening(host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         made = socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
-        raise OSError(error.errno, error.strerror or str(error), f"{host}, port {port}") from None
+        raise OSError(
+            error.errno, os.strerror(error.errno) if error.errno else str(error), f"{host}, port {port}"
+        ) from None
     made.setblocking(False)
     return made
 

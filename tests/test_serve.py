@@ -1,0 +1,223 @@
+"""`python -m hwr_jax.serve` as a process: the verbs' JSON, its limits on connections, its end, and what it refuses."""
+
+import http.client
+import importlib.util
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+HEAD = b"POST /v1/predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: image/png\r\n"
+
+
+def start(caches, *flags):
+    command = [sys.executable, "-m", "hwr_jax.serve", "--port=0", *flags]
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=ROOT, env=caches)
+    line = process.stderr.readline()
+    found = re.search(r"reading pictures at http://127.0.0.1:(\d+)/", line)
+    assert found, line + process.stderr.read()
+    return process, int(found[1])
+
+
+def end(process, number=signal.SIGTERM):
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    return process.returncode, out, err
+
+
+def ask(port, method, path, body=None, **headers):
+    connection = http.client.HTTPConnection("localhost", port, timeout=60)
+    try:
+        connection.request(method, path, body, {"content-type": "image/png", **headers})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory):
+    from PIL import Image, ImageDraw
+
+    path = tmp_path_factory.mktemp("picture") / "one.png"
+    drawn = Image.new("L", (200, 120), 235)
+    for x in (50, 120):
+        ImageDraw.Draw(drawn).line((x, 30, x + 4, 90), fill=30, width=7)
+    drawn.save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def running(caches):
+    """(process, port) of a server with small limits."""
+    flags = ["--max_header_s=1", "--max_body_s=1", "--max_connections=20", "--processes=1", "--quiet"]
+    process, port = start(caches, *flags)
+    yield process, port
+    code, _, err = end(process)
+    assert (code, err) == (143, err)
+    assert re.fullmatch(r"hwr_jax: SIGTERM: \d+ requests were answered\n", err)
+
+
+@pytest.mark.parametrize("verb", ["predict", "scan"])
+def test_the_answer_is_the_json_of_the_verb(running, command, picture, verb):
+    status, body = ask(running[1], "POST", f"/v1/{verb}", picture.read_bytes())
+    done = command(verb, "--format=json", picture)
+    assert (status, done.returncode) == (200, 0), done.stderr
+    [served], [printed] = json.loads(body), json.loads(done.stdout)
+    own = {"image": "", "ms": 0}
+    assert {**served, **own} == {**printed, **own}
+
+
+def test_the_first_answers_are_those_of_the_last(running, picture):
+    before = ask(running[1], "POST", "/v1/predict", picture.read_bytes())
+    assert ask(running[1], "POST", "/v1/predict", b"no picture")[0] == 422
+    assert ask(running[1], "POST", "/v1/predict", picture.read_bytes()) == before
+
+
+@pytest.mark.parametrize(
+    ("sent", "answer"),
+    [
+        (HEAD, b"the headers did not arrive within 1 s"),
+        (b"", b"the headers did not arrive within 1 s"),
+        (HEAD + b"content-length: 100\r\n\r\nx", b"the body did not arrive within 1 s"),
+        (HEAD + b"x: " + b"x" * 40_000, b"the headers have more than the 32,768 bytes allowed"),
+        (b"\x16\x03\x01no HTTP\r\n\r\n", b"the request is no valid HTTP"),
+    ],
+)
+def test_a_client_that_sends_slowly_too_much_or_no_http_is_told_so_and_left(running, sent, answer):
+    with socket.create_connection(("127.0.0.1", running[1]), timeout=10) as one:
+        one.sendall(sent)
+        found = b"".join(iter(lambda: one.recv(65536), b""))
+    assert answer in found
+    assert b"application/problem+json" in found
+
+
+def test_connections_that_wait_make_room_for_others(running, picture):
+    idle = [socket.create_connection(("127.0.0.1", running[1]), timeout=10) for _ in range(30)]
+    try:
+        assert ask(running[1], "POST", "/v1/predict", picture.read_bytes())[0] == 200
+    finally:
+        for one in idle:
+            one.close()
+
+
+def test_what_was_accepted_before_a_signal_is_answered_and_the_process_ends_with_its_code(caches, picture):
+    process, port = start(caches, "--processes=1")
+    found = []
+    threads = [
+        threading.Thread(target=lambda: found.append(ask(port, "POST", "/v1/scan", picture.read_bytes())[0]))
+        for _ in range(20)
+    ]
+    for one in threads:
+        one.start()
+    time.sleep(0.1)
+    code, out, err = end(process, signal.SIGINT)
+    for one in threads:
+        one.join()
+    assert (code, found) == (130, [200] * 20)
+    assert err == "hwr_jax: SIGINT: 20 requests were answered\n"
+    assert [json.loads(line)["status"] for line in out.splitlines()] == found
+
+
+def test_a_run_is_served_with_its_own_model(caches, two_seeds, picture):
+    process, port = start(caches, f"--workdir={two_seeds[0]}", "--quiet")
+    try:
+        status, body = ask(port, "POST", "/v1/predict", picture.read_bytes())
+        ready = json.loads(ask(port, "GET", "/readyz")[1])
+    finally:
+        code, _, _ = end(process)
+    assert (status, code) == (200, 143)
+    assert json.loads(body)[0]["label"] in "0123456789"
+    assert ready["model"] == {"classes": list("0123456789"), "reads_strings": False, "data": "digits"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "env", "sentence"),
+    [
+        (["--host=0.0.0.0"], {}, "--host=0.0.0.0 can be reached from other machines, so requests need a key"),
+        (["--api_key_file=KEY"], {}, "holds no key: use 16 or more ASCII characters without spaces"),
+        ([], {"HWR_API_KEY": "short"}, "HWR_API_KEY holds no key"),
+        (["--port=70000"], {}, "--port=70000 is not possible: use a number from 0 to 65535"),
+        (["--workdir=nowhere"], {}, "nowhere"),
+        (["picture.png"], {}, "unexpected argument 'picture.png'"),
+    ],
+)
+def test_what_it_cannot_serve_with_is_one_sentence(command, tmp_path, flags, env, sentence):
+    (tmp_path / "key").write_text("two words are not a key\n")
+    flags = [flag.replace("KEY", str(tmp_path / "key")) for flag in flags]
+    done = command("serve", *flags, env=env, fresh=True)
+    assert done.returncode == 64, done.stderr
+    assert sentence in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_port_in_use_is_one_sentence(command):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = command("serve", f"--port={port}", fresh=True)
+    assert (done.returncode, done.stderr) == (74, f"hwr_jax: Address already in use: 127.0.0.1, port {port}\n")
+
+
+def test_with_a_key_in_the_environment_requests_need_it(caches, picture):
+    key = "0123456789abcdef"
+    process, port = start({**caches, "HWR_API_KEY": key}, "--processes=1", "--quiet")
+    try:
+        assert ask(port, "POST", "/v1/predict", picture.read_bytes())[0] == 401
+        assert ask(port, "POST", "/v1/predict", picture.read_bytes(), authorization=f"Bearer {key}")[0] == 200
+    finally:
+        end(process)
+
+
+def test_neither_the_server_nor_its_readers_import_what_only_training_needs(caches):
+    code = (
+        "import sys\n"
+        "import hwr_jax.serve\n"
+        "from hwr_jax.web import running, worker\n"
+        "worker.opened({'workdir': None, 'checkpoint': '', 'seed': None})\n"
+        "from PIL import Image\n"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules} - set(sys.stdlib_module_names)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=caches, timeout=60)
+    assert done.returncode == 0, done.stderr
+    found = set(done.stdout.split())
+    assert not found & {
+        "jax",
+        "jaxlib",
+        "flax",
+        "optax",
+        "orbax",
+        "tensorflow_datasets",
+        "matplotlib",
+        "sklearn",
+        "requests",
+    }
+    listed = (ROOT / "scripts" / "deploy" / "requirements.txt").read_text().splitlines()
+    needed = {re.match(r"[\w-]+", line)[0] for line in listed if line and not line.startswith("#")}
+    modules = {"absl-py": "absl", "pillow": "PIL"}
+    used = {name for name in needed if modules.get(name, name.replace("-", "_")) in found}
+    assert needed - used == {"pi-heif", "pypdfium2", "uvloop"}  # imported when they are needed
+    # By those that are named; NumPy imports charset_normalizer where it is there.
+    brought = {"anyio", "charset_normalizer", "click", "typing_extensions", "yaml"}
+    ours = {"hwr_jax", *brought, *(modules.get(name, name.replace("-", "_")) for name in needed)}
+    libraries = {one for one in found if not re.match("_|cython", one) and importlib.util.find_spec(one)}
+    assert libraries <= ours, libraries - ours
+
+
+def test_the_server_itself_starts_without_numpy(caches):
+    code = (
+        "import sys\n"
+        "import hwr_jax.serve\n"
+        "from hwr_jax.web import running\n"
+        "print([name for name in ('numpy', 'scipy', 'PIL', 'jax') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=caches, timeout=60)
+    assert done.stdout == "[]\n", done.stderr

@@ -1,0 +1,116 @@
+"""The application in this process: real readings of the shipped model, without processes or sockets."""
+
+import asyncio
+import io
+import json
+
+import httpx
+import pytest
+
+from hwr_jax.web import app, worker
+from hwr_jax.web.limits import Limits
+from hwr_jax.web.measures import Measures
+from hwr_jax.web.pool import Full, Reading
+
+
+@pytest.fixture(scope="session")
+def model():
+    from hwr_jax.inference import packaged
+
+    return packaged.model()
+
+
+class Inside:
+    """What a pool does, in this process and at once."""
+
+    def __init__(self, model, limits):
+        self.model, self.limits = model, limits
+        self.facts = {"reads_strings": False}
+        self.waiting, self.ready, self.closed = 0, 1, False
+        self.hold = None  # an event to wait for before a picture is read
+
+    def start(self):
+        return []
+
+    async def close(self):
+        self.closed = True
+
+    async def read(self, kind, options, pictures):
+        if self.waiting + len(pictures) > self.limits.queue:
+            raise Full
+        if self.hold:
+            await self.hold.wait()
+        allowed = {"pixels": self.limits.pixels, "pages": self.limits.pages}
+        made = [one for some in worker.items(self.model, kind, options, pictures, allowed) for one in some]
+        return [Reading(is_read, text) for _, is_read, text in sorted(made, key=lambda one: one[0])]
+
+
+class Asked:
+    """An application and a way to ask it."""
+
+    def __init__(self, pool, key, limits):
+        self.pool, self.lines = pool, []
+        self.server = app.Server(pool, limits, Measures())
+        self.application = app.make(self.server, key=key, log=self.lines.append)
+
+    async def send(self, method, path, **more):
+        transport = httpx.ASGITransport(app=self.application)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost:8000") as client:
+            return await client.request(method, path, **more)
+
+    def __call__(self, method, path, **more):
+        return asyncio.run(self.send(method, path, **more))
+
+    def post(self, path, content, kind="image/png", headers=None, **more):
+        return self("POST", path, content=content, headers={"content-type": kind, **(headers or {})}, **more)
+
+
+@pytest.fixture(scope="session")
+def serving(model):
+    """Returns make(key=None, **limits): the application to ask."""
+
+    def make(key=None, **given):
+        limits = Limits()._replace(**given)
+        return Asked(Inside(model, limits), key, limits)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def digit():
+    """A digit as a PNG."""
+    return png([((30, 10), (34, 50))])
+
+
+def png(strokes, size=(64, 64), form="PNG"):
+    from PIL import Image, ImageDraw
+
+    picture, file = Image.new("L", size, 235), io.BytesIO()
+    for stroke in strokes:
+        ImageDraw.Draw(picture).line(stroke, fill=30, width=5)
+    picture.save(file, form)
+    return file.getvalue()
+
+
+@pytest.fixture(scope="session")
+def pages():
+    """Two pages, blank and with a digit, as a TIFF."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    first, second = (Image.open(io.BytesIO(png(s, (200, 120)))) for s in ([], [((100, 30), (104, 90))]))
+    first.save(file, "TIFF", save_all=True, append_images=[second])
+    return file.getvalue()
+
+
+def problem(answer):
+    """The status and the sentence of a refusal, which has its media type."""
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = json.loads(answer.content)
+    assert body["status"] == answer.status_code
+    return answer.status_code, body["detail"]
+
+
+@pytest.fixture(scope="session")
+def refused():
+    return problem

@@ -1,0 +1,159 @@
+"""The queue and the processes that read: batches, the limit of time, crashes, and what is refused."""
+
+import asyncio
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from hwr_jax.web import pool as pools
+from hwr_jax.web.limits import Limits
+from hwr_jax.web.measures import Measures
+
+
+@pytest.fixture(autouse=True)
+def _slow_worker(monkeypatch):
+    monkeypatch.setattr(pools, "WORKER", "slow_worker")
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    monkeypatch.setattr(pools, "STEP_S", 0.0)
+
+
+def try_on(work, *, processes=1, batching=True, options=None, **limits):
+    """Runs work(pool), with processes that have started."""
+
+    async def run():
+        made = pools.Pool(
+            options or {}, Limits()._replace(**limits), Measures(), processes=processes, batching=batching
+        )
+        made.start()
+        try:
+            while made.ready < processes:
+                await asyncio.sleep(0.01)
+            return await asyncio.wait_for(work(made), 30)
+        finally:
+            await made.close()
+
+    return asyncio.run(run())
+
+
+async def read(pool, *contents, kind="predict", **options):
+    """What is said of pictures named 0, 1, ..., each asked for by itself."""
+    pictures = [[(str(i), content)] for i, content in enumerate(contents)]
+    found = await asyncio.gather(*(pool.read(kind, options, one) for one in pictures))
+    return [json.loads(one.text) for [one] in found]
+
+
+@pytest.mark.parametrize(("batching", "together"), [(True, [1, 64, 35]), (False, [1] * 100)])
+def test_pictures_that_wait_are_read_together_and_answered_each_with_its_own(batching, together):
+    found = try_on(lambda pool: read(pool, b"sleep0.2", *[b""] * 99), batching=batching)
+    assert [one["image"] for one in found] == [str(i) for i in range(100)]
+    sizes = [one["together"] for one in found]
+    if batching:  # the first may have found others beside it
+        assert sorted(set(sizes)) != [1]
+        assert max(sizes) == 64
+    else:
+        assert sizes == together
+
+
+def test_pictures_with_other_options_or_many_bytes_are_not_read_together():
+    async def work(pool):
+        first = asyncio.create_task(pool.read("predict", {}, [("a", b"sleep0.2")]))
+        await asyncio.sleep(0.05)
+        later = [pool.read("predict", {"best": best}, [("b", b"")]) for best in (1, 1, 2)]
+        large = [pool.read("predict", {"best": 2}, [("c", b" " * (pools.MOST_BYTES + 1))])]
+        found = await asyncio.gather(*later, *large)
+        await first
+        return [json.loads(one.text)["together"] for [one] in found]
+
+    assert try_on(work) == [2, 2, 1, 1]
+
+
+def test_a_picture_that_takes_too_long_is_given_up_and_those_beside_it_are_read():
+    async def work(pool):
+        first = asyncio.create_task(pool.read("predict", {}, [("a", b"sleep0.1")]))
+        await asyncio.sleep(0.02)
+        start = time.monotonic()
+        found = await asyncio.gather(*(pool.read("predict", {}, [(n, c)]) for n, c in [("b", b""), ("c", b"sleep60")]))
+        await first
+        return [one for [one] in found], time.monotonic() - start, pool.measures.text().decode()
+
+    (good, bad), took, counters = try_on(work, picture_s=1.0)
+    assert good.is_read
+    assert not bad.is_read
+    assert json.loads(bad.text) == {"image": "c", "error": "c: reading it takes longer than the 1 s allowed"}
+    assert took < 20
+    assert "hwr_processes_replaced_total 2.0" in counters
+
+
+def test_a_picture_that_ends_its_process_costs_itself_alone():
+    async def work(pool):
+        found = await asyncio.gather(
+            *(pool.read("predict", {}, [(str(i), c)]) for i, c in enumerate([b"sleep0.1", b"", b"crash", b""]))
+        )
+        again = await pool.read("predict", {}, [("4", b"")])
+        return [one for [one] in found] + again
+
+    found = try_on(work)
+    assert [one.is_read for one in found] == [True, True, False, True, True]
+    assert "the process that read it ended" in json.loads(found[2].text)["error"]
+
+
+def test_of_several_processes_one_reads_digits_alone():
+    async def work(pool):
+        pages = [asyncio.create_task(pool.read("scan", {}, [(str(i), b"sleep1")])) for i in range(3)]
+        await asyncio.sleep(0.1)
+        start = time.monotonic()
+        await pool.read("predict", {}, [("a", b"")])
+        took = time.monotonic() - start
+        done = [page.done() for page in pages]
+        await asyncio.gather(*pages)
+        return took, done
+
+    took, done = try_on(work, processes=2)
+    assert done == [False] * 3
+    assert took < 0.9
+
+
+def test_what_does_not_fit_into_the_queue_is_refused_whole():
+    async def work(pool):
+        held = asyncio.create_task(pool.read("scan", {}, [("a", b"sleep0.3")]))
+        await asyncio.sleep(0.1)
+        waiting = asyncio.create_task(pool.read("scan", {}, [("b", b"")] * 2))
+        await asyncio.sleep(0.05)
+        with pytest.raises(pools.Full):
+            await pool.read("predict", {}, [("c", b"")] * 2)
+        await asyncio.gather(held, waiting)
+        return len(await pool.read("predict", {}, [("c", b"")] * 3))
+
+    assert try_on(work, queue=3) == 3
+
+
+def test_what_a_client_that_has_gone_was_waiting_for_is_not_read():
+    async def work(pool):
+        held = asyncio.create_task(pool.read("predict", {}, [("a", b"sleep0.3")]))
+        await asyncio.sleep(0.1)
+        gone = asyncio.create_task(pool.read("predict", {}, [("b", b"crash")]))
+        await asyncio.sleep(0.05)
+        gone.cancel()
+        await held
+        [last] = await pool.read("predict", {}, [("c", b"")])
+        return last.is_read, pool.measures.text().decode()
+
+    is_read, counters = try_on(work)
+    assert is_read
+    assert "hwr_processes_replaced_total 0.0" in counters
+
+
+def test_a_process_that_does_not_start_is_an_error_with_its_exit_code():
+    async def run():
+        made = pools.Pool({"ends": True}, Limits(), Measures(), processes=1, batching=True)
+        [task] = made.start()
+        try:
+            await task
+        finally:
+            await made.close()
+
+    with pytest.raises(pools.StartError) as caught:
+        asyncio.run(run())
+    assert caught.value.code == 66
