@@ -34,6 +34,9 @@ FAINT = 0.15  # the faint rim of a blurred stroke would make the digit's box too
 FAINT_PX = 64  # but the rim is part of the box in pictures of MNIST's size
 WEAK, STRONG = 0.3, 0.55  # of the ink's full contrast: a mark is ink where above WEAK, if somewhere above STRONG
 
+LEVELS = 256  # of contrast that Otsu's threshold tells apart
+MIDDLES = (np.arange(LEVELS) + 0.5) / LEVELS
+
 
 class Found(NamedTuple):
     """The ink of a picture, and what it seems to be."""
@@ -213,10 +216,11 @@ def contrast_with(grey: np.ndarray, paper: np.ndarray, *, sample_px: int = 0) ->
 
 def otsu(contrast: np.ndarray) -> float:
     """The threshold that best splits values in 0..1 into two classes (Otsu 1979), to 1/256."""
-    counts, edges = np.histogram(contrast, bins=256, range=(0, 1))
-    middle = (edges[:-1] + edges[1:]) / 2
+    counts = np.bincount(np.minimum((contrast * LEVELS).astype(np.intp), LEVELS - 1).ravel(), minlength=LEVELS)
+    mass_at = counts * MIDDLES
     below, total = np.cumsum(counts), counts.sum()
-    mass_below, mass = np.cumsum(counts * middle), (counts * middle).sum()
+    mass_below, mass = np.cumsum(mass_at), mass_at.sum()
     with np.errstate(divide="ignore", invalid="ignore"):
         between = (mass * below / total - mass_below) ** 2 / (below * (total - below))
-    return float(edges[1:][np.argmax(np.nan_to_num(between, posinf=0))])
+    between[~np.isfinite(between)] = 0
+    return float((np.argmax(between) + 1) / LEVELS)
