@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from hwr_jax.web import bodies, documentation, openapi, page_files
+from hwr_jax.web import bodies, documentation, openapi
 from hwr_jax.web.guard import Guard
 from hwr_jax.web.limits import Limits
 from hwr_jax.web.measures import Measures
@@ -55,6 +55,8 @@ class Server:
     """What the routes share."""
 
     def __init__(self, pool: Pool, limits: Limits, measures: Measures):
+        from hwr_jax.web import page_files
+
         self.pool, self.limits, self.measures = pool, limits, measures
         self.room = bodies.Room(limits.held_bytes)
         self.connections: Callable[[], int] = lambda: 0

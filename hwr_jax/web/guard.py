@@ -23,9 +23,8 @@ OPEN = ("/healthz", "/readyz", "/openapi.json", "/docs")  # and the page: what n
 KEYED = ("/v1/", "/metrics")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 POLICY = (  # of the page and of /docs: their own files, and nothing else
-    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' blob: data:; "
-    "connect-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
+    "worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 CAMERA = "camera=(self), microphone=(), geolocation=()"  # the page photographs a digit
 SAFE = [

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from scipy import ndimage
 
 from hwr_jax.core.errors import DataError
-from hwr_jax.pictures.ink import ink_of, is_light_on_dark
+from hwr_jax.pictures.ink import ink_of, is_light_on_dark, otsu
 from hwr_jax.pictures.normalise import digit_from_picture, to_mnist, widen_thin_strokes
 
 STROKES = {  # on the unit square: lists of points, joined by lines
@@ -118,6 +118,21 @@ def test_any_ink_gives_a_picture_or_a_sentence(ink):
 def test_faint_ink_reaches_full_contrast():
     ink = 1 - draw("2", paper=1, ink=0)
     np.testing.assert_allclose(to_mnist(ink * 0.3).astype(int), to_mnist(ink), atol=1)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    arrays.arrays(np.float32, st.integers(2, 400), elements=st.floats(0, 1, width=32)),
+    st.sampled_from([np.float32, np.float64]),
+)
+def test_the_threshold_is_that_of_a_histogram_of_256_levels(contrast, dtype):
+    contrast = contrast.astype(dtype)
+    counts, edges = np.histogram(contrast, bins=256, range=(0, 1))
+    middle = (edges[:-1] + edges[1:]) / 2
+    below, mass_below = np.cumsum(counts), np.cumsum(counts * middle)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        between = (mass_below[-1] * below / contrast.size - mass_below) ** 2 / (below * (contrast.size - below))
+    assert otsu(contrast) == edges[1:][np.argmax(np.nan_to_num(between, posinf=0))]
 
 
 # the pen
