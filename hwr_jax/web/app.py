@@ -63,7 +63,8 @@ class Server:
         self.draining = False
         self._in_hand: collections.Counter[str] = collections.Counter()  # pictures of each client
         self.files = {path: _page_file(path, content) for path, content in page_files.files().items()}
-        self.files["docs.css"] = _page_file("docs.css", documentation.STYLE.encode())
+        for path, text in (("docs.css", documentation.STYLE), ("docs.svg", documentation.ICON)):
+            self.files[path] = _page_file(path, text.encode())
 
     async def read(self, request: Request) -> Response:
         """POST /v1/predict and /v1/scan."""

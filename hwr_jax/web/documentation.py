@@ -15,11 +15,17 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 52rem; margin: 0 auto; p
 h1 { font-size: 1.7rem; margin: 0 0 .25rem; }
 h2 { font-size: 1.2rem; margin: 2.5rem 0 .5rem; padding-top: 1rem; border-top: 1px solid var(--line); }
 h3 { font-size: 1rem; margin: 1.25rem 0 .25rem; }
+h2 code { font-size: 1.1rem; }
 code, pre { font: 14px/1.45 ui-monospace, monospace; }
 pre { background: var(--code); padding: .75rem 1rem; border-radius: 6px; overflow-x: auto; margin: .5rem 0; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: .95rem; }
 th, td { text-align: left; padding: .35rem .75rem .35rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
+"""
+
+ICON = """\
+<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><path d="M3 3h10L7 14" fill="none" stroke="#1f6fd1" \
+stroke-width="2.4" stroke-linecap="round" stroke-linejoin="round"/></svg>
 """
 
 
@@ -31,7 +37,8 @@ def page(limits: Limits) -> str:
         [
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            '<title>hwr_jax: the server</title>\n<link rel="stylesheet" href="/docs.css">\n</head>\n<body>\n<main>',
+            '<title>hwr_jax: the server</title>\n<link rel="icon" href="/docs.svg">',
+            '<link rel="stylesheet" href="/docs.css">\n</head>\n<body>\n<main>',
             f"<h1>{escape(document['info']['title'])} {escape(document['info']['version'])}</h1>",
             f'<p>{escape(document["info"]["description"])} For programs: <a href="/openapi.json">openapi.json</a>.</p>',
             "<pre>curl -H 'Content-Type: image/png' --data-binary @digit.png http://localhost:8000/v1/predict\n"
