@@ -40,7 +40,7 @@ _PROCESSES = FLAGS.integer(
 _UNBATCHED = FLAGS.boolean("unbatched", "Read each picture by itself, not those that wait together.")
 _NO_LOG = FLAGS.boolean("quiet", "Write no line for each request to standard output.")
 _PROXY = FLAGS.names("trusted_proxy", [], "Addresses of proxies whose X-Forwarded-For names the client; default: none.")
-FLAGS.begin("Limits:")
+FLAGS.begin("Limits")
 _BODY = FLAGS.number("max_body_mib", 32, "MiB of one request.", at_least=0)
 _FILES = FLAGS.integer("max_files", 64, "Files in one request.", at_least=1)
 _PIXELS = FLAGS.number("max_mpx", 50, "Millions of pixels of a picture or page.", at_least=0)
