@@ -1,13 +1,99 @@
-"""The files of the page that a browser shows: those of the folder `page`."""
+"""All files of the page, with the network in JavaScript: for the server, and for a folder that any host can serve.
+
+`page/` holds the files as they are written; `model.js` and `files.js` are made here. The page has the shipped network
+alone: its forward pass is in page/reading/network.js.
+"""
 
 from __future__ import annotations
 
+import base64
+import functools
+import hashlib
+import json
 from pathlib import Path
 
+import numpy as np
+
+from hwr_jax.core.errors import ConfigError
+from hwr_jax.inference import packaged
+from hwr_jax.inference.light import LightReader
+
 FOLDER = Path(__file__).parent / "page"
+READING = (  # in the order in which they use each other
+    "grid", "resample", "filters", "shapes", "perspective", "sheet", "rules", "marks", "ink", "normalise", "page",
+    "characters", "network", "parting", "scan",
+)  # fmt: skip
+POLICY = (  # also in index.html, which has to hold from file:// too
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
+    "worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'"
+)
+HEADERS = {  # for whoever serves the page; `frame-ancestors` is not allowed in a file
+    "Content-Security-Policy": f"{POLICY}; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
 
 
 def files() -> dict[str, bytes]:
-    """Returns path -> content, such as "index.html"."""
-    found = sorted(path for path in FOLDER.rglob("*") if path.is_file())
-    return {path.relative_to(FOLDER).as_posix(): path.read_bytes() for path in found}
+    """Returns all files of the page by their relative URL. `index.html` is the page."""
+    return dict(_files())
+
+
+def write(folder: Path) -> list[Path]:
+    """Writes the page into a folder, which is made; returns the paths of its files.
+
+    Raises:
+      OSError: the folder cannot be written.
+    """
+    written = []
+    for name, content in files().items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        written.append(path)
+    return written
+
+
+@functools.cache
+def _files() -> dict[str, bytes]:
+    paths = sorted(p for p in FOLDER.rglob("*") if p.is_file() and not p.name.startswith("."))
+    found = {path.relative_to(FOLDER).as_posix(): path.read_bytes() for path in paths}
+    found["model.js"] = model_js(packaged.model())
+    found["files.js"] = _files_js(found)
+    return found
+
+
+def _files_js(found: dict[str, bytes]) -> bytes:
+    """What the service worker keeps: every file but itself, and a name that changes with any of them."""
+    content = hashlib.sha256(b"".join(name.encode() + found[name] for name in sorted(found))).hexdigest()[:16]
+    kept = ["./", "files.js", *sorted(found.keys() - {"sw.js"})]
+    return (
+        f'"use strict";\nself.HWR_VERSION = "{content}";\nself.HWR_READING = {json.dumps(READING)};\n'
+        f"self.HWR_FILES = {json.dumps(kept)};\n"
+    ).encode()
+
+
+def model_js(model: LightReader) -> bytes:
+    """Returns a script with the weights in half precision, in base64.
+
+    Raises:
+      ConfigError: several seeds; the page has room for one network.
+    """
+    if len(model.nets) != 1:
+        raise ConfigError(f"the page holds one network, and this model has {len(model.nets)} seeds: use one of them")
+    net = model.nets[0]
+    arrays = [kernel.transpose(3, 0, 1, 2) for kernel in net.convolutions]
+    arrays += [array for norm in net.norms for array in norm]
+    values = np.concatenate([array.ravel() for array in [*arrays, *net.dense]]).astype("<f2")
+    plan = {
+        "classes": model.classes,
+        "mean": model.facts["mean"],
+        "std": model.facts["std"],
+        "stages": model.stages,
+        "blocks": model.blocks,
+        "stride": model.stride,
+        "convolutions": [(kernel.shape[0], *kernel.shape[2:]) for kernel in net.convolutions],
+        "weights": base64.b64encode(values.tobytes()).decode(),
+    }
+    return f'"use strict";\nself.HWR_MODEL = {json.dumps(plan)};\n'.encode()

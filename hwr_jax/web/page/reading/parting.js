@@ -1,0 +1,147 @@
+"use strict";
+// Takes apart characters that touch: the network decides where a mark is cut, if at all. A port of inference/parting.py.
+(function (H) {
+  const { bounds, characters, masked, max, median, network, part, sorted, sum } = H;
+  const { height, width } = characters;
+
+  const NONE = "none";
+  const WIDE = 0.95;
+  const [SURELY_ONE, TOO_WIDE] = [0.98, 1.3];
+  const UNSURE = 0.9;
+  const NARROW = 0.5;
+  const EACH = 0.05;
+  const CROSSED = 1.5;
+  const BROAD = 3;
+  const [SHORTEST, LONGEST] = [0.4, 1.6];
+  const [SLENDER, SPLIT] = [0.8, 1];
+  const DOUBTFUL = 0.7;
+  const SHIFTS = [[-1, -1], [-1, 1], [1, -1], [1, 1]];
+  const MOST = 100;
+  const SIDE = 28;
+
+  /** The probability that what was read is no digit. */
+  const noneOf = (one) => 1 - sum(one.prob.filter((p) => p >= 0));
+
+  const isNone = (one) => noneOf(one) > max(one.prob);
+
+  /** Reads each character by itself: [{character, prob, image}]. */
+  function read(net, page, found) {
+    const images = found.map((c) => characters.imageOf(page, c, characters.maskOf(page, c)));
+    const probs = probabilities(net, images, true);
+    return found.map((character, i) => ({ character, prob: probs[i], image: images[i] }));
+  }
+
+  /** The probabilities of images, with -1 for the class `none`. `again`: those of a doubtful image are the mean over it
+   *  and its shifts by a pixel. */
+  function probabilities(net, images, again = false) {
+    return network.predict(net, images).map((first, i) => {
+      let prob = first;
+      if (again && max(prob) < DOUBTFUL) {
+        const others = network.predict(net, SHIFTS.map(([y, x]) => shifted(images[i], y, x)));
+        prob = prob.map((p, k) => (p + sum(others.map((other) => other[k]))) / (1 + SHIFTS.length));
+      }
+      return prob.map((p, k) => (net.classes[k] === NONE ? -1 : p));
+    });
+  }
+
+  function shifted(image, dy, dx) {
+    const made = new Uint8Array(image.length);
+    for (let y = 0; y < SIDE; y++) {
+      for (let x = 0; x < SIDE; x++) {
+        const [row, column] = [y - dy, x - dx];
+        if (row < 0 || row >= SIDE || column < 0 || column >= SIDE) continue;
+        made[y * SIDE + x] = image[row * SIDE + column];
+      }
+    }
+    return made;
+  }
+
+  /** Takes apart the marks that are read better as several characters: {read, beyond}, with how many were given up. */
+  function parted(net, page, before) {
+    if (!before.length) return { read: [], beyond: 0 };
+    const typical = median(before.map((one) => height(one.character)));
+    const doubtful = [];
+    before.forEach((one, i) => {
+      if (mayBeSeveral(one, typical)) doubtful.push(i);
+    });
+    const given = new Set(sorted(doubtful, (i) => -before[i].character.mass).slice(MOST));
+    const read = before.map((one, i) => (given.has(i) ? { ...one, prob: one.prob.map((p) => Math.min(p, 0)) } : one));
+    const cut = doubtful.filter((i) => !given.has(i)).map((i) => partsOf(page, read[i]));
+    if (!cut.some((parts) => parts.found.size)) return { read, beyond: given.size };
+    const whole = new Set(cut.map((parts) => parts.whole));
+    const chosen = read.filter((one) => !whole.has(one));
+    for (const parts of cut) {
+      const pieces = [...parts.found.values()];
+      const probs = probabilities(net, pieces.map((one) => one.image));
+      pieces.forEach((one, i) => (one.prob = probs[i]));
+      chosen.push(...best(parts, typical));
+    }
+    const known = new Set(read);
+    return {
+      read: chosen.map((one) => {
+        if (known.has(one) || max(one.prob) >= DOUBTFUL) return one;
+        return { ...one, prob: probabilities(net, [one.image], true)[0] };
+      }),
+      beyond: given.size,
+    };
+  }
+
+  function mayBeSeveral({ character, prob }, typical) {
+    const sure = max(prob);
+    if (width(character) > (sure > SURELY_ONE ? TOO_WIDE : WIDE) * height(character)) return true;
+    return sure < UNSURE && width(character) > NARROW * typical;
+  }
+
+  /** A mark that may be several characters, its cuts, and each part between two of them (or an end) that may be one. */
+  function partsOf(page, one) {
+    const whole = one.character;
+    const mask = characters.maskOf(page, whole);
+    const cuts = characters.cuts(mask);
+    const right = cuts.map((cut) => characters.rightOf(cut, mask.h, mask.w).a);
+    const found = new Map();
+    for (let i = 0; i <= cuts.length; i++) {
+      for (let j = i + 1; j <= cuts.length + 1; j++) {
+        if (i === 0 && j === cuts.length + 1) continue;
+        const own = masked(mask, (v, k) =>
+          v && (i === 0 || right[i - 1][k]) && (j > cuts.length || !right[j - 1][k]));
+        const box = bounds(own);
+        if (!box || box.bottom - 1 - box.top < SHORTEST * height(whole)) continue;
+        if (i > 0 && j <= cuts.length && mask.a.some((v, k) => v && right[j - 1][k] && !right[i - 1][k])) continue;
+        if (box.right - box.left > LONGEST * height(whole)) continue;
+        const character = {
+          top: whole.top + box.top, left: whole.left + box.left,
+          bottom: whole.top + box.bottom, right: whole.left + box.right,
+          labels: [...whole.labels, -i, -j], mass: sum(own.a),
+        };
+        const cropped = (g) => part(g, box.top, box.left, box.bottom, box.right);
+        const rest = masked(mask, (v, k) => v && !own.a[k]);
+        const image = characters.imageOf(page, character, cropped(own), cropped(rest));
+        found.set(`${i} ${j}`, { character, image });
+      }
+    }
+    return { whole: one, cuts, found };
+  }
+
+  /** The most probable way to part a mark; the mark itself, if that is more probable. */
+  function best({ whole, cuts, found }, typical) {
+    const score = ({ character, prob }) => {
+      const broad = Math.max(0, width(character) / typical - 1);
+      return Math.log(Math.max(max(prob), 1e-6)) - EACH - BROAD * broad * broad;
+    };
+    const ways = [{ value: 0, pieces: [] }, ...new Array(cuts.length + 1).fill(null)];
+    for (let j = 1; j < ways.length; j++) {
+      for (let i = 0; i < j; i++) {
+        const [before, piece] = [ways[i], found.get(`${i} ${j}`)];
+        if (!before || !piece) continue;
+        let value = before.value + score(piece);
+        if (i > 0) value -= (CROSSED * cuts[i - 1].crossed) / height(whole.character);
+        if (!ways[j] || value > ways[j].value) ways[j] = { value, pieces: [...before.pieces, piece] };
+      }
+    }
+    const last = ways[ways.length - 1];
+    const slender = width(whole.character) < SLENDER * typical ? SPLIT : 0;
+    return !last || last.value - slender <= score(whole) ? [whole] : last.pieces;
+  }
+
+  H.parting = { MOST, isNone, noneOf, parted, probabilities, read };
+})(self.HWR);
