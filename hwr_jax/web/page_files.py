@@ -69,8 +69,8 @@ def _files_js(found: dict[str, bytes]) -> bytes:
     content = hashlib.sha256(b"".join(name.encode() + found[name] for name in sorted(found))).hexdigest()[:16]
     kept = ["./", "files.js", *sorted(found.keys() - {"sw.js"})]
     return (
-        f'"use strict";\nself.HWR_VERSION = "{content}";\nself.HWR_READING = {json.dumps(READING)};\n'
-        f"self.HWR_FILES = {json.dumps(kept)};\n"
+        '"use strict";\nself.HWR = self.HWR || {};\n'
+        f'self.HWR.VERSION = "{content}";\nself.HWR.READING = {json.dumps(READING)};\nself.HWR.FILES = {json.dumps(kept)};\n'
     ).encode()
 
 

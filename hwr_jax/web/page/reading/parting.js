@@ -126,7 +126,7 @@
   function best({ whole, cuts, found }, typical) {
     const score = ({ character, prob }) => {
       const broad = Math.max(0, width(character) / typical - 1);
-      return Math.log(Math.max(max(prob), 1e-6)) - EACH - BROAD * broad * broad;
+      return Math.log(Math.max(max(prob), 1e-6)) - EACH - BROAD * broad;
     };
     const ways = [{ value: 0, pieces: [] }, ...new Array(cuts.length + 1).fill(null)];
     for (let j = 1; j < ways.length; j++) {

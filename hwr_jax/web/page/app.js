@@ -1,0 +1,181 @@
+"use strict";
+// The page: what happens when something is written, dropped, pasted, chosen, corrected.
+(function (H) {
+  const $ = (id) => document.getElementById(id);
+  const { result } = H;
+  const EMPTY = "Write a digit, or add a picture.";
+
+  let read = null; // the reader, once it has started
+  let found = null; // what was read last
+  let chosen = 0;
+  let [busy, again, settled] = [false, false, false];
+  const taught = new Map(); // digit -> the label that was said
+
+  const sheet = H.drawing.made($("paper"), { changed, picked });
+  const mode = () => document.querySelector("input[name=mode]:checked").value;
+
+  function changed(isSettled) {
+    const isEmpty = sheet.isEmpty();
+    $("hint").hidden = !isEmpty;
+    $("undo").disabled = $("clear").disabled = isEmpty;
+    if (isEmpty) $("source").textContent = "";
+    settled = isSettled;
+    again = true;
+    look();
+  }
+
+  /** Reads what is on the sheet; what changes meanwhile is read next. */
+  async function look() {
+    if (busy || !read || !again) return;
+    [busy, again] = [true, false];
+    const [grey, last] = [sheet.grey(), settled];
+    if (grey === null) {
+      found = null;
+      result.wait(EMPTY);
+    } else {
+      try {
+        const now = await read(grey, mode());
+        if (!again || !last) show(now, last && !again);
+      } catch (error) {
+        problem(`This could not be read: ${error.message}`);
+      }
+    }
+    busy = false;
+    look();
+  }
+
+  function show(now, say) {
+    if (sheet.isEmpty()) return;
+    found = now;
+    const list = result.all(found);
+    const doubtful = list.findIndex((d) => d.line >= 0 && d.confidence < 0.9);
+    choose(doubtful < 0 ? 0 : doubtful);
+    if (say) result.say(result.sentence(found));
+  }
+
+  function choose(i) {
+    const list = result.all(found);
+    chosen = Math.min(Math.max(i, 0), Math.max(list.length - 1, 0));
+    result.show(found, chosen);
+    const isWhole = list.length === 1 && list[0].box[0] === 0 && list[0].box[1] === 0;
+    sheet.mark(isWhole || !settled ? [] : list.map((d, k) => ({ box: d.box, chosen: k === chosen, isNone: d.line < 0 })));
+    labels();
+  }
+
+  function picked(x, y) {
+    if (!found) return;
+    const inside = ({ box: [left, top, w, h] }) => x >= left && x <= left + w && y >= top && y <= top + h;
+    const at = result.all(found).findIndex(inside);
+    if (at >= 0) choose(at);
+  }
+
+  function problem(text) {
+    found = null;
+    result.wait("Not read");
+    result.say(text);
+  }
+
+  async function open(file, how) {
+    try {
+      const opened = await H.picture.opened(file);
+      sheet.show(opened);
+      $("source").textContent = `${file.name || how}, ${opened.grey.w} x ${opened.grey.h} pixels`;
+    } catch (error) {
+      problem(error.message);
+    }
+  }
+
+  $("undo").addEventListener("click", sheet.undo);
+  $("clear").addEventListener("click", sheet.clear);
+  $("before").addEventListener("click", () => choose(chosen - 1));
+  $("after").addEventListener("click", () => choose(chosen + 1));
+  for (const input of document.querySelectorAll("input[name=mode]")) input.addEventListener("change", () => changed(true));
+  for (const id of ["choose", "photograph"]) {
+    $(id).addEventListener("change", async (event) => {
+      const [file] = event.target.files;
+      if (file) await open(file, "photograph");
+      event.target.value = ""; // the same file can be chosen again
+    });
+  }
+  addEventListener("paste", (event) => {
+    const file = [...event.clipboardData.files].find((one) => one.type.startsWith("image/"));
+    if (!file) return;
+    event.preventDefault();
+    open(file, "pasted picture");
+  });
+  addEventListener("dragover", (event) => {
+    event.preventDefault();
+    $("sheet").classList.add("dropping");
+  });
+  addEventListener("dragleave", (event) => {
+    if (!event.relatedTarget) $("sheet").classList.remove("dropping");
+  });
+  addEventListener("drop", (event) => {
+    event.preventDefault();
+    $("sheet").classList.remove("dropping");
+    const files = [...event.dataTransfer.files];
+    if (files.length > 1) result.say(`${files.length} files were dropped; only the first is read.`);
+    if (files.length) open(files[0], "dropped picture");
+  });
+
+  let memory = null; // the corrections
+  const keys = Array.from({ length: 10 }, (_, label) => {
+    const key = document.createElement("button");
+    [key.type, key.textContent] = ["button", label];
+    key.setAttribute("aria-label", `It is ${label}`);
+    key.addEventListener("click", () => teach(String(label)));
+    $("labels").append(key);
+    return key;
+  });
+
+  function labels() {
+    const said = taught.get(result.all(found)[chosen]);
+    keys.forEach((key, label) => key.setAttribute("aria-pressed", String(said === String(label))));
+  }
+
+  async function teach(label) {
+    const digit = result.all(found)[chosen];
+    if (taught.has(digit)) return; // said already
+    taught.set(digit, label);
+    labels();
+    await memory.add({ label, image: digit.image });
+    remember();
+  }
+
+  function remember() {
+    $("lessons").hidden = !memory.lessons.length;
+    $("kept").textContent = H.teaching.summary(memory);
+  }
+
+  $("forget").addEventListener("click", async () => {
+    await memory.forget();
+    taught.clear();
+    remember();
+    if (found) labels();
+  });
+  $("download").addEventListener("click", async () => {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(await H.teaching.archive(memory.lessons));
+    link.download = "digits.zip";
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  });
+
+  async function start() {
+    result.wait("Loading the network …");
+    memory = await H.teaching.kept();
+    remember();
+    try {
+      read = await H.reader.started();
+    } catch (error) {
+      problem(`The page is incomplete: ${error.message}.`);
+      return;
+    }
+    document.documentElement.dataset.ready = "yes";
+    result.wait(EMPTY);
+    changed(true);
+    if ("serviceWorker" in navigator && location.protocol !== "file:") navigator.serviceWorker.register("sw.js").catch(() => {});
+  }
+
+  start();
+})(self.HWR);

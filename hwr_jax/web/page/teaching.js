@@ -1,0 +1,76 @@
+"use strict";
+// Corrections: what the network saw, and which digit it is. Kept in this browser, and downloaded as a data set that
+// configs/finetune.py takes: digits/3/0001.png, white ink on black, as MNIST has it.
+(function (H) {
+  const STORE = "lessons";
+
+  /** Opens what this browser keeps; resolves to null where it keeps nothing (a private window). */
+  function opened() {
+    return new Promise((resolve) => {
+      let request;
+      try {
+        request = indexedDB.open("hwr", 1);
+      } catch {
+        return resolve(null);
+      }
+      request.onupgradeneeded = () => request.result.createObjectStore(STORE, { autoIncrement: true });
+      request.onsuccess = () => resolve(request.result);
+      request.onerror = () => resolve(null);
+      return undefined;
+    });
+  }
+
+  const done = (request) =>
+    new Promise((resolve, reject) => {
+      request.onsuccess = () => resolve(request.result);
+      request.onerror = () => reject(request.error);
+    });
+
+  /** The lessons {label, image}, a list that stays as it is in the browser where that is possible. */
+  async function kept() {
+    const base = await opened();
+    const on = (mode) => base.transaction(STORE, mode).objectStore(STORE);
+    const lessons = base ? await done(on("readonly").getAll()) : [];
+    return {
+      lessons,
+      stays: base !== null,
+      async add(lesson) {
+        lessons.push(lesson);
+        if (base) await done(on("readwrite").add(lesson));
+      },
+      async forget() {
+        lessons.length = 0;
+        if (base) await done(on("readwrite").clear());
+      },
+    };
+  }
+
+  /** What is kept, and what training needs more. */
+  function summary({ lessons, stays }) {
+    const kinds = new Set(lessons.map((one) => one.label)).size;
+    const count = `${lessons.length} ${lessons.length === 1 ? "correction" : "corrections"} kept${stays ? "" : " until you close this page"}.`;
+    if (lessons.length < 5 || kinds < 2) return `${count} Training needs at least 5, of at least 2 digits.`;
+    return `${count} Unpack the download and train: configs/finetune.py --config.data.manual_dir=digits`;
+  }
+
+  async function png(image) {
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [28, 28];
+    const pixels = new ImageData(28, 28);
+    image.forEach((v, i) => pixels.data.set([v, v, v, 255], 4 * i));
+    canvas.getContext("2d").putImageData(pixels, 0, 0);
+    const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+    return new Uint8Array(await blob.arrayBuffer());
+  }
+
+  /** The data set as a zip archive. */
+  async function archive(lessons) {
+    const files = await Promise.all(lessons.map(async ({ label, image }, i) => ({
+      name: `digits/${label}/${String(i + 1).padStart(4, "0")}.png`,
+      bytes: await png(image),
+    })));
+    return H.zip.zipped(files);
+  }
+
+  H.teaching = { archive, kept, summary };
+})(self.HWR);
