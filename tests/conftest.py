@@ -57,8 +57,9 @@ def pytest_collection_modifyitems(items):
 
 def pytest_terminal_summary(terminalreporter):
     passed = terminalreporter.stats.get("passed", [])
-    ran = sum("mnist" in report.keywords for report in passed)
-    terminalreporter.write_line(f"MNIST tests run: {ran}")
+    for marker, title in (("mnist", "MNIST"), ("browser", "browser")):
+        ran = sum(marker in report.keywords for report in passed)
+        terminalreporter.write_line(f"{title} tests run: {ran}")
 
 
 @pytest.fixture(scope="session")

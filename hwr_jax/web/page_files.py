@@ -70,7 +70,8 @@ def _files_js(found: dict[str, bytes]) -> bytes:
     kept = ["./", "files.js", *sorted(found.keys() - {"sw.js"})]
     return (
         '"use strict";\nself.HWR = self.HWR || {};\n'
-        f'self.HWR.VERSION = "{content}";\nself.HWR.READING = {json.dumps(READING)};\nself.HWR.FILES = {json.dumps(kept)};\n'
+        f'self.HWR.VERSION = "{content}";\nself.HWR.READING = {json.dumps(READING)};\n'
+        f"self.HWR.FILES = {json.dumps(kept)};\n"
     ).encode()
 
 

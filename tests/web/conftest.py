@@ -1,4 +1,7 @@
-"""The application in this process: real readings of the shipped model, without processes or sockets."""
+"""The application in this process: real readings of the shipped model, without processes or sockets.
+
+And a browser, with the page served as any host serves it: tests that use them have the marker `browser`.
+"""
 
 import asyncio
 import io
@@ -11,6 +14,7 @@ from hwr_jax.web import app, worker
 from hwr_jax.web.limits import Limits
 from hwr_jax.web.measures import Measures
 from hwr_jax.web.pool import Full, Reading
+from scripts import page_browser
 
 
 @pytest.fixture(scope="session")
@@ -114,3 +118,53 @@ def problem(answer):
 @pytest.fixture(scope="session")
 def refused():
     return problem
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory):
+    """The folder of the page, once `server` has written it."""
+    return tmp_path_factory.mktemp("page")
+
+
+@pytest.fixture(scope="session")
+def server(site):
+    """The page at `server.url`."""
+    with page_browser.served(site) as serving:
+        yield serving
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A Chromium of this machine; the test is skipped where there is none."""
+    if page_browser.path() is None:
+        pytest.skip("needs Chromium: install Debian's package chromium")
+    pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'hwr_jax[dev]'")
+    with page_browser.started() as browser:
+        yield browser
+
+
+class Errors(list):
+    """The errors in the console of a page."""
+
+    def watch(self, page):
+        page.on("console", lambda message: message.type == "error" and self.append(message.text))
+        page.on("pageerror", lambda error: self.append(str(error)))
+        return page
+
+
+@pytest.fixture(scope="session")
+def opened(browser, server):
+    """Returns opened(**options): (page, errors) in a context of its own, with the reader ready."""
+    contexts = []
+
+    def make(url=server.url, **options):
+        contexts.append(browser.new_context(**options))
+        errors = Errors()
+        page = errors.watch(contexts[-1].new_page())
+        page.goto(url)
+        page.wait_for_selector(page_browser.READY)
+        return page, errors
+
+    yield make
+    for context in contexts:
+        context.close()

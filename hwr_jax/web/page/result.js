@@ -2,7 +2,12 @@
 // What was read, in words and numbers: the text, each digit with its probabilities, what was left out and why.
 (function (H) {
   const $ = (id) => document.getElementById(id);
-  const percent = (p) => (p > 0 && p < 0.001 ? "< 0.1 %" : `${(100 * p).toFixed(p > 0.9995 || p === 0 ? 0 : 1)} %`);
+
+  /** With one decimal; never rounded to all or nothing. The space does not break. */
+  function percent(p) {
+    if (p < 0.001) return "< 0.1\u00a0%";
+    return p > 0.999 ? "> 99.9\u00a0%" : `${(100 * p).toFixed(1)}\u00a0%`;
+  }
 
   /** The digits and what was looked at beside them, in the order in which they can be chosen. */
   const all = (found) => [...found.digits, ...found.others];
@@ -27,7 +32,12 @@
   /** The text that a single mark shows, which may be no digit. */
   function headline(found) {
     const isNone = found.digits.length === 1 ? found.digits[0].isNone : !found.digits.length && found.others.length > 0;
-    return isNone ? { text: "Not a digit", kind: "none" } : { text: found.text, kind: found.digits.length === 1 ? "alone" : "" };
+    return isNone ? { text: "Not a digit", kind: "none" } : { text: found.text, kind: size(found) };
+  }
+
+  function size(found) {
+    if (found.digits.length === 1) return "alone";
+    return found.lines.length > 3 || found.lines.some((line) => line.text.length > 14) ? "long" : "";
   }
 
   function show(found, chosen) {
