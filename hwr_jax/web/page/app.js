@@ -3,12 +3,14 @@
 (function (H) {
   const $ = (id) => document.getElementById(id);
   const { result } = H;
+  const PAUSE = 200; // milliseconds
   const EMPTY = "Write a digit, or add a picture.";
 
   let read = null; // the reader, once it has started
   let found = null; // what was read last
   let chosen = 0;
   let [busy, again, settled] = [false, false, false];
+  let [next, timer] = [0, 0];
   const taught = new Map(); // digit -> the label that was said
 
   const sheet = H.drawing.made($("paper"), { changed, picked });
@@ -24,9 +26,16 @@
     look();
   }
 
-  /** Reads what is on the sheet; what changes meanwhile is read next. */
+  /** Reads what is on the sheet; what changes meanwhile is read next, while the pen moves not more often than `PAUSE`. */
   async function look() {
     if (busy || !read || !again) return;
+    const rest = settled ? 0 : next - performance.now();
+    if (rest > 0) {
+      clearTimeout(timer);
+      timer = setTimeout(look, rest);
+      return;
+    }
+    next = performance.now() + PAUSE;
     [busy, again] = [true, false];
     const [grey, last] = [sheet.grey(), settled];
     if (grey === null) {

@@ -1,9 +1,9 @@
 "use strict";
 // The sheet: strokes of mouse, finger, pen or keyboard, or a picture; and boxes around what was read.
 (function (H) {
-  const WIDTH = 880; // of the sheet that is read, in its own pixels
-  const PEN = 16;
-  const STEP = 14; // of an arrow key
+  const WIDTH = 640; // of the sheet that is read, in its own pixels
+  const PEN = 12;
+  const STEP = 10; // of an arrow key
   const LEAVE = 1600; // the longer side of a shown picture, at most
 
   /** A sheet on a canvas. `changed(settled)` is called when what is on it changes; settled: a stroke has ended. */
@@ -55,7 +55,16 @@
     /** Where the boxes are drawn: in pixels of what is read. */
     const scale = () => (picture ? canvas.width / picture.grey.w : 1);
 
+    let isDue = false;
+
+    /** Paints before the next frame, once for all that has changed. */
     function paint() {
+      if (!isDue) requestAnimationFrame(painted);
+      isDue = true;
+    }
+
+    function painted() {
+      isDue = false;
       pen.clearRect(0, 0, canvas.width, canvas.height);
       if (picture) pen.drawImage(picture.bitmap, 0, 0, canvas.width, canvas.height);
       else drawn(pen, colour("--ink"));

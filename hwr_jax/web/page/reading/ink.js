@@ -155,9 +155,11 @@
     const lack = mapped(grey, (v, i) => 1 - f32(v / Math.max(paper.a[i], 1)));
     const every = (side) => (samplePx ? Math.max(1, Math.floor(side / samplePx)) : 1);
     const [down, across] = [every(grey.h), every(grey.w)];
-    const some = [];
-    for (let y = 0; y < grey.h; y += down) for (let x = 0; x < grey.w; x += across) some.push(lack.a[y * grey.w + x]);
-    const sample = Float32Array.from(some);
+    const sample = new Float32Array(Math.ceil(grey.h / down) * Math.ceil(grey.w / across));
+    let n = 0;
+    for (let y = 0; y < grey.h; y += down) {
+      for (let x = 0; x < grey.w; x += across) sample[n++] = lack.a[y * grey.w + x];
+    }
     const level = median(sample);
     const noise = 1.4826 * median(sample.map((v) => Math.abs(f32(v - level))));
     return { contrast: mapped(lack, (v) => clipped(f32(v - level))), noise };

@@ -1,7 +1,10 @@
 "use strict";
 // From ink to the 28x28 image that the network knows: MNIST's size, place and pen. A port of pictures/normalise.py.
 (function (H) {
-  const { DataError, bounds, cropToSheet, dilatedByDisc, distances, f32, gaussian, grid, mapped, masked, max, padded, part, resampled, rint, steps, sum } = H;
+  const {
+    DataError, bounds, cropToSheet, dilatedByDisc, distances, f32, gaussian, grid, mapped, masked, max, padded, part,
+    resampled, rint, steps, sum,
+  } = H;
 
   const SIZE_PX = 28;
   const BOX_PX = 20;
@@ -40,7 +43,7 @@
     const large = fitted(cropped(ink), BOX_PX * fine);
     const most = max(large.a);
     const mask = masked(large, (v) => v > f32(most / 2));
-    const pixels = sum(mask.a);
+    const pixels = H.count(mask);
     const around = padded(mask, 1);
     if ((4 * sum(steps(around).a)) / pixels / fine >= THIN_PX) return ink; // quicker than the width itself
     const widthPx = (4 * sum(distances(around).a)) / pixels / fine;

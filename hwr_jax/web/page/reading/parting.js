@@ -111,7 +111,7 @@
         const character = {
           top: whole.top + box.top, left: whole.left + box.left,
           bottom: whole.top + box.bottom, right: whole.left + box.right,
-          labels: [...whole.labels, -i, -j], mass: sum(own.a),
+          labels: [...whole.labels, -i, -j], mass: H.count(own),
         };
         const cropped = (g) => part(g, box.top, box.left, box.bottom, box.right);
         const rest = masked(mask, (v, k) => v && !own.a[k]);

@@ -73,7 +73,7 @@
     const crossings = lines.map((line, i) => solved([lines[(i + lines.length - 1) % lines.length], line]));
     if (crossings.some((point) => !point)) return null;
     const found = inOrder(crossings);
-    const share = area(found) / Math.max(sum(mask.a) - rim.length / 2, 1);
+    const share = area(found) / Math.max(H.count(mask) - rim.length / 2, 1);
     return share > STRAIGHT && share < 1 / STRAIGHT ? found : null;
   }
 

@@ -25,7 +25,7 @@
     const level = pale(contrast, floor, full);
     const upright = transposed(pale(transposed(contrast), floor, full));
     for (let i = 0; i < level.a.length; i++) level.a[i] |= upright.a[i];
-    return sum(level.a) ? mapped(contrast, (v, i) => (level.a[i] ? 0 : v)) : contrast;
+    return H.count(level) ? mapped(contrast, (v, i) => (level.a[i] ? 0 : v)) : contrast;
   }
 
   /** Erases ruled lines and grids by their shape; unchanged if little else is there. */
@@ -34,13 +34,13 @@
     const level = rows(mask);
     const upright = transposed(rows(transposed(mask)));
     const rest = masked(mask, (v, i) => v && !level.a[i] && !upright.a[i]);
-    return sum(rest.a) > 0.1 * sum(mask.a) ? rest : mask;
+    return H.count(rest) > 0.1 * H.count(mask) ? rest : mask;
   }
 
   /** The pixels of a mask, column by column: y, x, their run (a column of ink from its upper to its lower end), whether
    *  that is no taller than a line, and the middles of such runs. */
   function inkOf(mask, thickestPx) {
-    const n = sum(mask.a);
+    const n = H.count(mask);
     const [y, x, run, isThin] = [new Int32Array(n), new Int32Array(n), new Int32Array(n), new Uint8Array(n)];
     const [middleY, middleX] = [[], []];
     let [at, runs] = [0, 0];

@@ -50,7 +50,7 @@
     }
     const inside = part(found, box.top, box.left, box.bottom, box.right);
     const around = masked(zoomed(inside, own.h, own.w), (v) => !(v > 0.5));
-    if (!sum(around.a)) return { grey: own, box: place, toPicture: back, isStraightened: false };
+    if (!H.count(around)) return { grey: own, box: place, toPicture: back, isStraightened: false };
     const nearest = nearestOutside(around);
     return { grey: H.mapped(own, (v, i) => own.a[nearest[i]]), box: place, toPicture: back, isStraightened: false };
   }
@@ -90,12 +90,12 @@
     for (let y = 0; y < h; y++) sides = [sides[0], sides[1], sides[2] | a[y * w], sides[3] | a[y * w + w - 1]];
     if (sum(sides) > MOST_SIDES) return none;
     const filled = withoutHoles(one);
-    const size = sum(filled.a);
+    const size = H.count(filled);
     if (!(size > MIN_AREA * a.length && size < MAX_AREA * a.length)) return none;
     const others = masked(region, (v, i) => v && !filled.a[i]);
-    if (sum(others.a) > MAX_OTHERS * (a.length - size)) return none;
+    if (H.count(others) > MAX_OTHERS * (a.length - size)) return none;
     const ink = masked(filled, (v, i) => v && !region.a[i]);
-    const inked = sum(ink.a);
+    const inked = H.count(ink);
     if (!(inked > leastShare * size && inked < MAX_INK * size) || !isPolygon(filled, size)) return none;
     const box = bounds(filled);
     const side = Math.min(box.bottom - box.top, box.right - box.left);
@@ -107,7 +107,7 @@
     const around = masked(three, (v, i) => v && !near.a[i]);
     const inner = eroded(filled, 3, 1);
     const rim = masked(filled, (v, i) => v && !inner.a[i] && a[i]);
-    const step = sum(around.a) ? Math.abs(median(taken(small, rim)) - median(taken(small, around))) : 0;
+    const step = H.count(around) ? Math.abs(median(taken(small, rim)) - median(taken(small, around))) : 0;
     const outside = masked(filled, (v) => !v);
     const whole = Math.abs(median(taken(small, one)) - median(taken(small, outside)));
     if (!(step >= Math.max(MIN_STEP * span, SHARP * whole))) return none;
