@@ -15,6 +15,7 @@ from hwr_jax.data import drawn, folder, pages
 from hwr_jax.inference import packaged, scan
 from hwr_jax.pictures.tables import Reading
 from hwr_jax.web import page_files
+from scripts.page_browser import READY, write
 
 pytestmark = pytest.mark.browser
 SETTLED = 20_000  # milliseconds: the machine may be busy
@@ -68,17 +69,6 @@ def seen(page):
     """The image that the network sees, uint8 [28, 28]."""
     pixels = "Array.from(document.getElementById('seen').getContext('2d').getImageData(0, 0, 28, 28).data)"
     return np.array(page.evaluate(pixels), np.uint8).reshape(28, 28, 4)[..., 0]
-
-
-def write(page, *lines):
-    """Draws lines of points with the mouse; a point is a share of the sheet's width and height."""
-    place = page.locator("#paper").bounding_box()
-    for line in lines:
-        for i, (x, y) in enumerate(line):
-            page.mouse.move(place["x"] + x * place["width"], place["y"] + y * place["height"])
-            if i == 0:
-                page.mouse.down()
-        page.mouse.up()
 
 
 def png(grey):
@@ -226,7 +216,7 @@ def test_a_file_that_cannot_be_read_is_refused_in_a_sentence(page, content, reas
     expect(page.locator("#said")).to_contain_text("wrong.png: ", timeout=SETTLED)
     assert reason in page.locator("#said").inner_text()
     page.reload()
-    page.wait_for_selector("html[data-ready=yes]")
+    page.wait_for_selector(READY)
 
 
 def test_everything_works_with_the_keyboard_alone(page):
@@ -261,7 +251,7 @@ def test_corrections_become_a_data_set_that_training_reads(page, tmp_path):
             images.append((label, np.array(seen, np.uint8).reshape(28, 28, 4)[..., 0]))
     assert page.locator("#kept").inner_text().startswith("5 corrections kept. Unpack the download and train")
     page.reload()  # they stay
-    page.wait_for_selector("html[data-ready=yes]")
+    page.wait_for_selector(READY)
     assert page.locator("#kept").inner_text().startswith("5 corrections kept")
     with page.expect_download() as download:
         page.click("#download")
@@ -287,7 +277,7 @@ def test_without_a_network_the_page_opens_and_reads(opened):
     page.evaluate("navigator.serviceWorker.ready.then(() => true)")
     page.context.set_offline(True)
     page.reload()
-    page.wait_for_selector("html[data-ready=yes]")
+    page.wait_for_selector(READY)
     write(page, THREE)
     said(page)
     assert text(page) == "3"
