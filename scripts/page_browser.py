@@ -9,6 +9,7 @@ import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 from hwr_jax.web import page_files
 
@@ -55,8 +56,6 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 class _Handler(http.server.SimpleHTTPRequestHandler):
-    server: Server
-
     def log_message(self, format, *args):
         pass
 
@@ -67,7 +66,7 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
 
     def copyfile(self, source, outputfile):
         content = source.read()
-        self.server.sent += len(content)
+        cast(Server, self.server).sent += len(content)
         outputfile.write(content)
 
 
