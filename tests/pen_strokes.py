@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 FINE = 4  # thinned on a finer grid: of lines two pixels wide nothing would be left
-EVERY = 4  # points of that grid
+EVERY = 7  # points of that grid
 
 AROUND = [(-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1)]  # clockwise
 

@@ -21,6 +21,7 @@
     $("hint").hidden = !isEmpty;
     $("undo").disabled = $("clear").disabled = isEmpty;
     if (isEmpty) $("source").textContent = "";
+    result.say(""); // until it has been read
     settled = isSettled;
     again = true;
     look();
@@ -84,11 +85,11 @@
     result.say(text);
   }
 
-  async function open(file, how) {
+  async function open(file, how, others = "") {
     try {
       const opened = await H.picture.opened(file);
       sheet.show(opened);
-      $("source").textContent = `${file.name || how}, ${opened.grey.w} x ${opened.grey.h} pixels`;
+      $("source").textContent = `${file.name || how}, ${opened.grey.w} x ${opened.grey.h} pixels${others}`;
     } catch (error) {
       problem(error.message);
     }
@@ -123,8 +124,8 @@
     event.preventDefault();
     $("sheet").classList.remove("dropping");
     const files = [...event.dataTransfer.files];
-    if (files.length > 1) result.say(`${files.length} files were dropped; only the first is read.`);
-    if (files.length) open(files[0], "dropped picture");
+    const others = files.length > 1 ? `; ${files.length - 1} more dropped and not read` : "";
+    if (files.length) open(files[0], "dropped picture", others);
   });
 
   let memory = null; // the corrections
