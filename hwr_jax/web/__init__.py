@@ -1,4 +1,4 @@
-"""The server and the page: HTTP in front of the processes that read pictures, and a page that reads in the browser itself."""
+"""The server, HTTP in front of the processes that read pictures, and the page, which reads in the browser itself."""
 
 __all__ = [
     "app", "bodies", "documentation", "frames", "guard", "limits", "measures", "openapi", "page_files", "pool",
