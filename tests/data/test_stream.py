@@ -100,6 +100,7 @@ def test_a_streamed_run_is_that_of_memory_to_the_bit(command, tmp_path):
         folder = tmp_path / str(streamed)
         flags = [
             "--config.model.name=mlp",
+            "--config.model.hidden=(16,)",
             "--config.seeds=2",
             "--config.epochs=2",
             f"--config.data.stream={streamed}",
