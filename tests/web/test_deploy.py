@@ -3,6 +3,7 @@
 import fnmatch
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,15 @@ def test_the_image_installs_what_the_server_imports_and_nothing_of_training():
     text = (DEPLOY / "requirements.txt").read_text()
     for absent in ("jax", "flax", "tensorflow", "matplotlib", "scikit", "orbax", "optax"):
         assert absent not in text.partition("\n")[2]
+
+
+def test_the_image_asks_for_the_versions_that_the_project_asks_for():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    known = {*project["dependencies"], *extras["serve"], *extras["documents"]}
+    listed = [line for line in (DEPLOY / "requirements.txt").read_text().splitlines() if not line.startswith("#")]
+    assert set(listed) <= known
+    assert set(extras["serve"]) <= set(listed)
 
 
 def test_the_image_runs_as_nobody_and_is_told_what_its_command_takes():
