@@ -4,8 +4,9 @@
     uv pip install -p xcheck/bin/python --override override.txt jax2onnx==0.17.1 -e '.[export]'
     xcheck/bin/python scripts/cross_check_onnx.py cnn=runs/cnn resnet=runs/resnet shipped
 
-jax2onnx has to live in an environment of its own: it asks for an older orbax-checkpoint. It cannot convert rnn and
-crnn, whose loop over time steps it does not know, which is printed. Exits with 1 if two files differ by more than 1e-5.
+The first seed of a run is compared. jax2onnx has to live in an environment of its own: it asks for an older
+orbax-checkpoint. It cannot convert rnn and crnn, whose loop over time steps it does not know, which is printed. Exits
+with 1 if two files differ by more than 1e-5.
 """
 
 import argparse
@@ -15,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from hwr_jax.inference.export import onnx_model, parity, source
+from hwr_jax.workdir import run_folder
 
 IMAGES = 1000
 LIMIT = 1e-5
@@ -45,7 +47,8 @@ def main() -> int:
     code = 0
     for given in parser.parse_args().models:
         name, _, folder = given.partition("=")
-        model = source.open_source(Path(folder) if folder else None, which="", seed=None, log=print)
+        seed = run_folder.read_config(Path(folder)).seed if folder else None
+        model = source.open_source(Path(folder) if folder else None, which="", seed=seed, log=print)
         images = parity.test_set(model, data_dir=None, manual_dir="", log=print)[1].image[:IMAGES]
         built = onnx_model.build(model)
         ours = computed(built.SerializeToString(), images)
