@@ -185,7 +185,7 @@
   }
 
   H.ink = {
-    FAINT, MIN_CONTRAST, NOISE_FACTOR, STRONG, WEAK, contrastWith, darknessOf, findInk, fullContrast, inverted,
+    FAINT, MIN_CONTRAST, NOISE_FACTOR, STRONG, WEAK, contrastWith, findInk, fullContrast, inverted,
     isLightOnDark, isTight, paperOf, withMargin,
   };
 })(self.HWR);

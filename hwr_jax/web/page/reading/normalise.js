@@ -109,5 +109,5 @@
     return mapped(other, (v) => Math.min(1, Math.max(0, v)));
   }
 
-  H.normalise = { SIZE_PX, normalised, toMnist, widened };
+  H.normalise = { normalised, toMnist, widened };
 })(self.HWR);

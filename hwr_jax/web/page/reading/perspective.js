@@ -170,5 +170,5 @@
     ].map((v) => v / whole);
   }
 
-  H.perspective = { after, cornersOf, homography, inverse, isAskew, moved, scaled, straightened };
+  H.perspective = { after, cornersOf, inverse, isAskew, moved, scaled, straightened };
 })(self.HWR);
