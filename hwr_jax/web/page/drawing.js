@@ -1,9 +1,9 @@
 "use strict";
 // The sheet: strokes of mouse, finger, pen or keyboard, or a picture; and boxes around what was read.
 (function (H) {
-  const WIDTH = 640; // of the sheet that is read, in its own pixels
-  const PEN = 12;
-  const STEP = 10; // of an arrow key
+  const WIDTH = 512; // of the sheet that is read, in its own pixels
+  const PEN = 10;
+  const STEP = 8; // of an arrow key
   const LEAVE = 1600; // the longer side of a shown picture, at most
 
   /** A sheet on a canvas. `changed(settled)` is called when what is on it changes; settled: a stroke has ended. */
