@@ -99,10 +99,8 @@ def _prepared(graph: Graph, source: Source, width: int) -> tuple[str, int]:
         axes = graph.numbers(2, 3)
         views = [graph.add("Slice", padded, graph.numbers(*a), graph.numbers(*b), axes) for a, b in slices]
         x = graph.add("Concat", *views, axis=0)
-    # In three steps as JAX does it: rounded as one factor, every pixel would be off in the same direction.
-    for operator, value in (("Div", 255), ("Sub", source.recipe.mean), ("Div", source.recipe.std)):
-        x = graph.add(operator, x, graph.array(f"standardise/{operator}_{value}", value))
-    return x, (2 * shift + 1) ** 2
+    mean, std = source.recipe.mean, source.recipe.std
+    return graph.affine(x, "standardise", 1 / (255 * std), -mean / std), (2 * shift + 1) ** 2
 
 
 def _resizing(length: int, side: int) -> np.ndarray:
