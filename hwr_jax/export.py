@@ -18,10 +18,11 @@ by its accuracy. If a comparison fails, the command writes nothing and exits wit
     python -m hwr_jax.export --format=onnx --out=exported                  (the model that comes with hwr_jax)
     python -m hwr_jax.export --workdir=runs/cnn --format=onnx --quantize=int8 --out=exported/cnn
     python -m hwr_jax.export --workdir=runs/cnn --seed=0 --format=safetensors --out=exported/cnn
+    python -m hwr_jax.export --format=web --out=page       (the page that reads in a browser: open page/index.html)
 """
 
 FLAGS = flags.Flags()
-FORMATS = ["safetensors", "stablehlo", "onnx", "litert"]
+FORMATS = ["safetensors", "stablehlo", "onnx", "litert", "web"]
 _FORMAT = FLAGS.choice("format", None, FORMATS, "What to write.", required=True)
 _OUT = FLAGS.string(
     "out", None, "Where to write; it may hold other formats of the model.", kind="FOLDER", required=True
@@ -45,6 +46,8 @@ _MANUAL_DIR = FLAGS.string(
 def main() -> int:
     """Exports a model; returns the exit code."""
     kind, out, licence = _asked()
+    if kind == "web":
+        return _write_page(out)
     folder = None if _WORKDIR.value is None else command.folder("workdir", _WORKDIR.value)
     from hwr_jax.cli import console
     from hwr_jax.data import cache
@@ -80,10 +83,31 @@ def main() -> int:
     return errors.DONE
 
 
+def _write_page(out: Path) -> int:
+    """Writes the page that reads in a browser. Raises ConfigError: the folder holds something else."""
+    from hwr_jax.web import page_files
+
+    is_new = not out.exists() or (out.is_dir() and not any(out.iterdir()))
+    if not is_new and not (out / page_files.MADE).is_file():
+        raise errors.ConfigError(f"--out={out} holds other files than the page: name a new folder")
+    written = page_files.write(out)
+    size = sum(path.stat().st_size for path in written)
+    print(
+        f"{out}: {len(written)} files, {size / 1e3:,.0f} kB{'' if is_new else ' (replaced)'}; open {out / 'index.html'}"
+    )
+    return errors.DONE
+
+
 def _asked() -> tuple[str, Path, Path | None]:
     """Returns the format, the folder and the licence. Raises ConfigError if the flags do not fit each other."""
     if _FORMAT.value is None:
         raise errors.ConfigError(f"--format is missing: use one of {', '.join(FORMATS)}")
+    if _FORMAT.value == "web":
+        others = [name for name in ("workdir", "checkpoint", "seed", "quantize", "licence") if FLAGS[name].present]
+        if others:
+            raise errors.ConfigError(
+                f"--{others[0]} does not apply to --format=web, the page of the model that comes with hwr_jax: leave it out"
+            )
     if _QUANTIZE.value is not None and _FORMAT.value != "onnx":
         raise errors.ConfigError(f"--quantize={_QUANTIZE.value} applies to --format=onnx, not to {_FORMAT.value}")
     if FLAGS["max_drop"].present and _QUANTIZE.value is None:

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 import hwr_jax
+from hwr_jax.core import errors
 from hwr_jax.inference import onnx_reader, predictor
+from hwr_jax.web import page_files
 
 FILES = {"config.json", "environment.json", "MODEL_CARD.md", "LICENSE"}
 
@@ -114,3 +116,26 @@ def test_flags_that_make_no_sense_are_one_sentence(run, command, tmp_path, flags
     assert words.format(run=run) in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "x").exists()
+
+
+def test_the_page_is_written_to_a_folder_of_its_own(command, tmp_path):
+    folder = tmp_path / "page"
+    for again in ("", " (replaced)"):
+        done = command("export", "--format=web", f"--out={folder}")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert f"kB{again}; open {folder / 'index.html'}" in done.stdout
+    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} == set(
+        page_files.files()
+    )
+    (tmp_path / "mine.txt").write_text("kept")
+    refused = command("export", "--format=web", f"--out={tmp_path}")
+    assert refused.returncode == errors.WRONG_CONFIG
+    assert refused.stderr == f"hwr_jax: --out={tmp_path} holds other files than the page: name a new folder\n"
+    assert {path.name for path in tmp_path.iterdir()} == {"page", "mine.txt"}
+
+
+def test_the_page_has_the_shipped_model_alone(command, tmp_path):
+    done = command("export", "--format=web", "--workdir=runs/cnn", f"--out={tmp_path}")
+    assert done.returncode == errors.WRONG_CONFIG
+    assert "--workdir does not apply to --format=web" in done.stderr
+    assert not any(tmp_path.iterdir())

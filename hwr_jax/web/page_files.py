@@ -19,6 +19,7 @@ from hwr_jax.inference import packaged
 from hwr_jax.inference.light import LightReader
 
 FOLDER = Path(__file__).parent / "page"
+MADE = "files.js"  # lists the others: where it is, a folder holds the page
 READING = (  # in the order in which they use each other
     "grid", "resample", "filters", "shapes", "perspective", "sheet", "rules", "marks", "ink", "normalise", "page",
     "characters", "network", "parting", "scan",
@@ -60,14 +61,14 @@ def _files() -> dict[str, bytes]:
     paths = sorted(p for p in FOLDER.rglob("*") if p.is_file() and not p.name.startswith("."))
     found = {path.relative_to(FOLDER).as_posix(): path.read_bytes() for path in paths}
     found["model.js"] = model_js(packaged.model())
-    found["files.js"] = _files_js(found)
+    found[MADE] = _files_js(found)
     return found
 
 
 def _files_js(found: dict[str, bytes]) -> bytes:
     """What the service worker keeps: every file but itself, and a name that changes with any of them."""
     content = hashlib.sha256(b"".join(name.encode() + found[name] for name in sorted(found))).hexdigest()[:16]
-    kept = ["./", "files.js", *sorted(found.keys() - {"sw.js"})]
+    kept = ["./", MADE, *sorted(found.keys() - {"sw.js"})]
     return (
         '"use strict";\nself.HWR = self.HWR || {};\n'
         f'self.HWR.VERSION = "{content}";\nself.HWR.READING = {json.dumps(READING)};\n'
