@@ -92,9 +92,8 @@ def _write_page(out: Path) -> int:
         raise errors.ConfigError(f"--out={out} holds other files than the page: name a new folder")
     written = page_files.write(out)
     size = sum(path.stat().st_size for path in written)
-    print(
-        f"{out}: {len(written)} files, {size / 1e3:,.0f} kB{'' if is_new else ' (replaced)'}; open {out / 'index.html'}"
-    )
+    replaced = "" if is_new else " (replaced)"
+    print(f"{out}: {len(written)} files, {size / 1e3:,.0f} kB{replaced}; open {out / 'index.html'}")
     return errors.DONE
 
 
@@ -106,7 +105,7 @@ def _asked() -> tuple[str, Path, Path | None]:
         others = [name for name in ("workdir", "checkpoint", "seed", "quantize", "licence") if FLAGS[name].present]
         if others:
             raise errors.ConfigError(
-                f"--{others[0]} does not apply to --format=web, the page of the model that comes with hwr_jax: leave it out"
+                f"--{others[0]} does not apply to --format=web, which has the model that comes with hwr_jax: leave it out"
             )
     if _QUANTIZE.value is not None and _FORMAT.value != "onnx":
         raise errors.ConfigError(f"--quantize={_QUANTIZE.value} applies to --format=onnx, not to {_FORMAT.value}")

@@ -124,9 +124,8 @@ def test_the_page_is_written_to_a_folder_of_its_own(command, tmp_path):
         done = command("export", "--format=web", f"--out={folder}")
         assert (done.returncode, done.stderr) == (0, "")
         assert f"kB{again}; open {folder / 'index.html'}" in done.stdout
-    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} == set(
-        page_files.files()
-    )
+    written = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert written == set(page_files.files())
     (tmp_path / "mine.txt").write_text("kept")
     refused = command("export", "--format=web", f"--out={tmp_path}")
     assert refused.returncode == errors.WRONG_CONFIG
