@@ -105,7 +105,7 @@ def _asked() -> tuple[str, Path, Path | None]:
         others = [name for name in ("workdir", "checkpoint", "seed", "quantize", "licence") if FLAGS[name].present]
         if others:
             raise errors.ConfigError(
-                f"--{others[0]} does not apply to --format=web, which has the model that comes with hwr_jax: leave it out"
+                f"--{others[0]} does not apply to --format=web, which has the model of the package: leave it out"
             )
     if _QUANTIZE.value is not None and _FORMAT.value != "onnx":
         raise errors.ConfigError(f"--quantize={_QUANTIZE.value} applies to --format=onnx, not to {_FORMAT.value}")
