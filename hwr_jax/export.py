@@ -13,7 +13,8 @@ Writes a model as one file: for ONNX Runtime or LiteRT, which need no JAX, for J
 for hwr_jax.load (safetensors); and beside it config.json, environment.json, MODEL_CARD.md and LICENSE. Except in
 safetensors, standardising and the mean over several seeds are part of the file. Before it gets its name, it is compared
 with JAX on the whole test set: the same answer for every image, probabilities within 1e-5. A quantised file is compared
-by its accuracy. If a comparison fails, the command writes nothing and exits with 1.
+by its accuracy. If a comparison fails, the command writes nothing and exits with 1. The page (web) is always the same,
+and compared by the tests of this package alone.
 
     python -m hwr_jax.export --format=onnx --out=exported                  (the model that comes with hwr_jax)
     python -m hwr_jax.export --workdir=runs/cnn --format=onnx --quantize=int8 --out=exported/cnn
@@ -22,6 +23,7 @@ by its accuracy. If a comparison fails, the command writes nothing and exits wit
 """
 
 FLAGS = flags.Flags()
+NOT_OF_WEB = ["workdir", "checkpoint", "seed", "quantize", "licence", "data_dir", "manual_dir"]
 FORMATS = ["safetensors", "stablehlo", "onnx", "litert", "web"]
 _FORMAT = FLAGS.choice("format", None, FORMATS, "What to write.", required=True)
 _OUT = FLAGS.string(
@@ -88,7 +90,7 @@ def _write_page(out: Path) -> int:
     from hwr_jax.web import page_files
 
     is_new = not out.exists() or (out.is_dir() and not any(out.iterdir()))
-    if not is_new and not (out / page_files.MADE).is_file():
+    if not is_new and not page_files.is_page(out):
         raise errors.ConfigError(f"--out={out} holds other files than the page: name a new folder")
     written = page_files.write(out)
     size = sum(path.stat().st_size for path in written)
@@ -102,7 +104,7 @@ def _asked() -> tuple[str, Path, Path | None]:
     if _FORMAT.value is None:
         raise errors.ConfigError(f"--format is missing: use one of {', '.join(FORMATS)}")
     if _FORMAT.value == "web":
-        others = [name for name in ("workdir", "checkpoint", "seed", "quantize", "licence") if FLAGS[name].present]
+        others = [name for name in NOT_OF_WEB if FLAGS[name].present]
         if others:
             raise errors.ConfigError(
                 f"--{others[0]} does not apply to --format=web, which has the model of the package: leave it out"
@@ -114,6 +116,8 @@ def _asked() -> tuple[str, Path, Path | None]:
     licence = None if _LICENCE.value is None else Path(_LICENCE.value).expanduser()
     if licence is not None and not licence.is_file():
         raise errors.ConfigError(f"--licence={licence} is not a file: name a text file")
+    if licence is not None and _WORKDIR.value is None:
+        raise errors.ConfigError("--licence applies to a run of yours; the package's model has MIT's: leave it out")
     return _FORMAT.value, command.folder("out", _OUT.value), licence
 
 

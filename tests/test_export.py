@@ -56,17 +56,29 @@ def test_an_exported_file_is_read_without_jax(exported):
     code = (
         "import sys; sys.modules['jax'] = None\n"
         "import numpy as np, hwr_jax\n"
-        f"print(hwr_jax.load({str(exported[0])!r}).predict(np.zeros((3, 28, 28), np.uint8)).shape)"
+        "from pathlib import Path\n"
+        "from hwr_jax.inference import packaged\n"
+        f"folder = {str(exported[0])!r}\n"
+        "for model in hwr_jax.load(folder), packaged.open_for_pictures(Path(folder), which='', seed=None, log=print):\n"
+        "    print(model.predict(np.zeros((3, 28, 28), np.uint8)).shape)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (0, "(3, 10)\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "(3, 10)\n" * 2), done.stderr
 
 
 def test_one_seed_as_safetensors_and_stablehlo_in_one_folder(run, command, tmp_path, digits, here):
     flags = [f"--workdir={run}", "--seed=1", f"--out={tmp_path / 'both'}"]
-    for kind in ("safetensors", "stablehlo"):
-        done = command("export", *flags, f"--format={kind}")
+    terms, others = tmp_path / "terms.txt", tmp_path / "others.txt"
+    terms.write_text("Do as you like")
+    others.write_text("Ask first")
+    for kind, licence in (("safetensors", [f"--licence={terms}"]), ("stablehlo", [])):
+        done = command("export", *flags, *licence, f"--format={kind}")
         assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "both" / "LICENSE").read_text() == "Do as you like"  # the second export keeps it
+    assert "Of the weights: Do as you like." in (tmp_path / "both" / "MODEL_CARD.md").read_text()
+    refused = command("export", *flags, f"--licence={others}", "--format=onnx")
+    assert refused.returncode == 64
+    assert "says 'Ask first', and other files in " in refused.stderr
     assert {path.name for path in (tmp_path / "both").iterdir()} == FILES | {"model.safetensors", "model.stablehlo"}
     images = np.asarray(digits.test.image[:7])
     wanted = predictor.load(run, seed=1).predict(images)
@@ -126,11 +138,11 @@ def test_the_page_is_written_to_a_folder_of_its_own(command, tmp_path):
         assert f"kB{again}; open {folder / 'index.html'}" in done.stdout
     written = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert written == set(page_files.files())
-    (tmp_path / "mine.txt").write_text("kept")
+    (tmp_path / "files.js").write_text("kept")  # a name that is not ours alone
     refused = command("export", "--format=web", f"--out={tmp_path}")
     assert refused.returncode == errors.WRONG_CONFIG
     assert refused.stderr == f"hwr_jax: --out={tmp_path} holds other files than the page: name a new folder\n"
-    assert {path.name for path in tmp_path.iterdir()} == {"page", "mine.txt"}
+    assert {path.name for path in tmp_path.iterdir()} == {"page", "files.js"}
 
 
 def test_the_page_has_the_shipped_model_alone(command, tmp_path):

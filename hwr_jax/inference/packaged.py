@@ -64,7 +64,7 @@ def load(
 
 def open_for_pictures(folder: Path | None, *, which: str, seed: int | None, log: Callable[[str], object]) -> Reader:
     """Loads what a command reads pictures with (see `load`), with the programs that earlier commands have compiled."""
-    if folder is not None:
+    if folder is not None and not onnx_reader.is_exported(folder):
         from hwr_jax.data import cache
         from hwr_jax.steps import compile_cache
 

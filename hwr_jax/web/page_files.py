@@ -15,10 +15,12 @@ from pathlib import Path
 import numpy as np
 
 from hwr_jax.core.errors import ConfigError
+from hwr_jax.core.files import write_atomic
 from hwr_jax.inference import packaged
 from hwr_jax.inference.light import LightReader
 
 FOLDER = Path(__file__).parent / "page"
+STAMP = "self.HWR.VERSION"
 MADE = "files.js"  # lists the others: where it is, a folder holds the page
 READING = (  # in the order in which they use each other
     "grid", "resample", "filters", "shapes", "perspective", "sheet", "rules", "marks", "ink", "normalise", "page",
@@ -41,6 +43,14 @@ def files() -> dict[str, bytes]:
     return dict(_files())
 
 
+def is_page(folder: Path) -> bool:
+    """Whether a folder holds a page that `write` has written, or begun."""
+    try:
+        return STAMP in (folder / MADE).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
 def write(folder: Path) -> list[Path]:
     """Writes the page into a folder, which is made; returns the paths of its files.
 
@@ -48,10 +58,10 @@ def write(folder: Path) -> list[Path]:
       OSError: the folder cannot be written.
     """
     written = []
-    for name, content in files().items():
+    for name, content in sorted(files().items(), key=lambda item: item[0] != MADE):  # first what says that it is ours
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+        write_atomic(path, content)
         written.append(path)
     return written
 
@@ -71,7 +81,7 @@ def _files_js(found: dict[str, bytes]) -> bytes:
     kept = ["./", MADE, *sorted(found.keys() - {"sw.js"})]
     return (
         '"use strict";\nself.HWR = self.HWR || {};\n'
-        f'self.HWR.VERSION = "{content}";\nself.HWR.READING = {json.dumps(READING)};\n'
+        f'{STAMP} = "{content}";\nself.HWR.READING = {json.dumps(READING)};\n'
         f"self.HWR.FILES = {json.dumps(kept)};\n"
     ).encode()
 

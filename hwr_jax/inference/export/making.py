@@ -74,7 +74,8 @@ def make(
     if missing := [name for name in NEEDS.get(kind, ()) if importlib.util.find_spec(name) is None]:
         raise ConfigError(f"--format={kind} needs {' and '.join(missing)}: pip install {' '.join(missing)}")
     records.require_place(out, source)
-    record = records.of_file(source, kind, quantize, licence)
+    terms = records.licence_of(source, licence, out, NAMES[kind])
+    record = records.of_file(source, kind, quantize, terms)
     if kind == "litert":
         litert.refuse(source)
     elif kind == "onnx":
@@ -86,7 +87,7 @@ def make(
         staged = Path(place) / NAMES[kind]
         if kind == "safetensors":
             weights.write(Path(place), source.model.params, source.model.model_state)
-            records.write(Path(place), source, {}, licence)
+            records.write(Path(place), source, {}, terms)
         elif kind == "stablehlo":
             staged.write_bytes(stablehlo.build(source))
         elif python is not None:
@@ -100,8 +101,8 @@ def make(
         out.mkdir(parents=True, exist_ok=True)
         final = out / NAMES[kind]
         replaced = final.exists()
-        dropped = records.write(out, source, {NAMES[kind]: record | {"check": found._asdict()}}, licence)
         files.write_atomic(final, staged.read_bytes())
+        dropped = records.write(out, source, {NAMES[kind]: record | {"check": found._asdict()}}, terms)
     return Made(final, final.stat().st_size, found, dropped, replaced)
 
 

@@ -104,7 +104,8 @@ def require(found: Parity, *, quantised: bool, max_drop: float) -> None:
         return
     if found.other_answers:
         raise NotTheSame(
-            f"the file reads {found.other_answers:,} of {found.images:,} images of {found.images_of} otherwise than JAX"
+            f"the file reads {found.other_answers:,} of {found.images:,} images of {found.images_of} differently than "
+            "JAX does"
         )
     if found.largest_difference > LIMIT:
         raise NotTheSame(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import hwr_jax
 from hwr_jax.config.configs import to_json
@@ -40,7 +40,14 @@ MADE_BY = {  # --format -> packages whose versions are recorded
 UNSTATED = "none stated: ask whoever trained the model"
 
 
-def of_file(source: Source, kind: str, quantize: str | None, licence: Path | None) -> dict[str, Any]:
+class Licence(NamedTuple):
+    """The licence of the weights."""
+
+    words: str  # a few
+    text: str  # of LICENSE
+
+
+def of_file(source: Source, kind: str, quantize: str | None, licence: Licence) -> dict[str, Any]:
     """Returns what a file says of itself, in its metadata where the format has such."""
     facts, plan = source.facts, source.model.plan
     height, width = facts["shape"][:2]
@@ -60,7 +67,7 @@ def of_file(source: Source, kind: str, quantize: str | None, licence: Path | Non
         "dataset": f"{facts['name']} {facts['version']}",
         "weights": source.in_words(),
         "quantize": quantize,
-        "licence": licence_of(source, licence)[0],
+        "licence": licence.words,
         "versions": {"hwr_jax": hwr_jax.__version__, **{name: metadata.version(name) for name in MADE_BY[kind]}},
         "opset": OPSET if kind == "onnx" else None,
         "preprocessing": PREPROCESSING.format(
@@ -69,19 +76,32 @@ def of_file(source: Source, kind: str, quantize: str | None, licence: Path | Non
     }
 
 
-def licence_of(source: Source, licence: Path | None) -> tuple[str, str]:
-    """Returns the licence of the weights in a few words, and the text of LICENSE.
+def licence_of(source: Source, given: Path | None, out: Path, name: str) -> Licence:
+    """Returns the licence of the weights.
 
-    That of the model that comes with the package is the package's. Of other weights it is what the file says; without
-    one, none is claimed.
+    That of the model that comes with the package is the package's. Of other weights it is what the file `given` says,
+    or that of the other exported files in the folder `out`; without either, none is claimed. `name` is the file to be
+    written.
+
+    Raises:
+      ConfigError: it differs from that of the other files.
     """
     ours = (packaged.FOLDER / "LICENSE").read_text()
-    if licence is not None:
-        text = licence.read_text()
-        return next((line.strip() for line in text.splitlines() if line.strip()), licence.name), text
+    others = {of["licence"] for other, of in _exported(out).items() if other != name}
+    if given is not None:
+        text = given.read_text()
+        words = next((line.strip() for line in text.splitlines() if line.strip()), given.name)
+        if others - {words}:
+            raise ConfigError(
+                f"--licence={given} says {words!r}, and other files in {out} have {sorted(others)[0]!r}: "
+                "name another folder, or the same licence"
+            )
+        return Licence(words, text)
     if source.shipped:
-        return "MIT", ours
-    return UNSTATED, f"Licence of these weights: {UNSTATED}.\n\nThe licence of hwr_jax itself:\n\n{ours}"
+        return Licence("MIT", ours)
+    if others:
+        return Licence(sorted(others)[0], (out / "LICENSE").read_text())
+    return Licence(UNSTATED, f"Licence of these weights: {UNSTATED}.\n\nThe licence of hwr_jax itself:\n\n{ours}")
 
 
 def require_place(out: Path, source: Source) -> None:
@@ -102,22 +122,26 @@ def require_place(out: Path, source: Source) -> None:
         raise ConfigError(f"--out={out} holds another model: name another folder, or remove it")
 
 
-def write(out: Path, source: Source, made: dict[str, dict[str, Any]], licence: Path | None) -> list[str]:
+def write(out: Path, source: Source, made: dict[str, dict[str, Any]], licence: Licence) -> list[str]:
     """Writes the records; `made` are those of the new files, by name. Returns the keys that were left out."""
-    before = {}
-    if (out / "environment.json").exists():
-        before = run_folder.read_environment(out).get("exported", {})
-    exported = {name: of for name, of in before.items() if (out / name).exists()} | made
+    exported = _exported(out) | made
     config, dropped = _config(source)
     environment = _environment(source, exported)
     if machine := [key for key in source.environment if key not in environment]:
         dropped.append(f"{', '.join(machine)} of environment.json")
-    words, text = licence_of(source, licence)
     files.write_json(out / "environment.json", environment)
     files.write_atomic(out / "config.json", to_json(config))
-    files.write_atomic(out / "LICENSE", text)
-    files.write_atomic(out / "MODEL_CARD.md", card.text(source, exported, words))
+    files.write_atomic(out / "LICENSE", licence.text)
+    files.write_atomic(out / "MODEL_CARD.md", card.text(source, exported, licence.words))
     return dropped
+
+
+def _exported(out: Path) -> dict[str, dict[str, Any]]:
+    """The records of the files that are in the folder."""
+    if not (out / "environment.json").exists():
+        return {}
+    of_all = run_folder.read_environment(out).get("exported", {})
+    return {name: of for name, of in of_all.items() if (out / name).exists()}
 
 
 def _config(source: Source) -> tuple[Any, list[str]]:

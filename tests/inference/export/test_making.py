@@ -150,7 +150,7 @@ def test_the_check_counts_other_answers_and_refuses_what_is_not_finite():
         parity.require(compare(wanted + np.float32(2e-4)), quantised=False, max_drop=0)
     turned = compare(wanted[::-1])
     assert (turned.other_answers, turned.accuracy, turned.lost_points) == (2, 0, 100)
-    with pytest.raises(parity.NotTheSame, match=r"reads 2 of 2 images of x test otherwise than JAX"):
+    with pytest.raises(parity.NotTheSame, match=r"reads 2 of 2 images of x test differently than JAX does"):
         parity.require(turned, quantised=False, max_drop=0)
     with pytest.raises(parity.NotTheSame, match=r"loses 100\.000 points .*, more than --max_drop=0\.05"):
         parity.require(turned, quantised=True, max_drop=0.05)
