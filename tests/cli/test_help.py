@@ -17,7 +17,7 @@ VERBS = {
     "benchmark": "--config=CONFIG [--FLAG=VALUE ...]",
     "doctor": "[--FLAG=VALUE ...]",
     "evaluate": "[--FLAG=VALUE ...]",
-    "export": "--format=safetensors|stablehlo|onnx|litert --out=FOLDER [--FLAG=VALUE ...]",
+    "export": "--format=safetensors|stablehlo|onnx|litert|web --out=FOLDER [--FLAG=VALUE ...]",
     "main": "--config=CONFIG [--FLAG=VALUE ...]",
     "predict": "[--FLAG=VALUE ...] PICTURE...",
     "scan": "[--FLAG=VALUE ...] PICTURE...",
