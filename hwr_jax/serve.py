@@ -12,7 +12,8 @@ from hwr_jax.core import cores, errors, printable
 USAGE = """\
 Reads pictures that programs and browsers send: POST /v1/predict and /v1/scan answer with the JSON of predict and scan.
 Only this machine can reach the server, unless --host says otherwise; then every request needs a key. Pictures are kept
-in memory until they are read, and nothing of them is stored or logged. SIGTERM answers what was accepted, and ends it.
+in memory until they are read, and nothing of them is stored or logged. On SIGTERM the server answers what it has
+accepted, then exits.
 Needs starlette and uvicorn: python -m pip install 'hwr_jax[serve]'
 
     python -m hwr_jax.serve
@@ -110,7 +111,7 @@ def _need_packages() -> None:
 def _key() -> str | None:
     """The key that requests must carry: that of the file, or of the environment. Raises ConfigError, OSError."""
     if _KEY_FILE.value is not None:
-        key, where = Path(_KEY_FILE.value).expanduser().read_text(encoding="utf-8").strip(), _KEY_FILE.value
+        key, where = Path(_KEY_FILE.value).expanduser().read_text("utf-8", "replace").strip(), _KEY_FILE.value
     elif KEY in os.environ:
         key, where = os.environ[KEY].strip(), KEY
     else:

@@ -63,7 +63,7 @@ def running(caches):
     process, port = start(caches, *flags)
     yield process, port
     code, _, err = end(process)
-    assert (code, err) == (143, err)
+    assert code == 143, err
     assert re.fullmatch(r"hwr_jax: SIGTERM: \d+ requests were answered\n", err)
 
 
@@ -145,6 +145,7 @@ def test_a_run_is_served_with_its_own_model(caches, two_seeds, picture):
     [
         (["--host=0.0.0.0"], {}, "--host=0.0.0.0 can be reached from other machines, so requests need a key"),
         (["--api_key_file=KEY"], {}, "holds no key: use 16 or more ASCII characters without spaces"),
+        (["--api_key_file=LATIN"], {}, "latin holds no key: use 16 or more ASCII characters without spaces"),
         ([], {"HWR_API_KEY": "short"}, "HWR_API_KEY holds no key"),
         (["--port=70000"], {}, "--port=70000 is not possible: use a number from 0 to 65535"),
         (["--workdir=nowhere"], {}, "nowhere"),
@@ -153,7 +154,9 @@ def test_a_run_is_served_with_its_own_model(caches, two_seeds, picture):
 )
 def test_what_it_cannot_serve_with_is_one_sentence(command, tmp_path, flags, env, sentence):
     (tmp_path / "key").write_text("two words are not a key\n")
-    flags = [flag.replace("KEY", str(tmp_path / "key")) for flag in flags]
+    (tmp_path / "latin").write_bytes(b"a key of a Latin-1 \xe9ditor")
+    paths = {"KEY": tmp_path / "key", "LATIN": tmp_path / "latin"}
+    flags = [re.sub("KEY|LATIN", lambda found: str(paths[found[0]]), flag) for flag in flags]
     done = command("serve", *flags, env=env, fresh=True)
     assert done.returncode == 64, done.stderr
     assert sentence in done.stderr

@@ -68,7 +68,7 @@ class Server:
 
     async def read(self, request: Request) -> Response:
         """POST /v1/predict and /v1/scan."""
-        kind = request.url.path.rpartition("/")[2]
+        kind = request.scope["path"].rpartition("/")[2]
         with self.room.taken() as share:
             if self.pool.waiting >= self.limits.queue:  # before the body is received
                 raise self._full(close=bodies.is_large(request))
@@ -96,11 +96,13 @@ class Server:
         return found
 
     def _full(self, *, close: bool = False) -> Problem:
-        return Problem(503, f"{self.limits.queue} pictures wait, which is the limit: try again later", close=close)
+        return Problem(
+            503, f"{self.limits.queue} pictures are already waiting, which is the limit: try again later", close=close
+        )
 
     @contextlib.contextmanager
     def _counted(self, client: str, count: int) -> Iterator[None]:
-        """Refuses a client that has too many pictures in hand."""
+        """Refuses a client that has too many pictures waiting or being read."""
         if self._in_hand[client] + count > self.limits.per_client:
             most = self.limits.per_client
             raise Problem(429, f"a client may have {most} pictures waiting or being read: wait for answers")
@@ -121,9 +123,9 @@ class Server:
         return Response(b'{"status": "ok"}', media_type="application/json")
 
     async def readyz(self, request: Request) -> Response:
-        """GET /readyz: it can read, and is not being ended."""
+        """GET /readyz: it can read, and is not shutting down."""
         if self.draining:
-            raise Problem(503, "the server is being ended")
+            raise Problem(503, "the server is shutting down")
         if not self.pool.ready:
             raise Problem(503, "the model is being loaded")
         return Response(json.dumps({"status": "ready", "model": self.pool.facts}), media_type="application/json")
@@ -146,7 +148,7 @@ class Server:
 
     async def page(self, request: Request) -> Response:
         """GET / and the files of the page."""
-        file = self.files[request.url.path.removeprefix("/") or "index.html"]
+        file = self.files[request.scope["path"].removeprefix("/") or "index.html"]
         headers = {"etag": file.etag, "cache-control": CACHED}
         asked = [one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")]
         if file.etag in asked or "*" in asked:

@@ -151,7 +151,7 @@ async def _parts(headers: Headers, content: bytes, limits: Limits) -> list[tuple
 
 def options(request: Request) -> dict[str, Any]:
     """Returns {"best"} of a request to predict, {"mode", "reject_below"} of one to scan. Raises Problem."""
-    kind = request.url.path.rpartition("/")[2]
+    kind = request.scope["path"].rpartition("/")[2]
     allowed = ["best"] if kind == "predict" else ["mode", "reject_below"]
     given: dict[str, str] = {}
     for name, value in request.query_params.multi_items():

@@ -21,7 +21,6 @@ from hwr_jax.web.problems import MEDIA_TYPE, Problem
 
 OPEN = ("/healthz", "/readyz", "/openapi.json", "/docs")  # and the page: what needs no key
 KEYED = ("/v1/", "/metrics")
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 POLICY = (  # of the page and of /docs: their own files, and nothing else
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
     "worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -92,7 +91,7 @@ class Guard:
         headers = dict(scope["headers"])
         if self._digest is None:
             host = headers.get(b"host", b"").decode("latin-1")
-            if _name(host) not in LOOPBACK:
+            if not is_loopback(_name(host)):
                 raise Problem(
                     403, f"the Host header {host[:100]!r} names no loopback host: use http://localhost", close=True
                 )

@@ -14,13 +14,13 @@ STATUSES = {  # those that the server answers with, beside 200
     401: "The key is missing or wrong.",
     403: "The request comes from another site, or names another host.",
     404: "There is no such page.",
-    405: "The page has other methods.",
+    405: "This URL does not accept that method.",
     408: "The request did not arrive in time.",
     409: "The model reads lines, and a page is read character by character.",
     413: "The request is larger than is allowed.",
-    415: "The body is no picture by its media type.",
+    415: "The media type is not that of a picture.",
     422: "No picture could be read, or a parameter is wrong.",
-    429: "The client has too many pictures in hand.",
+    429: "The client has too many pictures waiting or being read.",
     503: "Too many pictures wait, or the model is not ready.",
 }
 

@@ -44,16 +44,11 @@ async def read(pool, *contents, kind="predict", **options):
     return [json.loads(one.text) for [one] in found]
 
 
-@pytest.mark.parametrize(("batching", "together"), [(True, [1, 64, 35]), (False, [1] * 100)])
-def test_pictures_that_wait_are_read_together_and_answered_each_with_its_own(batching, together):
+@pytest.mark.parametrize(("batching", "most"), [(True, 64), (False, 1)])
+def test_pictures_that_wait_are_read_together_and_answered_each_with_its_own(batching, most):
     found = try_on(lambda pool: read(pool, b"sleep0.2", *[b""] * 99), batching=batching)
     assert [one["image"] for one in found] == [str(i) for i in range(100)]
-    sizes = [one["together"] for one in found]
-    if batching:  # the first may have found others beside it
-        assert sorted(set(sizes)) != [1]
-        assert max(sizes) == 64
-    else:
-        assert sizes == together
+    assert max(one["together"] for one in found) == most
 
 
 def test_pictures_with_other_options_or_many_bytes_are_not_read_together():
