@@ -101,6 +101,20 @@ def test_a_client_that_sends_slowly_too_much_or_no_http_is_told_so_and_left(runn
     assert b"application/problem+json" in found
 
 
+def test_an_answer_before_the_end_of_the_body_ends_the_connection(running):
+    head = HEAD.replace(b"predict", b"predict?best=0") + b"content-length: 4\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", running[1]), timeout=10) as one:
+        found = b""
+        one.sendall(head + b"body")
+        while b"best='0'" not in found:
+            found += one.recv(65536)
+        assert b"connection: close" not in found
+        one.sendall(head + b"bo")
+        found = b"".join(iter(lambda: one.recv(65536), b""))
+    assert found.startswith(b"HTTP/1.1 422 ")
+    assert b"connection: close" in found
+
+
 def test_connections_that_wait_make_room_for_others(running, picture):
     idle = [socket.create_connection(("127.0.0.1", running[1]), timeout=10) for _ in range(30)]
     try:

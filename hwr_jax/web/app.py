@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import collections
 import contextlib
 import hashlib
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, NamedTuple
 
 from starlette.applications import Starlette
@@ -71,13 +72,13 @@ class Server:
         kind = request.scope["path"].rpartition("/")[2]
         with self.room.taken() as share:
             if self.pool.waiting >= self.limits.queue:  # before the body is received
-                raise self._full(close=bodies.is_large(request))
+                raise self._full()
             options = self._options(request, kind)
             pictures = await bodies.pictures(request, self.limits, share)
             client = request.client.host if request.client else ""
             with self._counted(client, len(pictures)):
                 try:
-                    readings = await self.pool.read(kind, options, pictures)
+                    readings = await _while_heard(request, self.pool.read(kind, options, pictures))
                 except Full:
                     raise self._full() from None
         self._count(kind, readings)
@@ -86,19 +87,13 @@ class Server:
         return Response(b"[" + b",".join(one.text for one in readings) + b"]", media_type="application/json")
 
     def _options(self, request: Request, kind: str) -> dict[str, Any]:
-        try:
-            found = bodies.options(request)
-            if kind == "scan" and self.pool.facts.get("reads_strings"):
-                raise Problem(409, "this model reads lines, and a page is read character by character: use /v1/predict")
-        except Problem as problem:
-            problem.close = bodies.is_large(request)
-            raise
+        found = bodies.options(request)
+        if kind == "scan" and self.pool.facts.get("reads_strings"):
+            raise Problem(409, "this model reads lines, and a page is read character by character: use /v1/predict")
         return found
 
-    def _full(self, *, close: bool = False) -> Problem:
-        return Problem(
-            503, f"{self.limits.queue} pictures are already waiting, which is the limit: try again later", close=close
-        )
+    def _full(self) -> Problem:
+        return Problem(503, f"{self.limits.queue} pictures are already waiting, which is the limit: try again later")
 
     @contextlib.contextmanager
     def _counted(self, client: str, count: int) -> Iterator[None]:
@@ -162,6 +157,25 @@ def _page_file(path: str, content: bytes) -> PageFile:
         MEDIA_TYPES.get(path.rpartition(".")[2].lower(), OTHER),
         f'"{hashlib.sha256(content).hexdigest()[:32]}"',
     )
+
+
+async def _while_heard(request: Request, work: Coroutine[Any, Any, list[Reading]]) -> list[Reading]:
+    """Returns what `work` returns. Cancels it and raises ClientDisconnect if the client goes first."""
+    reading, gone = asyncio.ensure_future(work), asyncio.ensure_future(_departure(request))
+    try:
+        await asyncio.wait((reading, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not reading.done():
+            raise ClientDisconnect
+        return reading.result()
+    finally:
+        reading.cancel()
+        gone.cancel()
+        await asyncio.gather(reading, gone, return_exceptions=True)
+
+
+async def _departure(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _unread(readings: list[Reading]) -> Problem:

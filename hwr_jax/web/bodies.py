@@ -18,15 +18,8 @@ from hwr_jax.web.problems import Problem
 BYTES = "the given bytes"  # what messages call a picture without a name
 BARE = ("application/octet-stream", "application/pdf")  # beside image/*
 DISCARD_S, DISCARD_BYTES = 1.0, 4 * MIB  # of a body that is too large: many clients read no answer before it is sent
-SMALL_BYTES = 2**16
 MODES = ("auto", "digit", "line", "page")
 MOST_BEST = 100
-
-
-def is_large(request: Request) -> bool:
-    """Whether the body of a request that is refused unread had better not be waited for: the connection then ends."""
-    said = request.headers.get("content-length", "")
-    return not said.isdecimal() or int(said) > SMALL_BYTES
 
 
 class Room:

@@ -26,6 +26,7 @@ class Connection(httptools_impl.HttpToolsProtocol):
         self.idle_since: float | None = None  # has answered, and waits for another request
         self.stalled_since: float | None = None  # waits until the client takes its answer
         self._header_bytes = 0
+        self._is_kept = False  # after an answer to the request whose body arrives
 
     def connection_made(self, transport: Any) -> None:
         """Makes room for it, if there are too many: the one that has waited longest for its client goes."""
@@ -60,6 +61,14 @@ class Connection(httptools_impl.HttpToolsProtocol):
         """The request begins."""
         self.headers_since, self.idle_since, self._header_bytes = None, None, 0
         super().on_headers_complete()
+        # An answer before the end of the body ends the connection: the rest would be taken for the next request.
+        self._is_kept, self.cycle.keep_alive = self.cycle.keep_alive, False
+
+    def on_message_complete(self) -> None:
+        """The body has arrived."""
+        super().on_message_complete()
+        if not (self.cycle.more_body or self.cycle.response_started):
+            self.cycle.keep_alive = self._is_kept
 
     def on_response_complete(self) -> None:
         """The next request may begin."""

@@ -65,19 +65,19 @@ class Asked:
     def __call__(self, method, path, **more):
         return asyncio.run(self.send(method, path, **more))
 
-    def raw(self, method, path, host=b"localhost"):
-        """The status of a request whose path is sent as it is."""
-        sent = []
+    def raw(self, method, path, *messages):
+        """The status of a request whose path is sent as it is, with what is received of its client."""
+        sent, left = [], iter(messages)
         scope = {"type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b""}
         scope |= {"scheme": "http", "http_version": "1.1", "root_path": "", "client": None, "server": None}
 
         async def receive():
-            return {"type": "http.request", "body": b"", "more_body": False}
+            return next(left)
 
         async def send(message):
             sent.append(message)
 
-        asyncio.run(self.application(scope | {"headers": [(b"host", host)]}, receive, send))
+        asyncio.run(self.application(scope | {"headers": [(b"host", b"localhost")]}, receive, send))
         return sent[0]["status"]
 
     def post(self, path, content, kind="image/png", headers=None, **more):

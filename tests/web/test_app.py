@@ -165,6 +165,16 @@ def test_too_much_at_a_time_is_refused_and_says_when_to_ask_again(serving, refus
     assert asked.post("/v1/predict", digit).status_code == 200
 
 
+def test_pictures_of_a_client_that_has_gone_are_not_read(serving, digit):
+    asked = serving(per_client=1)
+    asked.pool.hold = asyncio.Event()
+    body, gone = {"type": "http.request", "body": digit, "more_body": False}, {"type": "http.disconnect"}
+    assert asked.raw("POST", "/v1/predict", body, gone) == 400  # for nobody
+    asked.pool.hold = None
+    assert asked.server.room.held == 0
+    assert asked.post("/v1/predict", digit).status_code == 200
+
+
 def test_without_a_key_only_loopback_hosts_and_no_other_sites_are_answered(serving, refused, digit):
     asked = serving()
     for host in ("localhost", "127.0.0.1:8000", "127.0.0.2:8000", "[::1]:8000"):
