@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hwr_jax.cli import command, flags
 from hwr_jax.core import cores, errors, printable
+
+if TYPE_CHECKING:
+    from hwr_jax.web.pool import StartError
 
 USAGE = """\
 Reads pictures that programs and browsers send: POST /v1/predict and /v1/scan answer with the JSON of predict and scan.
@@ -89,12 +93,24 @@ def main() -> int:
             key=key,
             proxies=",".join(_PROXY.value),
             log=None if _NO_LOG.value else running.write_line,
-            say=lambda words: print(f"hwr_jax: {words}", file=sys.stderr, flush=True),
+            say=_say,
             where=running.url(own, _HOST.value),
         )
     except StartError as error:
-        return error.code if error.code in errors.MEANING and error.code else errors.INTERNAL
+        return _not_started(error)
     return errors.DONE
+
+
+def _not_started(error: StartError) -> int:
+    """Returns the exit code of a server whose reading process did not start; says why, unless that process has."""
+    if error.code in errors.MEANING and error.code not in (errors.DONE, errors.DIFFERENT):
+        return error.code
+    _say(str(error))
+    return errors.INTERNAL
+
+
+def _say(words: str) -> None:
+    print(f"hwr_jax: {words}", file=sys.stderr, flush=True)
 
 
 def _need_packages() -> None:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
+import itertools
 import json
 import os
 import signal
 import sys
 from typing import Any, NamedTuple
 
+from hwr_jax.core import errors
 from hwr_jax.web import frames
 from hwr_jax.web.limits import Limits
 from hwr_jax.web.measures import Measures
@@ -25,6 +27,7 @@ STEP_S = 0.5  # between two signs of life of a process; it gives them at every p
 START_S = 300.0  # until a process has loaded, and compiled, its model
 MOST_STARTS = 3  # in a row that may fail
 WORKER = "hwr_jax.web.worker"
+SECRET = "HWR_API_KEY"  # of the environment: no process that reads pictures gets it
 
 
 class Full(Exception):
@@ -41,20 +44,28 @@ class Reading(NamedTuple):
 class Job:
     """A picture that waits, or is being read."""
 
-    __slots__ = ("content", "done", "key", "kind", "name", "options", "readings")
+    __slots__ = ("content", "done", "key", "kind", "name", "number", "options", "readings")
 
-    def __init__(self, kind: str, options: dict[str, Any], name: str, content: bytes, done: asyncio.Future[None]):
+    def __init__(
+        self, kind: str, options: dict[str, Any], name: str, content: bytes, done: asyncio.Future[None], number: int
+    ):
+        self.number = number  # in the order in which pictures came
         self.kind, self.options, self.name, self.content, self.done = kind, options, name, content, done
         self.key = (kind, *options.values())  # pictures with the same one may be read together
         self.readings: list[Reading] = []
 
 
 class StartError(Exception):
-    """A process that reads did not start; `code` is its exit code, and it has said why."""
+    """A process that reads did not start; `code` is its exit code, or None if it did not answer in time."""
 
-    def __init__(self, code: int):
-        super().__init__(f"a reading process ended with {code} while it started")
+    def __init__(self, code: int | None):
+        why = f"no answer in {START_S:g} s" if code is None else _ending(code)
+        super().__init__(f"a reading process did not start: {why}")
         self.code = code
+
+
+def _ending(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
 class Pool:
@@ -73,6 +84,7 @@ class Pool:
         self._waiting: dict[str, collections.deque[Job]] = {
             k: collections.deque() for k in ("alone", "predict", "scan")
         }
+        self._numbers = itertools.count()
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._processes: set[_Process] = set()
@@ -104,7 +116,9 @@ class Pool:
         if self.waiting + len(pictures) > self.limits.queue:
             raise Full
         loop = asyncio.get_running_loop()
-        jobs = [Job(kind, options, name, content, loop.create_future()) for name, content in pictures]
+        jobs = [
+            Job(kind, options, name, content, loop.create_future(), next(self._numbers)) for name, content in pictures
+        ]
         self._waiting[kind].extend(jobs)
         self._wake.set()
         try:
@@ -116,29 +130,25 @@ class Pool:
         return [reading for job in jobs for reading in job.readings]
 
     def _next(self, number: int) -> list[Job]:
-        """Takes the pictures that process `number` reads next. The first of several reads no pages: they take longer,
-        and digits must not wait for all of them."""
-        alone, predict, scan = (self._waiting[kind] for kind in ("alone", "predict", "scan"))
-        if number == 0 and self._count > 1:
-            order = [predict]
-        elif number == self._count - 1:
-            order = [scan, alone, predict]
-        else:
-            order = [predict, scan, alone]
-        for queue in order:
-            batch: list[Job] = []
-            left = MOST_BYTES
-            while queue and len(batch) < (self._most if queue is predict else 1):
-                job = queue[0]
-                if batch and (job.key != batch[0].key or len(job.content) > left):
-                    break
+        """Takes the pictures that process `number` reads next: of the kind whose first has waited longest. The first of
+        several processes reads no pages: they take longer, and digits must not wait for all of them."""
+        digits = self._waiting["predict"]
+        queues = [digits] if number == 0 and self._count > 1 else list(self._waiting.values())
+        for queue in queues:
+            while queue and queue[0].done.done():  # of a client that has gone
                 queue.popleft()
-                if not job.done.done():
-                    left -= len(job.content)
-                    batch.append(job)
-            if batch:
-                return batch
-        return []
+        queue = min((one for one in queues if one), key=lambda one: one[0].number, default=None)
+        batch: list[Job] = []
+        left = MOST_BYTES
+        while queue and len(batch) < (self._most if queue is digits else 1):
+            job = queue[0]
+            if batch and (job.key != batch[0].key or len(job.content) > left):
+                break
+            queue.popleft()
+            if not job.done.done():
+                left -= len(job.content)
+                batch.append(job)
+        return batch
 
     async def _keep_reading(self, number: int) -> None:
         """Reads with one process after the other."""
@@ -149,9 +159,10 @@ class Pool:
             try:
                 async with asyncio.timeout(START_S):
                     head, _ = await process.receive()
-            except (asyncio.IncompleteReadError, TimeoutError):
+            except (asyncio.IncompleteReadError, TimeoutError) as error:
                 failed += 1
                 code = await self._end(process)
+                code = None if isinstance(error, TimeoutError) else code
                 if failed == MOST_STARTS or not self.facts:
                     raise StartError(code) from None
                 continue
@@ -180,8 +191,14 @@ class Pool:
             self.measures.batch.observe(len(batch))
             try:
                 await self._answer(process, batch)
-            except (TimeoutError, OSError, asyncio.IncompleteReadError) as error:
-                self._give_up(batch, error)
+            except TimeoutError:
+                self._give_up(batch, f"reading it takes longer than the {self.limits.picture_s:g} s allowed")
+                return
+            except (OSError, asyncio.IncompleteReadError):
+                code = await self._end(process)
+                has_room = code != errors.OUT_OF_MEMORY
+                ended = f"the process that read it ended ({_ending(code)})"
+                self._give_up(batch, ended if has_room else "reading it needs more memory than is allowed")
                 return
 
     async def _answer(self, process: _Process, batch: list[Job]) -> None:
@@ -200,8 +217,11 @@ class Pool:
             if not job.done.done():
                 job.done.set_result(None)
 
-    def _give_up(self, batch: list[Job], error: Exception) -> None:
-        """Reads each picture of a batch again by itself; of one that was by itself, says why it could not be read."""
+    def _give_up(self, batch: list[Job], why: str) -> None:
+        """Reads each picture of a batch again by itself; of one that was by itself, says why it could not be read.
+
+        Pages of it that were read before stay: each is one reading.
+        """
         self.measures.replaced.inc()
         if len(batch) > 1:
             for job in batch:
@@ -210,9 +230,10 @@ class Pool:
             self._wake.set()
             return
         [job] = batch
-        limit = f"reading it takes longer than the {self.limits.picture_s:g} s allowed"
-        why = limit if isinstance(error, TimeoutError) else "the process that read it ended: it needs too much memory"
-        said = {"image": job.name, "error": f"{job.name}: {why}"}
+        said: dict[str, Any] = {"image": job.name, "error": f"{job.name}: {why}"}
+        if job.readings:
+            page = len(job.readings) + 1
+            said |= {"page": page, "error": f"{job.name}, page {page}: {why}; later pages were not read"}
         job.readings.append(Reading(False, json.dumps(said).encode()))
         if not job.done.done():
             job.done.set_result(None)
@@ -231,6 +252,7 @@ class _Process:
     async def start(cls, line: str) -> _Process:
         # It finds the package where this process did, and nothing in the current directory.
         env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"}
+        env.pop(SECRET, None)
         command = [sys.executable, "-P", "-m", WORKER, line]
         pipe = asyncio.subprocess.PIPE
         made = await asyncio.create_subprocess_exec(

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from hwr_jax.core.errors import ConfigError, DataError
+from hwr_jax.core.errors import DataError
 from hwr_jax.web import frames
 
 if TYPE_CHECKING:
@@ -119,13 +119,12 @@ def serve(model: Reader, stdin: BinaryIO, stdout: BinaryIO, limits: dict[str, in
     while (message := frames.read(stdin)) is not None:
         head, contents = message
         pictures = [(name, content) for (name, _), content in zip(head["pictures"], contents, strict=True)]
-        told, kept = time.monotonic(), list[Item]()
+        told = time.monotonic()
         for made in items(model, head["kind"], head["options"], pictures, limits):
-            kept += made
-            if (now := time.monotonic()) - told > TICK_S:
-                send({"items": [[i, ok, len(text)] for i, ok, text in kept], "done": False}, [k[2] for k in kept])
-                told, kept = now, []
-        send({"items": [[i, ok, len(text)] for i, ok, text in kept], "done": True}, [k[2] for k in kept])
+            if made or time.monotonic() - told > TICK_S:  # at once: the next page may be given up
+                send({"items": [[i, ok, len(text)] for i, ok, text in made], "done": False}, [one[2] for one in made])
+                told = time.monotonic()
+        send({"items": [], "done": True}, [])
 
 
 def limit_memory(more_bytes: int) -> None:
@@ -174,7 +173,7 @@ def main() -> int:
         model = opened(options)
         limit_memory(options["memory_bytes"])
         serve(model, stdin, stdout, options)
-    except (ConfigError, DataError, OSError) as error:
+    except Exception as error:
         return command.report(error)
     return 0
 

@@ -91,7 +91,44 @@ def test_a_picture_that_ends_its_process_costs_itself_alone():
 
     found = try_on(work)
     assert [one.is_read for one in found] == [True, True, False, True, True]
-    assert "the process that read it ended" in json.loads(found[2].text)["error"]
+    assert json.loads(found[2].text)["error"] == "2: the process that read it ended (signal 11)"
+
+
+def test_memory_is_named_only_where_it_was_too_little():
+    found = try_on(lambda pool: read(pool, b"exit71", b"exit3"))
+    assert [one["error"] for one in found] == [
+        "0: reading it needs more memory than is allowed",
+        "1: the process that read it ended (exit code 3)",
+    ]
+
+
+def test_pages_that_were_read_before_one_that_takes_too_long_stay():
+    found = try_on(lambda pool: pool.read("scan", {}, [("a", b"pages")]), picture_s=0.5)
+    assert [(one.is_read, json.loads(one.text)["page"]) for one in found] == [(True, 1), (False, 2)]
+    why = "a, page 2: reading it takes longer than the 0.5 s allowed; later pages were not read"
+    assert json.loads(found[1].text)["error"] == why
+
+
+def test_one_process_reads_in_the_order_in_which_pictures_came():
+    async def work(pool):
+        order = []
+
+        async def one(kind, name):
+            await pool.read(kind, {}, [(name, b"sleep0.05")])
+            order.append(name)
+
+        await asyncio.gather(*(one(kind, f"{kind}{i}") for i in range(3) for kind in ("scan", "predict")))
+        return order
+
+    assert try_on(work, batching=False) == [f"{kind}{i}" for i in range(3) for kind in ("scan", "predict")]
+
+
+def test_the_processes_do_not_get_the_key(monkeypatch):
+    from hwr_jax import serve
+
+    monkeypatch.setenv(serve.KEY, "0123456789abcdef")
+    [found] = try_on(lambda pool: read(pool, b""))
+    assert found["key"] is None
 
 
 def test_of_several_processes_one_reads_digits_alone():
@@ -152,3 +189,25 @@ def test_a_process_that_does_not_start_is_an_error_with_its_exit_code():
     with pytest.raises(pools.StartError) as caught:
         asyncio.run(run())
     assert caught.value.code == 66
+
+
+@pytest.mark.parametrize(
+    ("code", "exits", "said"),
+    [
+        (66, 66, ""),  # the process itself says why
+        (1, 70, "hwr_jax: a reading process did not start: exit code 1\n"),
+        (-9, 70, "hwr_jax: a reading process did not start: signal 9\n"),
+        (None, 70, "hwr_jax: a reading process did not start: no answer in 300 s\n"),
+    ],
+)
+def test_a_server_whose_process_does_not_start_ends_with_a_code_and_a_sentence(monkeypatch, capsys, code, exits, said):
+    from hwr_jax import serve
+    from hwr_jax.web import running
+
+    def fails(own, *_, **__):
+        own.close()
+        raise pools.StartError(code)
+
+    monkeypatch.setattr(running, "serve", fails)
+    serve.FLAGS(["serve", "--port=0"])
+    assert (serve.main(), capsys.readouterr().err) == (exits, said)
