@@ -247,6 +247,7 @@ class _Process:
         assert process.stdin
         assert process.stdout
         self._stdin, self._stdout = process.stdin, process.stdout
+        self._code: int | None = None  # once it was ended
 
     @classmethod
     async def start(cls, line: str) -> _Process:
@@ -270,12 +271,14 @@ class _Process:
         return head, [await self._stdout.readexactly(size) for size in frames.sizes(head)]
 
     async def end(self) -> int:
-        """Ends the process and those that it has started; returns its exit code."""
+        """Ends the process, if it has not ended, and those that it has started; returns its exit code."""
+        if self._code is not None:
+            return self._code
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if sys.platform == "win32":
                 self._process.kill()
             else:
                 os.killpg(self._process.pid, signal.SIGKILL)
-        code = await self._process.wait()
+        self._code = await self._process.wait()
         self._process._transport.close()  # ty: ignore  # its pipes, which asyncio would close too late
-        return code
+        return self._code

@@ -9,11 +9,13 @@ Ray listens, without a key: keep it in a private network. A request beyond `max_
 
 from __future__ import annotations
 
+import numpy as np
 from ray import serve
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from hwr_jax.core.errors import DataError
+from hwr_jax.pictures import normalise
 
 MOST_BYTES = 32 * 2**20
 
@@ -35,23 +37,31 @@ class Digits:
     @serve.batch(max_batch_size=64, batch_wait_timeout_s=0.0)
     async def read(self, pictures: list[bytes]) -> list[dict]:
         """Returns what is read in each picture, or {"error"}."""
-        return [self._one(picture) for picture in pictures]
-
-    def _one(self, picture: bytes) -> dict:
-        try:
-            [found] = self.model.read_pictures([picture])
-        except DataError as error:
-            return {"error": str(error)}
-        ranked = [{"label": label, "confidence": round(confidence, 6)} for label, confidence in found.ranked]
-        return {**ranked[0], "alternatives": ranked[1:], "warnings": list(found.doubts)}
+        found, errors = {}, {}
+        for i, picture in enumerate(pictures):
+            try:
+                found[i] = self.model.judged(normalise.normalised(picture))
+            except DataError as error:
+                errors[i] = {"error": str(error)}
+        read = self.model.read(np.stack([one.image for one in found.values()])) if found else []
+        rows = {i: _row(one, ranked) for (i, one), ranked in zip(found.items(), read, strict=True)} | errors
+        return [rows[i] for i in range(len(pictures))]
 
     async def __call__(self, request: Request) -> Response:
         """Answers a request whose body is a picture."""
-        content = await request.body()
-        if len(content) > MOST_BYTES:
-            return JSONResponse({"error": f"more than the {MOST_BYTES:,} bytes allowed"}, 413)
-        found = await self.read(content)  # serve.batch takes one, and hands on many
+        content = bytearray()
+        async for chunk in request.stream():
+            content += chunk
+            if len(content) > MOST_BYTES:
+                return JSONResponse({"error": f"more than the {MOST_BYTES:,} bytes allowed"}, 413)
+        found = await self.read(bytes(content))  # serve.batch takes one, and hands on many
         return JSONResponse(found, 422 if "error" in found else 200)
+
+
+def _row(found: normalise.Normalised, ranked: list[tuple[str, float]]) -> dict:
+    """Returns what is answered of a picture."""
+    made = [{"label": label, "confidence": round(confidence * found.trust, 6)} for label, confidence in ranked]
+    return {**made[0], "alternatives": made[1:], "warnings": list(found.doubts)}
 
 
 digits = Digits.bind()

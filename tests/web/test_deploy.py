@@ -11,6 +11,7 @@ import yaml
 
 from hwr_jax import serve
 from hwr_jax.cli import manual
+from hwr_jax.web.limits import MIB, Limits
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "scripts" / "deploy"
@@ -98,6 +99,19 @@ def test_compose_and_kubernetes_take_away_what_the_server_does_not_need():
     assert probes == ["/healthz", "/readyz"]
     assert found["Service"]["spec"]["selector"] == found["Deployment"]["spec"]["template"]["metadata"]["labels"]
     assert pod["terminationGracePeriodSeconds"] > 5 + 30  # the wait before, and --max_drain_s
+
+
+def test_the_memory_of_a_container_holds_what_its_processes_may_take():
+    service = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["hwr"]
+    [pod, *_] = yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text())
+    [container] = pod["spec"]["template"]["spec"]["containers"]
+    allowed = {service["mem_limit"]: service["command"], container["resources"]["limits"]["memory"]: container["args"]}
+    assert set(allowed) == {"4g", "4Gi"}
+    for arguments in allowed.values():
+        given = dict(one.removeprefix("--").split("=") for one in arguments)
+        own = 200  # MiB of a process before it reads, and of the server
+        readers = int(given["processes"]) * (own + int(given["max_memory_mib"]))
+        assert readers + own + Limits().held_bytes / MIB <= 4096
 
 
 @pytest.mark.parametrize("name", ["compose.yaml", "kubernetes.yaml"])

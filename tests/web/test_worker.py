@@ -59,6 +59,22 @@ def test_requests_on_a_stream_are_answered_in_order_until_it_ends(model, digit):
     assert found[-1][0]["done"]
 
 
+def test_each_page_is_sent_before_the_next_is_read(model, pages):
+    head = {"kind": "scan", "options": OPTIONS["scan"], "pictures": [["a", len(pages)]]}
+    stdout = io.BytesIO()
+    worker.serve(model, io.BytesIO(frames.packed(head, [pages])), stdout, ALLOWED)
+    stdout.seek(0)
+    found = list(iter(lambda: frames.read(stdout), None))
+    assert [[json.loads(text)["page"] for text in texts] for _, texts in found if texts] == [[1], [2]]
+
+
+def test_an_internal_error_at_the_start_has_its_exit_code():
+    command = [sys.executable, "-m", "hwr_jax.web.worker", "{}"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 70
+    assert "internal error" in done.stderr.splitlines()[-1]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux says how much memory a process has")
 def test_a_process_gets_no_more_memory_than_allowed():
     code = (
