@@ -233,6 +233,40 @@ def test_everything_works_with_the_keyboard_alone(page):
     assert text(page) == "Write a digit, or add a picture."
 
 
+@pytest.mark.parametrize("how", ["clear", "undo", "delete", "drop"])
+def test_what_empties_the_sheet_lifts_the_pen(page, how):
+    place = page.locator("#paper").bounding_box()
+    middle = place["x"] + place["width"] / 2, place["y"] + place["height"] / 2
+    doing = {
+        "clear": lambda: page.evaluate("document.getElementById('clear').click()"),
+        "undo": lambda: page.evaluate("document.getElementById('undo').click()"),
+        "delete": lambda: page.keyboard.press("Delete"),
+        "drop": lambda: hand_over(page, "drop", png(composed(2, [3]))),
+    }
+    for down, move, up in (
+        (page.mouse.down, lambda: page.mouse.move(middle[0] + 40, middle[1] + 40), page.mouse.up),
+        (
+            lambda: page.keyboard.press("Space"),
+            lambda: page.keyboard.press("Shift+ArrowRight"),
+            lambda: page.locator("#paper").blur(),
+        ),
+    ):
+        page.mouse.move(*middle)
+        page.locator("#paper").focus()
+        down()
+        doing[how]()
+        if how == "drop":
+            page.locator("#source:not(:empty)").wait_for()
+        move()
+        assert page.is_enabled("#clear") == (how == "drop")  # nothing more is written
+        up()
+        clear(page)
+        write(page, THREE)
+        said(page)
+        assert text(page) == "3"
+        clear(page)
+
+
 def test_corrections_become_a_data_set_that_training_reads(page, tmp_path):
     images = []
     for points, labels in ((THREE, "389"), (ONE, "17")):

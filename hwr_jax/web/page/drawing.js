@@ -13,6 +13,7 @@
     let picture = null; // {grey, bitmap}
     let boxes = []; // {box, chosen, isNone}
     let cursor = null; // {x, y, down} of the keyboard's pen
+    let moving = null; // the pointer that draws
 
     const colour = (name) => getComputedStyle(canvas).getPropertyValue(name).trim();
     const isEmpty = () => !picture && !strokes.length;
@@ -98,7 +99,15 @@
       return H.picture.greyOf(page, "#fff");
     }
 
+    /** Lifts the pen in the middle of a stroke, whoever holds it. */
+    function lift() {
+      moving = null;
+      if (cursor) cursor.down = false;
+    }
+
     function clear() {
+      lift();
+      if (picture) picture.bitmap.close();
       [strokes, picture, boxes] = [[], null, []];
       canvas.parentElement.classList.remove("picture");
       fit();
@@ -119,6 +128,7 @@
 
     function undo() {
       if (picture) return clear();
+      lift();
       strokes.pop();
       boxes = [];
       if (isEmpty()) fit();
@@ -126,7 +136,6 @@
       return changed(true);
     }
 
-    let moving = null; // the pointer that draws
     canvas.addEventListener("pointerdown", (event) => {
       if (moving !== null || event.button) return;
       if (picture) {
