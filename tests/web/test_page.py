@@ -2,6 +2,9 @@
 
 import io
 import json
+import os
+import re
+import time
 import zipfile
 from importlib import resources
 
@@ -15,6 +18,7 @@ from hwr_jax.data import drawn, folder, pages
 from hwr_jax.inference import packaged, scan
 from hwr_jax.pictures.tables import Reading
 from hwr_jax.web import page_files
+from scripts import page_browser
 from scripts.page_browser import READY, write
 
 pytestmark = pytest.mark.browser
@@ -267,14 +271,107 @@ def test_what_empties_the_sheet_lifts_the_pen(page, how):
         clear(page)
 
 
+def kept(page, expected):
+    """Waits until the page keeps these labels, in the order of their first correction."""
+    get = """() => new Promise((resolve, reject) => {
+        const opened = indexedDB.open("hwr", 1);
+        opened.onerror = reject;
+        opened.onsuccess = () => {
+            const all = opened.result.transaction("lessons").objectStore("lessons").getAll();
+            all.onerror = reject;
+            all.onsuccess = () => {
+                opened.result.close();
+                resolve(all.result.map((one) => one.label).join(""));
+            };
+        };
+    })"""
+    count = f"{len(expected)} correction{'s' if len(expected) > 1 else ''} kept" if expected else ""
+    pressed = page.locator("#labels button[aria-pressed=true]")
+    expect = pytest.importorskip("playwright.sync_api").expect
+    if expected:
+        expect(page.locator("#kept")).to_contain_text(count)
+        expect(pressed).to_have_text(expected[-1:])
+    else:
+        expect(page.locator("#lessons")).to_be_hidden()
+        expect(pressed).to_have_count(0)
+    assert page.evaluate(get) == expected
+
+
+def test_a_correction_is_replaced_and_taken_back(page):
+    press = lambda label: page.click(f"#labels button:text-is('{label}')")  # noqa: E731
+    write(page, THREE)
+    said(page)
+    press(8)
+    kept(page, "8")
+    press(5)
+    kept(page, "5")
+    mode(page, "page")  # the same image again
+    said(page)
+    kept(page, "5")
+    press(9)
+    kept(page, "9")
+    page.reload()
+    page.wait_for_selector(READY)
+    write(page, THREE)
+    said(page)
+    kept(page, "9")
+    press(9)
+    kept(page, "")
+
+
+def test_a_browser_that_cannot_keep_corrections_is_reported_and_the_page_reads(opened):
+    page, errors = opened()
+    page.evaluate("() => { IDBObjectStore.prototype.add = () => { throw new Error('no room'); } }")
+    write(page, THREE)
+    said(page)
+    page.click("#labels button:text-is('8')")
+    said(page, "The corrections could not be changed: no room")
+    assert page.locator("#labels button[aria-pressed=true]").count() == 0
+    page.add_init_script("IDBObjectStore.prototype.getAll = () => { throw new Error('broken'); }")
+    page.reload()
+    page.wait_for_selector(READY)
+    said(page, "The corrections of earlier visits could not be read: broken")
+    page.evaluate("() => { HWR.picture.greyOf = () => { throw new Error('no memory'); } }")
+    write(page, ONE)
+    said(page, "This could not be read: no memory")
+    hand_over(page, "drop", png(composed(2, [3])))
+    page.locator("#source:not(:empty)").wait_for()
+    assert said(page).startswith("3 digits")  # a picture is read as before
+    assert errors == []
+
+
+def test_of_two_pictures_the_newer_is_shown(page):
+    slow = """() => {
+        const decode = self.createImageBitmap;
+        let first = true;
+        self.createImageBitmap = async (...given) => {
+            const wait = first;
+            first = false;
+            if (wait) await new Promise((resolve) => { self.letGo = resolve; });
+            return decode(...given);
+        };
+    }"""
+    page.evaluate(slow)
+    hand_over(page, "drop", png(composed(2, [3])), name="first.png")
+    hand_over(page, "drop", png(composed(2, [4])), name="second.png")
+    source = page.locator("#source:not(:empty)")
+    source.wait_for()
+    page.evaluate("letGo()")
+    said(page)
+    assert source.inner_text().startswith("second.png")
+    page.reload()
+    page.wait_for_selector(READY)
+
+
 def test_corrections_become_a_data_set_that_training_reads(page, tmp_path):
     images = []
     for points, labels in ((THREE, "389"), (ONE, "17")):
         for label in labels:
             clear(page)
-            write(page, points)
+            write(page, [(x, (1 - 0.04 * len(images)) * y) for x, y in points])  # an image of its own
             said(page)
             page.click(f"#labels button:text-is('{label}')")
+            page.locator(f"#labels button:text-is('{label}')[aria-pressed=true]").wait_for()
             seen = page.evaluate(
                 "Array.from(document.getElementById('seen').getContext('2d').getImageData(0, 0, 28, 28).data)"
             )
@@ -311,6 +408,54 @@ def test_without_a_network_the_page_opens_and_reads(opened):
     write(page, THREE)
     said(page)
     assert text(page) == "3"
+    assert errors == []
+
+
+@pytest.fixture
+def host(tmp_path):
+    """A server of its own, whose folder a test changes."""
+    with page_browser.served(tmp_path) as serving:
+        yield serving
+
+
+def test_another_program_at_the_address_gets_it(opened, host, tmp_path):
+    page, _ = opened(host.url)
+    page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+    (tmp_path / "files.js").unlink()
+    (tmp_path / "index.html").write_text("<title>Another</title><link rel=stylesheet href=style.css>")
+    (tmp_path / "style.css").write_text("body { color: rgb(1, 2, 3) }")
+    page.reload()
+    assert page.title() == "Another"
+    assert page.evaluate("getComputedStyle(document.body).color") == "rgb(1, 2, 3)"
+    assert page.evaluate("caches.keys()") == []
+    assert page.evaluate("navigator.serviceWorker.getRegistrations().then((all) => all.length)") in (0, 1)
+    page.reload()
+    assert page.evaluate("navigator.serviceWorker.getRegistrations().then((all) => all.length)") == 0
+
+
+def test_a_new_version_waits_until_the_old_pages_are_closed(opened, host, tmp_path):
+    page, errors = opened(host.url)
+    page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+    newer = {name: (tmp_path / name).read_text() for name in ("files.js", "index.html", "style.css")}
+    newer["files.js"] = re.sub('VERSION = "', 'VERSION = "new', newer["files.js"])
+    newer["index.html"] = newer["index.html"].replace("<title>Read", "<title>New: read")
+    newer["style.css"] += "body { outline-color: rgb(1, 2, 3) }"
+    for name, content in newer.items():
+        (tmp_path / name).write_text(content)
+        os.utime(tmp_path / name, (time.time() + 5,) * 2)
+    shown = "[document.title, getComputedStyle(document.body).outlineColor === 'rgb(1, 2, 3)', HWR.VERSION.slice(0, 3)]"
+    page.reload()
+    page.wait_for_selector(READY)
+    assert page.evaluate(shown)[:2] == ["Read handwritten digits", False]
+    waiting = (
+        "navigator.serviceWorker.getRegistration().then((one) => one.update()).then((one) => one.waiting !== null)"
+    )
+    page.wait_for_function(f"() => {waiting}")
+    again = errors.watch(page.context.new_page())
+    page.close()
+    again.goto(host.url)
+    again.wait_for_selector(READY)
+    assert again.evaluate(shown) == ["New: read handwritten digits", True, "new"]
     assert errors == []
 
 

@@ -11,7 +11,7 @@
   let chosen = 0;
   let [busy, again, settled] = [false, false, false];
   let [next, timer] = [0, 0];
-  const taught = new Map(); // digit -> the label that was said
+  let opening = 0; // counts the pictures: the newest is shown, whichever is decoded first
 
   const sheet = H.drawing.made($("paper"), { changed, picked });
   const mode = () => document.querySelector("input[name=mode]:checked").value;
@@ -38,17 +38,18 @@
     }
     next = performance.now() + PAUSE;
     [busy, again] = [true, false];
-    const [grey, last] = [sheet.grey(), settled];
-    if (grey === null) {
-      found = null;
-      result.wait(EMPTY);
-    } else {
-      try {
+    const last = settled;
+    try {
+      const grey = sheet.grey();
+      if (grey === null) {
+        found = null;
+        result.wait(EMPTY);
+      } else {
         const now = await read(grey, mode());
         if (!again || !last) show(now, last && !again);
-      } catch (error) {
-        problem(`This could not be read: ${error.message}`);
       }
+    } catch (error) {
+      problem(`This could not be read: ${error.message}`);
     }
     busy = false;
     look();
@@ -86,12 +87,17 @@
   }
 
   async function open(file, how, others = "") {
+    const mine = ++opening;
     try {
       const opened = await H.picture.opened(file);
+      if (mine !== opening) {
+        opened.bitmap.close();
+        return;
+      }
       sheet.show(opened);
       $("source").textContent = `${file.name || how}, ${opened.grey.w} x ${opened.grey.h} pixels${others}`;
     } catch (error) {
-      problem(error.message);
+      if (mine === opening) problem(error.message);
     }
   }
 
@@ -129,6 +135,7 @@
   });
 
   let memory = null; // the corrections
+  let writing = Promise.resolve(); // changes of the memory, one after the other
   const keys = Array.from({ length: 10 }, (_, label) => {
     const key = document.createElement("button");
     [key.type, key.textContent] = ["button", label];
@@ -139,33 +146,38 @@
   });
 
   function labels() {
-    const said = taught.get(result.all(found)[chosen]);
+    const digit = result.all(found)[chosen];
+    const said = digit && memory.of(digit.image)?.label;
     keys.forEach((key, label) => key.setAttribute("aria-pressed", String(said === String(label))));
   }
 
-  async function teach(label) {
-    const digit = result.all(found)[chosen];
-    if (taught.has(digit)) return; // said already
-    taught.set(digit, label);
-    labels();
-    await memory.add({ label, image: digit.image });
-    remember();
+  /** Changes the memory after what is being written to it; a failure is said. */
+  function change(how) {
+    writing = writing.then(how).then(remember).catch((error) => {
+      result.say(`The corrections could not be changed: ${error.message}`);
+    });
+  }
+
+  function teach(label) {
+    const { image } = result.all(found)[chosen];
+    change(() => memory.say(image, label));
   }
 
   function remember() {
     $("lessons").hidden = !memory.lessons.length;
     $("kept").textContent = H.teaching.summary(memory);
+    if (found) labels();
   }
 
-  $("forget").addEventListener("click", async () => {
-    await memory.forget();
-    taught.clear();
-    remember();
-    if (found) labels();
-  });
+  $("forget").addEventListener("click", () => change(() => memory.forget()));
   $("download").addEventListener("click", async () => {
     const link = document.createElement("a");
-    link.href = URL.createObjectURL(await H.teaching.archive(memory.lessons));
+    try {
+      link.href = URL.createObjectURL(await H.teaching.archive(memory.lessons));
+    } catch (error) {
+      result.say(`The download could not be made: ${error.message}`);
+      return;
+    }
     link.download = "digits.zip";
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
@@ -184,7 +196,10 @@
     document.documentElement.dataset.ready = "yes";
     result.wait(EMPTY);
     changed(true);
-    if ("serviceWorker" in navigator && location.protocol !== "file:") navigator.serviceWorker.register("sw.js").catch(() => {});
+    result.say(memory.problem);
+    if ("serviceWorker" in navigator && location.protocol !== "file:") {
+      navigator.serviceWorker.register("sw.js", { updateViaCache: "none" }).catch(() => {}); // without it, only online
+    }
   }
 
   start();

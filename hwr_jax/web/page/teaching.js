@@ -20,29 +20,54 @@
     });
   }
 
+  /** The result of a request once its transaction is complete: the browser may run out of room as late as then. */
   const done = (request) =>
     new Promise((resolve, reject) => {
-      request.onsuccess = () => resolve(request.result);
-      request.onerror = () => reject(request.error);
+      request.transaction.addEventListener("complete", () => resolve(request.result));
+      request.transaction.addEventListener("abort", () => reject(request.transaction.error || request.error));
     });
 
-  /** The lessons {label, image}, a list that stays as it is in the browser where that is possible. */
+  /**
+   * The lessons {label, image, key}, one for each image, a list that stays in the browser where that is possible; and
+   * `problem`, a sentence, where what it keeps cannot be read.
+   */
   async function kept() {
-    const base = await opened();
+    let base = await opened();
     const on = (mode) => base.transaction(STORE, mode).objectStore(STORE);
-    const lessons = base ? await done(on("readonly").getAll()) : [];
-    return {
-      lessons,
-      stays: base !== null,
-      async add(lesson) {
-        lessons.push(lesson);
-        if (base) await done(on("readwrite").add(lesson));
-      },
-      async forget() {
-        lessons.length = 0;
-        if (base) await done(on("readwrite").clear());
-      },
-    };
+    let [lessons, problem] = [[], ""];
+    if (base) {
+      try {
+        const store = on("readonly");
+        const [found, keys] = await Promise.all([done(store.getAll()), done(store.getAllKeys())]);
+        lessons = found.map((lesson, i) => ({ ...lesson, key: keys[i] }));
+      } catch (error) {
+        base = null;
+        problem = `The corrections of earlier visits could not be read: ${error.message}`;
+      }
+    }
+    const of = (image) => lessons.find((one) => one.image.every((v, i) => v === image[i]));
+
+    /** Keeps the label of an image in place of the one before; the same label again takes it back. */
+    async function say(image, label) {
+      const before = of(image);
+      if (before && before.label === label) {
+        if (base) await done(on("readwrite").delete(before.key));
+        lessons.splice(lessons.indexOf(before), 1);
+      } else if (before) {
+        if (base) await done(on("readwrite").put({ label, image }, before.key));
+        before.label = label;
+      } else {
+        const key = base ? await done(on("readwrite").add({ label, image })) : null;
+        lessons.push({ label, image, key });
+      }
+    }
+
+    async function forget() {
+      if (base) await done(on("readwrite").clear());
+      lessons.length = 0;
+    }
+
+    return { lessons, of, say, forget, problem, stays: base !== null };
   }
 
   /** What is kept, and what training needs more. */
