@@ -120,7 +120,7 @@ def test_a_variant_is_an_ordinary_config_and_its_trials_have_the_bits_of_the_mai
         assert record["curve"]["train_loss"] == [line["per_seed"]["loss"][i] for line in curves]
 
 
-def test_an_ensemble_is_scored_by_the_mean_probability_of_its_members(finished, digits, here):
+def test_an_ensemble_is_scored_by_the_mean_probability_of_its_members(finished, digits, here, optimised):
     """The members of a trial are other seeds than those of any other."""
     study = spec.load(finished[0] / "study.py")
     config = study.configs["three"].copy_and_resolve_references()
@@ -167,7 +167,7 @@ def test_the_mean_probability_decides(digits):
     np.testing.assert_allclose(found.confidence, [0.65, 0.6])
 
 
-def test_several_trials_at_once_are_those_of_one_by_one(finished, digits, here):
+def test_several_trials_at_once_are_those_of_one_by_one(finished, digits, here, optimised):
     study = spec.load(finished[0] / "study.py")
     names = ("fast", "huge", "three")
     jobs = [local.VariantJob(name, study.configs[name], [0, 1, 2]) for name in names]

@@ -148,9 +148,12 @@ def server(site):
         yield serving
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """A Chromium of this machine; the test is skipped where there is none."""
+    """A Chromium of this machine; the test is skipped where there is none.
+
+    Of one file of tests: while it is open, its event loop runs in this thread, and `asyncio.run` fails.
+    """
     if page_browser.path() is None:
         pytest.skip("needs Chromium: install Debian's package chromium")
     pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'hwr_jax[dev]'")
@@ -167,7 +170,7 @@ class Errors(list):
         return page
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def opened(browser, server):
     """Returns opened(**options): (page, errors) in a context of its own, with the reader ready."""
     contexts = []

@@ -21,7 +21,7 @@ const back = (g) => Array.from({length: g.h}, (_, y) => Array.from(g.a.subarray(
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def reading(browser, server):
     """A page with the scripts that read."""
     context = browser.new_context()
@@ -34,7 +34,7 @@ def reading(browser, server):
     context.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def js(reading):
     """Returns js(body, **values): what a function of HWR, as H, and of the values returns."""
 
@@ -48,7 +48,7 @@ def js(reading):
     return run
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def half():
     """The shipped network with its weights rounded as the page has them."""
     model = packaged.model()
