@@ -16,11 +16,8 @@ if TYPE_CHECKING:
 
     from hwr_jax.inference.scan import Page
 
-USAGE = """\
-Reads all digits in pictures of pages: photographs and scans of one digit or a hundred, dark ink on light paper or the
-reverse, on plain or ruled paper. An argument is a picture file (PNG, JPEG, WebP, BMP, GIF, TIFF, PPM, AVIF; HEIC with
-pi-heif), a PDF (with pypdfium2), a folder (all of these below it), a pattern such as 'scans/*.png', or - for a picture
-on standard input. Of TIFF and PDF all pages are read. Pictures are read on this machine and sent nowhere.
+USAGE = f"""\
+{pages.WHAT}
 
     python -m hwr_jax.scan photo.jpg
     python -m hwr_jax.scan --format=json --reject_below=0.9 scans/ > read.json

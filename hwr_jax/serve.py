@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from hwr_jax.cli import command, flags
 from hwr_jax.core import cores, errors, printable
+from hwr_jax.web.limits import KEY
 
 if TYPE_CHECKING:
     from hwr_jax.web.pool import StartError
@@ -26,7 +27,6 @@ Needs starlette and uvicorn: python -m pip install 'hwr_jax[serve]'
     python -m hwr_jax.serve --workdir=runs/cnn --port=9000    (your own model)
     python -m hwr_jax.serve --host=0.0.0.0 --api_key_file=key.txt
 """
-KEY = "HWR_API_KEY"
 KEY_CHARACTERS = 16  # at least
 NEEDED = ("starlette", "uvicorn", "httptools", "prometheus_client", "python_multipart")
 

@@ -153,26 +153,10 @@ def _slow(seconds: float, flags: list[str]) -> bool:
     with serving.server(*own, *flags) as server:
         alone = _run(serving.load(server.port, 8, _until(5, digits)))
 
-        async def drip(content: bytes) -> None:
-            end = time.monotonic() + quick
-            while time.monotonic() < end:
-                try:
-                    _, writer = await asyncio.open_connection("127.0.0.1", server.port)
-                    for byte in content:
-                        writer.write(bytes([byte]))
-                        await writer.drain()
-                        await asyncio.sleep(1)
-                        if time.monotonic() > end:
-                            break
-                    writer.close()
-                except (OSError, RuntimeError):  # the server has ended the connection
-                    await asyncio.sleep(0.2)
-
         async def both() -> Tally:
-            body = digits[0][digits[0].index(b"\r\n\r\n") + 4 :]
-            slow = [asyncio.create_task(drip(digits[0])) for _ in range(150)]
-            for _ in range(150):
-                slow.append(asyncio.create_task(_drip_body(server.port, digits[0], body, quick)))
+            body = digits[0].index(b"\r\n\r\n") + 4
+            starts = [0] * 150 + [body] * 150
+            slow = [asyncio.create_task(_drip(server.port, digits[0], at, quick)) for at in starts]
             tally = await serving.load(server.port, 8, _until(quick, digits))
             await asyncio.gather(*slow)
             return tally
@@ -187,21 +171,21 @@ def _slow(seconds: float, flags: list[str]) -> bool:
     return errors == 0 and rates[1] > rates[0] / 2
 
 
-async def _drip_body(port: int, request: bytes, body: bytes, seconds: float) -> None:
-    """Sends whole headers, and the body a byte a second, until the server has enough of it."""
+async def _drip(port: int, request: bytes, at: int, seconds: float) -> None:
+    """Sends the first `at` bytes of a request, and the rest a byte a second, until the server has enough of it."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(request[: -len(body)])
-            for byte in body:
+            writer.write(request[:at])
+            for byte in request[at:]:
                 writer.write(bytes([byte]))
                 await writer.drain()
                 await asyncio.sleep(1)
                 if time.monotonic() > end:
                     break
             writer.close()
-        except (OSError, RuntimeError):
+        except (OSError, RuntimeError):  # the server has ended the connection
             await asyncio.sleep(0.2)
 
 

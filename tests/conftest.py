@@ -27,9 +27,8 @@ ROOT = Path(__file__).parent.parent
 QUICK = "--xla_cpu_parallel_codegen_split_count=1"
 if metadata.version("jaxlib").startswith("0.10."):  # 0.12 does not know the flag
     QUICK += " --xla_cpu_use_fusion_emitters=false"
-LEVEL = (
-    "xla_backend_optimization_level"  # of LLVM: a step at 1 runs as fast as at 3, at 0 it compiles three times faster
-)
+# Of LLVM. A step at 1 runs as fast as at 3; at 0 it compiles three times faster.
+LEVEL = "xla_backend_optimization_level"
 if os.environ["JAX_PLATFORMS"] == "cpu":
     flags = f"--xla_force_host_platform_device_count=8 {QUICK} --{LEVEL}=0"  # the tests' own programs take few steps
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}"

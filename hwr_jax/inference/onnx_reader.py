@@ -15,7 +15,7 @@ import numpy as np
 
 from hwr_jax.core import cores
 from hwr_jax.core.errors import ConfigError, RunFolderError
-from hwr_jax.inference.reader import Reader, doubt_of_length
+from hwr_jax.inference.reader import BEAM, Reader, doubt_of_length
 from hwr_jax.pictures.normalise import Normalised
 from hwr_jax.workdir import weights
 
@@ -24,7 +24,6 @@ METADATA = "hwr_jax"  # the key of the metadata that holds the record
 INPUT, OUTPUT = "images", "probabilities"
 FORM = 1  # of the record; a reader refuses later ones
 IMAGES_PER_CALL = 500  # bounds the memory of a call
-BEAM = 8  # prefixes kept, at least, to rank strings; as `predictor.BEAM`
 
 
 @dataclass(frozen=True)

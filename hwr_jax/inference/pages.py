@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from hwr_jax.inference.reader import Reader
     from hwr_jax.inference.scan import Page
 
+WHAT = """\
+Reads all digits in pictures of pages: photographs and scans of one digit or a hundred, dark ink on light paper or the
+reverse, on plain or ruled paper. An argument is a picture file (PNG, JPEG, WebP, BMP, GIF, TIFF, PPM, AVIF; HEIC with
+pi-heif), a PDF (with pypdfium2), a folder (all of these below it), a pattern such as 'scans/*.png', or - for a picture
+on standard input. Of TIFF and PDF all pages are read. Pictures are read on this machine and sent nowhere."""
 FORMATS = ("table", "json", "csv", "text")
 MODES = ("auto", "digit", "line", "page")
 TABLE = ("image", "line", "text", "confidence")  # its columns

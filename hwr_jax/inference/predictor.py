@@ -13,7 +13,7 @@ from hwr_jax.config import check
 from hwr_jax.core.errors import ConfigError, RunFolderError
 from hwr_jax.core.types import Arrays, Outputs, TrainState, Tree
 from hwr_jax.inference import evaluation
-from hwr_jax.inference.reader import Reader, doubt_of_length
+from hwr_jax.inference.reader import BEAM, Reader, doubt_of_length
 from hwr_jax.pictures import normalise
 from hwr_jax.steps.compiled import Programs
 from hwr_jax.steps.plan import Plan, make_plan, with_reading
@@ -23,7 +23,6 @@ from hwr_jax.workdir import checkpoint, run_folder, weights
 
 IMAGES_PER_CALL = 1000  # bounds the memory of a call
 _search = jax.jit(ctc.beam_search, static_argnames="width")
-BEAM = 8  # prefixes kept, at least, to rank strings
 
 
 @dataclass(frozen=True)

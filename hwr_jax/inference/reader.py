@@ -12,6 +12,8 @@ from hwr_jax.core.printable import PACKAGE
 from hwr_jax.pictures import decode, normalise
 from hwr_jax.pictures.decode import PictureFile
 
+BEAM = 8  # prefixes kept, at least, to rank strings
+
 
 class Reading(NamedTuple):
     """What a model reads in one picture."""

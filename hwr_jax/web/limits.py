@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 MIB = 2**20
+KEY = "HWR_API_KEY"  # of the environment
+NO_MEMORY = "reading it needs more memory than is allowed"
 
 
 class Limits(NamedTuple):

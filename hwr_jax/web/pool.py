@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from hwr_jax.core import errors
 from hwr_jax.web import frames
-from hwr_jax.web.limits import Limits
+from hwr_jax.web.limits import KEY, NO_MEMORY, Limits
 from hwr_jax.web.measures import Measures
 
 MOST, MOST_BYTES = 64, 2**20  # pictures in a batch, and their bytes: photographs are not read beside 60 digits
@@ -27,7 +27,6 @@ STEP_S = 0.5  # between two signs of life of a process; it gives them at every p
 START_S = 300.0  # until a process has loaded, and compiled, its model
 MOST_STARTS = 3  # in a row that may fail
 WORKER = "hwr_jax.web.worker"
-SECRET = "HWR_API_KEY"  # of the environment: no process that reads pictures gets it
 
 
 class Full(Exception):
@@ -198,7 +197,7 @@ class Pool:
                 code = await self._end(process)
                 has_room = code != errors.OUT_OF_MEMORY
                 ended = f"the process that read it ended ({_ending(code)})"
-                self._give_up(batch, ended if has_room else "reading it needs more memory than is allowed")
+                self._give_up(batch, ended if has_room else NO_MEMORY)
                 return
 
     async def _answer(self, process: _Process, batch: list[Job]) -> None:
@@ -253,7 +252,7 @@ class _Process:
     async def start(cls, line: str) -> _Process:
         # It finds the package where this process did, and nothing in the current directory.
         env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"}
-        env.pop(SECRET, None)
+        env.pop(KEY, None)  # no process that reads pictures gets it
         command = [sys.executable, "-P", "-m", WORKER, line]
         pipe = asyncio.subprocess.PIPE
         made = await asyncio.create_subprocess_exec(

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from hwr_jax.core.errors import DataError
 from hwr_jax.web import frames
+from hwr_jax.web.limits import NO_MEMORY
 
 if TYPE_CHECKING:
     from hwr_jax.inference.reader import Reader
@@ -101,7 +102,7 @@ def _scanned(model, options, pictures, limits) -> Iterator[list[Item]]:
 
 
 def _failed(index: int, name: str, error: Exception, page: int | None = None) -> Item:
-    words = "reading it needs more memory than is allowed" if isinstance(error, MemoryError) else str(error)
+    words = NO_MEMORY if isinstance(error, MemoryError) else str(error)
     said = {"image": name} | ({} if page is None else {"page": page})
     words = words if name in words else f"{name}: {words}"
     return index, False, json.dumps(said | {"error": words}).encode()
