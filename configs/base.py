@@ -48,14 +48,14 @@ def get_config() -> ml_collections.ConfigDict:
     config.data.strings = ml_collections.ConfigDict()  # for data.name = strings; the keys above are of its glyphs
     config.data.strings.glyphs = "mnist"  # the data set that the characters come from
     config.data.strings.train = 40_000  # number of strings; each split uses only its own glyphs
-    config.data.strings.validation = 2_000
-    config.data.strings.test = 5_000
+    config.data.strings.validation = 2_000  # number of strings
+    config.data.strings.test = 5_000  # number of strings
     config.data.strings.lengths = (1, 7)  # shortest and longest, characters
     config.data.strings.test_length = 5  # length of every test string; 0: as in training
     config.data.strings.height_px = 32  # of the image; of your own lines too (data.name = folder, model.name = crnn)
-    config.data.strings.width_px = 128  # the same
-    config.data.strings.overlap_px = 2.0  # neighbouring characters overlap by up to this ...
-    config.data.strings.gap_px = 5.0  # ... or stand up to this far apart
+    config.data.strings.width_px = 128  # of the image; of your own lines too
+    config.data.strings.overlap_px = 2.0  # neighbouring characters overlap by up to this
+    config.data.strings.gap_px = 5.0  # neighbouring characters stand up to this far apart
     config.data.strings.size = 0.15  # relative, in -x..x, per string; plus 0.3 of it per glyph
     config.data.strings.slant_deg = 15.0  # in -x..x, per string; plus 0.2 of it per glyph
     config.data.strings.slope_deg = 3.0  # in -x..x, of the base line, per string
@@ -126,13 +126,13 @@ def get_config() -> ml_collections.ConfigDict:
     config.frame.side_px = 0  # side after resizing; 0: no resizing
 
     config.augment = ml_collections.ConfigDict()  # of each training image, drawn anew in each epoch; 0: off
-    config.augment.shift_px = 0.0  # in -x..x, as are the next four
-    config.augment.rotate_deg = 0.0
-    config.augment.scale = 0.0  # relative
-    config.augment.shear_deg = 0.0
-    config.augment.perspective = 0.0  # relative depth of the edges
+    config.augment.shift_px = 0.0  # in -x..x
+    config.augment.rotate_deg = 0.0  # in -x..x
+    config.augment.scale = 0.0  # relative, in -x..x
+    config.augment.shear_deg = 0.0  # in -x..x
+    config.augment.perspective = 0.0  # relative depth of the edges, in -x..x
     config.augment.elastic_px = 0.0  # root mean square of the displacements
-    config.augment.elastic_smooth_px = 4.0  # standard deviation of the Gaussian that smooths them
+    config.augment.elastic_smooth_px = 4.0  # standard deviation of the Gaussian that smooths the displacements
     config.augment.thickness = 0.0  # share of a 3x3 dilation or erosion, in -x..x
     config.augment.lines = 0  # up to this many straight lines
     config.augment.neighbours_px = 0  # remains of other characters in up to this many columns at either side
@@ -144,12 +144,12 @@ def get_config() -> ml_collections.ConfigDict:
     config.augment.contrast = 0.0  # relative, in -x..x
     config.augment.invert = 0.0  # probability
     config.augment.noise = 0.0  # standard deviation
-    config.augment.grain = 0.0  # the same, drawn from 0..x
+    config.augment.grain = 0.0  # standard deviation, drawn from 0..x
     config.augment.salt_pepper = 0.0  # share of the pixels
     config.augment.cutout_px = 0  # side of the square
     config.augment.skip = 0.0  # probability with which an image is spared each of thickness to cutout_px
     config.augment.mixup = 0.0  # parameter of the Beta distribution
-    config.augment.cutmix = 0.0  # the same
+    config.augment.cutmix = 0.0  # parameter of the Beta distribution
 
     config.nonfinite = ml_collections.ConfigDict()  # when the loss or a gradient is NaN or infinite
     # halt, skip (drop the update), rollback (to the last checkpoint, with half the learning rate; a run that was
@@ -166,7 +166,7 @@ def get_config() -> ml_collections.ConfigDict:
 
     config.checkpoint = ml_collections.ConfigDict()
     config.checkpoint.keep = 2  # number of recent checkpoints to keep (each holds the best state too)
-    config.checkpoint.every_epochs = 1
+    config.checkpoint.every_epochs = 1  # epochs from one checkpoint to the next
     config.lock()  # from here on a misspelt key is an error
     return config
 

@@ -1,4 +1,4 @@
-"""Trains every row of README's table of results again, and compares each with what is recorded.
+"""Trains every row of the table in docs/results.md again, and compares each with what is recorded.
 
     python scripts/reproduce.py                     # all rows, the shortest first: about two hours on two cores
     python scripts/reproduce.py --only=cnn,fast     # these rows
@@ -110,7 +110,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help="rows, separated by commas; default: all")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "reproduce", help="folder of the run folders")
     parser.add_argument("--results", type=Path, default=results_table.RESULTS, help="folder of the records")
-    parser.add_argument("--write", action="store_true", help="replace the records and README's table")
+    parser.add_argument("--write", action="store_true", help="replace the records and the tables of results")
     parser.add_argument("flags", nargs="*", help="further flags of hwr_jax.main, after --")
     args = parser.parse_args()
     worst = 0

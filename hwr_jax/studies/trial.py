@@ -98,7 +98,9 @@ def compile_config(
       log: called with one line of text for the user at a time.
 
     Raises:
-      ConfigError, DataError, RunFolderError.
+      ConfigError: values do not fit each other, the data or the devices.
+      DataError: the rehearsal data, or that of the first weights, is missing or bad.
+      RunFolderError: the run of the first weights (config.init_from) is damaged.
     """
     if config.seeds > 1 and configured.reads_strings(config):
         raise ConfigError(f"config.seeds={config.seeds} would be an ensemble, which strings do not have: use 1")

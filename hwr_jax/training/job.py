@@ -50,7 +50,9 @@ def run(
         values do not fit the data or the devices.
       RunFolderError: the folder is in use, on no shared disk, or damaged; or a checkpoint cannot be read or written.
       Stopped: a signal came; the state is saved.
-      NotFiniteError, DataError, OSError.
+      NotFiniteError: the loss or a gradient became NaN or infinite, and the policy says halt, or its limit is reached.
+      DataError: data is missing or bad.
+      OSError: a file cannot be read or written.
     """
     folder, log = session.folder, session.screen.print
     with contextlib.ExitStack() as held:
@@ -77,8 +79,7 @@ def do(
       resume: whether the folder holds the run.
       last_epoch: stop after this epoch, leave the test set alone and return {}; None: train to the end.
 
-    Raises:
-      See `run`.
+    Raises what `run` raises.
     """
     folder, log = session.folder, session.screen.print
     processes.check_shared(folder)
@@ -136,7 +137,9 @@ def prepare(
       log: called with one line of text for the user at a time.
 
     Raises:
-      ConfigError, DataError, RunFolderError.
+      ConfigError: values do not fit each other, the data or the devices.
+      DataError: the rehearsal data, or that of the first weights, is missing or bad.
+      RunFolderError: the run of the first weights (config.init_from) is damaged.
     """
     compile_cache.cache_compilations(cache.default_cache_dir())
     plan, warm_start = make_plan(config), None

@@ -86,7 +86,9 @@ def epochs(
     finite send it back to the last checkpoint.
 
     Raises:
-      Stopped, NotFiniteError, and what the tools raise.
+      Stopped: a signal came; the state is saved.
+      NotFiniteError: the loss or a gradient became NaN or infinite, and the policy says halt, or its limit is reached.
+      Exception: whatever the tools raise.
     """
     policy, limit = run.plan.nonfinite, run.plan.nonfinite_limit
     scale = np.asarray(state.faults.scale)

@@ -48,7 +48,10 @@ def train_in_folder(
       The content of summary.json; {} after `last_epoch`.
 
     Raises:
-      Stopped, NotFiniteError, RunFolderError, OSError.
+      Stopped: a signal came; the state is saved.
+      NotFiniteError: the loss or a gradient became NaN or infinite, and the policy says halt, or its limit is reached.
+      RunFolderError: a checkpoint cannot be read or written.
+      OSError: another file cannot be read or written.
     """
     log, signals = session.screen.print, session.signals
     started = time.perf_counter() if session.started is None else session.started

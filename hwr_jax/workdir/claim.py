@@ -132,11 +132,10 @@ def _compare(folder: Path, config: ConfigDict, dataset: Dataset, resume: str, lo
     if resume == ANYWAY:
         log(f"resuming with other code, which is recorded: hwr_jax {_name(there)} -> {_name(here)}")
         return "resume"
-    lines = "\n  ".join(changes)
     raise ConfigError(
         f"{folder} holds this run, interrupted, and the code has changed since; nothing in it was touched: use "
         f"--resume={ANYWAY} to resume it with the code as it is now (every number from then on records that), or "
-        f"--overwrite to remove it and start again. The differences (there -> here):\n  {lines}"
+        f"--overwrite to remove it and start again. The differences (there -> here): {'; '.join(changes)}"
     )
 
 
@@ -145,7 +144,7 @@ def _name(identity: dict) -> str:
 
 
 def _another_run(folder: Path, changes: list[str]) -> str:
-    lines, more = "\n  ".join(changes), ""
+    more = ""
     epochs = [re.fullmatch(r"config\.epochs: (\d+) -> (\d+)", change) for change in changes]
     if any(found and int(found[1]) < int(found[2]) for found in epochs):
         more = (
@@ -154,7 +153,7 @@ def _another_run(folder: Path, changes: list[str]) -> str:
         )
     return (
         f"{folder} holds another run, and nothing in it was touched: choose another --workdir, or use --overwrite "
-        f"to remove that run.{more} The differences (there -> here):\n  {lines}"
+        f"to remove that run.{more} The differences (there -> here): {'; '.join(changes)}"
     )
 
 

@@ -1,0 +1,123 @@
+"""Builds the documentation site strictly into build/site, and checks what it became.
+
+    python scripts/check_site.py
+
+A warning of the builder, a docstring that griffe cannot read, a link or an anchor that leads nowhere, a picture, font,
+style or script that is loaded from elsewhere, Markdown that was not understood, and a module without documentation are
+errors: one line each, and exit code 1.
+"""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+ROOT = Path(__file__).parent.parent
+SITE = ROOT / "build" / "site"
+BUILD = (sys.executable, "-m", "zensical", "build", "--clean", "--strict")
+LOADED = {("script", "src"), ("img", "src"), ("source", "src"), ("source", "srcset"), ("img", "srcset"), ("iframe", "src")}
+LINK_LOADS = {"stylesheet", "icon", "preload", "preconnect", "dns-prefetch", "modulepreload", "manifest"}
+ELSEWHERE = re.compile(r"(?:[a-z]+:)?//")
+NOT_UNDERSTOOD = re.compile(r"^\s*(?:[-*] |\d+\. |\||#{1,6} |```|>>> )", re.MULTILINE)
+
+
+class Page(HTMLParser):
+    """What a page links to, loads, and can be linked to at; and its paragraphs."""
+
+    def __init__(self, path: Path) -> None:
+        """Reads the page."""
+        super().__init__()
+        self.links: list[str] = []
+        self.loads: list[str] = []
+        self.anchors: set[str] = set()
+        self.paragraphs: list[str] = []
+        self.open: list[str] = []  # paragraphs, and code in them
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Notes what the tag names."""
+        given = {name: value or "" for name, value in attrs}
+        self.anchors |= {given[name] for name in ("id", "name") if name in given}
+        if tag == "a" and "href" in given:
+            self.links.append(given["href"])
+        if tag == "link" and LINK_LOADS & set(given.get("rel", "").split()):
+            self.loads.append(given["href"])
+        self.loads += [given[name].split()[0] for name in given if (tag, name) in LOADED and given[name].split()]
+        if tag == "p":
+            self.open, self.paragraphs = ["p"], [*self.paragraphs, ""]
+        elif tag == "code" and self.open:
+            self.open.append("code")
+
+    def handle_endtag(self, tag: str) -> None:
+        """Ends a paragraph, or code in it."""
+        if tag == "p":
+            self.open = []
+        elif tag == "code" and "code" in self.open:
+            self.open.remove("code")
+
+    def handle_data(self, data: str) -> None:
+        """Adds to the paragraph."""
+        if self.open == ["p"]:
+            self.paragraphs[-1] += data
+
+
+def build() -> list[str]:
+    """Builds the site, and returns the builder's complaints."""
+    done = subprocess.run(BUILD, cwd=ROOT, capture_output=True, text=True)
+    said = [line for line in f"{done.stdout}\n{done.stderr}".splitlines() if re.search("griffe:|Warning|Error", line)]
+    return said or ([f"the builder ended with exit code {done.returncode}: {done.stderr}"] if done.returncode else [])
+
+
+def problems() -> Iterator[str]:
+    """Yields what is wrong with the pages in SITE."""
+    pages = {path: Page(path) for path in sorted(SITE.rglob("*.html"))}
+    for path, page in pages.items():
+        name = path.relative_to(SITE).as_posix()
+        for address in page.loads:
+            if ELSEWHERE.match(address):
+                yield f"{name} loads {address}, from elsewhere"
+            elif not address.startswith("data:") and target(path, address) is None:
+                yield f"{name} loads {address}, which is not there"
+        for address in page.links:
+            parts = urlsplit(address)
+            if parts.scheme or parts.netloc:
+                continue
+            found = target(path, parts.path)
+            if found is None:
+                yield f"{name} links to {address}, which is not there"
+            elif parts.fragment and found in pages and unquote(parts.fragment) not in pages[found].anchors:
+                yield f"{name} links to {address}, where there is no such anchor"
+        for text in page.paragraphs:
+            if found := NOT_UNDERSTOOD.search(text):
+                yield f"{name} shows Markdown as it is: {text[found.start() :].strip()[:60]!r}"
+    for style in sorted(SITE.rglob("*.css")):
+        for address in re.findall(r"(?:url\(|@import\s+)[\"']?((?:https?:)?//[^\"')]+)", style.read_text()):
+            yield f"{style.relative_to(SITE)} loads {address}, from elsewhere"
+    reference = set().union(*(page.anchors for path, page in pages.items() if "reference" in path.parts))
+    for source in sorted((ROOT / "hwr_jax").rglob("*.py")):
+        module = ".".join(source.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        if len(source.relative_to(ROOT).parts) > 2 and module not in reference:
+            yield f"docs/reference/ has nothing about {module}"
+
+
+def target(page: Path, address: str) -> Path | None:
+    """Returns the file of SITE that an address in a page leads to; None if there is none."""
+    if not address:
+        return page
+    path = (SITE / address.lstrip("/") if address.startswith("/") else page.parent / unquote(address)).resolve()
+    path = path / "index.html" if path.is_dir() else path
+    return path if path.is_file() and path.is_relative_to(SITE) else None
+
+
+def main() -> int:
+    """Builds and checks; returns the exit code."""
+    found = build() or list(problems())
+    print("\n".join(found) if found else f"no problem in {len(list(SITE.rglob('*.html')))} pages of {SITE}")
+    return int(bool(found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
