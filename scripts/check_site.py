@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 ROOT = Path(__file__).parent.parent
 SITE = ROOT / "build" / "site"
 BUILD = (sys.executable, "-m", "zensical", "build", "--clean", "--strict")
-LOADED = {("script", "src"), ("img", "src"), ("source", "src"), ("source", "srcset"), ("img", "srcset"), ("iframe", "src")}
+LOADED = {(tag, name) for tag in ("script", "img", "source", "iframe") for name in ("src", "srcset")}
 LINK_LOADS = {"stylesheet", "icon", "preload", "preconnect", "dns-prefetch", "modulepreload", "manifest"}
 ELSEWHERE = re.compile(r"(?:[a-z]+:)?//")
 NOT_UNDERSTOOD = re.compile(r"^\s*(?:[-*] |\d+\. |\||#{1,6} |```|>>> )", re.MULTILINE)

@@ -13,7 +13,7 @@ def fenced(text: str) -> str:
 
     def fence(match: re.Match) -> str:
         lines = match[0].rstrip("\n").split("\n")
-        indent = re.match(r"[ \t]*", lines[0])[0]
+        indent = lines[0].partition(">>>")[0]
         return "\n".join([f"{indent}```pycon", *lines, f"{indent}```", ""])
 
     return EXAMPLE.sub(fence, text)

@@ -1,7 +1,7 @@
 """Writes the tables of docs/ that the code gives: every config key, the help of every command, the exit codes.
 
-    python scripts/reference_tables.py            # writes docs/config-keys.md, docs/commands.md, docs/exit-codes.md
-    python scripts/reference_tables.py --check    # changes nothing; exit code 1 if a page would change
+python scripts/reference_tables.py            # writes docs/config-keys.md, docs/commands.md, docs/exit-codes.md
+python scripts/reference_tables.py --check    # changes nothing; exit code 1 if a page would change
 """
 
 import argparse
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 BASE = ROOT / "configs" / "base.py"
 LINE = re.compile(r"    config\.(?P<key>[\w.]+) = (?P<value>.*?)(?:  # (?P<words>.*))?")
-WORDS = {bool: "True, False", int: "a whole number", float: "a number", str: "text"}
+WORDS: dict[type, str] = {bool: "True, False", int: "a whole number", float: "a number", str: "text"}
 
 
 def commented() -> dict[str, str]:

@@ -47,12 +47,17 @@ def row(name: str, summary: dict | None) -> str:
 
 def short(name: str, summary: dict) -> str:
     """Returns the line of a config in README's table."""
-    measured = summary["test"]["accuracy"]
-    value = "{:.2f} %".format(100 * measured["mean"]) + " ({:.2f} to {:.2f})".format(*(100 * v for v in measured["ci95"]))
+    of_test, seeds = summary["test"]["accuracy"], len(summary["seeds"])
+    value = "{:.2f} % ({:.2f} to {:.2f})".format(*(100 * v for v in (of_test["mean"], *of_test["ci95"])))
     if "cer" in summary["test"]:
         value += " of whole strings"
-    seeds = len(summary["seeds"])
-    cells = (summary["dataset"], value, seeds, f"{summary['parameters']:,}", f"{summary['train_seconds'] / seeds:.1f} s")
+    cells = (
+        summary["dataset"],
+        value,
+        seeds,
+        f"{summary['parameters']:,}",
+        f"{summary['train_seconds'] / seeds:.1f} s",
+    )
     return "| " + " | ".join(map(str, (f"[{name}](configs/{name}.py)", *cells))) + " |"
 
 

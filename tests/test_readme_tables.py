@@ -19,7 +19,7 @@ def test_the_performance_table_is_up_to_date():
     assert up_to_date("performance_table.py", *results), "run scripts/performance_table.py without --check"
 
 
-def test_the_results_table_of_the_readme_is_up_to_date_and_has_every_config_that_was_measured():
+def test_the_tables_of_results_are_up_to_date_and_of_every_config_that_was_measured():
     results = sorted((ROOT / "experiments" / "results").glob("*/summary.json"))
     assert len(results) > 5
     assert up_to_date("results_table.py"), "run scripts/results_table.py without --check"

@@ -43,7 +43,7 @@ def test_the_examples_are_command_lines_of_verbs():
 
 
 def test_the_page_has_the_same_exit_codes():
-    table = re.findall(r"^\| (\d+) \| (.*) \|$", (ROOT / "docs" / "use.md").read_text(), re.MULTILINE)
+    table = re.findall(r"^\| (\d+) \| (.*) \|$", (ROOT / "docs" / "exit-codes.md").read_text(), re.MULTILINE)
     assert {int(code): words.replace("`", "") for code, words in table} == errors.MEANING
 
 
