@@ -2,8 +2,8 @@
 
     python scripts/check_site.py
 
-A warning of the builder, a docstring that griffe cannot read, a link or an anchor that leads nowhere, a picture, font,
-style or script that is loaded from elsewhere, Markdown that was not understood, and a module without documentation are
+A warning of the builder, a docstring that griffe cannot read, a link or an anchor that leads nowhere, a picture that is
+none, a picture, font, style or script that is loaded from elsewhere, Markdown that was not understood, and a module without documentation are
 errors: one line each, and exit code 1.
 """
 
@@ -20,6 +20,7 @@ SITE = ROOT / "build" / "site"
 BUILD = (sys.executable, "-m", "zensical", "build", "--clean", "--strict")
 LOADED = {(tag, name) for tag in ("script", "img", "source", "iframe") for name in ("src", "srcset")}
 LINK_LOADS = {"stylesheet", "icon", "preload", "preconnect", "dns-prefetch", "modulepreload", "manifest"}
+PNG = b"\x89PNG"
 ELSEWHERE = re.compile(r"(?:[a-z]+:)?//")
 NOT_UNDERSTOOD = re.compile(r"^\s*(?:[-*] |\d+\. |\||#{1,6} |```|>>> )", re.MULTILINE)
 
@@ -79,8 +80,12 @@ def problems() -> Iterator[str]:
         for address in page.loads:
             if ELSEWHERE.match(address):
                 yield f"{name} loads {address}, from elsewhere"
-            elif not address.startswith("data:") and target(path, address) is None:
-                yield f"{name} loads {address}, which is not there"
+            elif not address.startswith("data:"):
+                found = target(path, address)
+                if found is None:
+                    yield f"{name} loads {address}, which is not there"
+                elif found.suffix == ".png" and not found.read_bytes().startswith(PNG):
+                    yield f"{name} loads {address}, which is no picture"
         for address in page.links:
             parts = urlsplit(address)
             if parts.scheme or parts.netloc:

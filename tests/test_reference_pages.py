@@ -138,7 +138,8 @@ def site(script, tmp_path, monkeypatch):
     monkeypatch.setattr(check, "ROOT", tmp_path)
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "index.html").write_text('<h1 id="top">Other</h1>')
-    (tmp_path / "picture.png").write_bytes(b"")
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG")
+    (tmp_path / "empty.png").write_bytes(b"0")
 
     def problems(html, css=""):
         (tmp_path / "index.html").write_text(html)
@@ -162,6 +163,7 @@ def test_the_check_lets_a_good_page_through(site):
         ('<a href="none/">a</a>', "links to none/, which is not there"),
         ('<a href="../../etc">a</a>', "which is not there"),
         ('<a href="other/#nowhere">a</a>', "links to other/#nowhere, where there is no such anchor"),
+        ('<img src="empty.png">', "loads empty.png, which is no picture"),
         ('<img src="none.png">', "loads none.png, which is not there"),
         ('<script src="https://example.org/a.js"></script>', "loads https://example.org/a.js, from elsewhere"),
         ('<link rel="preconnect" href="https://fonts.example.org">', "from elsewhere"),
