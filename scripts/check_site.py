@@ -3,8 +3,8 @@
     python scripts/check_site.py
 
 A warning of the builder, a docstring that griffe cannot read, a link or an anchor that leads nowhere, a picture that is
-none, a picture, font, style or script that is loaded from elsewhere, Markdown that was not understood, and a module without documentation are
-errors: one line each, and exit code 1.
+none, a picture, font, style or script that is loaded from elsewhere, Markdown that was not understood, a doctest that
+became a quotation, and a module without documentation are errors: one line each, and exit code 1.
 """
 
 import re
@@ -35,6 +35,7 @@ class Page(HTMLParser):
         self.loads: list[str] = []
         self.anchors: set[str] = set()
         self.paragraphs: list[str] = []
+        self.quotations = 0
         self.open: list[str] = []  # paragraphs, and code in them
         self.feed(path.read_text(encoding="utf-8"))
 
@@ -47,6 +48,7 @@ class Page(HTMLParser):
         if tag == "link" and LINK_LOADS & set(given.get("rel", "").split()):
             self.loads.append(given["href"])
         self.loads += [given[name].split()[0] for name in given if (tag, name) in LOADED and given[name].split()]
+        self.quotations += tag == "blockquote"
         if tag == "p":
             self.open, self.paragraphs = ["p"], [*self.paragraphs, ""]
         elif tag == "code" and self.open:
@@ -95,6 +97,8 @@ def problems() -> Iterator[str]:
                 yield f"{name} links to {address}, which is not there"
             elif parts.fragment and found in pages and unquote(parts.fragment) not in pages[found].anchors:
                 yield f"{name} links to {address}, where there is no such anchor"
+        if page.quotations and "reference" in path.parts:
+            yield f"{name} has a quotation: a doctest that was not understood"
         for text in page.paragraphs:
             if found := NOT_UNDERSTOOD.search(text):
                 yield f"{name} shows Markdown as it is: {text[found.start() :].strip()[:60]!r}"

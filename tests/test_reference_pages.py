@@ -178,6 +178,14 @@ def test_the_check_finds(site, html, words):
     assert words in found[0]
 
 
+def test_the_check_finds_a_doctest_that_became_a_quotation(site, tmp_path):
+    (tmp_path / "reference").mkdir()
+    (tmp_path / "reference" / "index.html").write_text("<blockquote>import jax</blockquote>")
+    assert site("<blockquote>a quotation</blockquote>") == [
+        "reference/index.html has a quotation: a doctest that was not understood"
+    ]
+
+
 def test_the_check_finds_a_font_from_elsewhere_and_a_module_without_documentation(site, tmp_path):
     assert site("", css="@import url('https://fonts.example.org/x');") == [
         "site.css loads https://fonts.example.org/x, from elsewhere"
