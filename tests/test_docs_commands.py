@@ -135,12 +135,13 @@ def commands(page):
 
 
 ALL = sorted({re.sub("runs/(cnn5|mine)", "runs/cnn", command) for page in PAGES for command in commands(page)})
-LONG = r".*--corruptions|own-(network|optimiser)\.md|batch\.md"  # reads 37,500 images; compiles or trains
+LONG = {r".*--corruptions": "exhaustive", r"own-(network|optimiser)\.md": "slow"}  # read 37,500 images; train
 
 
-def few(cases, name):
-    """The cases, of which the long ones are marked as slow."""
-    return [pytest.param(one, marks=pytest.mark.slow) if re.fullmatch(LONG, name(one)) else one for one in cases]
+def marked(cases, name):
+    """The cases; the long ones with the mark that keeps them out of the default suite."""
+    found = [[getattr(pytest.mark, m) for pattern, m in LONG.items() if re.fullmatch(pattern, name(c))] for c in cases]
+    return [pytest.param(case, marks=marks) for case, marks in zip(cases, found, strict=True)]
 
 
 HERE = [line for line in ALL if not any(re.fullmatch(pattern, line) for pattern in (*ELSEWHERE, *NOT_RUN))]
@@ -188,7 +189,7 @@ def test_the_tests_that_run_the_other_commands_exist(test):
     assert re.search(rf"^def {name}\(", (ROOT / path).read_text(), re.MULTILINE)
 
 
-@pytest.mark.parametrize("line", few(HERE, str))
+@pytest.mark.parametrize("line", marked(HERE, str))
 def test_a_command_does_what_the_page_says(line, place, command, here, monkeypatch):
     words = shlex.split(line)
     words = words[: words.index(">")] if ">" in words else words
@@ -221,7 +222,9 @@ def test_the_messages_of_the_faq_are_what_the_commands_print(place, command):
     assert seen >= 11
 
 
-@pytest.mark.parametrize("example", few(EXAMPLES, lambda one: one[0].name), ids=lambda one: f"{one[0].name}-{one[1]}")
+@pytest.mark.parametrize(
+    "example", marked(EXAMPLES, lambda one: one[0].name), ids=lambda one: f"{one[0].name}-{one[1]}"
+)
 def test_an_example_in_python_runs(example, place, here, monkeypatch):
     page, number = example
     monkeypatch.chdir(place)
