@@ -57,16 +57,20 @@ class LightReader(Reader):
     blocks: int  # of each stage
     stride: int  # of the first convolution
     nets: list[_Net]  # one for each seed
+    threads: int | None = None  # that compute, at most; None: as many as there are cores
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         """See `Reader.predict`."""
         images = self.checked(images)
         chunks = [images[first : first + CHUNK] for first in range(0, len(images), CHUNK)]
         with _one_thread_of_blas():
-            if len(chunks) == 1:
-                return self._of_chunk(images)
-            with ThreadPoolExecutor(cores.available()) as pool:
-                return np.concatenate([np.zeros((0, len(self.classes)), np.float32), *pool.map(self._of_chunk, chunks)])
+            threads = min(len(chunks), self.threads or cores.available())
+            if threads < 2:
+                found = list(map(self._of_chunk, chunks))
+            else:
+                with ThreadPoolExecutor(threads) as pool:
+                    found = list(pool.map(self._of_chunk, chunks))
+        return found[0] if len(found) == 1 else np.concatenate([np.zeros((0, len(self.classes)), np.float32), *found])
 
     def _of_chunk(self, images: np.ndarray) -> np.ndarray:
         mean, std = (np.float32(self.facts[name]) for name in ("mean", "std"))
@@ -132,6 +136,9 @@ def _blas():
 
 @contextlib.contextmanager
 def _limit() -> Iterator[None]:
+    if all(one.num_threads == 1 for one in _blas().lib_controllers if one.user_api == "blas"):
+        yield
+        return
     with ThreadPoolExecutor(1) as control:  # threadpoolctl wants the limit lifted by the thread that set it
         limiter = control.submit(lambda: _blas().limit(limits=1, user_api="blas").__enter__()).result()
         try:
@@ -175,10 +182,14 @@ def _convolve(x: np.ndarray, kernel: np.ndarray, stride: int) -> np.ndarray:
     k, channels = kernel.shape[0], kernel.shape[-1]
     if k == 1:
         return x[:, ::stride, ::stride] @ kernel[0, 0]
-    sides = [-(-side // stride) for side in x.shape[1:3]]
-    zeros = [max((n - 1) * stride + k - side, 0) for n, side in zip(sides, x.shape[1:3], strict=True)]
-    x = np.pad(x, ((0, 0), *((z // 2, z - z // 2) for z in zeros), (0, 0)))
-    down, across = (slice(None, stride * (n - 1) + 1, stride) for n in sides)
-    views = [x[:, i:, j:][:, down, across] for i in range(k) for j in range(k)]
-    columns = np.concatenate(views, axis=-1).reshape(-1, k * k * x.shape[-1])
+    images, height, width, inputs = x.shape
+    sides = [-(-side // stride) for side in (height, width)]
+    zeros = [max((n - 1) * stride + k - side, 0) for n, side in zip(sides, (height, width), strict=True)]
+    top, left = (z // 2 for z in zeros)
+    framed = np.zeros((images, height + zeros[0], width + zeros[1], inputs), x.dtype)
+    framed[:, top : top + height, left : left + width] = x
+    image, row, pixel, channel = framed.strides
+    columns = np.lib.stride_tricks.as_strided(  # k pixels of a row lie beside each other: [B, H', W', k, k C]
+        framed, (images, *sides, k, k * inputs), (image, stride * row, stride * pixel, row, channel), writeable=False
+    ).reshape(-1, k * k * inputs)
     return (columns @ kernel.reshape(-1, channels)).reshape(-1, *sides, channels)

@@ -2,5 +2,5 @@
 
 __all__ = [
     "characters", "decode", "documents", "effort", "ink", "inputs", "marks", "normalise", "page", "perspective",
-    "quiet", "rendering", "resample", "rules", "separated", "several", "sheet", "tables", "values",
+    "quiet", "rendering", "resample", "rules", "separated", "several", "sheet", "small", "strokes", "tables", "values",
 ]  # fmt: skip

@@ -34,6 +34,8 @@ FAINT = 0.15  # the faint rim of a blurred stroke would make the digit's box too
 FAINT_PX = 64  # but the rim is part of the box in pictures of MNIST's size
 WEAK, STRONG = 0.3, 0.55  # of the ink's full contrast: a mark is ink where above WEAK, if somewhere above STRONG
 
+CLEAR = 90  # percentile of the clear pixels' contrast that is the ink's full one
+
 LEVELS = 256  # of contrast that Otsu's threshold tells apart
 MIDDLES = (np.arange(LEVELS) + 0.5) / LEVELS
 
@@ -93,7 +95,7 @@ def _dark_ink(grey: np.ndarray, line: bool) -> Found:
     if contrast.max() <= floor:
         raise DataError("no ink in the picture: nothing stands out from the paper")
     clear = contrast >= min(max(floor, otsu(contrast)), contrast.max())
-    full = float(np.percentile(contrast[clear], 90))
+    full = float(full_contrast(np.sort(contrast[clear]), clear.sum()))
     darkness = np.clip((contrast - 2 * noise) / (full - 2 * noise), 0, 1)
     mask, marks = digit_mask(
         contrast > max(WEAK * full, floor), contrast > STRONG * full, darkness, in_line if line else chosen
@@ -101,6 +103,27 @@ def _dark_ink(grey: np.ndarray, line: bool) -> Found:
     faintest = FAINT if max(grey.shape) > FAINT_PX else 0
     ink = np.where(mask & (darkness > faintest), darkness, 0).astype(np.float32)
     return Found(ink, several.count_characters(marks), several.count_lines(marks))
+
+
+def full_contrast(ordered: np.ndarray, count: np.ndarray | np.integer) -> np.ndarray:
+    """The contrast that nine tenths of the `count` clearest pixels stay below, as `np.percentile` of each picture.
+
+    Args:
+        ordered: float32 [..., n], the contrasts of a picture, ascending.
+        count: int [...], of the last ones.
+
+    Returns:
+        float32 [...].
+    """
+    counts = np.asarray(count)
+    at = (counts - 1) * (CLEAR / 100)
+    below = np.floor(at)
+    places = ordered.shape[-1] - counts + below.astype(int)
+    above = np.minimum(places + 1, ordered.shape[-1] - 1)
+    low, high = (np.take_along_axis(ordered, place[..., None], -1)[..., 0] for place in (places, above))
+    share, step = at - below, high - low
+    from_low = low + step * share.astype(np.float32)
+    return np.where(share < 0.5, from_low, high - step * (1 - share).astype(np.float32))
 
 
 def is_light_on_dark(grey: np.ndarray) -> bool:
@@ -216,11 +239,19 @@ def contrast_with(grey: np.ndarray, paper: np.ndarray, *, sample_px: int = 0) ->
 
 def otsu(contrast: np.ndarray) -> float:
     """The threshold that best splits values in 0..1 into two classes (Otsu 1979), to 1/256."""
-    counts = np.bincount(np.minimum((contrast * LEVELS).astype(np.intp), LEVELS - 1).ravel(), minlength=LEVELS)
+    return float(otsu_of_each(contrast.reshape(1, -1))[0])
+
+
+def otsu_of_each(contrasts: np.ndarray) -> np.ndarray:
+    """The same of each row: float [N, n] -> float64 [N]."""
+    pictures = len(contrasts)
+    levels = np.minimum((contrasts * LEVELS).astype(np.intp), LEVELS - 1)
+    levels += LEVELS * np.arange(pictures)[:, None]
+    counts = np.bincount(levels.ravel(), minlength=LEVELS * pictures).reshape(pictures, LEVELS)
     mass_at = counts * MIDDLES
-    below, total = np.cumsum(counts), counts.sum()
-    mass_below, mass = np.cumsum(mass_at), mass_at.sum()
+    below, total = np.cumsum(counts, axis=1), contrasts.shape[1]
+    mass_below, mass = np.cumsum(mass_at, axis=1), mass_at.sum(axis=1, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):
         between = (mass * below / total - mass_below) ** 2 / (below * (total - below))
     between[~np.isfinite(between)] = 0
-    return float((np.argmax(between) + 1) / LEVELS)
+    return (np.argmax(between, axis=1) + 1) / LEVELS

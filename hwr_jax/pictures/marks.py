@@ -78,7 +78,7 @@ def _without_outline(weak: np.ndarray, strong: np.ndarray, darkness: np.ndarray)
 
     labels, _ = ndimage.label(weak, EIGHT)
     marks = measured(labels, darkness, strong)
-    drop = [mark for mark in marks if is_page_edge(mark) or _is_frame(mark, marks, max(weak.shape))]
+    drop = [mark for mark in marks if is_page_edge(mark) or is_frame(mark, marks, max(weak.shape))]
     remains = sum(mark.mass for mark in marks) - sum(mark.mass for mark in drop)
     if remains < MIN_DIGIT_SHARE * sum(mark.mass for mark in marks):
         return weak
@@ -146,7 +146,7 @@ def is_page_edge(mark: Mark) -> bool:
     return mark.sides > 0 and (mark.edge > HUG_SHARE or mark.cover > SIDE_SHARE)
 
 
-def _is_frame(mark: Mark, marks: list[Mark], size_px: int) -> bool:
+def is_frame(mark: Mark, marks: list[Mark], size_px: int) -> bool:
     """Large, thin for its size (little ink in a large box), and encloses a smaller mark with some weight."""
     box = (mark.bottom - mark.top) * (mark.right - mark.left)
     return (

@@ -14,8 +14,9 @@ import numpy as np
 
 from hwr_jax.core.errors import DataError
 from hwr_jax.core.printable import PACKAGE
+from hwr_jax.pictures import strokes
 from hwr_jax.pictures.decode import PictureFile, as_grey, name_of, read_grey
-from hwr_jax.pictures.ink import find_ink
+from hwr_jax.pictures.ink import Found, find_ink
 from hwr_jax.pictures.sheet import crop_to_sheet
 
 SIZE_PX = 28  # side of an MNIST picture
@@ -151,7 +152,11 @@ def _told(source: PictureFile, found: Normalised) -> np.ndarray:
 
 def _character(grey: np.ndarray) -> Normalised:
     found = find_ink(grey)
-    image = to_mnist(widen_thin_strokes(found.ink))
+    return judged(to_mnist(widen_thin_strokes(found.ink)), found)
+
+
+def judged(image: np.ndarray, found: Found) -> Normalised:
+    """Adds what speaks against reading a picture as the one character in `image`."""
     if found.characters == 1:
         return Normalised(image)
     lines = f" on {found.lines} lines" if found.lines > 1 else ""
@@ -217,43 +222,29 @@ def widen_thin_strokes(ink: np.ndarray, *, box_px: int = BOX_PX, fine: int = FIN
     Raises:
         DataError: there is no ink.
     """
-    from scipy import ndimage
-
     large = _fit(_crop(ink), box_px * fine)
     mask = large > large.max() / 2
-    if _is_at_least(mask, THIN_PX * fine):  # many times as quick as the width itself
+    if strokes.is_at_least(mask, THIN_PX * fine):  # many times as quick as the width itself
         return ink
-    width_px = _stroke_width(mask) / fine
+    return _widened(ink, large, mask, fine)
+
+
+def widen_perhaps_thin(ink: np.ndarray) -> np.ndarray:
+    """The same of ink whose strokes are probably thin: it does not try whether they are surely wide."""
+    large = _fit(_crop(ink), BOX_PX * FINE)
+    return _widened(ink, large, large > large.max() / 2, FINE)
+
+
+def _widened(ink: np.ndarray, large: np.ndarray, mask: np.ndarray, fine: int) -> np.ndarray:
+    from scipy import ndimage
+
+    width_px = strokes.width_of(mask) / fine
     if width_px >= THIN_PX:
         return ink
     radius = (PEN_PX - width_px) / 2 * fine
-    reach = int(np.ceil(radius))
-    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
-    wide = ndimage.grey_dilation(np.pad(large, reach + fine), footprint=y**2 + x**2 <= radius**2)
+    wide = strokes.widened(np.pad(large, int(np.ceil(radius)) + fine), radius)
     soft = ndimage.gaussian_filter(wide / large.max(), BLUR_PX * fine)
     return np.where(soft > TAIL, soft, 0)
-
-
-def _stroke_width(mask: np.ndarray) -> float:
-    """Mean width of the strokes in pixels: four times the mean distance to paper (exact for a long straight stroke)."""
-    from scipy import ndimage
-
-    return 4 * float(ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1][mask].mean())
-
-
-def _is_at_least(mask: np.ndarray, width_px: float) -> bool:
-    """Whether the same is so wide by distances that are at most as long: those along rows, columns and diagonals, each
-    step counting 1. A pixel's is the number of times that a rim of one pixel can be taken from the ink before it goes.
-    """
-    needed = width_px / 4 * np.count_nonzero(mask)
-    total, left = 0, np.pad(mask, 1)
-    while count := np.count_nonzero(left):
-        total += count
-        if total >= needed:
-            return True
-        rows = left[:-2] & left[1:-1] & left[2:]
-        left = np.pad(rows[:, :-2] & rows[:, 1:-1] & rows[:, 2:], 1)
-    return False
 
 
 def to_mnist(ink: np.ndarray, *, size_px: int = SIZE_PX, box_px: int = BOX_PX) -> np.ndarray:

@@ -25,7 +25,7 @@ def count_characters(marks: list[Mark]) -> int:
 def count_lines(marks: list[Mark]) -> int:
     """Returns the lines of writing in a picture, at least 1."""
     boxes = _characters(marks)
-    if not boxes:
+    if len(boxes) < 2:
         return 1
     height = float(np.median([box.bottom - box.top for box in boxes]))
     middles = np.sort([(box.top + box.bottom) / 2 for box in boxes])

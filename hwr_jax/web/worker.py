@@ -55,26 +55,34 @@ def _predicted(model, options, pictures, limits) -> Iterator[list[Item]]:
     import numpy as np
 
     from hwr_jax.inference import rows
-    from hwr_jax.pictures import decode, normalise
+    from hwr_jax.pictures import decode, normalise, small
 
     line = tuple(model.facts["shape"][:2]) if model.reads_strings else None
-    at, names, found = [], [], []
+    greys: dict[int, np.ndarray] = {}  # by the index of the picture
+    found: dict[int, normalise.Normalised] = {}
     for i, (name, content) in enumerate(pictures):
         yield []
         try:
             _, content = decode.content_of(Named(content, name))
-            grey = decode.grey_of(content, name, limits["pixels"])
-            found.append(model.judged(normalise.normalised(grey, line=line)))
+            greys[i] = decode.grey_of(content, name, limits["pixels"])
+            if line or not small.is_small(greys[i].shape):
+                found[i] = normalise.normalised(greys.pop(i), line=line)
         except (DataError, MemoryError) as error:
+            greys.pop(i, None)
             yield [_failed(i, name, error)]
-            continue
-        at.append(i)
-        names.append(name)
+    for i, one in zip(greys, small.normalised_together(list(greys.values())), strict=True):
+        yield []
+        try:
+            found[i] = one or normalise.normalised(greys[i])
+        except (DataError, MemoryError) as error:
+            yield [_failed(i, pictures[i][0], error)]
     yield []
     if found:
-        likely = model.read(np.stack([one.image for one in found]), best=options["best"])
-        made = rows.read_out(names, likely, found)
-        yield [(i, True, json.dumps(row).encode()) for i, row in zip(at, made, strict=True)]
+        found = dict(sorted(found.items()))
+        judged = [model.judged(one) for one in found.values()]
+        likely = model.read(np.stack([one.image for one in judged]), best=options["best"])
+        made = rows.read_out([pictures[i][0] for i in found], likely, judged)
+        yield [(i, True, json.dumps(row).encode()) for i, row in zip(found, made, strict=True)]
 
 
 def _scanned(model, options, pictures, limits) -> Iterator[list[Item]]:
