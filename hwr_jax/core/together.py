@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 
 class Together:
@@ -12,19 +12,18 @@ class Together:
 
     def __init__(self, make: Callable[[], contextlib.AbstractContextManager]):
         self._make, self._lock, self._inside = make, threading.Lock(), 0
-        self._stack = contextlib.ExitStack()
+        self._opened: contextlib.AbstractContextManager | None = None
 
-    @contextlib.contextmanager
-    def __call__(self) -> Iterator[None]:
-        """The context."""
+    def __enter__(self) -> None:
         with self._lock:
             if not self._inside:
-                self._stack.enter_context(self._make())
+                made = self._make()
+                made.__enter__()
+                self._opened = made
             self._inside += 1
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._inside -= 1
-                if not self._inside:
-                    self._stack.close()
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside and self._opened:
+                self._opened.__exit__(None, None, None)

@@ -63,7 +63,7 @@ class LightReader(Reader):
         """See `Reader.predict`."""
         images = self.checked(images)
         chunks = [images[first : first + CHUNK] for first in range(0, len(images), CHUNK)]
-        with _one_thread_of_blas():
+        with _one_thread_of_blas:
             threads = min(len(chunks), self.threads or cores.available())
             if threads < 2:
                 found = list(map(self._of_chunk, chunks))

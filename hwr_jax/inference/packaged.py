@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -35,6 +36,7 @@ def load(
     which: str = "",
     seed: int | None = None,
     reading: Mapping[str, int | None] | None = None,
+    threads: int | None = None,
     log=print,
 ) -> Reader:
     """Loads the newest checkpoint of a run that verifies; without a run, the model that comes with the package.
@@ -49,27 +51,31 @@ def load(
     >>> model.classes[-1]  # what is no digit
     'none'
 
-    See `predictor.load` for the arguments and errors.
+    threads: that compute, at most, where JAX does not; None: as many as there are cores.
+
+    See `predictor.load` for the other arguments and the errors.
     """
     if workdir is None and not which and seed is None and not reading:
-        return model()
+        return model() if threads is None else dataclasses.replace(model(), threads=threads)
     if workdir is not None and onnx_reader.is_exported(Path(workdir)):
         if which or seed is not None or reading:
             raise ConfigError(f"{workdir} is an exported {onnx_reader.NAME}: it takes no other state, seed or reading")
-        return onnx_reader.load(workdir)
+        return onnx_reader.load(workdir, threads=threads)
     from hwr_jax.inference import predictor
 
     return predictor.load(workdir or FOLDER, which=which, seed=seed, reading=reading, log=log)
 
 
-def open_for_pictures(folder: Path | None, *, which: str, seed: int | None, log: Callable[[str], object]) -> Reader:
+def open_for_pictures(
+    folder: Path | None, *, which: str, seed: int | None, log: Callable[[str], object], threads: int | None = None
+) -> Reader:
     """Loads what a command reads pictures with (see `load`), with the programs that earlier commands have compiled."""
     if folder is not None and not onnx_reader.is_exported(folder):
         from hwr_jax.data import cache
         from hwr_jax.steps import compile_cache
 
         compile_cache.cache_compilations(cache.default_cache_dir())
-    return load(folder, which=which, seed=seed, log=log)
+    return load(folder, which=which, seed=seed, threads=threads, log=log)
 
 
 def said_of(model: Reader, folder: Path | None) -> str:

@@ -239,6 +239,8 @@ def _upright(image: PillowImage) -> PillowImage:
     """Apply the EXIF orientation in place. A broken EXIF block must not make a picture unusable that decodes."""
     from PIL import ImageOps
 
+    if not image.info and not hasattr(image, "tag_v2"):  # nothing that could hold an orientation
+        return image
     with contextlib.suppress(Exception):  # the parser raises SyntaxError, struct.error, KeyError and more
         ImageOps.exif_transpose(image, in_place=True)
     return image
@@ -267,5 +269,6 @@ def _in_strips(image: PillowImage, colour: Callable[[PillowImage], PillowImage])
     for top in range(0, height, rows):
         bottom = min(top + rows, height)
         strip = image if rows >= height else image.crop((0, top, width, bottom))
-        grey[top:bottom] = np.asarray(colour(strip).convert("L"))
+        part = colour(strip)
+        grey[top:bottom] = np.asarray(part if part.mode == "L" else part.convert("L"))
     return grey

@@ -12,13 +12,6 @@ from hwr_jax.core.together import Together
 
 
 @contextlib.contextmanager
-def _no_warnings() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-@contextlib.contextmanager
 def _no_stderr() -> Iterator[None]:
     """Sends file descriptor 2 nowhere: libtiff is C and writes to it directly."""
     with contextlib.suppress(AttributeError, ValueError, OSError):  # no stream, or closed
@@ -38,14 +31,19 @@ def _no_stderr() -> Iterator[None]:
         os.close(nowhere)
 
 
-_warnings, _stderr = Together(_no_warnings), Together(_no_stderr)
+_warnings = Together(lambda: warnings.catch_warnings(action="ignore"))
+_stderr = Together(_no_stderr)
 
 
-@contextlib.contextmanager
-def quiet(*, stderr: bool = False) -> Iterator[None]:
+def quiet(*, stderr: bool = False) -> contextlib.AbstractContextManager[object]:
     """Hides Python's warnings and, with `stderr`, all that the process writes to standard error meanwhile.
 
     Threads may enter it at the same time.
     """
-    with _warnings(), _stderr() if stderr else contextlib.nullcontext():
+    return _both() if stderr else _warnings
+
+
+@contextlib.contextmanager
+def _both() -> Iterator[None]:
+    with _warnings, _stderr:
         yield

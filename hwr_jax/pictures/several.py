@@ -34,6 +34,8 @@ def count_lines(marks: list[Mark]) -> int:
 
 def _characters(marks: list[Mark]) -> list[Mark]:
     """The marks as large as characters; parts above each other are one mark."""
+    if len(marks) < 2:
+        return list(marks)
     heaviest = max((mark.mass for mark in marks), default=0.0)
     joined: list[Mark] = []
     for mark in sorted((m for m in marks if m.mass >= MIN_MASS * heaviest), key=lambda m: -m.mass):

@@ -124,8 +124,8 @@ def _is_surely_loose(grey: np.ndarray) -> np.ndarray:
 
 
 def _inks(grey: np.ndarray) -> tuple[np.ndarray, list[list[marks.Mark]], np.ndarray]:
-    """The ink of pictures [N, h, w] with dark ink on light paper, as `ink.find_ink` finds it: float32 [n, h, w] in 0..1;
-    the marks of each; and which of the pictures they are, int [n]."""
+    """The ink of pictures [N, h, w] with dark ink on light paper, as `ink.find_ink` finds it: float32 [n, h, w] in
+    0..1; the marks of each; and which of the pictures they are, int [n]."""
     contrast, noise = _contrast(grey)
     flat = contrast.reshape(len(grey), -1)
     floor = np.maximum(ink.MIN_CONTRAST, ink.NOISE_FACTOR * noise)

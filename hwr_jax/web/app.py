@@ -7,7 +7,7 @@ import collections
 import contextlib
 import hashlib
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, NamedTuple
 
 from starlette.applications import Starlette
@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from hwr_jax.web import bodies, documentation, openapi
 from hwr_jax.web.guard import Guard
@@ -40,6 +41,7 @@ MEDIA_TYPES = {  # of the page's files, by suffix; none is guessed from a table 
     "webmanifest": "application/manifest+json",
     "webp": "image/webp",
 }
+READS = ("/v1/predict", "/v1/scan")
 OTHER = "application/octet-stream"
 CACHED = "no-cache"  # kept, but asked for anew: the ETag answers that
 
@@ -67,51 +69,47 @@ class Server:
         for path, text in (("docs.css", documentation.STYLE), ("docs.svg", documentation.ICON)):
             self.files[path] = _page_file(path, text.encode())
 
-    async def read(self, request: Request) -> Response:
-        """POST /v1/predict and /v1/scan."""
-        kind = request.scope["path"].rpartition("/")[2]
+    async def read(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """POST /v1/predict and /v1/scan, as an ASGI application. Raises Problem, ClientDisconnect."""
+        kind = scope["path"].rpartition("/")[2]
         with self.room.taken() as share:
             if self.pool.waiting >= self.limits.queue:  # before the body is received
                 raise self._full()
-            options = self._options(request, kind)
-            pictures = await bodies.pictures(request, self.limits, share)
-            client = request.client.host if request.client else ""
-            with self._counted(client, len(pictures)):
-                try:
-                    readings = await _while_heard(request, self.pool.read(kind, options, pictures))
-                except Full:
-                    raise self._full() from None
-        self._count(kind, readings)
-        if not any(one.is_read for one in readings):
+            options = bodies.options(kind, scope["query_string"])
+            if kind == "scan" and self.pool.facts.get("reads_strings"):
+                raise Problem(409, "this model reads lines, and a page is read character by character: use /v1/predict")
+            pictures = await bodies.pictures(scope, receive, self.limits, share)
+            client = scope["client"][0] if scope.get("client") else ""
+            self._take(client, len(pictures))
+            try:
+                readings = await _while_heard(receive, self.pool.read(kind, options, pictures))
+            except Full:
+                raise self._full() from None
+            finally:
+                self._give_back(client, len(pictures))
+        read = sum(one.is_read for one in readings)
+        self.measures.pictured(kind, read, len(readings) - read)
+        if not read:
             raise _unread(readings)
-        return Response(b"[" + b",".join(one.text for one in readings) + b"]", media_type="application/json")
-
-    def _options(self, request: Request, kind: str) -> dict[str, Any]:
-        found = bodies.options(request)
-        if kind == "scan" and self.pool.facts.get("reads_strings"):
-            raise Problem(409, "this model reads lines, and a page is read character by character: use /v1/predict")
-        return found
+        body = b"[" + b",".join([one.text for one in readings]) + b"]"
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
 
     def _full(self) -> Problem:
         return Problem(503, f"{self.limits.queue} pictures are already waiting, which is the limit: try again later")
 
-    @contextlib.contextmanager
-    def _counted(self, client: str, count: int) -> Iterator[None]:
+    def _take(self, client: str, count: int) -> None:
         """Refuses a client that has too many pictures waiting or being read."""
         if self._in_hand[client] + count > self.limits.per_client:
             most = self.limits.per_client
             raise Problem(429, f"a client may have {most} pictures waiting or being read: wait for answers")
         self._in_hand[client] += count
-        try:
-            yield
-        finally:
-            self._in_hand[client] -= count
-            if not self._in_hand[client]:
-                del self._in_hand[client]
 
-    def _count(self, kind: str, readings: list[Reading]) -> None:
-        for outcome, is_read in (("read", True), ("refused", False)):
-            self.measures.pictures.labels(kind, outcome).inc(sum(one.is_read == is_read for one in readings))
+    def _give_back(self, client: str, count: int) -> None:
+        self._in_hand[client] -= count
+        if not self._in_hand[client]:
+            del self._in_hand[client]
 
     async def healthz(self, request: Request) -> Response:
         """GET /healthz: this process answers."""
@@ -159,23 +157,28 @@ def _page_file(path: str, content: bytes) -> PageFile:
     )
 
 
-async def _while_heard(request: Request, work: Coroutine[Any, Any, list[Reading]]) -> list[Reading]:
+async def _while_heard(receive: Receive, work: Coroutine[Any, Any, list[Reading]]) -> list[Reading]:
     """Returns what `work` returns. Cancels it and raises ClientDisconnect if the client goes first."""
-    reading, gone = asyncio.ensure_future(work), asyncio.ensure_future(_departure(request))
+    own, has_gone = asyncio.current_task(), False
+    assert own
+
+    async def departure() -> None:
+        nonlocal has_gone
+        with contextlib.suppress(Exception):
+            while (await receive())["type"] != "http.disconnect":
+                pass
+        has_gone = True
+        own.cancel()
+
+    gone = asyncio.create_task(departure())
     try:
-        await asyncio.wait((reading, gone), return_when=asyncio.FIRST_COMPLETED)
-        if not reading.done():
-            raise ClientDisconnect
-        return reading.result()
+        return await work
+    except asyncio.CancelledError:
+        if has_gone and not own.uncancel():
+            raise ClientDisconnect from None
+        raise
     finally:
-        reading.cancel()
         gone.cancel()
-        await asyncio.gather(reading, gone, return_exceptions=True)
-
-
-async def _departure(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 def _unread(readings: list[Reading]) -> Problem:
@@ -197,11 +200,6 @@ async def _refused(request: Request, error: Exception) -> Response:
 async def _problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)
     return _response(error, {})
-
-
-async def _gone(request: Request, error: Exception) -> Response:
-    """The client has gone: nobody hears this."""
-    return Response(status_code=400)
 
 
 def _response(problem: Problem, more: dict[str, str]) -> Response:
@@ -228,9 +226,9 @@ def make(
         finally:
             await server.pool.close()
 
+    reads = _Reads(server)
     routes = [
-        Route("/v1/predict", server.read, methods=["POST"]),
-        Route("/v1/scan", server.read, methods=["POST"]),
+        *(Route(path, reads, methods=["POST"]) for path in READS),
         Route("/healthz", server.healthz),
         Route("/readyz", server.readyz),
         Route("/metrics", server.metrics),
@@ -238,6 +236,34 @@ def make(
         Route("/docs", server.docs),
         *(Route(f"/{path}", server.page) for path in ("", *server.files) if path or "index.html" in server.files),
     ]
-    handlers: Any = {HTTPException: _refused, Problem: _problem, ClientDisconnect: _gone}
+    handlers: Any = {HTTPException: _refused, Problem: _problem}
     inner = Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan)
-    return Guard(inner, key=key, measures=server.measures, log=log)
+    return Guard(_Routes(inner, reads), key=key, measures=server.measures, log=log)
+
+
+class _Reads:
+    """The two routes that read."""
+
+    def __init__(self, server: Server):
+        self._server = server
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._server.read(scope, receive, send)
+        except ClientDisconnect:  # nobody hears this
+            await send({"type": "http.response.start", "status": 400, "headers": [(b"content-length", b"0")]})
+            await send({"type": "http.response.body"})
+
+
+class _Routes:
+    """All routes: those that read, and those of Starlette, whose way to a route takes as long as a digit's answer."""
+
+    def __init__(self, others: Starlette, reads: _Reads):
+        self._others, self._reads = others, reads
+        self.routes = others.routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in READS:
+            await self._reads(scope, receive, send)
+        else:
+            await self._others(scope, receive, send)

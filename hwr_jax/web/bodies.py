@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Iterator
+import functools
+from collections.abc import AsyncGenerator
 from typing import Any
 
 from python_multipart.exceptions import MultipartParseError
-from starlette.datastructures import Headers, UploadFile
+from starlette.datastructures import Headers, QueryParams, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope
 
 from hwr_jax.web.limits import MIB, Limits
 from hwr_jax.web.problems import Problem
@@ -28,19 +30,24 @@ class Room:
     def __init__(self, most_bytes: int):
         self.most_bytes, self.held = most_bytes, 0
 
-    @contextlib.contextmanager
-    def taken(self) -> Iterator[_Share]:
-        """A share that is given back at the end."""
-        share = _Share(self)
-        try:
-            yield share
-        finally:
-            self.held -= share.bytes
+    def taken(self) -> Share:
+        """A share, which is given back at the end of a `with`."""
+        return Share(self)
 
 
-class _Share:
+class Share:
+    """What a request holds of a room."""
+
+    __slots__ = ("_room", "bytes")
+
     def __init__(self, room: Room):
         self._room, self.bytes = room, 0
+
+    def __enter__(self) -> Share:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._room.held -= self.bytes
 
     def add(self, count: int) -> None:
         """Raises Problem if there is no more room."""
@@ -66,35 +73,40 @@ class _InMemory(MultiPartParser):
             file.close()
 
 
-async def pictures(request: Request, limits: Limits, share: _Share) -> list[tuple[str, bytes]]:
+async def pictures(scope: Scope, receive: Receive, limits: Limits, share: Share) -> list[tuple[str, bytes]]:
     """Returns the name and the content of each picture of a request. Raises Problem, ClientDisconnect."""
-    kind = request.headers.get("content-type", BARE[0]).partition(";")[0].strip().lower()
+    headers = dict(scope["headers"])
+    kind = headers.get(b"content-type", BARE[0].encode()).decode("latin-1").partition(";")[0].strip().lower()
     is_form = kind == "multipart/form-data"
     if not (is_form or kind.startswith("image/") or kind in BARE):
         allowed = f"image/*, {', '.join(BARE)} or multipart/form-data"
         raise Problem(415, f"the media type {kind[:100]!r} is not accepted: use {allowed}", close=True)
     try:
         async with asyncio.timeout(limits.body_s):
-            content = await _body(request, limits, share)
+            content = await _body(headers, receive, limits, share)
     except TimeoutError:
         raise Problem(408, f"the body did not arrive within {limits.body_s:g} s", close=True) from None
     if is_form:
-        return await _parts(request.headers, content, limits)
+        return await _parts(Headers(scope=scope), content, limits)
     if not content:
         raise Problem(400, "the body is empty: send the bytes of a picture")
     return [(BYTES, content)]
 
 
-async def _body(request: Request, limits: Limits, share: _Share) -> bytes:
-    said = request.headers.get("content-length", "")
-    if said.isdecimal() and int(said) > limits.body_bytes:
-        await _discard(request)
+async def _body(headers: dict[bytes, bytes], receive: Receive, limits: Limits, share: Share) -> bytes:
+    said = headers.get(b"content-length", b"")
+    if said.isdigit() and int(said) > limits.body_bytes:
+        await _discard(headers, receive)
         raise _too_large(limits)
-    parts, size = [], 0
-    async for chunk in request.stream():
+    parts, size, more = [], 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk, more = message.get("body", b""), message.get("more_body", False)
         size += len(chunk)
         if size > limits.body_bytes:
-            await _discard(request)
+            await _discard(headers, receive)
             raise _too_large(limits)
         share.add(len(chunk))
         parts.append(chunk)
@@ -105,15 +117,15 @@ def _too_large(limits: Limits) -> Problem:
     return Problem(413, f"the body is larger than the {limits.body_bytes:,} bytes allowed", close=True)
 
 
-async def _discard(request: Request) -> None:
+async def _discard(headers: dict[bytes, bytes], receive: Receive) -> None:
     """Reads on for a moment, so that the client comes to read the answer."""
-    if "expect" in request.headers:
+    if b"expect" in headers:
         return
     size = 0
-    with contextlib.suppress(TimeoutError, ClientDisconnect):
+    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(DISCARD_S):
             while size < DISCARD_BYTES:
-                message = await request.receive()
+                message = await receive()
                 size += len(message.get("body", b""))
                 if not message.get("more_body"):
                     break
@@ -142,12 +154,12 @@ async def _parts(headers: Headers, content: bytes, limits: Limits) -> list[tuple
     return found
 
 
-def options(request: Request) -> dict[str, Any]:
+@functools.lru_cache(64)
+def options(kind: str, query: bytes) -> dict[str, Any]:
     """Returns {"best"} of a request to predict, {"mode", "reject_below"} of one to scan. Raises Problem."""
-    kind = request.scope["path"].rpartition("/")[2]
     allowed = ["best"] if kind == "predict" else ["mode", "reject_below"]
     given: dict[str, str] = {}
-    for name, value in request.query_params.multi_items():
+    for name, value in QueryParams(query).multi_items():
         if name not in allowed:
             raise Problem(422, f"the parameter {name[:100]!r} is not known: use {' or '.join(allowed)}")
         if name in given:

@@ -7,6 +7,7 @@ key, requests need the key, which no browser adds by itself.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import ipaddress
@@ -91,7 +92,7 @@ class Guard:
         headers = dict(scope["headers"])
         if self._digest is None:
             host = headers.get(b"host", b"").decode("latin-1")
-            if not is_loopback(_name(host)):
+            if not _names_loopback(host):
                 raise Problem(
                     403, f"the Host header {host[:100]!r} names no loopback host: use http://localhost", close=True
                 )
@@ -114,14 +115,23 @@ async def refuse(problem: Problem, send: Any) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
+COUNTED = frozenset(("/v1/predict", "/v1/scan", "/metrics", *OPEN))
+
+
 def route_of(path: str) -> str:
     """Returns what is counted of a path: a route, or "page" for any other, so that no client makes counters."""
-    return path if path in ("/v1/predict", "/v1/scan", "/metrics", *OPEN) else "page"
+    return path if path in COUNTED else "page"
 
 
 def _digest(key: str) -> bytes:
     """Of one length, so that comparing tells nothing of the key's."""
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+
+
+@functools.lru_cache(64)
+def _names_loopback(host: str) -> bool:
+    """Whether a Host header names a loopback host."""
+    return is_loopback(_name(host))
 
 
 def _name(host: str) -> str:
@@ -143,14 +153,13 @@ def _is_of_another_site(headers: dict[bytes, bytes], host: str) -> bool:
 def _line(scope: dict[str, Any], status: int, seconds: float, size: int) -> str:
     """What is logged of a request: nothing of its body, its query or the names of its files."""
     client = scope.get("client")
-    return json.dumps(
-        {
-            "time": round(time.time(), 3),
-            "client": client[0] if client else None,
-            "method": scope["method"],
-            "route": route_of(scope["path"]),
-            "status": status,
-            "ms": round(1000 * seconds, 1),
-            "bytes": size,
-        }
+    return (
+        f'{{"time": {time.time():.3f}, "client": {_quoted(client[0] if client else None)}, '
+        f'"method": {_quoted(scope["method"])}, "route": {_quoted(route_of(scope["path"]))}, "status": {status}, '
+        f'"ms": {1000 * seconds:.1f}, "bytes": {size}}}'
     )
+
+
+@functools.lru_cache(64)
+def _quoted(text: str | None) -> str:
+    return json.dumps(text)

@@ -15,7 +15,7 @@ class Measures:
         own = self.registry = CollectorRegistry()
         self._requests = Counter("hwr_requests_total", "Requests answered.", ["route", "status"], registry=own)
         self._seconds = Histogram("hwr_request_seconds", "Time to answer.", ["route"], registry=own, buckets=SECONDS)
-        self.pictures = Counter("hwr_pictures_total", "Pictures and pages.", ["route", "outcome"], registry=own)
+        self._pictures = Counter("hwr_pictures_total", "Pictures and pages.", ["route", "outcome"], registry=own)
         self.batch = Histogram("hwr_batch_pictures", "Pictures read together.", registry=own, buckets=PICTURES)
         self.replaced = Counter("hwr_processes_replaced_total", "Reading processes that had to be ended.", registry=own)
         self.waiting = Gauge("hwr_waiting_pictures", "Pictures that wait.", registry=own)
@@ -24,6 +24,12 @@ class Measures:
         self.ready = Gauge("hwr_ready_processes", "Processes that can read.", registry=own)
         self._counters: dict[tuple[str, int], Counter] = {}
         self._histograms: dict[str, Histogram] = {}
+
+    def pictured(self, route: str, read: int, refused: int) -> None:
+        """Counts pictures and pages of an answer."""
+        for outcome, count in (("read", read), ("refused", refused)):
+            if count:
+                self._pictures.labels(route, outcome).inc(count)
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """Counts a request."""

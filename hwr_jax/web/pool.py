@@ -17,7 +17,7 @@ import signal
 import sys
 from typing import Any, NamedTuple
 
-from hwr_jax.core import errors
+from hwr_jax.core import cores, errors
 from hwr_jax.web import frames
 from hwr_jax.web.limits import KEY, NO_MEMORY, Limits
 from hwr_jax.web.measures import Measures
@@ -75,9 +75,8 @@ class Pool:
         self.limits, self.measures = limits, measures
         self.facts: dict[str, Any] = {}  # of the model, once a process is ready
         self.ready = 0  # processes that have their model
-        self._line = json.dumps(
-            model | {"pixels": limits.pixels, "pages": limits.pages, "memory_bytes": limits.memory_bytes}
-        )
+        own = {"pixels": limits.pixels, "pages": limits.pages, "memory_bytes": limits.memory_bytes}
+        self._line = json.dumps(model | own | {"threads": max(1, cores.available() // processes)})
         self._most = MOST if batching else 1
         self._count = processes
         self._waiting: dict[str, collections.deque[Job]] = {
@@ -267,7 +266,9 @@ class _Process:
     async def receive(self) -> tuple[dict[str, Any], list[bytes]]:
         """Waits for a message. Raises IncompleteReadError if the process has ended."""
         head = json.loads(await self._stdout.readuntil(b"\n"))
-        return head, [await self._stdout.readexactly(size) for size in frames.sizes(head)]
+        ends = list(itertools.accumulate(frames.sizes(head)))
+        blobs = await self._stdout.readexactly(ends[-1]) if ends else b""
+        return head, [blobs[first:end] for first, end in itertools.pairwise([0, *ends])]
 
     async def end(self) -> int:
         """Ends the process, if it has not ended, and those that it has started; returns its exit code."""

@@ -64,11 +64,12 @@ def _predicted(model, options, pictures, limits) -> Iterator[list[Item]]:
         yield []
         try:
             _, content = decode.content_of(Named(content, name))
-            greys[i] = decode.grey_of(content, name, limits["pixels"])
-            if line or not small.is_small(greys[i].shape):
-                found[i] = normalise.normalised(greys.pop(i), line=line)
+            grey = decode.grey_of(content, name, limits["pixels"])
+            if line or not small.is_small(grey.shape):
+                found[i] = normalise.normalised(grey, line=line)
+            else:
+                greys[i] = grey
         except (DataError, MemoryError) as error:
-            greys.pop(i, None)
             yield [_failed(i, name, error)]
     for i, one in zip(greys, small.normalised_together(list(greys.values())), strict=True):
         yield []
@@ -156,7 +157,8 @@ def opened(options: dict[str, Any]) -> Reader:
 
     del ndimage  # imported now, not by the first picture
     folder = options["workdir"] and Path(options["workdir"])
-    model = packaged.open_for_pictures(folder, which=options["checkpoint"], seed=options["seed"], log=_say)
+    which, seed, threads = (options[name] for name in ("checkpoint", "seed", "threads"))
+    model = packaged.open_for_pictures(folder, which=which, seed=seed, log=_say, threads=threads)
     for count in WARM if folder else WARM[:1]:
         model.read(np.zeros((count, *model.facts["shape"][:2]), np.uint8))
     if not model.reads_strings:
@@ -171,8 +173,8 @@ def _say(words: str) -> None:
 
 
 def main() -> int:
-    """Reads {"workdir", "checkpoint", "seed", "pixels", "pages", "memory_bytes"} from its first argument, and serves
-    standard input and output. Returns the exit code."""
+    """Reads {"workdir", "checkpoint", "seed", "threads", "pixels", "pages", "memory_bytes"} from its first argument;
+    serves standard input and output from then on. Returns the exit code."""
     from hwr_jax.cli import command
 
     stdin, stdout = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
