@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import urllib.request
 import zipfile
 from pathlib import Path
 
@@ -50,6 +51,13 @@ def hwr(wheel, caches, tmp_path):
     return run
 
 
+@pytest.fixture
+def nowhere(tmp_path):
+    """The environment of a machine without a network, on which nothing was ever fetched."""
+    caches = {"HWR_CACHE_DIR": str(tmp_path / "c"), "TFDS_DATA_DIR": str(tmp_path)}
+    return {**caches, "HTTPS_PROXY": "http://127.0.0.1:9"}
+
+
 def test_it_holds_the_package_its_types_the_configs_and_the_program(wheel):
     assert {path.name for path in wheel.iterdir() if not path.name.endswith(".dist-info")} == {"hwr_jax"}
     tracked = subprocess.run(["git", "ls-files", "hwr_jax"], capture_output=True, text=True, cwd=ROOT).stdout.split()
@@ -93,8 +101,37 @@ def test_it_reads_a_page_without_a_network(hwr, wheel, tmp_path):
     assert subprocess.run([sys.executable, "-c", code], env=env, capture_output=True).returncode == 99
 
 
+def test_it_serves_without_a_network_until_it_is_ended(wheel, caches, tmp_path):
+    picture = encode(draw("4"))
+    (tmp_path / "sitecustomize.py").write_text(ALONE)
+    command = [sys.executable, "-m", "hwr_jax", "serve", "--port=0", "--processes=1"]
+    env = {**caches, "PYTHONPATH": f"{tmp_path}:{wheel}"}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=tmp_path, env=env) as server:
+        try:
+            line = server.stderr.readline()
+            found = re.search(r"reading pictures at (http://\S+)", line)
+            assert found, line + server.stderr.read()
+            request = urllib.request.Request(f"{found[1]}v1/scan", picture, {"content-type": "image/png"})
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                assert [page["text"] for page in json.load(answer)] == ["4"]
+        finally:
+            server.terminate()
+        assert server.wait(60) == 143
+
+
 @pytest.mark.slow
-def test_it_trains_falls_back_and_reads_a_picture_in_an_empty_folder(hwr, tmp_path):
+def test_it_exports_its_model_without_a_network(hwr, nowhere, tmp_path):
+    done = hwr("export", "--format=onnx", "--out=exported", env=nowhere)
+    assert done.returncode == 0, done.stderr
+    assert "digits" in done.stdout  # on which it is checked in place of MNIST
+    (tmp_path / "page.png").write_bytes(encode(draw("4")))
+    done = hwr("scan", "--workdir=exported", "--format=text", "page.png", env=nowhere)
+    assert (done.returncode, done.stdout) == (0, "4\n"), done.stderr
+
+
+@pytest.mark.slow
+def test_it_trains_falls_back_and_reads_a_picture_in_an_empty_folder(hwr, nowhere, tmp_path):
     from PIL import Image
 
     done = hwr("train", "--config=digits:smoke")
@@ -107,11 +144,6 @@ def test_it_trains_falls_back_and_reads_a_picture_in_an_empty_folder(hwr, tmp_pa
     done = hwr("predict", "--workdir=runs/digits-smoke", "--format=json", "one.png")
     assert done.returncode == 0, done.stderr
     assert [row["image"] for row in json.loads(done.stdout)] == ["one.png"]
-    nowhere = {
-        "HTTPS_PROXY": "http://127.0.0.1:9",
-        "HWR_CACHE_DIR": str(tmp_path / "c"),
-        "TFDS_DATA_DIR": str(tmp_path),
-    }
     done = hwr("train", "--config=cnn:smoke", "--summary", env=nowhere)
     assert done.returncode == 0, done.stderr
     assert "MNIST WAS NOT FOUND" in done.stdout

@@ -95,7 +95,7 @@ def load(path: str | Path, *, threads: int | None = None) -> OnnxReader:
     except KeyError:
         raise RunFolderError(f"{path} was not written by hwr_jax: its metadata has no {METADATA!r}") from None
     except ValueError as error:
-        raise RunFolderError(f"{path} is damaged: its metadata is no JSON ({error})") from None
+        raise RunFolderError(f"{path} is damaged: its metadata is not JSON ({error})") from None
     if record.get("form") != FORM:
         raise ConfigError(
             f"{path} has the form {record.get('form')} and this hwr_jax reads {FORM}: install a newer one"

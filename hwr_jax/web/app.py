@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from hwr_jax.web import bodies, documentation, openapi
+from hwr_jax.web import bodies, documentation, openapi, page_files
 from hwr_jax.web.guard import Guard
 from hwr_jax.web.limits import Limits
 from hwr_jax.web.measures import Measures
@@ -58,16 +58,15 @@ class Server:
     """What the routes share."""
 
     def __init__(self, pool: Pool, limits: Limits, measures: Measures):
-        from hwr_jax.web import page_files
-
         self.pool, self.limits, self.measures = pool, limits, measures
         self.room = bodies.Room(limits.held_bytes)
         self.connections: Callable[[], int] = lambda: 0
         self.draining = False
         self._in_hand: collections.Counter[str] = collections.Counter()  # pictures of each client
-        self.files = {path: _page_file(path, content) for path, content in page_files.files().items()}
-        for path, text in (("docs.css", documentation.STYLE), ("docs.svg", documentation.ICON)):
-            self.files[path] = _page_file(path, text.encode())
+        own = {"docs.css": documentation.STYLE, "docs.svg": documentation.ICON}
+        self._files = {path: _page_file(path, text.encode()) for path, text in own.items()}
+        self.paths = [*own, *page_files.names()]
+        self._making = asyncio.Lock()
 
     async def read(self, scope: Scope, receive: Receive, send: Send) -> None:
         """POST /v1/predict and /v1/scan, as an ASGI application. Raises Problem, ClientDisconnect."""
@@ -141,7 +140,12 @@ class Server:
 
     async def page(self, request: Request) -> Response:
         """GET / and the files of the page."""
-        file = self.files[request.scope["path"].removeprefix("/") or "index.html"]
+        path = request.scope["path"].removeprefix("/") or "index.html"
+        async with self._making:
+            if path not in self._files:  # the first time: it takes half a second
+                made = await asyncio.to_thread(page_files.files)
+                self._files |= {name: _page_file(name, content) for name, content in made.items()}
+        file = self._files[path]
         headers = {"etag": file.etag, "cache-control": CACHED}
         asked = [one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")]
         if file.etag in asked or "*" in asked:
@@ -234,7 +238,7 @@ def make(
         Route("/metrics", server.metrics),
         Route("/openapi.json", server.openapi),
         Route("/docs", server.docs),
-        *(Route(f"/{path}", server.page) for path in ("", *server.files) if path or "index.html" in server.files),
+        *(Route(f"/{path}", server.page) for path in ("", *server.paths) if path or "index.html" in server.paths),
     ]
     handlers: Any = {HTTPException: _refused, Problem: _problem}
     inner = Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan)

@@ -147,7 +147,7 @@ async def _parts(headers: Headers, content: bytes, limits: Limits) -> list[tuple
         found = []
         for field, value in form.multi_items():
             if not isinstance(value, UploadFile):
-                raise Problem(400, f"the form field {field[:100]!r} is no file: send options in the query")
+                raise Problem(400, f"the form field {field[:100]!r} is not a file: send options in the query")
             found.append((value.filename or field or BYTES, await value.read()))
     if not found:
         raise Problem(400, "the form holds no file")

@@ -1,7 +1,8 @@
 """All files of the page, with the network in JavaScript: for the server, and for a folder that any host can serve.
 
 `page/` holds the files as they are written; `model.js` and `files.js` are made here. The page has the shipped network
-alone: its forward pass is in page/reading/network.js.
+alone: its forward pass is in page/reading/network.js. NumPy is imported when the files are made, and not before: most
+servers are asked for no page.
 """
 
 from __future__ import annotations
@@ -11,17 +12,18 @@ import functools
 import hashlib
 import json
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.core.files import write_atomic
-from hwr_jax.inference import packaged
-from hwr_jax.inference.light import LightReader
+
+if TYPE_CHECKING:
+    from hwr_jax.inference.light import LightReader
 
 FOLDER = Path(__file__).parent / "page"
 STAMP = "self.HWR.VERSION"
 MADE = "files.js"  # lists the others: where it is, a folder holds the page
+MODEL = "model.js"
 READING = (  # in the order in which they use each other
     "grid", "resample", "filters", "shapes", "perspective", "sheet", "rules", "marks", "ink", "normalise", "page",
     "characters", "network", "parting", "scan",
@@ -36,6 +38,11 @@ HEADERS = {  # for whoever serves the page; `frame-ancestors` is not allowed in 
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
+
+
+def names() -> list[str]:
+    """Returns the relative URLs of all files of the page."""
+    return sorted([*_written(), MODEL, MADE])
 
 
 def files() -> dict[str, bytes]:
@@ -68,11 +75,17 @@ def write(folder: Path) -> list[Path]:
 
 @functools.cache
 def _files() -> dict[str, bytes]:
-    paths = sorted(p for p in FOLDER.rglob("*") if p.is_file() and not p.name.startswith("."))
-    found = {path.relative_to(FOLDER).as_posix(): path.read_bytes() for path in paths}
-    found["model.js"] = model_js(packaged.model())
+    from hwr_jax.inference import packaged
+
+    found = {name: path.read_bytes() for name, path in _written().items()}
+    found[MODEL] = model_js(packaged.model())
     found[MADE] = _files_js(found)
     return found
+
+
+def _written() -> dict[str, Path]:
+    paths = sorted(p for p in FOLDER.rglob("*") if p.is_file() and not p.name.startswith("."))
+    return {path.relative_to(FOLDER).as_posix(): path for path in paths}
 
 
 def _files_js(found: dict[str, bytes]) -> bytes:
@@ -92,6 +105,8 @@ def model_js(model: LightReader) -> bytes:
     Raises:
       ConfigError: several seeds; the page has room for one network.
     """
+    import numpy as np
+
     if len(model.nets) != 1:
         raise ConfigError(f"the page holds one network, and this model has {len(model.nets)} seeds: use one of them")
     net = model.nets[0]

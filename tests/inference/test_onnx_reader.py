@@ -39,7 +39,7 @@ def plain(metadata):
     [
         (b"not a model", RunFolderError, r"model\.onnx cannot be read by onnxruntime \d"),
         (plain(None), RunFolderError, r"model\.onnx was not written by hwr_jax: its metadata has no 'hwr_jax'"),
-        (plain("{"), RunFolderError, r"model\.onnx is damaged: its metadata is no JSON"),
+        (plain("{"), RunFolderError, r"model\.onnx is damaged: its metadata is not JSON"),
         (plain('{"form": 2}'), ConfigError, r"has the form 2 and this hwr_jax reads 1: install a newer one"),
         (None, ConfigError, r"model\.onnx does not exist: name a file that"),
     ],

@@ -98,7 +98,7 @@ def test_a_picture_with_more_pixels_than_allowed_is_refused(serving, refused, di
             b'--x\r\ncontent-disposition: form-data; name="mode"\r\n\r\npage\r\n--x--\r\n',
             FORM["content-type"],
             400,
-            "the form field 'mode' is no file: send options in the query",
+            "the form field 'mode' is not a file: send options in the query",
         ),
         (b"--x--\r\n", FORM["content-type"], 400, "the form"),
         (
@@ -248,6 +248,7 @@ def test_the_page_is_sent_with_its_media_types_and_is_not_sent_twice(serving, mo
 
     made = {"index.html": b"<!doctype html>", "reading/ink.js": b"1", "model.wasm": b"2", "odd": b"3"}
     monkeypatch.setattr(page_files, "files", lambda: made)
+    monkeypatch.setattr(page_files, "names", lambda: list(made))
     asked = serving()
     kinds = {"/": "text/html; charset=utf-8", "/reading/ink.js": "text/javascript; charset=utf-8"}
     kinds |= {"/model.wasm": "application/wasm", "/odd": "application/octet-stream"}

@@ -18,7 +18,7 @@ def resolved(schema):
 
 def test_the_document_has_the_routes_with_their_methods(serving):
     asked = serving()
-    files = {"/", *(f"/{path}" for path in asked.server.files)}
+    files = {"/", *(f"/{path}" for path in asked.server.paths)}
     routes = [route for route in asked.application._app.routes if route.path not in files]
     found = {route.path: {method.lower() for method in route.methods} - {"head"} for route in routes}
     assert found == {path: set(methods) for path, methods in DOCUMENT["paths"].items()}
