@@ -14,21 +14,20 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import itertools
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
-from faults import mutants, serving
+from faults import mutants, overload, serving
+from faults.overload import until
 from faults.serving import Running, Tally
 
 DIGITS = 2000  # different ones
-FLAT_MIB = 150  # more memory than before the trial is growth
 
 
 def main() -> int:
@@ -67,12 +66,6 @@ def _run(work) -> Tally:
     return uvloop.run(work)
 
 
-def _until(seconds: float, contents: list[bytes]) -> Callable[[], bytes | None]:
-    """Returns the contents in turn, and None after so many seconds."""
-    end, turn = time.monotonic() + seconds, itertools.cycle(contents)
-    return lambda: next(turn) if time.monotonic() < end else None
-
-
 def _line(name: str, tally: Tally, seconds: float, server: Running, cpu_s: float) -> str:
     good = len(tally.seconds)
     others = {status: count for status, count in sorted(tally.statuses.items()) if status != 200}
@@ -87,9 +80,9 @@ def _load(seconds: float, connections: int, flags: list[str]) -> bool:
     digits, rates, errors = serving.digits(DIGITS), [], 0
     for name, own in (("batching on", []), ("batching off", ["--unbatched"])):
         with serving.server(*own, *flags) as server:
-            _run(serving.load(server.port, connections, _until(2, digits)))  # warms up
+            _run(serving.load(server.port, connections, until(2, digits)))  # warms up
             before, start = server.cpu_s(), time.perf_counter()
-            tally = _run(serving.load(server.port, connections, _until(seconds, digits)))
+            tally = _run(serving.load(server.port, connections, until(seconds, digits)))
             took = time.perf_counter() - start
             print(_line(name, tally, took, server, server.cpu_s() - before), flush=True)
         rates.append(len(tally.seconds) / took)
@@ -100,21 +93,16 @@ def _load(seconds: float, connections: int, flags: list[str]) -> bool:
 
 def _overload(seconds: float, flags: list[str]) -> bool:
     """Four times as many connections as pictures may wait; then a few, as before."""
-    digits, waiting = serving.digits(DIGITS), 64
-    own = [f"--max_waiting={waiting}", f"--max_per_client={2 * waiting}"]
-    with serving.server(*own, *flags) as server:
-        few = _run(serving.load(server.port, 8, _until(3, digits)))
-        before = server.resident_mib()
-        cpu, start = server.cpu_s(), time.perf_counter()
-        many = _run(serving.load(server.port, 4 * waiting, _until(seconds, digits)))
-        print(_line("4x overload", many, time.perf_counter() - start, server, server.cpu_s() - cpu))
-        after = server.resident_mib()
-        again = _run(serving.load(server.port, 8, _until(3, digits)))
-        ok = set(many.statuses) <= {200, 429, 503} and many.reset == 0 and set(again.statuses) == {200}
-        ok &= after - before < FLAT_MIB
-        print(f"before, p99: {few.quantile_ms(0.99):.1f} ms; after: {again.quantile_ms(0.99):.1f} ms")
-        print(f"memory: {before:.0f} MiB before, {after:.0f} after: {'good' if ok else 'FAILED'}")
-    return ok
+    found = overload.overload(4, seconds, *flags)
+    answered = len(found.many.seconds)
+    print(
+        f"4x overload: {answered / found.seconds:.0f} digits/s, {dict(sorted(found.many.statuses.items()))}, "
+        f"{found.many.reset} without an answer, {1000 * found.cpu_s / max(answered, 1):.2f} ms CPU a digit"
+    )
+    print(f"before, p99: {found.few.quantile_ms(0.99):.1f} ms; after: {found.again.quantile_ms(0.99):.1f} ms")
+    good = "good" if found.is_good else "FAILED"
+    print(f"memory: {found.before_mib:.0f} MiB before, {found.after_mib:.0f} after: {good}")
+    return found.is_good
 
 
 def _sigterm(trials: int, connections: int, flags: list[str]) -> bool:
@@ -126,7 +114,7 @@ def _sigterm(trials: int, connections: int, flags: list[str]) -> bool:
             async def work(server=server, ends=ends, wait_s=0.5 + 0.05 * trial) -> Tally:
                 loop = asyncio.get_running_loop()
                 stop = loop.run_in_executor(None, lambda: (time.sleep(wait_s), ends.append(server.stop())))
-                tally = await serving.load(server.port, connections, _until(30, digits))
+                tally = await serving.load(server.port, connections, until(30, digits))
                 await stop
                 return tally
 
@@ -147,46 +135,15 @@ def _sigterm(trials: int, connections: int, flags: list[str]) -> bool:
 
 
 def _slow(seconds: float, flags: list[str]) -> bool:
-    """300 clients that send headers, or a body, a byte at a time; 8 normal ones beside them."""
-    digits, quick = serving.digits(DIGITS), min(seconds, 20.0)
-    own = ["--max_connections=200", "--max_header_s=3", "--max_body_s=3"]
-    with serving.server(*own, *flags) as server:
-        alone = _run(serving.load(server.port, 8, _until(5, digits)))
-
-        async def both() -> Tally:
-            body = digits[0].index(b"\r\n\r\n") + 4
-            starts = [0] * 150 + [body] * 150
-            slow = [asyncio.create_task(_drip(server.port, digits[0], at, quick)) for at in starts]
-            tally = await serving.load(server.port, 8, _until(quick, digits))
-            await asyncio.gather(*slow)
-            return tally
-
-        beside = _run(both())
-        rates = [len(alone.seconds) / 5, len(beside.seconds) / quick]
-        errors = beside.reset + sum(n for status, n in beside.statuses.items() if status != 200)
-        print(
-            f"300 slow clients: {rates[1]:.0f} digits/s beside them, {rates[0]:.0f} alone; "
-            f"p99 {beside.quantile_ms(0.99):.1f} ms; errors {errors}"
-        )
+    """Clients that send headers, or a body, a byte at a time; 8 normal ones beside them."""
+    alone, beside, took = overload.dawdlers(min(seconds, 20.0), *flags)
+    rates = [len(tally.seconds) / second for tally, second in zip((alone, beside), took, strict=True)]
+    errors = beside.reset + sum(n for status, n in beside.statuses.items() if status != 200)
+    print(
+        f"{overload.SLOW} slow clients: {rates[1]:.0f} digits/s beside them, {rates[0]:.0f} alone; "
+        f"p99 {beside.quantile_ms(0.99):.1f} ms; errors {errors}"
+    )
     return errors == 0 and rates[1] > rates[0] / 2
-
-
-async def _drip(port: int, request: bytes, at: int, seconds: float) -> None:
-    """Sends the first `at` bytes of a request, and the rest a byte a second, until the server has enough of it."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(request[:at])
-            for byte in request[at:]:
-                writer.write(bytes([byte]))
-                await writer.drain()
-                await asyncio.sleep(1)
-                if time.monotonic() > end:
-                    break
-            writer.close()
-        except (OSError, RuntimeError):  # the server has ended the connection
-            await asyncio.sleep(0.2)
 
 
 def _mutations(count: int, flags: list[str]) -> bool:

@@ -1,4 +1,4 @@
-"""Injects faults into real runs, again and again, and counts: the reliability goals R1 to R16 and R19.
+"""Injects faults into real runs, again and again, and counts: the reliability goals R1 to R17 and R19.
 
     python scripts/torture.py --results=torture.jsonl [--rows=R1,R3] [--share=0.1] [--soak_minutes=30]
 
@@ -28,7 +28,7 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import numpy as np
 import readme_table
-from faults import jobs, mutants, originals, runs, saves, soak
+from faults import jobs, mutants, originals, overload, runs, saves, soak
 
 from hwr_jax.cli import command
 
@@ -58,6 +58,7 @@ ROWS = {
     "R14": Row("at the same time", runs.at_the_same_time, 3),
     "R15": Row("ranks agree", jobs.different, 6),
     "R16": Row("hostile pictures", mutants.hostile_pictures, mutants.TRIALS),
+    "R17": Row("overload", overload.overloaded, 12),
     "R19": Row("soak", soak.soak, 1),
 }
 

@@ -115,12 +115,21 @@ def test_an_answer_before_the_end_of_the_body_ends_the_connection(running):
     assert b"connection: close" in found
 
 
-def test_connections_that_wait_make_room_for_others(running, picture):
-    idle = [socket.create_connection(("127.0.0.1", running[1]), timeout=10) for _ in range(30)]
+@pytest.mark.parametrize("sent", [b"", HEAD + b"content-length: 100\r\n\r\nx"])
+def test_connections_that_wait_make_room_for_others(running, picture, sent):
+    used = http.client.HTTPConnection("localhost", running[1], timeout=10)
+    idle = []
     try:
+        for _ in range(30):
+            idle.append(socket.create_connection(("127.0.0.1", running[1]), timeout=10))
+            idle[-1].sendall(sent)
+            if len(idle) == 15:
+                used.connect()  # the one that waits least has to stay
+        used.request("POST", "/v1/predict", picture.read_bytes(), {"content-type": "image/png"})
+        assert used.getresponse().status == 200
         assert ask(running[1], "POST", "/v1/predict", picture.read_bytes())[0] == 200
     finally:
-        for one in idle:
+        for one in [*idle, used]:
             one.close()
 
 
@@ -199,7 +208,7 @@ def test_neither_the_server_nor_its_readers_import_what_only_training_needs(cach
         "import sys\n"
         "import hwr_jax.serve\n"
         "from hwr_jax.web import running, worker\n"
-        "worker.opened({'workdir': None, 'checkpoint': '', 'seed': None})\n"
+        "worker.opened({'workdir': None, 'checkpoint': '', 'seed': None, 'threads': 1})\n"
         "from PIL import Image\n"
         "print(*sorted({name.partition('.')[0] for name in sys.modules} - set(sys.stdlib_module_names)))"
     )
@@ -233,7 +242,10 @@ def test_the_server_itself_starts_without_numpy(caches):
     code = (
         "import sys\n"
         "import hwr_jax.serve\n"
-        "from hwr_jax.web import running\n"
+        "from hwr_jax.web import app, limits, measures, pool, running\n"
+        "made = measures.Measures()\n"
+        "waiting = pool.Pool({}, limits.Limits(), made, processes=1, batching=True)\n"
+        "app.make(app.Server(waiting, limits.Limits(), made), key=None, log=None)\n"
         "print([name for name in ('numpy', 'scipy', 'PIL', 'jax') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=caches, timeout=60)

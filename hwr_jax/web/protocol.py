@@ -24,6 +24,7 @@ class Connection(httptools_impl.HttpToolsProtocol):
         self._limits = limits
         self.headers_since: float | None = None  # waits for headers
         self.idle_since: float | None = None  # has answered, and waits for another request
+        self.body_since: float | None = None  # waits for the rest of a body
         self.stalled_since: float | None = None  # waits until the client takes its answer
         self._header_bytes = 0
         self._is_kept = False  # after an answer to the request whose body arrives
@@ -41,8 +42,8 @@ class Connection(httptools_impl.HttpToolsProtocol):
 
     @property
     def waits_since(self) -> float | None:
-        """Since when it waits for a request, or for the rest of its headers; None: it has one in hand."""
-        return self.headers_since if self.idle_since is None else self.idle_since
+        """Since when it waits for a request, or for the rest of one; None: it has a whole one in hand."""
+        return next((t for t in (self.idle_since, self.headers_since, self.body_since) if t is not None), None)
 
     def _others(self) -> list[Connection]:
         return [one for one in self.connections if isinstance(one, Connection) and one is not self]
@@ -60,12 +61,14 @@ class Connection(httptools_impl.HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The request begins."""
         self.headers_since, self.idle_since, self._header_bytes = None, None, 0
+        self.body_since = self.loop.time()
         super().on_headers_complete()
         # An answer before the end of the body ends the connection: the rest would be taken for the next request.
         self._is_kept, self.cycle.keep_alive = self.cycle.keep_alive, False
 
     def on_message_complete(self) -> None:
         """The body has arrived."""
+        self.body_since = None
         super().on_message_complete()
         if not (self.cycle.more_body or self.cycle.response_started):
             self.cycle.keep_alive = self._is_kept
