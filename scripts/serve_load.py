@@ -1,6 +1,8 @@
 """Tries a server on this machine, with its client on the same cores, and prints what came of it.
 
     python scripts/serve_load.py --load                  # 64 connections for 60 s, batching on and off
+    python scripts/serve_load.py --load --together=16 --connections=8    # forms of 16 digits each
+    python scripts/serve_load.py --load --side_px=600    # digits as a camera sees them, JPEG of 600x600 pixels
     python scripts/serve_load.py --overload              # four times as many pictures as may wait: reliability goal R17
     python scripts/serve_load.py --sigterm=20            # ended under load: no accepted request is lost
     python scripts/serve_load.py --slow                  # clients that send a byte a second, beside normal ones
@@ -25,7 +27,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
 from faults import mutants, overload, serving
 from faults.overload import until
-from faults.serving import Running, Tally
+from faults.serving import Tally
 
 DIGITS = 2000  # different ones
 
@@ -41,10 +43,14 @@ def main() -> int:
     parser.add_argument("--schemathesis", type=int, default=0, metavar="SECONDS")
     parser.add_argument("--seconds", type=float, default=60.0, help="of each load")
     parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--together", type=int, default=1, help="digits in a request")
+    parser.add_argument("--side_px", type=int, default=28, help="of their pictures")
     args, flags = parser.parse_known_args()  # the others are the server's
     good = True
     if args.load:
-        good &= _load(args.seconds, args.connections, flags)
+        count = DIGITS if args.side_px == 28 else 100
+        digits = serving.digits(count, together=args.together, side_px=args.side_px)
+        good &= _load(args.seconds, args.connections, digits, args.together, flags)
     if args.overload:
         good &= _overload(args.seconds, flags)
     if args.sigterm:
@@ -66,27 +72,34 @@ def _run(work) -> Tally:
     return uvloop.run(work)
 
 
-def _line(name: str, tally: Tally, seconds: float, server: Running, cpu_s: float) -> str:
-    good = len(tally.seconds)
-    others = {status: count for status, count in sorted(tally.statuses.items()) if status != 200}
-    return (
-        f"{name:<14}{good / seconds:8.0f} digits/s  p50 {tally.quantile_ms(0.5):6.1f} ms  "
-        f"p99 {tally.quantile_ms(0.99):6.1f} ms  errors {tally.reset + sum(others.values())} {others or ''}  "
-        f"{1000 * cpu_s / max(good, 1):.2f} ms CPU a digit  {server.resident_mib():.0f} MiB"
-    )
-
-
-def _load(seconds: float, connections: int, flags: list[str]) -> bool:
-    digits, rates, errors = serving.digits(DIGITS), [], 0
+def _load(seconds: float, connections: int, digits: list[bytes], together: int, flags: list[str]) -> bool:
+    rates, errors = [], 0
     for name, own in (("batching on", []), ("batching off", ["--unbatched"])):
         with serving.server(*own, *flags) as server:
             _run(serving.load(server.port, connections, until(2, digits)))  # warms up
-            before, start = server.cpu_s(), time.perf_counter()
+            spent, alone, client = server.cpu_s(), server.cpu_s(alone=True), time.process_time()
+            start = time.perf_counter()
             tally = _run(serving.load(server.port, connections, until(seconds, digits)))
             took = time.perf_counter() - start
-            print(_line(name, tally, took, server, server.cpu_s() - before), flush=True)
-        rates.append(len(tally.seconds) / took)
-        errors += tally.reset + sum(count for status, count in tally.statuses.items() if status != 200)
+            read = max(together * len(tally.seconds), 1)
+            spent, alone, client = (
+                1000 * (now - before) / read
+                for now, before in (
+                    (server.cpu_s(), spent),
+                    (server.cpu_s(alone=True), alone),
+                    (time.process_time(), client),
+                )
+            )
+            others = {status: count for status, count in sorted(tally.statuses.items()) if status != 200}
+            print(
+                f"{name:<14}{read / took:8.0f} digits/s  p50 {tally.quantile_ms(0.5):6.1f} ms  "
+                f"p99 {tally.quantile_ms(0.99):6.1f} ms  errors {tally.reset + sum(others.values())} {others or ''}  "
+                f"CPU a digit: {spent:.2f} ms, of it {alone:.2f} in the server's own process; "
+                f"{1000 / spent:.0f} digits a CPU-second; the client {client:.2f} ms  {server.resident_mib():.0f} MiB",
+                flush=True,
+            )
+        rates.append(read / took)
+        errors += tally.reset + sum(others.values())
     print(f"ratio: {rates[0] / rates[1]:.2f}")
     return errors == 0
 

@@ -115,8 +115,13 @@ async def load(port: int, connections: int, requests: Callable[[], bytes | None]
     return tally
 
 
-def digits(count: int) -> list[bytes]:
-    """Returns requests with digits of MNIST's test set as PNG of 28x28, dark on light."""
+def digits(count: int, *, together: int = 1, side_px: int = 28) -> list[bytes]:
+    """Returns requests with digits of MNIST's test set.
+
+    count: of different digits.
+    together: in a request; more than one are a form.
+    side_px: 28: PNG, dark on light, as they are; more: JPEG, as a camera might see one on paper.
+    """
     from PIL import Image
 
     from hwr_jax.core import idx
@@ -124,7 +129,28 @@ def digits(count: int) -> list[bytes]:
     folder = Path(os.environ["HWR_MNIST_DIR"])
     [path] = [p for p in folder.glob("t10k-images*") if p.is_file()][:1]
     images = idx.parse(idx.load(path, 2**30), path, types=tuple(idx.TYPES))[:count]
-    return [HEAD % len(content) + content for content in map(_png(Image), images)]
+    made = [*map(_png(Image), images)] if side_px == 28 else [_photograph(Image, one, side_px) for one in images]
+    if together == 1:
+        return [HEAD % len(content) + content for content in made]
+    return [_form(made[first : first + together]) for first in range(0, count - together + 1, together)]
+
+
+def _form(contents: list[bytes]) -> bytes:
+    part = b'--x\r\ncontent-disposition: form-data; name="file"; filename="%d"\r\n\r\n%s\r\n'
+    body = b"".join(part % (i, content) for i, content in enumerate(contents)) + b"--x--\r\n"
+    return HEAD.replace(b"image/png", b"multipart/form-data; boundary=x") % len(body) + body
+
+
+def _photograph(pillow, image: np.ndarray, side_px: int) -> bytes:
+    """A digit in the middle of shaded paper with the noise of a camera, as JPEG."""
+    rng = np.random.default_rng(int(image.sum()))
+    ink = np.asarray(pillow.fromarray(image).resize((side_px // 2,) * 2, pillow.Resampling.BICUBIC), np.float32) / 255
+    ink = np.pad(ink, side_px // 4)
+    light = np.linspace(225, 150, ink.shape[1])
+    grey = light * (1 - 0.8 * ink) + rng.normal(0, 4, ink.shape)
+    file = io.BytesIO()
+    pillow.fromarray(np.clip(grey, 0, 255).astype(np.uint8)).convert("RGB").save(file, "JPEG", quality=85)
+    return file.getvalue()
 
 
 def _png(pillow) -> Callable[[np.ndarray], bytes]:
@@ -160,10 +186,10 @@ class Running:
                 pages += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
-    def cpu_s(self) -> float:
-        """Processor time of all of them."""
+    def cpu_s(self, *, alone: bool = False) -> float:
+        """Processor time of all of them, or of the server's own process alone."""
         ticks = 0
-        for pid in self.tree():
+        for pid in [self.process.pid] if alone else self.tree():
             with contextlib.suppress(OSError):
                 ticks += sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
         return ticks / os.sysconf("SC_CLK_TCK")
