@@ -1,10 +1,30 @@
-"""How many processor cores this process may use."""
+"""The processor: how many cores this process may use, and of which kind they are."""
 
 from __future__ import annotations
 
 import os
+import platform
+from pathlib import Path
+
+VECTORS = ("avx512f", "avx2")  # of x86, the widest first
 
 
 def available() -> int:
     """Returns the number of cores: those that the scheduler allows, where the system says which."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def kind() -> str:
+    """Returns the processor's model and its instructions: a program compiled for one kind may crash on another, where
+    machines share a home folder."""
+    try:
+        first = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
+        return "\n".join(line for line in first if line.startswith(("model name", "flags", "Features", "CPU part")))
+    except OSError:
+        return f"{platform.machine()} {platform.processor()} {os.name}"
+
+
+def vectors() -> str:
+    """Returns the processor's widest vector instructions, as far as they are known: 'avx512f', 'avx2', or its machine."""
+    found = kind().split()
+    return next((name for name in VECTORS if name in found), platform.machine())

@@ -11,7 +11,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from hwr_jax.core.errors import ConfigError
 from hwr_jax.models import product
+from hwr_jax.models.kernels import convolution as compiled
 
 NHWC = ("NHWC", "HWIO", "NHWC")
 
@@ -69,14 +71,31 @@ def conv_as_matmul(
     return out.reshape(*rows.shape[:3], rhs.shape[-1])
 
 
-CONVOLUTIONS = {"native": lax.conv_general_dilated, "patches": conv_as_matmul}
+def fastest(lhs: jax.Array, rhs: jax.Array, *args, **kwargs) -> jax.Array:
+    """The compiled convolution for float32, `conv_as_matmul` for other numbers (bfloat16, float64)."""
+    if lhs.dtype == rhs.dtype == jnp.float32:
+        return compiled.convolve(lhs, rhs, *args, **kwargs)
+    return conv_as_matmul(lhs, rhs, *args, **kwargs)
+
+
+CONVOLUTIONS = {"native": lax.conv_general_dilated, "patches": conv_as_matmul, "compiled": compiled.convolve}
 
 
 def by_name(name: str, *, train: bool):
-    """Returns the convolution called `name`; 'auto' is 'patches' for training on CPU, and 'native' elsewhere.
+    """Returns the convolution called `name`.
 
-    Only XLA's gradients are slow on CPU: without them its own convolution is two to three times faster.
+    'auto' is on CPU the compiled one for float32 where the machine can build it; else 'patches' to train (only XLA's
+    gradients are slow there) and 'native' without gradients. On accelerators it is 'native'.
+
+    Raises:
+      ConfigError: 'compiled', and this machine cannot build it.
     """
-    if name == "auto":
-        name = "patches" if train and jax.default_backend() == "cpu" else "native"
-    return CONVOLUTIONS[name]
+    if name == "compiled" and not compiled.available():
+        raise ConfigError(f"config.model.convolution=compiled is not possible here: {compiled.why_not()}")
+    if name != "auto":
+        return CONVOLUTIONS[name]
+    if jax.default_backend() != "cpu":
+        return CONVOLUTIONS["native"]
+    if compiled.available():
+        return fastest
+    return CONVOLUTIONS["patches" if train else "native"]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import platform
 import re
 import stat
 import warnings
@@ -18,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import jax
+
+from hwr_jax.core import cores
 
 UNREADABLE = r"Error reading persistent compilation cache entry for '([\w.<>-]+)':"  # JAX's warning
 ENTRY = re.compile(r"[\w.<>-]+-[0-9a-f]{64}-cache")  # the names that JAX gives to entries
@@ -31,7 +32,7 @@ def cache_compilations(cache_dir: Path) -> None:
     Beyond LIMIT_BYTES, the least recently used entries are removed first.
     """
     prune(cache_dir / "xla")
-    folder = cache_dir / "xla" / hashlib.sha256(_processor().encode()).hexdigest()[:12]
+    folder = cache_dir / "xla" / hashlib.sha256(cores.kind().encode()).hexdigest()[:12]
     jax.config.update("jax_compilation_cache_dir", str(folder))
     show: Callable[..., None] = warnings.showwarning
 
@@ -89,12 +90,3 @@ def _scan(folder: str | Path) -> list[os.DirEntry[str]]:
             return list(found)
     except OSError:
         return []
-
-
-def _processor() -> str:
-    # A program compiled for one processor's instructions may crash on another (a home folder shared by machines).
-    try:
-        first = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
-        return "\n".join(line for line in first if line.startswith(("model name", "flags", "Features", "CPU part")))
-    except OSError:
-        return f"{platform.machine()} {platform.processor()} {os.name}"

@@ -1,0 +1,175 @@
+"""The compiled convolution as a JAX function, with its gradients, over any number of devices.
+
+Same arguments as `jax.lax.conv_general_dilated`. The kernel computes 3x3 kernels of stride 1 by Winograd's F(2x2, 3x3)
+(Lavin & Gray 2016) and all others by the plain sum, without copies of the windows; its sums have one order for any
+number of threads and any width of the processor's vectors.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jax.custom_batching import custom_vmap
+from jax.experimental.custom_partitioning import custom_partitioning
+from jax.sharding import NamedSharding, PartitionSpec
+
+from hwr_jax.models.kernels import build
+
+TARGET = "hwr_convolution"
+FORWARD, IMAGE_GRADIENT, KERNEL_GRADIENT = range(3)
+NHWC = ("NHWC", "HWIO", "NHWC")
+Pads = tuple[tuple[int, int], tuple[int, int]]
+
+
+def available() -> bool:
+    """Whether this process can use the kernel; builds it if need be."""
+    return _registered()
+
+
+def why_not() -> str:
+    """Returns why this process has no kernel, in words."""
+    return build.kernel().what
+
+
+@functools.cache
+def _registered() -> bool:
+    library = build.kernel().library
+    if library is None:
+        return False
+    jax.ffi.register_ffi_target(TARGET, jax.ffi.pycapsule(library.HwrConvolution), platform="cpu")
+    return True
+
+
+def convolve(
+    lhs: jax.Array,
+    rhs: jax.Array,
+    window_strides,
+    padding,
+    lhs_dilation=None,
+    rhs_dilation=None,
+    dimension_numbers=None,
+    feature_group_count: int = 1,
+    precision=None,
+) -> jax.Array:
+    """Convolves lhs [B, H, W, C] with rhs [h, w, C, F] to [B, H', W', F], all float32.
+
+    Forward-mode derivatives (`jax.jvp`) are not defined. `precision` has no meaning here: float32 is float32.
+
+    Raises:
+      NotImplementedError: for dilation, groups, a layout other than NHWC/HWIO or another dtype.
+      RuntimeError: this machine cannot build the kernel (see `available`).
+    """
+    if not available():
+        raise RuntimeError(f"there is no compiled convolution here: {why_not()}")
+    layout = lax.conv_dimension_numbers(lhs.shape, rhs.shape, dimension_numbers)
+    plain = all(d == 1 for d in (*(lhs_dilation or (1,)), *(rhs_dilation or (1,)), feature_group_count))
+    if not plain or layout != lax.conv_dimension_numbers(lhs.shape, rhs.shape, NHWC):
+        raise NotImplementedError(
+            "the compiled convolution supports neither dilation nor groups, and takes only NHWC images and HWIO kernels"
+        )
+    if lhs.dtype != jnp.float32 or rhs.dtype != jnp.float32:
+        raise NotImplementedError(f"the compiled convolution takes float32, not {lhs.dtype} and {rhs.dtype}")
+    if isinstance(padding, str):
+        padding = lax.padtype_to_pads(lhs.shape[1:3], rhs.shape[:2], window_strides, padding)
+    strides = tuple(int(s) for s in window_strides)
+    pads = tuple((int(before), int(after)) for before, after in padding)
+    if any(before + stride > side for (before, _), stride, side in zip(pads, strides, rhs.shape, strict=False)):
+        lhs, pads = jnp.pad(lhs, ((0, 0), *pads, (0, 0))), ((0, 0), (0, 0))  # more than the gradient's own loops reach
+    return _convolve(lhs, rhs, strides, pads)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _convolve(image: jax.Array, kernel: jax.Array, strides: tuple[int, int], pads: Pads) -> jax.Array:
+    batch, *size, _ = image.shape
+    out = [
+        (side + sum(pad) - taps) // stride + 1
+        for side, taps, stride, pad in zip(size, kernel.shape, strides, pads, strict=False)
+    ]
+    return _call(FORWARD, image, kernel, (batch, *out, kernel.shape[3]), strides, pads)
+
+
+def _forward(image, kernel, strides, pads):
+    return _convolve(image, kernel, strides, pads), (image, kernel)
+
+
+def _backward(strides, pads, kept, gradient):
+    image, kernel = kept
+    of_image = _call(IMAGE_GRADIENT, kernel, gradient, image.shape, strides, pads)
+    of_kernel = _call(KERNEL_GRADIENT, image, gradient, kernel.shape, strides, pads)
+    return of_image, of_kernel
+
+
+_convolve.defvjp(_forward, _backward)
+
+
+def _call(what: int, left: jax.Array, right: jax.Array, shape: tuple[int, ...], strides, pads: Pads) -> jax.Array:
+    run = _batchable(what, tuple(shape), strides, (pads[0][0], pads[1][0]))
+    return run(left[None], right[None])[0]
+
+
+# What of [left, right, out] has the batch of images; S is the axis over independent convolutions (seeds).
+RULES = {
+    FORWARD: "s b h w c, s k l c f -> s b i j f",
+    IMAGE_GRADIENT: "s k l c f, s b i j f -> s b h w c",
+    KERNEL_GRADIENT: "s b h w c, s b i j f -> s k l c f",
+}
+BATCHED = {FORWARD: (True, False, True), IMAGE_GRADIENT: (False, True, True), KERNEL_GRADIENT: (True, True, False)}
+
+
+@functools.cache
+def _batchable(what: int, shape: tuple[int, ...], strides: tuple[int, int], pads: tuple[int, int]):
+    """Returns the function of left, right [S, ...] -> [S, ...] under `vmap` too: it joins the axis to S."""
+    run = custom_vmap(_partitioned(what, shape, strides, pads))
+
+    @run.def_vmap
+    def over(size: int, batched: list[bool], left: jax.Array, right: jax.Array):
+        both = [
+            x if has else jnp.broadcast_to(x, (size, *x.shape))
+            for x, has in zip((left, right), batched, strict=True)
+        ]
+        out = run(*(x.reshape(-1, *x.shape[2:]) for x in both))
+        return out.reshape(size, -1, *out.shape[1:]), True
+
+    return run
+
+
+def _partitioned(what: int, shape: tuple[int, ...], strides: tuple[int, int], pads: tuple[int, int]):
+    """Returns the call of the kernel, which XLA may split over devices: by S and by the batch of images."""
+
+    def call(left: jax.Array, right: jax.Array) -> jax.Array:
+        out = list(shape)
+        if BATCHED[what][2]:
+            out[0] = (left if BATCHED[what][0] else right).shape[1]  # the batch may be a part of one
+        return jax.ffi.ffi_call(TARGET, jax.ShapeDtypeStruct((left.shape[0], *out), jnp.float32))(
+            left,
+            right,
+            what=np.int64(what),
+            stride=np.array(strides, np.int64),
+            padding=np.array(pads, np.int64),
+        )
+
+    def split(mesh, arguments: Any, result: Any):
+        def axes(sharding: Any) -> tuple:
+            spec = (*sharding.spec, None, None)
+            return spec[0], spec[1]
+
+        with_batch = arguments[0 if BATCHED[what][0] else 1].sharding
+        seeds, batch = axes(with_batch)
+        places = [
+            NamedSharding(mesh, PartitionSpec(seeds, batch) if has else PartitionSpec(seeds)) for has in BATCHED[what]
+        ]
+
+        def part(left: jax.Array, right: jax.Array) -> jax.Array:
+            out = call(left, right)
+            return lax.psum(out, batch) if what == KERNEL_GRADIENT and batch else out
+
+        return mesh, part, places[2], tuple(places[:2])
+
+    run = custom_partitioning(call)
+    run.def_partition(partition=split, sharding_rule=RULES[what])
+    return run
