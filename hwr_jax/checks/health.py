@@ -44,6 +44,7 @@ def examine(data_dir: str | None) -> Iterator[tuple[str, Finding]]:
         "sums": sums,
         "devices together": collectives,
         "threads": threads,
+        "compiled convolution": compiled_convolution,
         "cache": cache_folder,
         "checkpoints": checkpoints,
     }
@@ -185,6 +186,16 @@ def threads() -> Finding:
             NOTE, "one", "the last bits of a run differ from those with two to eight (docs/reproducibility.md)"
         )
     return Finding(GOOD, str(count))
+
+
+def compiled_convolution() -> Finding:
+    """Whether this machine builds the kernel of `config.model.convolution=compiled`; computes with it."""
+    from hwr_jax.models.kernels import build
+
+    kernel = build.kernel()
+    if kernel.library is None:
+        return Finding(NOTE, f"none: {kernel.what}", "config.model.convolution=compiled needs it; auto does not")
+    return Finding(GOOD, f"built by {kernel.what}; right to {build.TOLERANCE:g} in {len(build.CASES)} cases")
 
 
 def cache_folder() -> Finding:

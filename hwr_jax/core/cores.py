@@ -25,6 +25,6 @@ def kind() -> str:
 
 
 def vectors() -> str:
-    """Returns the processor's widest vector instructions, as far as they are known: 'avx512f', 'avx2', or its machine."""
+    """Returns the processor's widest vector instructions as far as they are known, 'avx512f' or 'avx2', or its name."""
     found = kind().split()
     return next((name for name in VECTORS if name in found), platform.machine())

@@ -1,6 +1,7 @@
 """The version of the code that computes numbers: a digest of what can change them, and of nothing else. Only reads.
 
-It covers the files that a job imports, as parsed: comments, docstrings and layout do not count.
+It covers the files that a job imports, as parsed: comments, docstrings and layout do not count. Of kernels in C++ every
+byte counts.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ def digest(package: Path) -> str:
     for name in covered(package):
         tree = _parsed((package / name).read_bytes())[0]
         total.update(f"{name}\0{tree}\0".encode())
+    for path in sorted(package.rglob("*.cc")):
+        total.update(f"{path.relative_to(package).as_posix()}\0".encode() + path.read_bytes() + b"\0")
     return total.hexdigest()
 
 

@@ -29,11 +29,13 @@ def test_it_equals_the_native_one_forward_and_backward(padding, strides, size, c
             grads, out = jax.grad(loss, argnums=(0, 1), has_aux=True)(image, kernel)
             return out, *grads
 
-        return run(convolution.conv_as_matmul), run(lax.conv_general_dilated)
+        return run(lax.conv_general_dilated), run(convolution.conv_as_matmul), run(convolution.CONVOLUTIONS["compiled"])
 
-    for ours, native in zip(*both(image, kernel), strict=True):
-        assert ours.shape == native.shape
-        assert float(jnp.abs(ours - native).max()) <= 1e-5 * float(jnp.abs(native).max())
+    native, *ours = both(image, kernel)
+    for found in ours:
+        for mine, its in zip(found, native, strict=True):
+            assert mine.shape == its.shape
+            assert float(jnp.abs(mine - its).max()) <= 1e-5 * float(jnp.abs(its).max())
 
 
 def test_patches_are_the_windows_row_by_row():
@@ -54,8 +56,9 @@ def test_patches_are_the_windows_row_by_row():
 )
 def test_unsupported_options_are_refused(options):
     options = {"dimension_numbers": convolution.NHWC, **options}
-    with pytest.raises(NotImplementedError, match="neither dilation nor groups"):
-        convolution.conv_as_matmul(draw((2, 8, 8, 2), 0), draw((3, 3, 2, 2), 1), (1, 1), "VALID", **options)
+    for name in ("patches", "compiled"):
+        with pytest.raises(NotImplementedError, match="neither dilation nor groups"):
+            convolution.CONVOLUTIONS[name](draw((2, 8, 8, 2), 0), draw((3, 3, 2, 2), 1), (1, 1), "VALID", **options)
 
 
 def test_auto_is_patches_to_train_on_cpu_and_native_elsewhere():

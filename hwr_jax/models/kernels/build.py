@@ -148,7 +148,9 @@ def deviation(library: ctypes.CDLL) -> str:
         wanted = reference(image, weights, gradient, stride, padding)
         for what, (left, right) in enumerate(((image, weights), (weights, gradient), (image, gradient))):
             found = np.full(wanted[what].shape, np.nan, np.float32)
-            library.HwrConvolve(ctypes.c_int64(what), *(ctypes.c_void_p(a.ctypes.data) for a in (left, right, shape, found)))
+            library.HwrConvolve(
+                ctypes.c_int64(what), *(ctypes.c_void_p(a.ctypes.data) for a in (left, right, shape, found))
+            )
             error = np.max(np.abs(found - wanted[what])) / np.max(np.abs(wanted[what]))
             if not error <= TOLERANCE:  # NaN too
                 name = ("result", "gradient of the image", "gradient of the kernel")[what]

@@ -129,8 +129,7 @@ def _batchable(what: int, shape: tuple[int, ...], strides: tuple[int, int], pads
     @run.def_vmap
     def over(size: int, batched: list[bool], left: jax.Array, right: jax.Array):
         both = [
-            x if has else jnp.broadcast_to(x, (size, *x.shape))
-            for x, has in zip((left, right), batched, strict=True)
+            x if has else jnp.broadcast_to(x, (size, *x.shape)) for x, has in zip((left, right), batched, strict=True)
         ]
         out = run(*(x.reshape(-1, *x.shape[2:]) for x in both))
         return out.reshape(size, -1, *out.shape[1:]), True

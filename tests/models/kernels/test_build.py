@@ -1,0 +1,131 @@
+"""Building, keeping and checking the kernel; what happens where it cannot be built."""
+
+import os
+import stat
+import sys
+
+import numpy as np
+import pytest
+
+from hwr_jax.core.errors import ConfigError
+from hwr_jax.models import convolution
+from hwr_jax.models.kernels import build
+from hwr_jax.models.kernels import convolution as compiled
+
+
+@pytest.fixture(scope="module")
+def built():
+    """The kernel of this machine: the test set-up needs a C++ compiler."""
+    found = build.kernel()
+    assert found.library is not None, found.what
+    return found
+
+
+@pytest.fixture
+def anew(built, tmp_path, monkeypatch):
+    """An empty cache, and a compiler that hands over what was built before; returns a function that builds."""
+    version = tmp_path / "version"
+    version.write_text("a compiler 1.0\n")
+    compiler = tmp_path / "compiler"
+    compiler.write_text(
+        f"#!{sys.executable}\nimport shutil, sys\n"
+        f"if '--version' in sys.argv: print(open({str(version)!r}).read(), end='')\n"
+        f"else: shutil.copy({built.library._name!r}, sys.argv[-1])\n"
+    )
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CXX", str(compiler))
+    monkeypatch.setenv("HWR_CACHE_DIR", str(tmp_path / "cache"))
+    return build.kernel.__wrapped__
+
+
+def kept(tmp_path):
+    return sorted((tmp_path / "cache" / "kernels").iterdir())
+
+
+def test_it_says_how_it_was_built(anew):
+    assert anew().what.startswith("a compiler 1.0, ")
+
+
+def test_it_is_built_once(anew, tmp_path, monkeypatch):
+    anew()
+    (library,) = kept(tmp_path)
+    monkeypatch.setattr(build, "_compile", lambda *_: pytest.fail("it was built again"))
+    assert anew().library is not None
+    assert kept(tmp_path) == [library]
+
+
+def test_another_compiler_builds_it_again(anew, tmp_path):
+    anew()
+    (tmp_path / "version").write_text("a compiler 2.0\n")
+    anew()
+    assert len(kept(tmp_path)) == 2
+
+
+def test_a_torn_library_is_built_again(anew, tmp_path):
+    library = build._path("a compiler 1.0")
+    library.parent.mkdir(parents=True)
+    library.write_bytes(b"\x7fELF torn")
+    assert anew().library is not None
+    assert library.stat().st_size > 1000
+
+
+def test_without_a_compiler_there_is_none_and_it_says_so(monkeypatch, tmp_path):
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert build.kernel.__wrapped__() == (None, "no C++ compiler (c++, g++, clang++) is installed")
+
+
+def test_a_compiler_that_fails_is_quoted(anew, tmp_path):
+    compiler = tmp_path / "compiler"
+    compiler.write_text(
+        "#!/bin/sh\n[ $1 = --version ] && echo a compiler 1.0 && exit\necho out of registers >&2; exit 1\n"
+    )
+    found = anew()
+    assert found == (None, f"{compiler} failed: out of registers")
+    assert kept(tmp_path) == []
+
+
+def test_a_cache_that_cannot_be_written_is_named(anew, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("HWR_CACHE_DIR", str(tmp_path / "file"))
+    assert anew() == (None, f"the cache {tmp_path / 'file' / 'kernels'} cannot be written (Not a directory)")
+
+
+def test_a_kernel_that_computes_wrong_is_not_used(anew, monkeypatch):
+    right = build.reference
+    monkeypatch.setattr(build, "reference", lambda *a: tuple(x + 1e-3 for x in right(*a)))
+    found = anew()
+    assert found.library is None
+    assert "computes wrong (the result of 3x3 kernels with stride 1: error" in found.what
+
+
+def test_the_switch_leaves_it_out(monkeypatch):
+    monkeypatch.setenv("HWR_KERNEL", "0")
+    assert build.kernel.__wrapped__() == (None, "HWR_KERNEL=0")
+
+
+def test_a_config_that_asks_for_it_in_vain_is_refused(monkeypatch):
+    monkeypatch.setattr(compiled, "available", lambda: False)
+    monkeypatch.setattr(compiled, "why_not", lambda: "no C++ compiler is installed")
+    with pytest.raises(
+        ConfigError, match=r"compiled is not possible here \(no C\+\+ compiler is installed\): use auto"
+    ):
+        convolution.by_name("compiled", train=True)
+
+
+def test_the_reference_is_the_definition():
+    rng = np.random.default_rng(0)
+    image, weights, gradient = rng.random((1, 5, 4, 2)), rng.random((3, 3, 2, 2)), rng.random((1, 3, 2, 2))
+    result, of_image, of_weights = build.reference(image, weights, gradient, 2, 1)
+    padded = np.pad(image, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    window = padded[0, 2:5, 2:5]
+    assert result[0, 1, 1] == pytest.approx((window[..., None] * weights).sum((0, 1, 2)))
+    assert (of_image * image).sum() == pytest.approx((result * gradient).sum())  # linear in the image
+    assert (of_weights * weights).sum() == pytest.approx((result * gradient).sum())
+
+
+def test_the_library_is_for_its_owner_to_write(anew, tmp_path):
+    anew()
+    (library,) = kept(tmp_path)
+    assert not library.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    assert library.stat().st_uid == os.getuid()
