@@ -8,7 +8,8 @@ The source of a chapter is docs/course/NN_name.py, in jupytext's percent format.
 
 Three conventions go beyond the format. In text, {{expression}} or {{expression:format}} is replaced by its value at
 that place, so that no number in a text can differ from what the code computed. Cells with the tag `setup`, `check` or
-`solution` are folded on the page. `alt="..."` beside a cell is the description of its figure.
+`solution` are folded on the page. `alt="..."` beside a cell is the description of its figure. Formulas become MathML on
+the page, which browsers show without a script.
 
     python scripts/course.py --out=FOLDER               (all chapters; needs the extra `course`)
     python scripts/course.py --out=FOLDER 3 9           (two of them)
@@ -33,6 +34,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "docs" / "course"
 PLACEHOLDER = re.compile(r"\{\{(.+?)(?::([^:\[\](){}\"']*))?\}\}", re.DOTALL)  # an expression, its format
 FOLDED = {"setup": "Set-up", "check": "What the text claims, checked", "solution": "Solution"}
+FORMULA = re.compile(r"(`[^`]*`)|\$\$(.+?)\$\$|\$([^$]+?)\$", re.DOTALL)  # code is left alone; displayed; in a line
 CELL_S = 240  # seconds that a cell may take
 
 
@@ -137,6 +139,21 @@ def pictures(cell: Any) -> list[bytes]:
     return [base64.b64decode(one["image/png"]) for one in data if "image/png" in one]
 
 
+def with_mathml(text: str) -> str:
+    """Returns Markdown whose formulas are MathML."""
+    from latex2mathml.converter import convert
+
+    def shown(found: re.Match[str]) -> str:
+        code, displayed, inline = found.groups()
+        if code is not None:
+            return code
+        if displayed is not None:
+            return f"\n\n{convert(displayed, display='block')}\n\n"
+        return f'<span class="math">{convert(" ".join(inline.split()))}</span>'  # a bare <math> would end a paragraph
+
+    return FORMULA.sub(shown, text)
+
+
 def as_markdown(cell: Any, figures: list[str]) -> str:
     """Returns a cell as Markdown: text as it is; code, then what it printed, then its figures by these addresses."""
     if cell.cell_type != "code":
@@ -174,7 +191,8 @@ def page(chapter: Chapter, out: Path, links: str) -> str:
                 count += 1
                 names.append(f"figures/{chapter.name}-{count}.png")
                 (out / names[-1]).write_bytes(png)
-            parts.append(as_markdown(cell, names))
+            markdown = as_markdown(cell, names)
+            parts.append(markdown if cell.cell_type == "code" else with_mathml(markdown))
         shown.append(folded(tag, parts) if tag else parts[0])
     title, rest = shown[0].split("\n", 1)
     return "\n\n".join([f"{title}\n\n{links}\n{rest}", *shown[1:], links]) + "\n"

@@ -42,7 +42,7 @@ plt.rcParams.update(
 def show(images, titles=(), columns=10, side=0.8, **look):
     """Draws images [N, H, W] in rows of `columns`, each with a title above it."""
     rows = -(-len(images) // columns)
-    height = side * np.shape(images)[1] / np.shape(images)[2] + (0.28 if len(titles) else 0.1)
+    height = side * np.shape(images[0])[0] / np.shape(images[0])[1] + (0.28 if len(titles) else 0.1)
     figure, axes = plt.subplots(rows, columns, figsize=(side * columns + 0.1, rows * height), squeeze=False)
     for panel in axes.flat:
         panel.axis("off")

@@ -33,7 +33,7 @@ plt.rcParams.update(
 def show(images, titles=(), columns=10, side=0.8, **look):
     """Draws images [N, H, W] in rows of `columns`, each with a title above it."""
     rows = -(-len(images) // columns)
-    height = side * np.shape(images)[1] / np.shape(images)[2] + (0.28 if len(titles) else 0.1)
+    height = side * np.shape(images[0])[0] / np.shape(images[0])[1] + (0.28 if len(titles) else 0.1)
     figure, axes = plt.subplots(rows, columns, figsize=(side * columns + 0.1, rows * height), squeeze=False)
     for panel in axes.flat:
         panel.axis("off")
@@ -169,9 +169,9 @@ print("loss after 60 steps:", {name: f"{valley(places[-1]):.1e}" for name, place
 
 # %% [markdown]
 # On this smooth map gradient descent needs patience along $u$, and momentum is the best of the four:
-# {{valley(walks["momentum"][-1]):.0e}} after 60 steps against {{valley(walks["sgd"][-1]):.0e}}. Adam and RMSprop reach
-# the neighbourhood of the minimum in a straight line, and then have no reason to slow down: the size of their steps
-# does not shrink with the gradient. That is what a *schedule* is for.
+# {{valley(walks["momentum"][-1]):.0e}} after 60 steps against {{valley(walks["sgd"][-1]):.0e}}. RMSprop and Adam walk
+# along the flat direction as briskly as along the steep one, reach the neighbourhood of the minimum, and then do not
+# come to rest: the size of their steps does not shrink with the gradient. That is what a *schedule* is for.
 #
 # ## Schedules
 #

@@ -32,7 +32,7 @@ plt.rcParams.update(
 def show(images, titles=(), columns=10, side=0.8, **look):
     """Draws images [N, H, W] in rows of `columns`, each with a title above it."""
     rows = -(-len(images) // columns)
-    height = side * np.shape(images)[1] / np.shape(images)[2] + (0.28 if len(titles) else 0.1)
+    height = side * np.shape(images[0])[0] / np.shape(images[0])[1] + (0.28 if len(titles) else 0.1)
     figure, axes = plt.subplots(rows, columns, figsize=(side * columns + 0.1, rows * height), squeeze=False)
     for panel in axes.flat:
         panel.axis("off")
@@ -187,19 +187,17 @@ variants = {
     "L2 penalty": dict(l2=0.03),
     "weight decay": dict(weight_decay=1.0),
     "dropout": dict(dropout=0.5),
-    "augmentation": dict(copies=40),
-    "all 1,097 images": dict(more=True),
+    "augmentation": dict(),
+    "all 1,097 images": dict(),
 }
 errors = {}
 for name, change in variants.items():
     errors[name] = []
     for seed in seeds:
-        change = dict(change)
-        copies, more = change.pop("copies", 0), change.pop("more", False)
         images, labels = digits.train.image, label
-        if copies:
-            images, labels = versions(images, copies, seed), np.tile(label, copies)
-        if more:
+        if name == "augmentation":
+            images, labels = versions(images, 40, seed), np.tile(label, 40)
+        if name == "all 1,097 images":
             images, labels = full.image, full.label
         params, _ = train(rows(images), labels, seed=seed, **change)
         errors[name].append(100 * measure(params, *validation)[1])
