@@ -35,6 +35,13 @@ SOURCES = ROOT / "docs" / "course"
 PLACEHOLDER = re.compile(r"\{\{(.+?)(?::([^:\[\](){}\"']*))?\}\}", re.DOTALL)  # an expression, its format
 FOLDED = {"setup": "Set-up", "check": "What the text claims, checked", "solution": "Solution"}
 FORMULA = re.compile(r"(`[^`]*`)|\$\$(.+?)\$\$|\$([^$]+?)\$", re.DOTALL)  # code is left alone; displayed; in a line
+ENVIRONMENT = {
+    "JAX_PLATFORMS": "cpu",
+    "OMP_NUM_THREADS": "1",  # of NumPy: for small matrices, more threads wait for each other
+    "OPENBLAS_NUM_THREADS": "1",
+    # the programs run for seconds, so they are compiled quickly rather than well
+    "XLA_FLAGS": "--xla_cpu_parallel_codegen_split_count=1 --xla_backend_optimization_level=1",
+}
 CELL_S = 240  # seconds that a cell may take
 
 
@@ -256,8 +263,8 @@ def main() -> int:
     given = asked()
     chosen, names = sources(given.chapters), [path.stem for path in sources([])]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
-    for key, value in (("JAX_PLATFORMS", "cpu"), ("OPENBLAS_NUM_THREADS", "1"), ("OMP_NUM_THREADS", "1")):
-        os.environ.setdefault(key, value)  # small matrices: more threads would wait for each other
+    for key, value in ENVIRONMENT.items():
+        os.environ.setdefault(key, value)
     total, failed = 0.0, []
     for source in chosen:
         with tempfile.TemporaryDirectory() as folder:

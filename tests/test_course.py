@@ -91,7 +91,7 @@ def test_a_cell_is_short(chapter):
         assert "[markdown]" in head or max(map(len, text.splitlines()), default=0) <= 120
 
 
-SOURCE = '''# %% [markdown]
+SOURCE = """# %% [markdown]
 # # 1. A title
 #
 # The area is $x^2$, `not $this$`.
@@ -116,7 +116,7 @@ plt.show()
 
 # %% [markdown] tags=["solution"]
 # In words.
-'''
+"""
 
 
 def test_a_chapter_becomes_a_page_and_a_notebook(course, tmp_path):

@@ -52,6 +52,7 @@ def show(images, titles=(), columns=10, side=0.8, **look):
         panel.set_title(title, fontsize=9)
     plt.show()
 
+
 # %% [markdown]
 # ## A picture is a table of numbers
 #
@@ -150,8 +151,13 @@ from hwr_jax.pictures.normalise import digit_from_grey
 
 three = np.flatnonzero(digits.train.label == 3)[:1]
 photo = pages.compose(
-    np.random.default_rng(1), digits.train.image[three, :, :, 0], digits.train.label[three], [1],
-    digit_px=120, shadow=0.4, noise=6.0,
+    np.random.default_rng(1),
+    digits.train.image[three, :, :, 0],
+    digits.train.label[three],
+    [1],
+    digit_px=120,
+    shadow=0.4,
+    noise=6.0,
 )
 prepared = digit_from_grey(photo.grey)
 figure, (left, right) = plt.subplots(1, 2, figsize=(7.5, 3.4))

@@ -42,6 +42,7 @@ def show(images, titles=(), columns=10, side=0.8, **look):
         panel.set_title(title, fontsize=9)
     plt.show()
 
+
 # %% [markdown]
 # ## Two numbers instead of 784
 #

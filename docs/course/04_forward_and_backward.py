@@ -45,6 +45,7 @@ def show(images, titles=(), columns=10, side=0.8, **look):
         panel.set_title(title, fontsize=9)
     plt.show()
 
+
 # %%
 import hwr_jax
 from hwr_jax.models import scratch
@@ -157,8 +158,10 @@ for name, value in (("W1", grad_W1), ("b1", grad_b1), ("W2", grad_W2), ("b2", gr
 trace = scratch.forward(params, x, "relu")
 grads = scratch.backward(params, trace, target, "relu")
 same = max(
-    abs(grads["Dense_0"]["kernel"] - grad_W1).max(), abs(grads["Dense_0"]["bias"] - grad_b1).max(),
-    abs(grads["Dense_1"]["kernel"] - grad_W2).max(), abs(grads["Dense_1"]["bias"] - grad_b2).max(),
+    abs(grads["Dense_0"]["kernel"] - grad_W1).max(),
+    abs(grads["Dense_0"]["bias"] - grad_b1).max(),
+    abs(grads["Dense_1"]["kernel"] - grad_W2).max(),
+    abs(grads["Dense_1"]["bias"] - grad_b2).max(),
 )
 print(f"largest difference between our lines and scratch.backward: {same:.1e}")
 

@@ -42,6 +42,7 @@ def show(images, titles=(), columns=10, side=0.8, **look):
         panel.set_title(title, fontsize=9)
     plt.show()
 
+
 # %%
 import hwr_jax
 from hwr_jax.models import scratch
@@ -65,12 +66,15 @@ target = scratch.one_hot(label, 10, smoothing=0.0, dtype=x.dtype)
 
 
 # %%
+import itertools
+
+
 def network(widths, std, seed=0):
     """Returns parameters with normal weights: std(inputs, outputs) is their standard deviation."""
     rng = np.random.default_rng(seed)
     return {
         f"Dense_{i}": {"kernel": rng.normal(0, 1, (a, b)) * std(a, b), "bias": np.zeros(b)}
-        for i, (a, b) in enumerate(zip(widths, widths[1:], strict=False))
+        for i, (a, b) in enumerate(itertools.pairwise(widths))
     }
 
 
@@ -97,7 +101,9 @@ for layer in constant.values():
 same, _ = train(constant, 5)
 random, _ = train(network((784, 32, 10), lambda a, b: np.sqrt(2 / a)), 5)
 different = [len(np.unique(p["Dense_0"]["kernel"].round(9), axis=1).T) for p in (same, random)]
-print("different hidden neurons after five epochs:", different[0], "from equal weights,", different[1], "from random ones")
+print(
+    "different hidden neurons after five epochs:", different[0], "from equal weights,", different[1], "from random ones"
+)
 
 # %% [markdown]
 # ## How large?
@@ -216,6 +222,7 @@ print({name: round(float(loss), 3) for name, loss in final.items()})
 
 # %%
 import jax
+
 from hwr_jax.models import layers
 
 measured = {}
@@ -290,7 +297,9 @@ start["Dense_1"]["kernel"][:] = 0
 zero = scratch.cross_entropy(scratch.forward(start, x, "relu")[-1][1], target).mean()
 after, losses = train(start, 5)
 distinct = len(np.unique(after["Dense_0"]["kernel"].round(9), axis=1).T)
-print(f"loss at the start: He {he:.2f}, zero {zero:.2f} = ln 10; after five epochs {losses[-1]:.2f}; {distinct} distinct")
+print(
+    f"loss at the start: He {he:.2f}, zero {zero:.2f} = ln 10; after five epochs {losses[-1]:.2f}; {distinct} distinct"
+)
 assert abs(zero - np.log(10)) < 1e-9
 assert he > zero
 assert distinct == 32

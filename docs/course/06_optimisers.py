@@ -43,6 +43,7 @@ def show(images, titles=(), columns=10, side=0.8, **look):
         panel.set_title(title, fontsize=9)
     plt.show()
 
+
 # %%
 import hwr_jax
 from hwr_jax.models import scratch
@@ -184,7 +185,9 @@ from hwr_jax.optim import schedules
 
 plt.figure(figsize=(7, 2.8))
 shares = {}
-for name, style in zip(("constant", "step", "exponential", "cosine", "one_cycle"), ("-", "--", "-.", "-", "-"), strict=True):
+for name, style in zip(
+    ("constant", "step", "exponential", "cosine", "one_cycle"), ("-", "--", "-.", "-", "-"), strict=True
+):
     config = base.get_config().schedule
     config.name, config.step_epochs = name, 4.0
     schedule = schedules.make_schedule(config, peak=1.0, epochs=20, steps_per_epoch=10)
@@ -264,7 +267,7 @@ def train(name, rate, epochs=10, seed=0):
 
 
 tried = {"sgd": (0.01, 0.03, 0.1, 0.3), "momentum": (0.001, 0.003, 0.01, 0.03)}
-tried |= {name: (0.0003, 0.001, 0.003, 0.01) for name in ("rmsprop", "adam")}
+tried |= dict.fromkeys(("rmsprop", "adam"), (0.0003, 0.001, 0.003, 0.01))
 best, curves = {}, {}
 for name, candidates in tried.items():
     results = {rate: train(name, rate) for rate in candidates}

@@ -42,6 +42,7 @@ def show(images, titles=(), columns=10, side=0.8, **look):
         panel.set_title(title, fontsize=9)
     plt.show()
 
+
 # %%
 import hwr_jax
 from hwr_jax.core import stats
@@ -151,6 +152,7 @@ plt.show()
 # %% alt="Three digits, each followed by seven random versions of it: shifted, turned, stretched a little."
 import jax
 import jax.numpy as jnp
+
 from configs import base
 from hwr_jax.transforms.augment import augment
 

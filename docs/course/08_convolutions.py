@@ -45,6 +45,7 @@ def show(images, titles=(), columns=10, side=0.8, **look):
         panel.set_title(title, fontsize=9)
     plt.show()
 
+
 # %%
 import hwr_jax
 
@@ -121,12 +122,15 @@ print(f"feature maps {fast.shape}, pooled {pooled.shape}; largest difference to 
 # %% [markdown]
 # ## Training one
 #
-# The package's config `digits` is such a network: two convolutions with pooling, one hidden layer, ten scores. Its
-# table of layers, and 12 epochs of training:
+# The package's config `digits:smoke` is such a network, in a small size: two convolutions with pooling, one hidden layer,
+# ten scores. Ten epochs of training, and its layers:
 
 # %%
-run = hwr_jax.train("digits", "runs/course-cnn", overrides={"epochs": 12}, quiet=True)
-params = {name: {key: np.asarray(value[0]) for key, value in layer.items()} for name, layer in run.predictor.params.items()}
+run = hwr_jax.train("digits:smoke", "runs/course-cnn", overrides={"epochs": 10}, quiet=True)
+params = {
+    name: {key: np.asarray(value[0]) for key, value in layer.items()}  # of the first seed
+    for name, layer in run.predictor.params.items()
+}
 for name, layer in params.items():
     size = sum(value.size for value in layer.values())
     print(f"{name:8s} kernel {layer['kernel'].shape!s:18s} {size:7,} parameters")
@@ -135,12 +139,12 @@ print(f"right: {test:.1%} of 500 test images")
 
 # %% [markdown]
 # The first layer has {{params["Conv_0"]["kernel"].size + params["Conv_0"]["bias"].size:,}} parameters, because one
-# kernel serves all places. A dense layer with the same output (24 x 24 x 16 numbers) would have
-# {{784 * 24 * 24 * 16 + 24 * 24 * 16:,}}.
+# kernel serves all places. A dense layer with the same output (24 x 24 x 8 numbers) would have
+# {{784 * 24 * 24 * 8 + 24 * 24 * 8:,}}.
 #
 # ## What the filters see
 
-# %% alt="The sixteen 5 by 5 kernels of the first layer: many are oriented edges, orange on one side, purple on the other."
+# %% alt="The eight 5 by 5 kernels of the first layer: many are oriented edges, orange on one side, purple on the other."
 filters = params["Conv_0"]["kernel"][:, :, 0].transpose(2, 0, 1)
 limit = abs(filters).max()
 show(filters, columns=8, side=0.9, cmap="PuOr_r", vmin=-limit, vmax=limit)
@@ -154,8 +158,8 @@ standard = (batch - digits.mean) / digits.std
 maps = convolution.conv_as_matmul(
     standard.astype(np.float32), params["Conv_0"]["kernel"], (1, 1), "VALID", dimension_numbers=convolution.NHWC
 )
-maps = np.maximum(np.asarray(layers.max_pool_2x2(maps))[0] + params["Conv_0"]["bias"], 0)  # [12, 12, 16]
-show([image, *maps.transpose(2, 0, 1)[:8]], ["digit", *[f"map {i}" for i in range(8)]], columns=9)
+maps = np.maximum(np.asarray(layers.max_pool_2x2(maps))[0] + params["Conv_0"]["bias"], 0)  # [12, 12, 8]
+show([image, *maps.transpose(2, 0, 1)], ["digit", *[f"map {i}" for i in range(8)]], columns=9)
 
 # %% [markdown]
 # ## What the network looks at
@@ -195,8 +199,8 @@ show(pairs, titles, columns=8, side=0.95)
 
 # %% alt="Test accuracy over a shift to the right of 0 to 6 pixels: both fall, the convolutional network later and less."
 same_training = {
-    "data.name": "digits", "data.validation_examples": 200, "epochs": 12, "batch_size": 64, "augment.shift_px": 1.5,
-    "augment.rotate_deg": 8.0, "augment.scale": 0.08, "augment.shear_deg": 5.0,
+    "data.name": "digits", "data.validation_examples": 200, "epochs": 10, "batch_size": 32, "augment.shift_px": 1.5,
+    "augment.rotate_deg": 8.0, "augment.scale": 0.08, "augment.shear_deg": 5.0, "model.hidden": (128,),
 }  # fmt: skip
 dense = hwr_jax.train("mlp", "runs/course-mlp", overrides=same_training, quiet=True)
 shifts, curves = range(7), {"dense (mlp)": [], "convolutional (cnn)": []}
@@ -212,7 +216,9 @@ plt.xlabel("shift to the right (pixels)")
 plt.ylabel("test accuracy (%)")
 plt.legend()
 plt.show()
-print(f"shifted by 4 pixels: dense {curves['dense (mlp)'][4]:.0%}, convolutional {curves['convolutional (cnn)'][4]:.0%}")
+print(
+    f"shifted by 4 pixels: dense {curves['dense (mlp)'][4]:.0%}, convolutional {curves['convolutional (cnn)'][4]:.0%}"
+)
 
 # %% [markdown]
 # At four pixels the dense network is right for {{100 * curves["dense (mlp)"][4]:.0f}} %, the convolutional one for
@@ -224,7 +230,7 @@ assert difference < 1e-5
 assert results["blur"].shape == (26, 26)
 assert abs(results["left edges"]).max() <= 1
 assert test > 0.95
-assert params["Conv_0"]["kernel"].shape == (5, 5, 1, 16)
+assert params["Conv_0"]["kernel"].shape == (5, 5, 1, 8)
 assert curves["convolutional (cnn)"][4] > curves["dense (mlp)"][4] + 0.1
 assert curves["convolutional (cnn)"][6] < 0.9  # not invariant
 assert curves["convolutional (cnn)"][0] == test
@@ -235,7 +241,7 @@ assert curves["convolutional (cnn)"][0] == test
 # ### Exercise 1: sizes
 #
 # Follow a 28 x 28 image through the network: convolution 5 x 5, pooling, convolution 3 x 3, pooling (an odd last row
-# or column is dropped). How many numbers reach the dense layer, with 48 kernels in the second layer? Check it against
+# or column is dropped). How many numbers reach the dense layer, with 16 kernels in the second layer? Check it against
 # the shape of `Dense_0`.
 
 # %% tags=["solution"]
@@ -243,8 +249,8 @@ side = 28
 for kernel_px in (5, 3):
     side = (side - kernel_px + 1) // 2
     print(f"after a {kernel_px} x {kernel_px} convolution and pooling: {side} x {side}")
-print("numbers:", side * side * 48, "Dense_0:", params["Dense_0"]["kernel"].shape)
-assert side * side * 48 == params["Dense_0"]["kernel"].shape[0]
+print("numbers:", side * side * 16, "Dense_0:", params["Dense_0"]["kernel"].shape)
+assert side * side * 16 == params["Dense_0"]["kernel"].shape[0]
 
 # %% [markdown]
 # ### Exercise 2: a filter for one place

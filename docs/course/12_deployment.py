@@ -43,6 +43,7 @@ def show(images, titles=(), columns=10, side=0.8, **look):
         panel.set_title(title, fontsize=9)
     plt.show()
 
+
 # %%
 import json
 import subprocess
@@ -280,7 +281,9 @@ letters = np.stack([letter(character) for character in "AEFHKMRWXY"])
 ours, packaged = exported.predict(letters), hwr_jax.load().predict(letters)
 show(letters, [f"{p.argmax()}: {p.max():.0%}" for p in ours])
 surest, none = ours.max(axis=1), packaged[:, -1]
-print(f"ours: mean confidence {surest.mean():.0%}; the packaged model: 'none' for {np.mean(packaged.argmax(1) == 10):.0%}")
+print(
+    f"ours: mean confidence {surest.mean():.0%}; the packaged model: 'none' for {np.mean(packaged.argmax(1) == 10):.0%}"
+)
 
 # %% [markdown]
 # Our network is {{100 * surest.mean():.0f}} % sure on average, and wrong every time. A confidence is a statement about
@@ -305,7 +308,9 @@ assert size["int8"] < 0.5 * size["float32"]
 assert abs(accuracy["int8"] - accuracy["float32"]) <= 0.01
 assert abs(weights - rounded).max() <= scale / 2 + 1e-9
 assert server.returncode is not None
-assert sum(int(answer[0]["label"]) == label for (answer, _), label in zip(answers, digits.test.label, strict=False)) > 35
+assert (
+    sum(int(answer[0]["label"]) == label for (answer, _), label in zip(answers, digits.test.label, strict=False)) > 35
+)
 assert guessed[0] > guessed[1] + 0.15
 assert max(by_lean) - min(by_lean) > 0.2
 assert surest.mean() > 0.4
