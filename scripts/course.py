@@ -23,6 +23,7 @@ import base64
 import json
 import os
 import re
+import resource
 import sys
 import tempfile
 import time
@@ -51,6 +52,7 @@ class Chapter(NamedTuple):
     name: str  # 03_softmax_regression
     notebook: Any  # nbformat, with outputs
     seconds: float
+    cpu_s: float  # seconds of all cores; other work on the machine does not change them
 
 
 def sources(numbers: list[int]) -> list[Path]:
@@ -76,7 +78,7 @@ def execute(source: Path, folder: Path) -> Chapter:
     import jupytext
     from nbclient import NotebookClient
 
-    started = time.perf_counter()
+    started, used = time.perf_counter(), _cpu_s()
     notebook = jupytext.read(source, fmt="py:percent")
     texts = {i: cell for i, cell in enumerate(notebook.cells) if PLACEHOLDER.search(cell.source)}
     texts = {i: cell for i, cell in texts.items() if cell.cell_type == "markdown"}
@@ -93,7 +95,13 @@ def execute(source: Path, folder: Path) -> Chapter:
         cell.source = _filled(cell.source, json.loads(_printed(running.cells[i])))
         running.cells[i] = cell
     _say_nothing_twice(running)
-    return Chapter(source.stem, running, time.perf_counter() - started)
+    return Chapter(source.stem, running, time.perf_counter() - started, _cpu_s() - used)
+
+
+def _cpu_s() -> float:
+    """The seconds of processor time of all processes that were started here and have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _evaluating(cell: Any) -> Any:
@@ -265,7 +273,7 @@ def main() -> int:
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
     for key, value in ENVIRONMENT.items():
         os.environ.setdefault(key, value)
-    total, failed = 0.0, []
+    total, total_cpu, failed = 0.0, 0.0, []
     for source in chosen:
         with tempfile.TemporaryDirectory() as folder:
             try:
@@ -274,8 +282,8 @@ def main() -> int:
                 print(f"{source.stem}: {error}", file=sys.stderr, flush=True)
                 failed.append(source.stem)
                 continue
-        total += chapter.seconds
-        print(f"{chapter.name}: {chapter.seconds:.0f} s", flush=True)
+        total, total_cpu = total + chapter.seconds, total_cpu + chapter.cpu_s
+        print(f"{chapter.name}: {chapter.seconds:.0f} s, {chapter.cpu_s:.0f} s of CPU", flush=True)
         if given.out is not None:
             import nbformat
 
@@ -283,7 +291,7 @@ def main() -> int:
             links = link_line(names, names.index(chapter.name))
             (given.out / f"{chapter.name}.md").write_text(page(chapter, given.out, links))
             nbformat.write(to_download(chapter), given.out / f"{chapter.name}.ipynb")
-    print(f"{len(chosen) - len(failed)} chapters: {total:.0f} s")
+    print(f"{len(chosen) - len(failed)} chapters: {total:.0f} s, {total_cpu:.0f} s of CPU")
     if failed:
         print(f"course: a cell failed in {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0

@@ -266,6 +266,7 @@ def train(name, rate, epochs=10, seed=0):
     return np.array(history), scratch.cross_entropy(scores, validation_target).mean()
 
 
+# %%
 tried = {"sgd": (0.01, 0.03, 0.1, 0.3), "momentum": (0.001, 0.003, 0.01, 0.03)}
 tried |= dict.fromkeys(("rmsprop", "adam"), (0.0003, 0.001, 0.003, 0.01))
 best, curves = {}, {}

@@ -105,6 +105,7 @@ def measure(params, x, label):
     return scratch.cross_entropy(scores, np.eye(10)[label]).mean(), np.mean(scores.argmax(1) != label)
 
 
+# %%
 # a quarter of the labels is wrong, as if a tired person had typed them
 noisy = hwr_jax.data.load("digits", train_examples=100, label_noise=0.25, log=lambda line: None).train.label
 wrong = np.flatnonzero(noisy != label)
