@@ -328,7 +328,8 @@ assert min(errors) < errors[0] / 100
 assert min(errors) < errors[-1] / 100
 assert gap < 1e-4
 assert history[-1, 1] < 0.75 * linear[-1, 1]
-assert history[-1, 0] < 0.02 < linear[-1, 0]
+assert history[-1, 0] < 0.5 * linear[-1, 0]
+assert linear[-1, 0] > 0.02  # it does not manage the training images
 
 # %% [markdown]
 # ## Exercises

@@ -153,7 +153,7 @@ show(filters, columns=8, side=0.9, cmap="PuOr_r", vmin=-limit, vmax=limit)
 # Nobody designed these, and nobody would have: 1,097 images leave them rough. Judge a filter by what it responds to, not
 # by its looks. The feature maps of one digit:
 
-# %% alt="Eight feature maps of a digit after the first layer: one responds to upper edges, others to the left or the right side of strokes."
+# %% alt="Eight feature maps of a digit after the first layer: they respond to different parts of its strokes."
 standard = (batch - digits.mean) / digits.std
 maps = convolution.conv_as_matmul(
     standard.astype(np.float32), params["Conv_0"]["kernel"], (1, 1), "VALID", dimension_numbers=convolution.NHWC

@@ -196,7 +196,7 @@ run = hwr_jax.train(
     overrides={
         "data.strings.glyphs": "digits", "data.validation_examples": 200, "data.strings.train": 1500,
         "augment.shift_px": 0.0, "augment.rotate_deg": 0.0, "augment.scale": 0.0, "augment.shear_deg": 0.0,
-        "batch_size": 32, "epochs": 6, "eval.beam": 1,
+        "batch_size": 32, "epochs": 6, "eval.beam": 1, "checkpoint.every_epochs": 6,
     },
     quiet=True,
 )  # fmt: skip
