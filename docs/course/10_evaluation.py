@@ -69,7 +69,8 @@ plt.figure(figsize=(4.6, 4.4))
 plt.imshow(mistakes, cmap="Oranges", vmin=0, vmax=max(4, mistakes.max()))
 for (row, column), count in np.ndenumerate(confusion):
     if count:
-        plt.text(column, row, count, ha="center", va="center", fontsize=9)
+        dark = mistakes[row, column] > 0.6 * mistakes.max()
+        plt.text(column, row, count, ha="center", va="center", fontsize=9, color="white" if dark else "black")
 plt.xticks(range(10))
 plt.yticks(range(10))
 plt.xlabel("read as")
@@ -277,7 +278,7 @@ assert 9_000 < needed < 10_000
 first = np.asarray(one.pred) == label
 second = np.asarray(longer.predictor.outputs(digits.test)[0].pred) == label
 only_first, only_second = int(np.sum(first & ~second)), int(np.sum(second & ~first))
-print(f"only A right: {only_first}, only B right: {only_second}, p = {stats.mcnemar_p(only_first, only_second):.4f}")
+print(f"only A right: {only_first}, only B right: {only_second}, p = {stats.mcnemar_p(only_first, only_second):.1g}")
 assert 0 < stats.mcnemar_p(only_first, only_second) <= 1
 
 # %% [markdown] tags=["solution"]
