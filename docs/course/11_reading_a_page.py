@@ -75,7 +75,7 @@ plt.show()
 #
 # Ink is dark, so call everything darker than 128 ink?
 
-# %% alt="The photograph with a single threshold: the desk and the shaded corner turn black, digits drown."
+# %% alt="The photograph with a single threshold: the desk turns black, and so do the printed lines in the shaded corner."
 plt.figure(figsize=(6, 4))
 plt.imshow(photo.grey < 128)
 plt.axis("off")
@@ -126,6 +126,9 @@ plt.show()
 
 # %% [markdown]
 # ## Lines and order
+#
+# A mark whose most probable answer is `none` is left out, unless it stands among sure digits and is as high as they are:
+# then it is more probably a badly written digit, and stays with its best digit and a low confidence.
 #
 # Characters whose vertical ranges overlap form a line; lines are read from top to bottom, each from left to right. All
 # of it in one call:
