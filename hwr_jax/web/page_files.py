@@ -26,7 +26,7 @@ MADE = "files.js"  # lists the others: where it is, a folder holds the page
 MODEL = "model.js"
 READING = (  # in the order in which they use each other
     "grid", "resample", "filters", "shapes", "perspective", "sheet", "rules", "marks", "ink", "normalise", "page",
-    "characters", "network", "parting", "scan",
+    "characters", "winograd", "network", "parting", "scan",
 )  # fmt: skip
 POLICY = (  # also in index.html, which has to hold from file:// too
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "

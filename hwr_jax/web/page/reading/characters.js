@@ -113,9 +113,11 @@
 
   /** Where the character's marks are in its box. */
   function maskOf(page, character) {
-    const labels = new Set(character.labels);
-    return masked(H.part(page.labels, character.top, character.left, character.bottom, character.right),
-      (l) => l > 0 && labels.has(l));
+    const { top, left, bottom, right, labels } = character;
+    const inside = H.part(page.labels, top, left, bottom, right);
+    if (labels.length === 1) return masked(inside, (l) => l === labels[0]);
+    const own = new Set(labels);
+    return masked(inside, (l) => l > 0 && own.has(l));
   }
 
   /** The image of a character as the networks know it. `without`: the ink of its neighbours. */

@@ -37,21 +37,39 @@
     let total = weight[0];
     for (let i = 1; i <= reach; i++) total += 2 * weight[i];
     for (let i = 0; i <= reach; i++) weight[i] /= total;
-    return alongBoth(g, reach, mode, (line, out) => {
-      for (let i = 0; i < out.length; i++) {
-        const c = i + reach;
-        let value = line[c] * weight[0];
-        for (let j = reach; j > 0; j--) value += (line[c - j] + line[c + j]) * weight[j];
-        out[i] = value;
+    return alongBoth(g, reach, mode, (line, out) => weighted(line, weight, out));
+  }
+
+  /** The sums of a line's values and their neighbours on both sides by their weights. Four at a time: of the eight
+   *  values that they need, six are those of the step before. */
+  function weighted(line, weight, out) {
+    const [reach, n] = [weight.length - 1, out.length];
+    let i = 0;
+    for (; i + 4 <= n; i += 4) {
+      let p = i, q = i + 2 * reach;
+      const [c, middle] = [i + reach, weight[0]];
+      let s0 = line[c] * middle, s1 = line[c + 1] * middle, s2 = line[c + 2] * middle, s3 = line[c + 3] * middle;
+      let l0 = line[p], l1 = line[p + 1], l2 = line[p + 2], r1 = line[q + 1], r2 = line[q + 2], r3 = line[q + 3];
+      for (let j = reach; j > 0; j--, p++, q--) {
+        const w = weight[j], l3 = line[p + 3], r0 = line[q];
+        s0 += (l0 + r0) * w; s1 += (l1 + r1) * w; s2 += (l2 + r2) * w; s3 += (l3 + r3) * w;
+        l0 = l1; l1 = l2; l2 = l3;
+        r3 = r2; r2 = r1; r1 = r0;
       }
-    });
+      out[i] = s0; out[i + 1] = s1; out[i + 2] = s2; out[i + 3] = s3;
+    }
+    for (; i < n; i++) {
+      const c = i + reach;
+      let value = line[c] * weight[0];
+      for (let j = reach; j > 0; j--) value += (line[c - j] + line[c + j]) * weight[j];
+      out[i] = value;
+    }
   }
 
   /** The mean of each pixel and those before it, `size` in each direction, centred as scipy's uniform_filter does. */
   function uniform(g, size) {
-    const reach = size;
-    const first = reach - (size >> 1);
-    return alongBoth(g, reach, "reflect", (line, out) => {
+    const first = size - (size >> 1);
+    return alongBoth(g, size, "reflect", (line, out) => {
       let total = 0;
       for (let j = 0; j < size; j++) total += line[first + j];
       for (let i = 0; i < out.length; i++) {
@@ -61,29 +79,47 @@
     });
   }
 
-  /** The largest of `before` values before each, itself and `after` behind it (van Herk); outside there is nothing. */
-  function runningMax(line, n, before, after, out, forward, backward) {
-    const size = before + after + 1;
-    const length = n + before + after;
-    const at = (i) => (i < before || i >= before + n ? -Infinity : line[i - before]);
-    for (let i = 0; i < length; i++) forward[i] = i % size ? Math.max(forward[i - 1], at(i)) : at(i);
-    for (let i = length - 1; i >= 0; i--) {
-      backward[i] = i === length - 1 || (i + 1) % size === 0 ? at(i) : Math.max(backward[i + 1], at(i));
+  /** In place: the largest of each value of a line and the `size` - 1 behind it, in steps of twice as many. `has`: of
+   *  how many each is the largest as yet. */
+  function runningMax(line, size, has = 1) {
+    while (has < size) {
+      const more = Math.min(has, size - has);
+      const last = line.length - more;
+      for (let i = 0; i < last; i++) if (line[i + more] > line[i]) line[i] = line[i + more];
+      has += more;
     }
-    for (let i = 0; i < n; i++) out[i] = Math.max(backward[i], forward[i + size - 1]);
   }
 
+  /** The largest of `before` values before each, itself and `after` behind it, down the columns or along the rows;
+   *  outside there is nothing. */
   function along(g, vertical, before, after) {
     if (!before && !after) return g;
+    if (before === 1 && after === 1) return vertical ? ofThreeRows(g) : ofThreeColumns(g);
     const [n, lines] = vertical ? [g.h, g.w] : [g.w, g.h];
     const [step, next] = vertical ? [g.w, 1] : [1, g.w];
     const made = grid(g.h, g.w, g.a.constructor);
-    const [line, out] = [new Float64Array(n), new Float64Array(n)];
-    const [forward, backward] = [new Float64Array(n + before + after), new Float64Array(n + before + after)];
+    const line = new Float64Array(n + before + after);
     for (let l = 0; l < lines; l++) {
-      for (let i = 0; i < n; i++) line[i] = g.a[l * next + i * step];
-      runningMax(line, n, before, after, out, forward, backward);
-      for (let i = 0; i < n; i++) made.a[l * next + i * step] = out[i];
+      line.fill(-Infinity);
+      for (let i = 0, at = l * next; i < n; i++, at += step) line[before + i] = g.a[at];
+      runningMax(line, before + after + 1);
+      for (let i = 0, at = l * next; i < n; i++, at += step) made.a[at] = line[i];
+    }
+    return made;
+  }
+
+  function ofThreeRows({ h, w, a }) {
+    const made = { h, w, a: a.slice() };
+    for (let i = 0; i < (h - 1) * w; i++) if (a[i + w] > a[i]) made.a[i] = a[i + w];
+    for (let i = w; i < h * w; i++) if (a[i - w] > made.a[i]) made.a[i] = a[i - w];
+    return made;
+  }
+
+  function ofThreeColumns({ h, w, a }) {
+    const made = { h, w, a: a.slice() };
+    for (let start = 0; start < h * w; start += w) {
+      for (let i = start; i < start + w - 1; i++) if (a[i + 1] > a[i]) made.a[i] = a[i + 1];
+      for (let i = start + 1; i < start + w; i++) if (a[i - 1] > made.a[i]) made.a[i] = a[i - 1];
     }
     return made;
   }
@@ -103,18 +139,22 @@
   }
 
   /** The largest value within a disc around each pixel; outside there is nothing. */
-  function dilatedByDisc(g, radius) {
-    const reach = Math.ceil(radius);
-    const made = { h: g.h, w: g.w, a: g.a.slice() };
-    for (let dy = -reach; dy <= reach; dy++) {
-      const rest = radius * radius - dy * dy;
-      if (rest < 0) continue;
-      const half = Math.floor(Math.sqrt(rest));
-      const rows = along(g, false, half, half);
-      for (let y = Math.max(0, -dy); y < Math.min(g.h, g.h - dy); y++) {
-        for (let x = 0; x < g.w; x++) {
-          const value = rows.a[(y + dy) * g.w + x];
-          if (value > made.a[y * g.w + x]) made.a[y * g.w + x] = value;
+  function dilatedByDisc({ h, w, a }, radius) {
+    const reach = Math.floor(radius);
+    const made = { h, w, a: a.slice() };
+    const line = new Float64Array(w + 2 * reach);
+    for (let y = 0; y < h; y++) {
+      line.fill(-Infinity);
+      for (let x = 0; x < w; x++) line[reach + x] = a[y * w + x];
+      for (let dy = reach, has = 1; dy >= 0; dy--) { // its chord grows
+        const half = Math.floor(Math.sqrt(radius * radius - dy * dy));
+        runningMax(line, 2 * half + 1, has);
+        has = 2 * half + 1;
+        for (const to of dy ? [y - dy, y + dy] : [y]) {
+          if (to < 0 || to >= h) continue;
+          for (let i = to * w, from = reach - half, end = i + w; i < end; i++, from++) {
+            if (line[from] > made.a[i]) made.a[i] = line[from];
+          }
         }
       }
     }

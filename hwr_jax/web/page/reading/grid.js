@@ -7,6 +7,7 @@ self.HWR = self.HWR || {};
   class DataError extends Error {}
 
   const f32 = Math.fround;
+  const BLOCK = 32;
 
   /** The nearest whole number; halves go to the even one, as Python's round and NumPy's rint do. */
   function rint(x) {
@@ -61,9 +62,16 @@ self.HWR = self.HWR || {};
     return made;
   }
 
-  function transposed(g) {
-    const made = grid(g.w, g.h, g.a.constructor);
-    for (let y = 0; y < g.h; y++) for (let x = 0; x < g.w; x++) made.a[x * g.h + y] = g.a[y * g.w + x];
+  /** In blocks that stay in the processor's cache. */
+  function transposed({ h, w, a }) {
+    const made = grid(w, h, a.constructor);
+    for (let top = 0; top < h; top += BLOCK) {
+      const bottom = Math.min(h, top + BLOCK);
+      for (let left = 0; left < w; left += BLOCK) {
+        const right = Math.min(w, left + BLOCK);
+        for (let x = left; x < right; x++) for (let y = top; y < bottom; y++) made.a[x * h + y] = a[y * w + x];
+      }
+    }
     return made;
   }
 
@@ -111,7 +119,19 @@ self.HWR = self.HWR || {};
     return [low, high];
   }
 
-  const max = (values) => extremes(values)[1];
+  /** The largest value. Those of grids have a loop of their own: one for all kinds of arrays is slow. */
+  function max(values) {
+    if (values instanceof Float32Array) return largest(values);
+    let high = -Infinity;
+    for (let i = 0; i < values.length; i++) if (values[i] > high) high = values[i];
+    return high;
+  }
+
+  function largest(values) {
+    let high = -Infinity;
+    for (let i = 0; i < values.length; i++) if (values[i] > high) high = values[i];
+    return high;
+  }
 
   /** Where the largest value is, the first of equals. */
   function argmax(values) {
@@ -144,8 +164,8 @@ self.HWR = self.HWR || {};
 
   /** As numpy.percentile: linear between neighbours, rounded to float32 where the values are. */
   function percentile(values, percent) {
-    const copy = values.slice();
-    const round = copy instanceof Float32Array ? f32 : (x) => x;
+    const copy = new Float64Array(values);
+    const round = values instanceof Float32Array ? f32 : (x) => x;
     const share = percent / 100;
     const where = copy.length * share + (1 - share) - 1;
     const before = Math.min(Math.max(Math.floor(where), 0), copy.length - 1);
@@ -160,13 +180,13 @@ self.HWR = self.HWR || {};
   /** The middle value, or the mean of the two middle ones; NaN of nothing. */
   function median(values) {
     if (!values.length) return NaN;
-    const copy = values.slice();
+    const copy = new Float64Array(values);
     const half = copy.length >> 1;
     const upper = select(copy, half);
     if (copy.length % 2) return upper;
     let lower = -Infinity;
     for (let i = 0; i < half; i++) if (copy[i] > lower) lower = copy[i];
-    return copy instanceof Float32Array ? f32(f32(lower + upper) / 2) : (lower + upper) / 2;
+    return values instanceof Float32Array ? f32(f32(lower + upper) / 2) : (lower + upper) / 2;
   }
 
   /** The values of a grid where a mask is not 0. */

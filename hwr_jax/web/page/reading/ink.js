@@ -2,8 +2,8 @@
 // From grey values to ink: polarity, the paper's brightness and the threshold. A port of pictures/ink.py.
 (function (H) {
   const {
-    DataError, WORK_PX, closing, countCharacters, countLines, digitMask, extremes, f32, gaussian, label, mapped, masked,
-    max, mean, median, median3, outline, padded, part, percentile, resize, rint, shrink, sum, taken,
+    DataError, WORK_PX, closing, countCharacters, countLines, digitMask, extremes, f32, gaussian, grid, label, mapped,
+    masked, max, mean, median, median3, outline, padded, part, percentile, resize, rint, shrink, sum, taken,
   } = H;
 
   const POLARITY_PX = 48;
@@ -25,7 +25,11 @@
   const FAINT_PX = 64;
   const [WEAK, STRONG] = [0.3, 0.55];
 
-  const inverted = (grey) => mapped(grey, (v) => 255 - v);
+  function inverted({ h, w, a }) {
+    const made = grid(h, w);
+    for (let i = 0; i < a.length; i++) made.a[i] = 255 - a[i];
+    return made;
+  }
 
   /** The ink of the one digit in a picture, and what else is there: {ink, characters, lines}. */
   function findInk(picture) {
@@ -62,7 +66,7 @@
   /** The contrast of the darkest ink, but for a tenth of it. */
   function fullContrast(contrast, floor, most = max(contrast.a)) {
     const least = f32(Math.min(Math.max(floor, otsu(contrast.a)), most));
-    return percentile(contrast.a.filter((v) => v >= least), 90);
+    return percentile(taken(contrast, masked(contrast, (v) => v >= least)), 90);
   }
 
   /** 0 as light as paper with its noise, 1 as dark as full(i). */
@@ -152,17 +156,21 @@
   /** How much darker than its paper each pixel is, and the paper's noise, measured on about `samplePx` rows and columns
    *  (0: on all). */
   function contrastWith(grey, paper, samplePx = 0) {
-    const lack = mapped(grey, (v, i) => 1 - f32(v / Math.max(paper.a[i], 1)));
+    const { h, w, a } = grey;
+    const lack = grid(h, w);
+    for (let i = 0; i < a.length; i++) lack.a[i] = 1 - f32(a[i] / Math.max(paper.a[i], 1));
     const every = (side) => (samplePx ? Math.max(1, Math.floor(side / samplePx)) : 1);
-    const [down, across] = [every(grey.h), every(grey.w)];
-    const sample = new Float32Array(Math.ceil(grey.h / down) * Math.ceil(grey.w / across));
+    const [down, across] = [every(h), every(w)];
+    const sample = new Float32Array(Math.ceil(h / down) * Math.ceil(w / across));
     let n = 0;
-    for (let y = 0; y < grey.h; y += down) {
-      for (let x = 0; x < grey.w; x += across) sample[n++] = lack.a[y * grey.w + x];
+    for (let y = 0; y < h; y += down) {
+      for (let x = 0; x < w; x += across) sample[n++] = lack.a[y * w + x];
     }
     const level = median(sample);
-    const noise = 1.4826 * median(sample.map((v) => Math.abs(f32(v - level))));
-    return { contrast: mapped(lack, (v) => clipped(f32(v - level))), noise };
+    for (let i = 0; i < n; i++) sample[i] = Math.abs(f32(sample[i] - level));
+    const noise = 1.4826 * median(sample);
+    for (let i = 0; i < a.length; i++) lack.a[i] = clipped(f32(lack.a[i] - level));
+    return { contrast: lack, noise };
   }
 
   /** The threshold that best splits values in 0..1 into two classes (Otsu 1979), to 1/256. */

@@ -22,9 +22,9 @@
   function digitMask(possible, strong, darkness) {
     const weak = withoutOutline(withoutLines(possible), strong, darkness);
     const longer = Math.max(weak.h, weak.w);
-    const { labels } = label(widened(weak, rint(GAP_SHARE * longer)), true);
+    const { labels, count } = label(widened(weak, rint(GAP_SHARE * longer)), true);
     for (let i = 0; i < labels.a.length; i++) if (!weak.a[i]) labels.a[i] = 0;
-    const marks = measured(labels, darkness, strong);
+    const marks = measured(labels, count, darkness, strong);
     const keep = new Set(chosen(marks, weak).map((m) => m.label));
     const mask = masked(labels, (l) => l > 0 && keep.has(l));
     return { mask: widened(mask, Math.max(1, rint(SOFT_SHARE * longer))), marks };
@@ -32,8 +32,8 @@
 
   /** Erases page edges and frames, unless hardly anything is left. */
   function withoutOutline(weak, strong, darkness) {
-    const { labels } = label(weak, true);
-    const marks = measured(labels, darkness, strong);
+    const { labels, count } = label(weak, true);
+    const marks = measured(labels, count, darkness, strong);
     const drop = marks.filter((m) => isPageEdge(m) || isFrame(m, marks, Math.max(weak.h, weak.w)));
     const mass = sum(marks.map((m) => m.mass));
     if (mass - sum(drop.map((m) => m.mass)) < MIN_DIGIT_SHARE * mass) return weak;
@@ -43,28 +43,33 @@
 
   const widened = (mask, byPx) => (byPx ? maximum(mask, 2 * byPx + 1) : mask);
 
-  /** The components that hold strong ink: label, mass (sum of darkness), box, sides (of the picture that they touch),
+  /** Of `most` components those that hold strong ink: label, mass (sum of darkness), box, sides (of the picture that they touch),
    *  edge (share of pixels in the strip along the outline), cover (largest share of a side of the picture). */
-  function measured(labels, darkness, strong) {
+  function measured(labels, most, darkness, strong) {
     const { h, w, a } = labels;
     const strip = Math.max(1, rint(EDGE_SHARE * Math.min(h, w)));
-    const count = H.max(a) + 1;
+    const count = most + 1;
     const zeros = () => new Float64Array(count);
     const [mass, pixels, edge, sure] = [zeros(), zeros(), zeros(), zeros()];
     const sides = [zeros(), zeros(), zeros(), zeros()];
-    for (let y = 0; y < h; y++) {
-      for (let x = 0; x < w; x++) {
-        const i = y * w + x;
+    for (let y = 0, i = 0; y < h; y++) {
+      const atEdge = y < strip || y >= h - strip;
+      for (let x = 0; x < w; x++, i++) {
         const l = a[i];
+        if (!l) continue;
         mass[l] += darkness.a[i];
         pixels[l]++;
-        if (y < strip || x < strip || y >= h - strip || x >= w - strip) edge[l]++;
+        if (atEdge || x < strip || x >= w - strip) edge[l]++;
         if (strong.a[i]) sure[l]++;
-        if (y === 0) sides[0][l] += 1;
-        if (y === h - 1) sides[1][l] += 1;
-        if (x === 0) sides[2][l] += 1;
-        if (x === w - 1) sides[3][l] += 1;
       }
+    }
+    for (let x = 0; x < w; x++) {
+      sides[0][a[x]]++;
+      sides[1][a[(h - 1) * w + x]]++;
+    }
+    for (let y = 0; y < h; y++) {
+      sides[2][a[y * w]]++;
+      sides[3][a[y * w + w - 1]]++;
     }
     const found = [];
     boxes(labels, count - 1).forEach((box, i) => {

@@ -3,6 +3,7 @@
 // Weights and sums are in double precision: JavaScript has no other, and converting costs more than it saves.
 (function (H) {
   const SIZE = 28;
+  const TOGETHER = 8; // images, so that the weights are fetched from memory once for all of them
 
   /** Half-precision floats, little-endian in base64, as doubles. */
   function decoded(text) {
@@ -29,20 +30,37 @@
       Array.from({ length: 2 * blocks }, (_, i) => (i || !stage ? channels : stages[stage - 1])));
     norms.push(stages[stages.length - 1]);
     return {
-      classes, mean, std, stages, blocks, stride, kernels,
+      classes, mean, std, stages, blocks, stride,
+      kernels: kernels.map(prepared),
       norms: norms.map((channels) => ({ scale: next(channels), shift: next(channels) })),
       dense: next(stages[stages.length - 1] * classes.length),
       bias: next(classes.length),
     };
   }
 
-  /** The probabilities of the classes in each image, a Uint8Array of 28x28, 0 = paper, 255 = ink. */
-  const predict = (network, images) => images.map((image) => forward(network, image));
+  /** A kernel with its weights as `product` takes them, and for a step of one pixel as `tiled` takes them. */
+  function prepared({ k, from, to, weight }) {
+    return {
+      k, from, to,
+      panels: panels(weight, to, k * k * from),
+      spectrum: k === 3 && from > 1 ? H.winograd.spectrum(weight, from, to) : null,
+    };
+  }
 
-  function forward(net, image) {
-    const a = Float64Array.from(image, (v) => (v / 255 - net.mean) / net.std);
+  /** The probabilities of the classes in each image, a Uint8Array of 28x28, 0 = paper, 255 = ink. */
+  function predict(network, images) {
+    const found = [];
+    for (let i = 0; i < images.length; i += TOGETHER) found.push(...forward(network, images.slice(i, i + TOGETHER)));
+    return found;
+  }
+
+  function forward(net, images) {
+    const a = new Float64Array(images.length * SIZE * SIZE);
+    images.forEach((image, i) => {
+      for (let k = 0; k < image.length; k++) a[i * SIZE * SIZE + k] = (image[k] / 255 - net.mean) / net.std;
+    });
     let [kernel, norm] = [0, 0];
-    let x = convolved({ side: SIZE, channels: 1, a }, net.kernels[kernel++], net.stride);
+    let x = convolved({ count: images.length, side: SIZE, channels: 1, a }, net.kernels[kernel++], net.stride);
     net.stages.forEach((channels, stage) => {
       for (let block = 0; block < net.blocks; block++) {
         const step = stage && !block ? 2 : 1;
@@ -55,72 +73,92 @@
       }
     });
     x = activated(x, net.norms[norm]);
+    return images.map((_, i) => odds(net, x, i));
+  }
+
+  /** The probabilities of one image of a batch, of its last activations. */
+  function odds(net, x, image) {
     const [scores, n] = [Array.from(net.bias), x.side * x.side];
-    for (let i = 0; i < x.a.length; i++) {
-      const share = x.a[i] / n;
+    const size = n * x.channels;
+    for (let i = 0; i < size; i++) {
+      const share = x.a[image * size + i] / n;
       const row = (i % x.channels) * scores.length;
       for (let k = 0; k < scores.length; k++) scores[k] += share * net.dense[row + k];
     }
     const most = Math.max(...scores);
-    const odds = scores.map((score) => Math.exp(score - most));
-    const total = H.sum(odds);
-    return odds.map((odd) => odd / total);
+    const made = scores.map((score) => Math.exp(score - most));
+    const total = H.sum(made);
+    return made.map((odd) => odd / total);
   }
 
   function activated(x, { scale, shift }) {
     const a = new Float64Array(x.a.length);
-    for (let i = 0, c = 0; i < a.length; i++) {
-      const value = x.a[i] * scale[c] + shift[c];
-      if (value > 0) a[i] = value;
-      if (++c === x.channels) c = 0;
+    for (let i = 0; i < a.length; i += x.channels) {
+      for (let c = 0; c < x.channels; c++) {
+        const value = x.a[i + c] * scale[c] + shift[c];
+        if (value > 0) a[i + c] = value;
+      }
     }
-    return { side: x.side, channels: x.channels, a };
+    return { ...x, a };
   }
 
-  /** A convolution with zeros around ("SAME"); the weights of each output stand together, in the order y, x, channel. */
-  function convolved(x, { k, from, to, weight }, step) {
+  /** A convolution with zeros around ("SAME"). */
+  function convolved(x, kernel, step) {
+    if (kernel.spectrum && step === 1) return H.winograd.convolved(x, kernel, product);
+    const { k, from, to, panels: weight } = kernel;
     const side = Math.ceil(x.side / step);
     const before = Math.floor(Math.max((side - 1) * step + k - x.side, 0) / 2);
-    const size = k * k * from;
-    const columns = new Float64Array(side * side * size);
-    for (let y = 0, at = 0; y < side; y++) {
-      for (let xx = 0; xx < side; xx++) {
-        for (let i = 0; i < k; i++) {
-          for (let j = 0; j < k; j++, at += from) {
-            const [row, column] = [y * step + i - before, xx * step + j - before];
-            if (row < 0 || row >= x.side || column < 0 || column >= x.side) continue;
-            const start = (row * x.side + column) * from;
-            for (let c = 0; c < from; c++) columns[at + c] = x.a[start + c];
+    const [rows, size] = [x.count * side * side, k * k * from];
+    const columns = new Float64Array(rows * size);
+    for (let image = 0, at = 0; image < x.count; image++) {
+      for (let y = 0; y < side; y++) {
+        for (let xx = 0; xx < side; xx++) {
+          for (let i = 0; i < k; i++) {
+            for (let j = 0; j < k; j++, at += from) {
+              const row = y * step + i - before, column = xx * step + j - before;
+              if (row < 0 || row >= x.side || column < 0 || column >= x.side) continue;
+              const start = ((image * x.side + row) * x.side + column) * from;
+              for (let c = 0; c < from; c++) columns[at + c] = x.a[start + c];
+            }
           }
         }
       }
     }
-    return { side, channels: to, a: product(columns, weight, side * side, to, size) };
+    const a = new Float64Array(rows * to);
+    product(columns, 0, weight, 0, a, 0, rows, to, size);
+    return { count: x.count, side, channels: to, a };
   }
 
-  /** [n, size] by the rows of [m, size]: [n, m]. Two rows by four at a time stay in registers; m is a multiple of 4. */
-  function product(a, b, n, m, size) {
-    const made = new Float64Array(n * m);
+  /** The rows of [m, size], four side by side: b[j + k][c] is at j * size + 4 * c + k. m is a multiple of 4. */
+  function panels(b, m, size) {
+    const made = new Float64Array(m * size);
+    for (let j = 0; j < m; j++) {
+      for (let c = 0; c < size; c++) made[(j >> 2) * 4 * size + 4 * c + (j & 3)] = b[j * size + c];
+    }
+    return made;
+  }
+
+  /** [n, size] by the panels of [m, size]: [n, m]; each starts somewhere in an array. Two rows by four stay in registers. */
+  function product(a, ofA, b, ofB, made, to, n, m, size) {
     for (let j = 0; j < m; j += 4) {
-      const [b0, b1, b2, b3] = [j * size, (j + 1) * size, (j + 2) * size, (j + 3) * size];
       for (let i = 0; i < n; i += 2) {
-        const p = i * size;
+        const p = ofA + i * size;
         const q = i + 1 < n ? p + size : p;
+        let at = ofB + j * size;
         let s0 = 0, s1 = 0, s2 = 0, s3 = 0, t0 = 0, t1 = 0, t2 = 0, t3 = 0;
-        for (let c = 0; c < size; c++) {
+        for (let c = 0; c < size; c++, at += 4) {
           const u = a[p + c], v = a[q + c];
-          const w0 = b[b0 + c], w1 = b[b1 + c], w2 = b[b2 + c], w3 = b[b3 + c];
+          const w0 = b[at], w1 = b[at + 1], w2 = b[at + 2], w3 = b[at + 3];
           s0 += u * w0; s1 += u * w1; s2 += u * w2; s3 += u * w3;
           t0 += v * w0; t1 += v * w1; t2 += v * w2; t3 += v * w3;
         }
-        const at = i * m + j;
-        made[at] = s0; made[at + 1] = s1; made[at + 2] = s2; made[at + 3] = s3;
+        const out = to + i * m + j;
+        made[out] = s0; made[out + 1] = s1; made[out + 2] = s2; made[out + 3] = s3;
         if (i + 1 < n) {
-          made[at + m] = t0; made[at + m + 1] = t1; made[at + m + 2] = t2; made[at + m + 3] = t3;
+          made[out + m] = t0; made[out + m + 1] = t1; made[out + m + 2] = t2; made[out + m + 3] = t3;
         }
       }
     }
-    return made;
   }
 
   H.network = { loaded, predict };

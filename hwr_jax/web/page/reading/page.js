@@ -2,8 +2,8 @@
 // From a picture of a page to the marks of ink on it: polarity, uneven light, threshold. A port of pictures/page.py.
 (function (H) {
   const {
-    DataError, cutSheet, f32, filled, gaussian, grid, ink, label, mapped, masked, max, maximum, measured, perspective,
-    resize, rint, shrink, uniform, withoutLines, withoutPaleLines,
+    DataError, cutSheet, f32, filled, gaussian, grid, ink, label, max, maximum, measured, perspective, resize, rint,
+    shrink, uniform, withoutLines, withoutPaleLines,
   } = H;
 
   const PAGE_PX = 1200;
@@ -47,11 +47,17 @@
     }
     const full = inkAround(contrast, fullOfPage, floor).a;
     const twice = f32(2 * noise);
-    const darkness = mapped(contrast, (v, i) => Math.min(1, Math.max(0, f32(v - twice) / f32(full[i] - twice))));
     const [least, weak, strong] = [f32(floor), f32(ink.WEAK), f32(ink.STRONG)];
-    const possible = withoutLines(masked(contrast, (v, i) => v > Math.max(f32(weak * full[i]), least)));
-    const { labels } = label(possible, true);
-    const marks = measured(labels, darkness, masked(contrast, (v, i) => v > f32(strong * full[i])));
+    const { h, w, a } = contrast;
+    const [darkness, possible, sure] = [grid(h, w), grid(h, w, Uint8Array), grid(h, w, Uint8Array)];
+    for (let i = 0; i < a.length; i++) {
+      const [v, most] = [a[i], full[i]];
+      darkness.a[i] = Math.min(1, Math.max(0, f32(v - twice) / f32(most - twice)));
+      if (v > least && v > f32(weak * most)) possible.a[i] = 1;
+      if (v > f32(strong * most)) sure.a[i] = 1;
+    }
+    const { labels, count } = label(withoutLines(possible), true);
+    const marks = measured(labels, count, darkness, sure);
     return { grey, contrast, darkness, labels, marks, toPicture, sheet };
   }
 
@@ -68,11 +74,16 @@
       small = shrink(small, rint(SIGMA_PX / share));
       const sigma = Math.max(1.5, share * longer(small));
       const around = gaussian(small, sigma, "nearest");
-      const difference = mapped(small, (v, i) => v - around.a[i]);
-      const variance = gaussian(mapped(difference, (v) => v * v), 4 * sigma, "nearest");
+      const [difference, squares] = [grid(small.h, small.w), grid(small.h, small.w)];
+      for (let i = 0; i < small.a.length; i++) {
+        difference.a[i] = small.a[i] - around.a[i];
+        squares.a[i] = difference.a[i] * difference.a[i];
+      }
+      const variance = gaussian(squares, 4 * sigma, "nearest");
       let total = 0;
       for (let i = 0; i < small.a.length; i++) {
-        total += (difference.a[i] / Math.max(Math.sqrt(variance.a[i]), EVEN_GREY)) ** 3;
+        const share = difference.a[i] / Math.max(Math.sqrt(variance.a[i]), EVEN_GREY);
+        total += share * share * share;
       }
       const own = total / small.a.length;
       if (Math.abs(own) > Math.abs(skewness)) skewness = own;
@@ -86,17 +97,21 @@
     const step = Math.max(1, rint(longer(contrast) / 300));
     const smooth = uniform(contrast, 2); // a single pixel is noise
     const blocks = grid(Math.floor(contrast.h / step), Math.floor(contrast.w / step));
-    blocks.a.fill(-Infinity);
-    for (let y = 0; y < blocks.h * step; y++) {
-      for (let x = 0; x < blocks.w * step; x++) {
-        const at = Math.floor(y / step) * blocks.w + Math.floor(x / step);
-        blocks.a[at] = Math.max(blocks.a[at], smooth.a[y * contrast.w + x]);
+    for (let y = 0, i = 0; y < blocks.h; y++) {
+      for (let x = 0; x < blocks.w; x++, i++) {
+        const start = step * (y * contrast.w + x);
+        let most = -Infinity;
+        for (let down = 0; down < step; down++) {
+          for (let k = start + down * contrast.w, end = k + step; k < end; k++) if (smooth.a[k] > most) most = smooth.a[k];
+        }
+        blocks.a[i] = most;
       }
     }
     const around = Math.max(3, rint(AROUND * longer(blocks)));
     const darkest = resize(gaussian(maximum(blocks, around), around / 2), contrast.h, contrast.w);
     const least = f32(Math.max(FAINTEST * full, ABOVE_FLOOR * floor));
-    return mapped(darkest, (v) => Math.max(v, least));
+    for (let i = 0; i < darkest.a.length; i++) if (darkest.a[i] < least) darkest.a[i] = least;
+    return darkest;
   }
 
   /** The box [x, y, width, height] in the picture around a box of the page. */

@@ -96,24 +96,31 @@
     const [w, h] = [0, 1].map((i) => Math.max(1, rint(Math.max(sides[i], sides[i + 2]))));
     const back = homography([[0, 0], [w, 0], [w, h], [0, h]], corners);
     const made = filled(h, w, outside);
+    const [a, b, c, d, e, f, k, l, m] = back; // as in `moved`, with nothing to hold for each pixel
     for (let y = 0; y < h; y++) {
       for (let x = 0; x < w; x++) {
-        const [[u, v]] = moved(back, [[x + 0.5, y + 0.5]]);
+        const right = x + 0.5, down = y + 0.5;
+        const over = k * right + l * down + m;
+        const u = (a * right + b * down + c) / over, v = (d * right + e * down + f) / over;
         if (u >= 0 && u < g.w && v >= 0 && v < g.h) made.a[y * w + x] = bicubic(g, u - 0.5, v - 0.5);
       }
     }
     return { grey: made, back };
   }
 
+  const cubic = (a, b, c, d, t) => b + t * (c - a + t * (2 * (a - b) + c - d + t * (-a + b - c + d)));
+
   /** Between 4x4 pixels, as Pillow's transform does it: rows below the last one repeat the one before. */
-  function bicubic(g, x, y) {
-    const [left, top] = [Math.floor(x), Math.floor(y)];
-    const between = (a, b, c, d, t) => b + t * (c - a + t * (2 * (a - b) + c - d + t * (-a + b - c + d)));
-    const column = [-1, 0, 1, 2].map((i) => Math.min(Math.max(left + i, 0), g.w - 1));
-    const row = (i) => between(...column.map((c) => g.a[i * g.w + c]), x - left);
-    const values = [row(Math.min(Math.max(top - 1, 0), g.h - 1))];
-    for (let i = 0; i < 3; i++) values.push(top + i >= 0 && top + i < g.h ? row(top + i) : values[i]);
-    return between(...values, y - top);
+  function bicubic({ h, w, a }, x, y) {
+    const left = Math.floor(x), top = Math.floor(y);
+    const x0 = Math.min(Math.max(left - 1, 0), w - 1), x1 = Math.min(Math.max(left, 0), w - 1);
+    const x2 = Math.min(Math.max(left + 1, 0), w - 1), x3 = Math.min(Math.max(left + 2, 0), w - 1);
+    const across = (start) => cubic(a[start + x0], a[start + x1], a[start + x2], a[start + x3], x - left);
+    const first = across(Math.min(Math.max(top - 1, 0), h - 1) * w);
+    const second = top >= 0 && top < h ? across(top * w) : first;
+    const third = top + 1 >= 0 && top + 1 < h ? across((top + 1) * w) : second;
+    const fourth = top + 2 >= 0 && top + 2 < h ? across((top + 2) * w) : third;
+    return cubic(first, second, third, fourth, y - top);
   }
 
   /** The four corners of a polygon that span most of it, of the `MANY` whose loss would cost the most. */

@@ -41,31 +41,54 @@
     return { first, count, weight, most };
   }
 
-  function across(g, w, kernel) {
-    const made = grid(g.h, w);
-    const { first, count, weight, most } = weights(g.w, w, kernel);
-    for (let y = 0; y < g.h; y++) {
+  /** Four rows at a time: each sum waits for its last addition. */
+  function across({ h, w: from, a }, w, kernel) {
+    const made = grid(h, w);
+    const { first, count, weight, most } = weights(from, w, kernel);
+    let y = 0;
+    for (; y + 4 <= h; y += 4) {
       for (let x = 0; x < w; x++) {
-        const start = y * g.w + first[x];
+        let s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+        const end = x * most + count[x];
+        for (let j = x * most, i = y * from + first[x]; j < end; j++, i++) {
+          const share = weight[j];
+          s0 += a[i] * share; s1 += a[i + from] * share; s2 += a[i + 2 * from] * share; s3 += a[i + 3 * from] * share;
+        }
+        const at = y * w + x;
+        made.a[at] = s0; made.a[at + w] = s1; made.a[at + 2 * w] = s2; made.a[at + 3 * w] = s3;
+      }
+    }
+    for (; y < h; y++) {
+      for (let x = 0; x < w; x++) {
+        const start = y * from + first[x];
         let total = 0;
-        for (let j = 0; j < count[x]; j++) total += g.a[start + j] * weight[x * most + j];
+        for (let j = 0; j < count[x]; j++) total += a[start + j] * weight[x * most + j];
         made.a[y * w + x] = total;
       }
     }
     return made;
   }
 
-  function down(g, h, kernel) {
-    const made = grid(h, g.w);
-    const { first, count, weight, most } = weights(g.h, h, kernel);
-    const total = new Float64Array(g.w);
+  function down({ h: from, w, a }, h, kernel) {
+    const made = grid(h, w);
+    const { first, count, weight, most } = weights(from, h, kernel);
     for (let y = 0; y < h; y++) {
-      total.fill(0);
-      for (let j = 0; j < count[y]; j++) {
-        const [start, share] = [(first[y] + j) * g.w, weight[y * most + j]];
-        for (let x = 0; x < g.w; x++) total[x] += g.a[start + x] * share;
+      const end = y * most + count[y];
+      let x = 0;
+      for (; x + 4 <= w; x += 4) {
+        let s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+        for (let j = y * most, i = first[y] * w + x; j < end; j++, i += w) {
+          const share = weight[j];
+          s0 += a[i] * share; s1 += a[i + 1] * share; s2 += a[i + 2] * share; s3 += a[i + 3] * share;
+        }
+        const at = y * w + x;
+        made.a[at] = s0; made.a[at + 1] = s1; made.a[at + 2] = s2; made.a[at + 3] = s3;
       }
-      made.a.set(total, y * g.w);
+      for (; x < w; x++) {
+        let total = 0;
+        for (let j = y * most, i = first[y] * w + x; j < end; j++, i += w) total += a[i] * weight[j];
+        made.a[y * w + x] = total;
+      }
     }
     return made;
   }
@@ -77,7 +100,7 @@
     return narrow.h === h ? narrow : down(narrow, h, kernel);
   }
 
-  const asFloat = (g) => (g.a instanceof Float32Array ? g : { h: g.h, w: g.w, a: Float32Array.from(g.a) });
+  const asFloat = (g) => (g.a instanceof Float32Array ? g : { h: g.h, w: g.w, a: new Float32Array(g.a) });
 
   /** Averages when shrinking, interpolates linearly when enlarging. */
   function resize(g, h, w) {
@@ -100,10 +123,12 @@
       const low = Math.min(Math.floor(at), Math.max(from - 2, 0));
       return [low, Math.min(low + 1, from - 1), at - low];
     };
+    const [left, right, share] = [new Int32Array(w), new Int32Array(w), new Float64Array(w)];
+    for (let x = 0; x < w; x++) [left[x], right[x], share[x]] = between(x, g.w, w);
     for (let y = 0; y < h; y++) {
       const [y0, y1, dy] = between(y, g.h, h);
       for (let x = 0; x < w; x++) {
-        const [x0, x1, dx] = between(x, g.w, w);
+        const [x0, x1, dx] = [left[x], right[x], share[x]];
         const upper = g.a[y0 * g.w + x0] * (1 - dx) + g.a[y0 * g.w + x1] * dx;
         const lower = g.a[y1 * g.w + x0] * (1 - dx) + g.a[y1 * g.w + x1] * dx;
         made.a[y * w + x] = f32(upper * (1 - dy) + lower * dy);

@@ -1,7 +1,7 @@
 "use strict";
 // Printed lines: ruled paper, margins, grids; removed by their shape or by their being paler. A port of pictures/rules.py.
 (function (H) {
-  const { f32, grid, label, mapped, masked, maximum, median, percentile, rint, sum, taken, transposed } = H;
+  const { f32, grid, mapped, masked, maximum, median, percentile, rint, sum, taken, transposed } = H;
 
   const LINE_SHARE = 0.8;
   const VISIBLE_SHARE = 0.4;
@@ -23,110 +23,155 @@
   function withoutPaleLines(contrast, floor, full) {
     if (isSmall(contrast)) return contrast;
     const level = pale(contrast, floor, full);
-    const upright = transposed(pale(transposed(contrast), floor, full));
-    for (let i = 0; i < level.a.length; i++) level.a[i] |= upright.a[i];
-    return H.count(level) ? mapped(contrast, (v, i) => (level.a[i] ? 0 : v)) : contrast;
+    const upright = pale(transposed(contrast), floor, full);
+    if (!level && !upright) return contrast;
+    const made = { ...contrast, a: contrast.a.slice() };
+    for (const lines of [level, upright && transposed(upright)]) {
+      for (let i = 0; lines && i < made.a.length; i++) if (lines.a[i]) made.a[i] = 0;
+    }
+    return made;
   }
 
   /** Erases ruled lines and grids by their shape; unchanged if little else is there. */
   function withoutLines(mask) {
     if (isSmall(mask)) return mask;
     const level = rows(mask);
-    const upright = transposed(rows(transposed(mask)));
-    const rest = masked(mask, (v, i) => v && !level.a[i] && !upright.a[i]);
+    const upright = rows(transposed(mask));
+    if (!level && !upright) return mask;
+    const rest = { ...mask, a: mask.a.slice() };
+    for (const lines of [level, upright && transposed(upright)]) {
+      for (let i = 0; lines && i < rest.a.length; i++) if (lines.a[i]) rest.a[i] = 0;
+    }
     return H.count(rest) > 0.1 * H.count(mask) ? rest : mask;
   }
 
-  /** The pixels of a mask, column by column: y, x, their run (a column of ink from its upper to its lower end), whether
-   *  that is no taller than a line, and the middles of such runs. */
+  /** The pixels of a mask: y, x, their run (a column of ink from its upper to its lower end), whether that is no taller
+   *  than a line, and the middles of such runs in every `EVERY`-th column. */
   function inkOf(mask, thickestPx) {
+    const { h, w, a } = mask;
     const n = H.count(mask);
     const [y, x, run, isThin] = [new Int32Array(n), new Int32Array(n), new Int32Array(n), new Uint8Array(n)];
-    const [middleY, middleX] = [[], []];
-    let [at, runs] = [0, 0];
-    for (let column = 0; column < mask.w; column++) {
-      for (let row = 0; row < mask.h; row++) {
-        if (!mask.a[row * mask.w + column]) continue;
-        const start = row;
-        while (row < mask.h && mask.a[row * mask.w + column]) row++;
-        const thin = row - start <= thickestPx;
-        for (let i = start; i < row; i++, at++) [y[at], x[at], run[at], isThin[at]] = [i, column, runs, thin ? 1 : 0];
-        if (thin) {
-          middleY.push((start + row) >> 1);
-          middleX.push(column);
+    const [first, last, column] = [new Int32Array(n), new Int32Array(n), new Int32Array(n)]; // of each run
+    const now = new Int32Array(w); // the run of each column
+    let runs = 0;
+    for (let row = 0, i = 0, at = 0; row < h; row++) {
+      for (let k = 0; k < w; k++, i++) {
+        if (!a[i]) continue;
+        if (!row || !a[i - w]) {
+          now[k] = runs;
+          first[runs] = row;
+          column[runs++] = k;
         }
-        runs++;
+        last[now[k]] = row;
+        y[at] = row;
+        x[at] = k;
+        run[at++] = now[k];
       }
     }
+    const [middleY, middleX] = [[], []];
+    for (let i = 0; i < runs; i++) {
+      if (column[i] % EVERY || last[i] - first[i] >= thickestPx) continue;
+      middleY.push((first[i] + last[i] + 1) >> 1);
+      middleX.push(column[i]);
+    }
+    for (let i = 0; i < n; i++) if (last[run[i]] - first[run[i]] < thickestPx) isThin[i] = 1;
     return { y, x, run, runs, isThin, middleY, middleX };
   }
 
   /** How many rows each column moves when the picture is sheared by a slope about its middle column. */
   const shear = (slope, w) => Int32Array.from({ length: w }, (_, x) => rint(slope * (x - w / 2)));
 
-  const sheared = (y, x, down, h) => Math.min(Math.max(y - down[x], 0), h - 1);
-
-  /** The slopes at which lines lie: for each the row of every pixel of ink in the sheared picture, and where lines are
-   *  in that picture; they cover `least` of the width, or all of it. */
+  /** The slopes at which lines lie: for each the row of every pixel of ink in the sheared picture, and the bands
+   *  {y, left, right} where lines are in that picture, from the upper to the lower; they cover `least` of the width, or
+   *  all of it. */
   function* linesOf(ink, h, w, least = LINE_SHARE) {
     const visible = (VISIBLE_SHARE * least) / LINE_SHARE;
+    const enough = visible * Math.floor(w / EVERY);
     for (const slope of SLOPES) {
       const down = shear(slope, w);
       const few = new Int32Array(h + 2); // with a row above and below
-      ink.middleY.forEach((y, i) => {
-        if (ink.middleX[i] % EVERY === 0) few[sheared(y, ink.middleX[i], down, h) + 1]++;
-      });
+      for (let i = 0; i < ink.middleY.length; i++) few[sheared(ink.middleY[i] - down[ink.middleX[i]], h) + 1]++;
       let likely = [];
-      const enough = visible * Math.floor(w / EVERY);
       for (let y = 0; y < h; y++) if (few[y] + few[y + 1] + few[y + 2] >= enough) likely.push(y);
       if (!likely.length) continue;
       const row = new Int32Array(ink.y.length);
-      for (let i = 0; i < row.length; i++) row[i] = sheared(ink.y[i], ink.x[i], down, h);
-      const thin = cells(row, ink.x, ink.isThin, likely, h, w);
-      likely = likely.filter((y) => thin.get(y).share >= visible);
-      if (!likely.length) continue;
-      const all = cells(row, ink.x, null, likely, h, w);
-      const found = grid(h, w, Uint8Array);
-      let any = false;
-      for (const y of likely) {
-        const share = all.get(y).share;
-        if (!(share >= least)) continue;
-        if (share >= LINE_SHARE && thin.get(y).share >= VISIBLE_SHARE) {
-          found.a.fill(1, y * w, (y + 1) * w);
-          any = true;
-        } else {
-          const part = longest(all.get(y).line, thin.get(y).line);
-          if (part) found.a.fill(1, y * w + part[0], y * w + part[1]);
-          any = any || part !== null;
+      for (let i = 0; i < row.length; i++) row[i] = sheared(ink.y[i] - down[ink.x[i]], h);
+      const bands = [];
+      for (const cell of cells(row, ink, likely, h, w)) {
+        if (cell.thin < visible || !(cell.share >= least)) continue;
+        if (cell.share >= LINE_SHARE && cell.thin >= VISIBLE_SHARE) bands.push({ y: cell.y, left: 0, right: w });
+        else {
+          const part = longest(cell.line);
+          if (part) bands.push({ y: cell.y, left: part[0], right: part[1] });
         }
       }
-      if (any) yield { row, found };
+      if (bands.length) yield { row, bands };
     }
   }
 
-  /** For each wanted row, where a pixel lies within one row of it: {line, share}. */
-  function cells(row, x, only, wanted, h, w) {
-    const lines = new Array(h + 2).fill(null);
-    for (const y of wanted) for (let i = y; i <= y + 2; i++) lines[i] = lines[i] || new Uint8Array(w);
-    for (let i = 0; i < row.length; i++) if (lines[row[i] + 1] && (!only || only[i])) lines[row[i] + 1][x[i]] = 1;
-    const made = new Map();
-    for (const y of wanted) {
-      const [a, b, c] = [lines[y], lines[y + 1], lines[y + 2]];
+  const sheared = (y, h) => (y < 0 ? 0 : y >= h ? h - 1 : y);
+
+  /** For each wanted row: {y, line, share, thin}: where a pixel lies within one row of it (1) and where one of a thin run
+   *  does (3), and the shares of both. */
+  function cells(row, ink, wanted, h, w) {
+    const slot = new Int32Array(h + 2).fill(-1); // where in `marked` a row is
+    let slots = 0;
+    for (const y of wanted) for (let i = y; i <= y + 2; i++) if (slot[i] < 0) slot[i] = slots++ * w;
+    const marked = new Uint8Array(slots * w);
+    for (let i = 0; i < row.length; i++) {
+      const start = slot[row[i] + 1];
+      if (start >= 0) marked[start + ink.x[i]] |= ink.isThin[i] ? 3 : 1;
+    }
+    return wanted.map((y) => {
       const line = new Uint8Array(w);
-      let count = 0;
-      for (let i = 0; i < w; i++) count += line[i] = a[i] | b[i] | c[i];
-      made.set(y, { line, share: count / w });
-    }
-    return made;
+      let [count, thin] = [0, 0];
+      for (let i = 0; i < w; i++) {
+        const v = marked[slot[y] + i] | marked[slot[y + 1] + i] | marked[slot[y + 2] + i];
+        line[i] = v;
+        count += v & 1;
+        thin += v >> 1;
+      }
+      return { y, line, share: count / w, thin: thin / w };
+    });
   }
 
-  /** From where to where the longest line in a row reaches; null: it is too short or too broken. */
-  function longest(covered, visible) {
-    const w = covered.length;
+  /** For each row the bands within one row of it; undefined: there are none. */
+  function bandsAt(bands, h) {
+    const at = new Array(h);
+    for (const band of bands) {
+      for (let y = Math.max(0, band.y - 1); y <= Math.min(h - 1, band.y + 1); y++) (at[y] = at[y] || []).push(band);
+    }
+    return at;
+  }
+
+  /** The first of some bands that reaches over a column; undefined: none does. */
+  function over(bands, x) {
+    for (let k = 0; k < bands.length; k++) if (x >= bands[k].left && x < bands[k].right) return bands[k];
+    return undefined;
+  }
+
+  /** Numbers the lines, 0, 1, ...: bands that touch or overlap when each is three rows high. Sets `line`; returns how many. */
+  function numbered(bands) {
+    let lines = 0;
+    bands.forEach((band, i) => {
+      band.line = lines++;
+      for (let k = i - 1; k >= 0 && band.y - bands[k].y <= 3; k--) {
+        const shared = Math.min(band.right, bands[k].right) - Math.max(band.left, bands[k].left);
+        if (shared < 0 || (!shared && band.y - bands[k].y === 3) || band.line === bands[k].line) continue;
+        const [other, own] = [bands[k].line, band.line];
+        for (const one of bands.slice(0, i + 1)) if (one.line === own) one.line = other;
+      }
+    });
+    return lines;
+  }
+
+  /** From where to where the longest line in a row of cells reaches; null: it is too short or too broken. */
+  function longest(line) {
+    const w = line.length;
     const gap = Math.max(1, rint(GAP * w));
     let [best, own, last] = [null, null, -Infinity];
     for (let x = 0; x < w; x++) {
-      if (!covered[x]) continue;
+      if (!line[x]) continue;
       if (x - last > gap) own = { left: x, right: x, inked: 0 };
       own.inked++;
       own.right = x + 1;
@@ -135,7 +180,8 @@
     }
     if (!best || best.right - best.left < LONG * w) return null;
     const length = best.right - best.left;
-    const shown = sum(visible.subarray(best.left, best.right));
+    let shown = 0;
+    for (let x = best.left; x < best.right; x++) shown += line[x] >> 1;
     return best.inked / length >= WHOLE && shown / length >= VISIBLE_SHARE ? [best.left, best.right] : null;
   }
 
@@ -146,25 +192,28 @@
     const ink = inkOf(masked(contrast, (v) => v > least), Math.max(PALE_PX, rint(PALE_THICK * Math.max(h, w))));
     const found = grid(h, w, Uint8Array);
     let any = false;
-    const value = (i) => contrast.a[ink.y[i] * w + ink.x[i]];
-    for (const { row, found: isLine } of linesOf(ink, h, w, LONG)) {
-      const { labels, count } = label(maximum(isLine, 3, 1));
-      const members = Array.from({ length: count + 1 }, () => []);
-      for (let i = 0; i < row.length; i++) members[labels.a[row[i] * w + ink.x[i]]].push(i);
-      for (const here of members.slice(1)) {
-        const peak = new Float32Array(w);
-        for (const i of here) peak[ink.x[i]] = Math.max(peak[ink.x[i]], value(i));
+    const value = Float32Array.from(ink.y, (y, i) => contrast.a[y * w + ink.x[i]]);
+    for (const { row, bands } of linesOf(ink, h, w, LONG)) {
+      const members = Array.from({ length: numbered(bands) }, () => []);
+      const at = bandsAt(bands, h);
+      for (let i = 0; i < row.length; i++) {
+        const band = at[row[i]] && over(at[row[i]], ink.x[i]);
+        if (band) members[band.line].push(i);
+      }
+      for (const here of members.filter((list) => list.length)) {
+        const peak = new Float64Array(w);
+        for (const i of here) if (value[i] > peak[ink.x[i]]) peak[ink.x[i]] = value[i];
         const ofLine = percentile(peak.filter((v) => v > 0), OF_LINE);
         if (!(ofLine < PALE * full)) continue;
         const darkest = f32(INK * ofLine);
         for (const i of here) {
-          if (!(value(i) < darkest)) continue;
+          if (!(value[i] < darkest)) continue;
           found.a[ink.y[i] * w + ink.x[i]] = 1;
           any = true;
         }
       }
     }
-    if (!any) return found;
+    if (!any) return null;
     const beside = maximum(mapped(contrast, (v, i) => (found.a[i] ? v : 0)), 3, 1);
     const near = maximum(found, 3, 1);
     for (let i = 0; i < found.a.length; i++) if (near.a[i] && contrast.a[i] <= beside.a[i]) found.a[i] = 1;
@@ -173,21 +222,21 @@
     return masked(found, (v, i) => v && !strokes.a[i]);
   }
 
-  /** The pixels of thin lines from the left to the right side of the picture, of any slope in `SLOPES`. */
+  /** The pixels of thin lines from the left to the right side of the picture, of any slope in `SLOPES`; null: there are
+   *  none. */
   function rows(mask) {
     const { h, w } = mask;
     const ink = inkOf(mask, Math.max(1, rint(LINE_THICK_SHARE * Math.min(h, w))));
     const ofLine = new Uint8Array(ink.runs);
-    for (const { row, found } of linesOf(ink, h, w)) {
-      const wide = maximum(found, 3, 1);
+    for (const { row, bands } of linesOf(ink, h, w)) {
+      const at = bandsAt(bands, h);
       for (let i = 0; i < row.length; i++) {
-        if (ink.isThin[i] && wide.a[row[i] * w + ink.x[i]]) ofLine[ink.run[i]] = 1;
+        if (ink.isThin[i] && at[row[i]] && over(at[row[i]], ink.x[i])) ofLine[ink.run[i]] = 1;
       }
     }
-    const none = grid(h, w, Uint8Array);
+    if (!sum(ofLine)) return null;
     const found = grid(h, w, Uint8Array);
     for (let i = 0; i < ink.y.length; i++) if (ofLine[ink.run[i]]) found.a[ink.y[i] * w + ink.x[i]] = 1;
-    if (!sum(ofLine)) return found;
     const wide = maximum(found, 3);
     let [bands, inBand] = [0, false];
     for (let y = 0; y < h; y++) {
@@ -200,7 +249,7 @@
     for (let i = 0; i < mask.a.length; i++) if (mask.a[i] && !found.a[i]) columns.push(i % w);
     const rest = Float64Array.from(columns);
     const span = rest.length ? percentile(rest, 98) - percentile(rest, 2) : w;
-    return span < 0.8 * w ? found : none;
+    return span < 0.8 * w ? found : null;
   }
 
   Object.assign(H, { withoutPaleLines, withoutLines });

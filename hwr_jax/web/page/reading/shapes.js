@@ -4,59 +4,66 @@
   const { grid, mapped, masked } = H;
 
   /** Numbers the components 1, 2, ... in the order of their first pixels. `eight`: diagonal neighbours touch. */
-  function label(mask, eight = false) {
-    const { h, w, a } = mask;
-    const labels = grid(h, w, Int32Array);
+  function label({ h, w, a }, eight = false) {
+    const aside = eight ? 1 : 0;
+    const [from, to, own] = [[], [], []]; // of each run of pixels in a row: its first pixel, the one behind it, its number
     const parent = [0];
     const root = (i) => {
       while (parent[i] !== i) i = parent[i] = parent[parent[i]];
       return i;
     };
-    for (let y = 0; y < h; y++) {
-      for (let x = 0; x < w; x++) {
-        const at = y * w + x;
-        if (!a[at]) continue;
-        let own = x && a[at - 1] ? root(labels.a[at - 1]) : 0;
-        if (y) {
-          for (let dx = eight ? -1 : 0; dx <= (eight ? 1 : 0); dx++) {
-            if (x + dx < 0 || x + dx >= w || !a[at - w + dx]) continue;
-            const other = root(labels.a[at - w + dx]);
-            if (!own) own = other;
-            else if (other !== own) {
-              const low = Math.min(own, other);
-              parent[Math.max(own, other)] = low;
-              own = low;
-            }
+    for (let y = 0, above = 0; y < h; y++) {
+      const first = from.length;
+      let k = above;
+      for (let i = y * w, end = i + w; i < end; i++) {
+        if (!a[i]) continue;
+        const left = i;
+        while (i < end && a[i]) i++;
+        let number = 0;
+        while (k < first && to[k] + w + aside <= left) k++;
+        for (let over = k; over < first && from[over] + w < i + aside; over++) {
+          const other = root(own[over]);
+          if (!number) number = other;
+          else if (other !== number) {
+            const low = Math.min(number, other);
+            parent[Math.max(number, other)] = low;
+            number = low;
           }
         }
-        if (!own) parent.push((own = parent.length));
-        labels.a[at] = own;
+        if (!number) parent.push((number = parent.length));
+        from.push(left);
+        to.push(i);
+        own.push(number);
       }
+      above = first;
     }
     const number = new Int32Array(parent.length);
     let count = 0;
     for (let i = 1; i < parent.length; i++) number[i] = parent[i] === i ? ++count : number[root(i)];
-    for (let i = 0; i < labels.a.length; i++) labels.a[i] = number[labels.a[i]];
+    const labels = grid(h, w, Int32Array);
+    for (let k = 0; k < own.length; k++) {
+      const [n, end] = [number[own[k]], to[k]];
+      for (let i = from[k]; i < end; i++) labels.a[i] = n;
+    }
     return { labels, count };
   }
 
   /** The box {top, left, bottom, right} of each label from 1 to `count`; null: it has no pixel. */
-  function boxes(labels, count) {
-    const found = new Array(count + 1).fill(null);
-    for (let y = 0; y < labels.h; y++) {
-      for (let x = 0; x < labels.w; x++) {
-        const l = labels.a[y * labels.w + x];
+  function boxes({ h, w, a }, count) {
+    const [top, bottom] = [new Int32Array(count + 1).fill(-1), new Int32Array(count + 1)];
+    const [left, right] = [new Int32Array(count + 1).fill(w), new Int32Array(count + 1)];
+    for (let y = 0, i = 0; y < h; y++) {
+      for (let x = 0; x < w; x++, i++) {
+        const l = a[i];
         if (!l) continue;
-        const box = found[l];
-        if (!box) found[l] = { top: y, left: x, bottom: y + 1, right: x + 1 };
-        else {
-          box.bottom = y + 1;
-          if (x < box.left) box.left = x;
-          if (x >= box.right) box.right = x + 1;
-        }
+        if (top[l] < 0) top[l] = y;
+        bottom[l] = y + 1;
+        if (x < left[l]) left[l] = x;
+        if (x >= right[l]) right[l] = x + 1;
       }
     }
-    return found.slice(1);
+    return Array.from({ length: count }, (_, i) =>
+      (top[i + 1] < 0 ? null : { top: top[i + 1], left: left[i + 1], bottom: bottom[i + 1], right: right[i + 1] }));
   }
 
   /** Whether each pixel and its four neighbours are 1; what lies outside counts as `border`. */
@@ -64,12 +71,14 @@
     const { h, w } = mask;
     let now = mask;
     for (let t = 0; t < times; t++) {
-      const a = now.a;
-      now = mapped(now, (v, i) => {
-        const [y, x] = [Math.floor(i / w), i % w];
-        return v && (y ? a[i - w] : border) && (y < h - 1 ? a[i + w] : border) && (x ? a[i - 1] : border) &&
-          (x < w - 1 ? a[i + 1] : border) ? 1 : 0;
-      });
+      const [a, made] = [now.a, grid(h, w, Uint8Array)];
+      for (let y = 0, i = 0; y < h; y++) {
+        for (let x = 0; x < w; x++, i++) {
+          if (a[i] && (y ? a[i - w] : border) && (y < h - 1 ? a[i + w] : border) && (x ? a[i - 1] : border) &&
+            (x < w - 1 ? a[i + 1] : border)) made.a[i] = 1;
+        }
+      }
+      now = made;
     }
     return now;
   }
@@ -121,8 +130,11 @@
         n++;
       }
       for (let x = 0, i = 0; x < w && n; x++) {
-        const away = (k) => (site[k] - x) * (site[k] - x) + height[k];
-        while (i < n - 1 && away(i) > away(i + 1)) i++;
+        while (i < n - 1) { // whether the next one is nearer
+          const [here, next] = [site[i] - x, site[i + 1] - x];
+          if (here * here + height[i] <= next * next + height[i + 1]) break;
+          i++;
+        }
         found[y * w + x] = row[y * w + site[i]] * w + site[i];
       }
     }
@@ -131,31 +143,51 @@
 
   /** The Euclidean distance of each pixel of a mask to the nearest one outside of it. */
   function distances(mask) {
+    const { h, w, a } = mask;
     const nearest = nearestOutside(mask);
-    const w = mask.w;
-    return mapped(mask, (v, i) => {
-      if (!v || nearest[i] < 0) return 0;
-      return Math.hypot(Math.floor(nearest[i] / w) - Math.floor(i / w), (nearest[i] % w) - (i % w));
-    }, Float64Array);
+    const made = grid(h, w, Float64Array);
+    for (let y = 0, i = 0; y < h; y++) {
+      for (let x = 0; x < w; x++, i++) {
+        if (!a[i] || nearest[i] < 0) continue;
+        const row = Math.floor(nearest[i] / w);
+        const [down, across] = [row - y, nearest[i] - row * w - x];
+        made.a[i] = Math.sqrt(down * down + across * across);
+      }
+    }
+    return made;
   }
 
   /** The same in steps along rows, columns and diagonals. */
-  function steps(mask) {
-    const { h, w } = mask;
-    const made = masked(mask, (v) => (v ? 1 : 0));
-    const out = mapped(made, (v) => (v ? 1e9 : 0), Int32Array);
-    const look = (i, y, x, dy) => {
-      let least = out.a[i];
-      const at = (yy, xx) => {
-        if (yy >= 0 && yy < h && xx >= 0 && xx < w) least = Math.min(least, out.a[yy * w + xx] + 1);
-      };
-      at(y, x + dy);
-      for (let dx = -1; dx <= 1; dx++) at(y + dy, x + dx);
-      out.a[i] = least;
-    };
-    for (let i = 0; i < h * w; i++) if (out.a[i]) look(i, Math.floor(i / w), i % w, -1);
-    for (let i = h * w - 1; i >= 0; i--) if (out.a[i]) look(i, Math.floor(i / w), i % w, 1);
-    return out;
+  function steps({ h, w, a }) {
+    const made = grid(h, w, Int32Array);
+    const out = made.a;
+    for (let y = 0, i = 0; y < h; y++) {
+      for (let x = 0; x < w; x++, i++) {
+        if (!a[i]) continue;
+        let least = 1e9;
+        if (x) least = out[i - 1];
+        if (y) {
+          if (x && out[i - w - 1] < least) least = out[i - w - 1];
+          if (out[i - w] < least) least = out[i - w];
+          if (x < w - 1 && out[i - w + 1] < least) least = out[i - w + 1];
+        }
+        out[i] = Math.min(1e9, least + 1);
+      }
+    }
+    for (let y = h - 1, i = h * w - 1; y >= 0; y--) {
+      for (let x = w - 1; x >= 0; x--, i--) {
+        let least = out[i] - 1;
+        if (least < 0) continue;
+        if (x < w - 1 && out[i + 1] < least) least = out[i + 1];
+        if (y < h - 1) {
+          if (x < w - 1 && out[i + w + 1] < least) least = out[i + w + 1];
+          if (out[i + w] < least) least = out[i + w];
+          if (x && out[i + w - 1] < least) least = out[i + w - 1];
+        }
+        out[i] = least + 1;
+      }
+    }
+    return made;
   }
 
   const cross = (o, a, b) => (a[0] - o[0]) * (b[1] - o[1]) - (a[1] - o[1]) * (b[0] - o[0]);
