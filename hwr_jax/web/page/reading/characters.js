@@ -125,7 +125,10 @@
     const dark = H.part(page.darkness, character.top, character.left, character.bottom, character.right);
     const soft = maximum(mask, 3);
     const faint = f32(ink.FAINT);
-    const own = H.mapped(dark, (v, i) => (soft.a[i] && !(without && without.a[i]) && v > faint ? v : 0));
+    const own = grid(dark.h, dark.w);
+    for (let i = 0; i < own.a.length; i++) {
+      if (soft.a[i] && dark.a[i] > faint && !(without && without.a[i])) own.a[i] = dark.a[i];
+    }
     return normalise.toMnist(normalise.widened(own, FINE));
   }
 

@@ -66,7 +66,11 @@
   /** The contrast of the darkest ink, but for a tenth of it. */
   function fullContrast(contrast, floor, most = max(contrast.a)) {
     const least = f32(Math.min(Math.max(floor, otsu(contrast.a)), most));
-    return percentile(taken(contrast, masked(contrast, (v) => v >= least)), 90);
+    const { a } = contrast;
+    const darkest = new Float32Array(a.length);
+    let n = 0;
+    for (let i = 0; i < a.length; i++) if (a[i] >= least) darkest[n++] = a[i];
+    return percentile(darkest.subarray(0, n), 90);
   }
 
   /** 0 as light as paper with its noise, 1 as dark as full(i). */

@@ -91,34 +91,45 @@
     return made.map((odd) => odd / total);
   }
 
-  function activated(x, { scale, shift }) {
-    const a = new Float64Array(x.a.length);
-    for (let i = 0; i < a.length; i += x.channels) {
-      for (let c = 0; c < x.channels; c++) {
-        const value = x.a[i + c] * scale[c] + shift[c];
-        if (value > 0) a[i + c] = value;
+  function activated({ count, side, channels, a }, { scale, shift }) {
+    const made = new Float64Array(a.length);
+    for (let i = 0; i < a.length;) {
+      for (let c = 0; c < channels; c++, i++) {
+        const value = a[i] * scale[c] + shift[c];
+        if (value > 0) made[i] = value;
       }
     }
-    return { ...x, a };
+    return { count, side, channels, a: made };
+  }
+
+  const held = new Map();
+
+  /** Room for numbers that are used until the next call with this name: fresh memory is slow. */
+  function room(name, size) {
+    let found = held.get(name);
+    if (!found || found.length < size) held.set(name, (found = new Float64Array(size)));
+    return found;
   }
 
   /** A convolution with zeros around ("SAME"). */
   function convolved(x, kernel, step) {
-    if (kernel.spectrum && step === 1) return H.winograd.convolved(x, kernel, product);
+    if (kernel.spectrum && step === 1) return H.winograd.convolved(x, kernel, product, room);
     const { k, from, to, panels: weight } = kernel;
     const side = Math.ceil(x.side / step);
     const before = Math.floor(Math.max((side - 1) * step + k - x.side, 0) / 2);
     const [rows, size] = [x.count * side * side, k * k * from];
-    const columns = new Float64Array(rows * size);
+    const [values, columns] = [x.a, room("columns", rows * size)];
     for (let image = 0, at = 0; image < x.count; image++) {
       for (let y = 0; y < side; y++) {
         for (let xx = 0; xx < side; xx++) {
           for (let i = 0; i < k; i++) {
             for (let j = 0; j < k; j++, at += from) {
               const row = y * step + i - before, column = xx * step + j - before;
-              if (row < 0 || row >= x.side || column < 0 || column >= x.side) continue;
-              const start = ((image * x.side + row) * x.side + column) * from;
-              for (let c = 0; c < from; c++) columns[at + c] = x.a[start + c];
+              if (row < 0 || row >= x.side || column < 0 || column >= x.side) columns.fill(0, at, at + from);
+              else {
+                const start = ((image * x.side + row) * x.side + column) * from;
+                for (let c = 0; c < from; c++) columns[at + c] = values[start + c];
+              }
             }
           }
         }

@@ -42,7 +42,8 @@
   function widened(ink, fine = FINE) {
     const large = fitted(cropped(ink), BOX_PX * fine);
     const most = max(large.a);
-    const mask = masked(large, (v) => v > f32(most / 2));
+    const half = f32(most / 2);
+    const mask = masked(large, (v) => v > half);
     const pixels = H.count(mask);
     const around = padded(mask, 1);
     if ((4 * sum(steps(around).a)) / pixels / fine >= THIN_PX) return ink; // quicker than the width itself
@@ -106,7 +107,11 @@
     if (scale === 1) return digit;
     const [h, w] = [Math.max(1, rint(digit.h * scale)), Math.max(1, rint(digit.w * scale))];
     const other = resampled(digit, h, w, scale > 1 ? "bicubic" : "hamming");
-    return mapped(other, (v) => Math.min(1, Math.max(0, v)));
+    for (let i = 0; i < other.a.length; i++) {
+      if (other.a[i] < 0) other.a[i] = 0;
+      else if (other.a[i] > 1) other.a[i] = 1;
+    }
+    return other;
   }
 
   H.normalise = { normalised, toMnist, widened };

@@ -1,7 +1,7 @@
 "use strict";
 // Takes apart characters that touch: the network decides where a mark is cut, if at all. A port of inference/parting.py.
 (function (H) {
-  const { bounds, characters, masked, max, median, network, part, sorted, sum } = H;
+  const { bounds, characters, grid, masked, max, median, network, part, sorted, sum } = H;
   const { height, width } = characters;
 
   const NONE = "none";
@@ -102,11 +102,10 @@
     for (let i = 0; i <= cuts.length; i++) {
       for (let j = i + 1; j <= cuts.length + 1; j++) {
         if (i === 0 && j === cuts.length + 1) continue;
-        const own = masked(mask, (v, k) =>
-          v && (i === 0 || right[i - 1][k]) && (j > cuts.length || !right[j - 1][k]));
+        const own = between(mask, i ? right[i - 1] : null, j > cuts.length ? null : right[j - 1]);
         const box = bounds(own);
         if (!box || box.bottom - 1 - box.top < SHORTEST * height(whole)) continue;
-        if (i > 0 && j <= cuts.length && mask.a.some((v, k) => v && right[j - 1][k] && !right[i - 1][k])) continue;
+        if (i > 0 && j <= cuts.length && cross(mask, right[i - 1], right[j - 1])) continue;
         if (box.right - box.left > LONGEST * height(whole)) continue;
         const character = {
           top: whole.top + box.top, left: whole.left + box.left,
@@ -120,6 +119,21 @@
       }
     }
     return { whole: one, cuts, found };
+  }
+
+  /** The pixels of a mask on the right of one cut and on the left of another; null: of its ends. */
+  function between(mask, first, second) {
+    const own = grid(mask.h, mask.w, Uint8Array);
+    for (let k = 0; k < own.a.length; k++) {
+      if (mask.a[k] && (!first || first[k]) && !(second && second[k])) own.a[k] = 1;
+    }
+    return own;
+  }
+
+  /** Whether a pixel of a mask is on the left of the first cut and on the right of the second. */
+  function cross(mask, first, second) {
+    for (let k = 0; k < mask.a.length; k++) if (mask.a[k] && second[k] && !first[k]) return true;
+    return false;
   }
 
   /** The most probable way to part a mark; the mark itself, if that is more probable. */

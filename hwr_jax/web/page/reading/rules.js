@@ -1,7 +1,7 @@
 "use strict";
 // Printed lines: ruled paper, margins, grids; removed by their shape or by their being paler. A port of pictures/rules.py.
 (function (H) {
-  const { f32, grid, mapped, masked, maximum, median, percentile, rint, sum, taken, transposed } = H;
+  const { f32, grid, mapped, masked, maximum, median, percentile, rint, taken, transposed } = H;
 
   const LINE_SHARE = 0.8;
   const VISIBLE_SHARE = 0.4;
@@ -79,7 +79,11 @@
   }
 
   /** How many rows each column moves when the picture is sheared by a slope about its middle column. */
-  const shear = (slope, w) => Int32Array.from({ length: w }, (_, x) => rint(slope * (x - w / 2)));
+  function shear(slope, w) {
+    const down = new Int32Array(w);
+    for (let x = 0; x < w; x++) down[x] = rint(slope * (x - w / 2));
+    return down;
+  }
 
   /** The slopes at which lines lie: for each the row of every pixel of ink in the sheared picture, and the bands
    *  {y, left, right} where lines are in that picture, from the upper to the lower; they cover `least` of the width, or
@@ -189,10 +193,13 @@
   function pale(contrast, floor, full) {
     const { h, w } = contrast;
     const least = f32(floor);
-    const ink = inkOf(masked(contrast, (v) => v > least), Math.max(PALE_PX, rint(PALE_THICK * Math.max(h, w))));
+    const inked = grid(h, w, Uint8Array);
+    for (let i = 0; i < inked.a.length; i++) if (contrast.a[i] > least) inked.a[i] = 1;
+    const ink = inkOf(inked, Math.max(PALE_PX, rint(PALE_THICK * Math.max(h, w))));
     const found = grid(h, w, Uint8Array);
     let any = false;
-    const value = Float32Array.from(ink.y, (y, i) => contrast.a[y * w + ink.x[i]]);
+    const value = new Float32Array(ink.y.length);
+    for (let i = 0; i < value.length; i++) value[i] = contrast.a[ink.y[i] * w + ink.x[i]];
     for (const { row, bands } of linesOf(ink, h, w, LONG)) {
       const members = Array.from({ length: numbered(bands) }, () => []);
       const at = bandsAt(bands, h);
@@ -234,7 +241,7 @@
         if (ink.isThin[i] && at[row[i]] && over(at[row[i]], ink.x[i])) ofLine[ink.run[i]] = 1;
       }
     }
-    if (!sum(ofLine)) return null;
+    if (!ofLine.includes(1)) return null;
     const found = grid(h, w, Uint8Array);
     for (let i = 0; i < ink.y.length; i++) if (ofLine[ink.run[i]]) found.a[ink.y[i] * w + ink.x[i]] = 1;
     const wide = maximum(found, 3);
@@ -246,8 +253,8 @@
     }
     if (bands > 1) return found;
     const columns = [];
-    for (let i = 0; i < mask.a.length; i++) if (mask.a[i] && !found.a[i]) columns.push(i % w);
-    const rest = Float64Array.from(columns);
+    for (let y = 0, i = 0; y < h; y++) for (let x = 0; x < w; x++, i++) if (mask.a[i] && !found.a[i]) columns.push(x);
+    const rest = new Float64Array(columns);
     const span = rest.length ? percentile(rest, 98) - percentile(rest, 2) : w;
     return span < 0.8 * w ? found : null;
   }

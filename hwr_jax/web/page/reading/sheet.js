@@ -3,7 +3,7 @@
 (function (H) {
   const {
     WORK_PX, area, bounds, boxes, dilated, distances, eroded, hull, label, masked, max, median, median3, nearestOutside,
-    part, percentile, perspective, rint, shrink, simplified, sum, taken, withoutHoles, zoomed,
+    part, percentile, perspective, rint, shrink, simplified, taken, withoutHoles, zoomed,
   } = H;
 
   const LOOK_PX = 96;
@@ -61,7 +61,7 @@
     if (shorter < MIN_SIDE_PX) return null;
     const lookPx = Math.max(LOOK_PX, Math.min(LONG_PX, rint((NARROW_PX * longer) / shorter)));
     const small = median3(shrink(grey, lookPx));
-    const values = Float64Array.from(small.a);
+    const values = new Float64Array(small.a);
     const [darkest, lightest] = [percentile(values, 1), percentile(values, 99)];
     let [best, most] = [null, 0];
     for (let i = 1; i <= LEVELS; i++) {
@@ -85,10 +85,16 @@
   function scored(one, region, small, span, [leastShare, leastLength]) {
     const none = { score: 0, sheet: one };
     const { h, w, a } = one;
-    let sides = [0, 0, 0, 0];
-    for (let x = 0; x < w; x++) sides = [sides[0] | a[x], sides[1] | a[(h - 1) * w + x], sides[2], sides[3]];
-    for (let y = 0; y < h; y++) sides = [sides[0], sides[1], sides[2] | a[y * w], sides[3] | a[y * w + w - 1]];
-    if (sum(sides) > MOST_SIDES) return none;
+    let [upper, lower, left, right] = [0, 0, 0, 0];
+    for (let x = 0; x < w; x++) {
+      upper |= a[x];
+      lower |= a[(h - 1) * w + x];
+    }
+    for (let y = 0; y < h; y++) {
+      left |= a[y * w];
+      right |= a[y * w + w - 1];
+    }
+    if (upper + lower + left + right > MOST_SIDES) return none;
     const filled = withoutHoles(one);
     const size = H.count(filled);
     if (!(size > MIN_AREA * a.length && size < MAX_AREA * a.length)) return none;

@@ -25,12 +25,12 @@
   }
 
   /** A batch {count, side, channels, a} of activations [count, side, side, channels], convolved with zeros around. */
-  function convolved({ count, side, a }, { from, to, spectrum: weight }, product) {
+  function convolved({ count, side, a }, { from, to, spectrum: weight }, product, room) {
     const along = Math.ceil(side / TILE); // tiles
     const tiles = count * along * along;
-    const [points, sums] = [new Float64Array(POINTS * tiles * from), new Float64Array(POINTS * tiles * to)];
+    const [points, sums] = [room("points", POINTS * tiles * from), room("sums", POINTS * tiles * to)];
     const wide = TILE * along + 2;
-    const framed = new Float64Array(count * wide * wide * from);
+    const framed = room("framed", count * wide * wide * from).fill(0);
     for (let row = 0; row < count * side; row++) {
       const start = row * side * from;
       framed.set(a.subarray(start, start + side * from), ((row + Math.floor(row / side) * (wide - side) + 1) * wide + 1) * from);
