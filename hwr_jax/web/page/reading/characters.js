@@ -115,7 +115,7 @@
   function maskOf(page, character) {
     const { top, left, bottom, right, labels } = character;
     const inside = H.part(page.labels, top, left, bottom, right);
-    if (labels.length === 1) return masked(inside, (l) => l === labels[0]);
+    if (labels.length === 1) return H.labelled(inside, labels[0]);
     const own = new Set(labels);
     return masked(inside, (l) => l > 0 && own.has(l));
   }

@@ -33,10 +33,37 @@ self.HWR = self.HWR || {};
     return made;
   }
 
-  /** A mask: where `is` holds. Its own loop, like that of `count`: one loop for all kinds of arrays is slow. */
+  /** A mask: where `is` holds. What is asked for often has a loop of its own below: one for all kinds of arrays is slow. */
   function masked(g, is) {
     const made = grid(g.h, g.w, Uint8Array);
     for (let i = 0; i < made.a.length; i++) if (is(g.a[i], i)) made.a[i] = 1;
+    return made;
+  }
+
+  /** Where a grid of Float32Array is larger than a value. */
+  function above({ h, w, a }, value) {
+    const made = grid(h, w, Uint8Array);
+    for (let i = 0; i < a.length; i++) if (a[i] > value) made.a[i] = 1;
+    return made;
+  }
+
+  /** Where a grid of labels has one. */
+  function labelled({ h, w, a }, label) {
+    const made = grid(h, w, Uint8Array);
+    for (let i = 0; i < a.length; i++) if (a[i] === label) made.a[i] = 1;
+    return made;
+  }
+
+  function inverse({ h, w, a }) {
+    const made = grid(h, w, Uint8Array);
+    for (let i = 0; i < a.length; i++) if (!a[i]) made.a[i] = 1;
+    return made;
+  }
+
+  /** Where one mask is 1 and another is not. */
+  function without({ h, w, a }, { a: other }) {
+    const made = grid(h, w, Uint8Array);
+    for (let i = 0; i < a.length; i++) if (a[i] && !other[i]) made.a[i] = 1;
     return made;
   }
 
@@ -201,7 +228,7 @@ self.HWR = self.HWR || {};
   const sorted = (list, key) => list.map((one) => [key(one), one]).sort((a, b) => a[0] - b[0]).map((pair) => pair[1]);
 
   Object.assign(H, {
-    DataError, f32, rint, grid, filled, mapped, masked, part, padded, transposed, outline, bounds, count, sum, mean, extremes,
-    max, argmax, percentile, median, taken, sorted,
+    DataError, f32, rint, grid, filled, mapped, masked, above, labelled, inverse, without, part, padded, transposed, outline,
+    bounds, count, sum, mean, extremes, max, argmax, percentile, median, taken, sorted,
   });
 })(self.HWR);

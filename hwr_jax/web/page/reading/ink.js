@@ -2,8 +2,8 @@
 // From grey values to ink: polarity, the paper's brightness and the threshold. A port of pictures/ink.py.
 (function (H) {
   const {
-    DataError, WORK_PX, closing, countCharacters, countLines, digitMask, extremes, f32, gaussian, grid, label, mapped,
-    masked, max, mean, median, median3, outline, padded, part, percentile, resize, rint, shrink, sum, taken,
+    DataError, WORK_PX, above, closing, countCharacters, countLines, digitMask, extremes, f32, gaussian, grid, inverse,
+    label, mapped, max, mean, median, median3, outline, padded, part, percentile, resize, rint, shrink, sum, taken,
   } = H;
 
   const POLARITY_PX = 48;
@@ -44,7 +44,7 @@
   /** Puts paper around a tight crop of dark ink. */
   function withMargin(grey) {
     const margin = rint(TIGHT_MARGIN * Math.max(grey.h, grey.w));
-    const light = masked(dark(grey), (v) => !v);
+    const light = inverse(dark(grey));
     return { grey: padded(grey, margin, median(taken(grey, light))), margin };
   }
 
@@ -54,13 +54,12 @@
     const most = max(contrast.a);
     if (most <= floor) throw new DataError("no ink in the picture: nothing stands out from the paper");
     const full = fullContrast(contrast, floor, most);
-    const darkness = darknessOf(contrast, noise, () => full);
+    const darkness = darknessOf(contrast, noise, full);
     const [weak, strong] = [f32(Math.max(WEAK * full, floor)), f32(STRONG * full)];
-    const { mask, marks } = digitMask(
-      masked(contrast, (v) => v > weak), masked(contrast, (v) => v > strong), darkness);
+    const { mask, marks } = digitMask(above(contrast, weak), above(contrast, strong), darkness);
     const faintest = Math.max(grey.h, grey.w) > FAINT_PX ? f32(FAINT) : 0;
-    const ink = mapped(darkness, (v, i) => (mask.a[i] && v > faintest ? v : 0));
-    return { ink, characters: countCharacters(marks), lines: countLines(marks) };
+    for (let i = 0; i < mask.a.length; i++) if (!mask.a[i] || darkness.a[i] <= faintest) darkness.a[i] = 0;
+    return { ink: darkness, characters: countCharacters(marks), lines: countLines(marks) };
   }
 
   /** The contrast of the darkest ink, but for a tenth of it. */
@@ -73,10 +72,12 @@
     return percentile(darkest.subarray(0, n), 90);
   }
 
-  /** 0 as light as paper with its noise, 1 as dark as full(i). */
-  function darknessOf(contrast, noise, full) {
-    const least = f32(2 * noise);
-    return mapped(contrast, (v, i) => Math.min(1, Math.max(0, f32(f32(v - least) / f32(full(i) - 2 * noise)))));
+  /** 0 as light as paper with its noise, 1 as dark as `full`. */
+  function darknessOf({ h, w, a }, noise, full) {
+    const [least, span] = [f32(2 * noise), f32(full - 2 * noise)];
+    const made = grid(h, w);
+    for (let i = 0; i < a.length; i++) made.a[i] = clipped(f32(f32(a[i] - least) / span));
+    return made;
   }
 
   /** The rule of polarity: strokes are narrower than the paper around them, so ink differs more from its surround. */
@@ -93,7 +94,7 @@
     const [darkest, lightest] = extremes(small.a);
     if (Math.abs(excess) > SURE || lightest - darkest < PLAIN) return excess > 0;
     const isDark = dark(small);
-    const rest = masked(isDark, (v) => !v);
+    const rest = inverse(isDark);
     return excess / 2 + largestShare(rest) - largestShare(isDark) + mean(outline(isDark)) - 0.5 > 0;
   }
 
@@ -103,7 +104,7 @@
     const isDark = dark(grey);
     const share = mean(isDark.a);
     if (!(share > TIGHT_INK && share < 1)) return false;
-    const [inked, paper] = [taken(grey, isDark), taken(grey, masked(isDark, (v) => !v))];
+    const [inked, paper] = [taken(grey, isDark), taken(grey, inverse(isDark))];
     const within = variance(inked) * share + variance(paper) * (1 - share);
     if (!(within < (1 - TIGHT_SPLIT) * variance(grey.a) && mean(outline(isDark)) < TIGHT_OUTLINE)) return false;
     return [isDark, H.transposed(isDark)].some((mask) => {
@@ -122,11 +123,15 @@
   /** The darker of two classes of grey values; empty if all values are equal. */
   function dark(grey) {
     const [darkest, lightest] = extremes(grey.a);
-    if (darkest === lightest) return masked(grey, () => 0);
+    const { h, w, a } = grey;
+    const made = grid(h, w, Uint8Array);
+    if (darkest === lightest) return made;
     const span = f32(lightest - darkest);
-    const share = mapped(grey, (v) => f32(v - darkest) / span);
-    const threshold = Math.min(otsu(share.a), 1);
-    return masked(share, (v) => v < threshold);
+    const share = new Float32Array(a.length);
+    for (let i = 0; i < a.length; i++) share[i] = f32(a[i] - darkest) / span;
+    const threshold = Math.min(otsu(share), 1);
+    for (let i = 0; i < a.length; i++) if (share[i] < threshold) made.a[i] = 1;
+    return made;
   }
 
   /** The share of a mask's pixels that its largest component has; 0 if it is empty. */

@@ -2,8 +2,8 @@
 // From ink to the 28x28 image that the network knows: MNIST's size, place and pen. A port of pictures/normalise.py.
 (function (H) {
   const {
-    DataError, bounds, cropToSheet, dilatedByDisc, distances, f32, gaussian, grid, mapped, masked, max, padded, part,
-    resampled, rint, steps, sum,
+    DataError, above, bounds, cropToSheet, dilatedByDisc, distances, f32, gaussian, grid, max, padded, part, resampled, rint,
+    steps, sum,
   } = H;
 
   const SIZE_PX = 28;
@@ -43,7 +43,7 @@
     const large = fitted(cropped(ink), BOX_PX * fine);
     const most = max(large.a);
     const half = f32(most / 2);
-    const mask = masked(large, (v) => v > half);
+    const mask = above(large, half);
     const pixels = H.count(mask);
     const around = padded(mask, 1);
     if ((4 * sum(steps(around).a)) / pixels / fine >= THIN_PX) return ink; // quicker than the width itself
@@ -51,8 +51,10 @@
     if (widthPx >= THIN_PX) return ink;
     const radius = ((PEN_PX - widthPx) / 2) * fine;
     const wide = dilatedByDisc(padded(large, Math.ceil(radius) + fine), radius);
-    const soft = gaussian(mapped(wide, (v) => v / most), BLUR_PX * fine);
-    return mapped(soft, (v) => (v > TAIL ? v : 0));
+    for (let i = 0; i < wide.a.length; i++) wide.a[i] /= most;
+    const soft = gaussian(wide, BLUR_PX * fine);
+    for (let i = 0; i < soft.a.length; i++) if (!(soft.a[i] > TAIL)) soft.a[i] = 0;
+    return soft;
   }
 
   /** Fits ink into a box and centres its mass, as MNIST's digits were made: Uint8Array of 28x28, 255 = ink. */
@@ -96,7 +98,7 @@
 
   /** The bounding box of what is darker than `MIN_INK`. */
   function cropped(ink) {
-    const box = bounds(masked(ink, (v) => v > MIN_INK));
+    const box = bounds(above(ink, MIN_INK));
     if (!box) throw new DataError(`no ink in the picture: all of its ${ink.w}x${ink.h} pixels are paper`);
     return part(ink, box.top, box.left, box.bottom, box.right);
   }

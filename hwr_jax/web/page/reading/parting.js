@@ -1,7 +1,7 @@
 "use strict";
 // Takes apart characters that touch: the network decides where a mark is cut, if at all. A port of inference/parting.py.
 (function (H) {
-  const { bounds, characters, grid, masked, max, median, network, part, sorted, sum } = H;
+  const { bounds, characters, grid, max, median, network, part, sorted, sum, without } = H;
   const { height, width } = characters;
 
   const NONE = "none";
@@ -113,7 +113,7 @@
           labels: [...whole.labels, -i, -j], mass: H.count(own),
         };
         const cropped = (g) => part(g, box.top, box.left, box.bottom, box.right);
-        const rest = masked(mask, (v, k) => v && !own.a[k]);
+        const rest = without(mask, own);
         const image = characters.imageOf(page, character, cropped(own), cropped(rest));
         found.set(`${i} ${j}`, { character, image });
       }

@@ -1,7 +1,7 @@
 "use strict";
 // Printed lines: ruled paper, margins, grids; removed by their shape or by their being paler. A port of pictures/rules.py.
 (function (H) {
-  const { f32, grid, mapped, masked, maximum, median, percentile, rint, taken, transposed } = H;
+  const { f32, grid, maximum, median, percentile, rint, taken, transposed, without } = H;
 
   const LINE_SHARE = 0.8;
   const VISIBLE_SHARE = 0.4;
@@ -193,9 +193,7 @@
   function pale(contrast, floor, full) {
     const { h, w } = contrast;
     const least = f32(floor);
-    const inked = grid(h, w, Uint8Array);
-    for (let i = 0; i < inked.a.length; i++) if (contrast.a[i] > least) inked.a[i] = 1;
-    const ink = inkOf(inked, Math.max(PALE_PX, rint(PALE_THICK * Math.max(h, w))));
+    const ink = inkOf(H.above(contrast, least), Math.max(PALE_PX, rint(PALE_THICK * Math.max(h, w))));
     const found = grid(h, w, Uint8Array);
     let any = false;
     const value = new Float32Array(ink.y.length);
@@ -221,12 +219,13 @@
       }
     }
     if (!any) return null;
-    const beside = maximum(mapped(contrast, (v, i) => (found.a[i] ? v : 0)), 3, 1);
+    const ofLines = grid(h, w);
+    for (let i = 0; i < found.a.length; i++) if (found.a[i]) ofLines.a[i] = contrast.a[i];
+    const beside = maximum(ofLines, 3, 1);
     const near = maximum(found, 3, 1);
     for (let i = 0; i < found.a.length; i++) if (near.a[i] && contrast.a[i] <= beside.a[i]) found.a[i] = 1;
     const stroke = f32(INK * median(taken(contrast, found)));
-    const strokes = maximum(masked(contrast, (v, i) => v > stroke && !found.a[i]), 2 * REACH_PX + 1, 1);
-    return masked(found, (v, i) => v && !strokes.a[i]);
+    return without(found, maximum(without(H.above(contrast, stroke), found), 2 * REACH_PX + 1, 1));
   }
 
   /** The pixels of thin lines from the left to the right side of the picture, of any slope in `SLOPES`; null: there are

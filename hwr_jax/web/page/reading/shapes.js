@@ -1,7 +1,7 @@
 "use strict";
 // Regions of a mask: connected components, holes, erosion and dilation, distances, convex hulls.
 (function (H) {
-  const { grid, mapped, masked } = H;
+  const { grid, inverse } = H;
 
   /** Numbers the components 1, 2, ... in the order of their first pixels. `eight`: diagonal neighbours touch. */
   function label({ h, w, a }, eight = false) {
@@ -83,7 +83,6 @@
     return now;
   }
 
-  const inverse = (mask) => masked(mask, (v) => (v ? 0 : 1));
   const dilated = (mask, times) => inverse(eroded(inverse(mask), times, 1));
 
   function withoutHoles(mask) {

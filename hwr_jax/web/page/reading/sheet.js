@@ -2,8 +2,8 @@
 // Where the sheet of paper lies in a picture: a card on a desk, a slate, a printed box. A port of pictures/sheet.py.
 (function (H) {
   const {
-    WORK_PX, area, bounds, boxes, dilated, distances, eroded, hull, label, masked, max, median, median3, nearestOutside,
-    part, percentile, perspective, rint, shrink, simplified, taken, withoutHoles, zoomed,
+    WORK_PX, above, area, bounds, boxes, dilated, distances, eroded, hull, inverse, label, masked, max, median, median3,
+    nearestOutside, part, percentile, perspective, rint, shrink, simplified, taken, without, withoutHoles, zoomed,
   } = H;
 
   const LOOK_PX = 96;
@@ -49,7 +49,7 @@
       }
     }
     const inside = part(found, box.top, box.left, box.bottom, box.right);
-    const around = masked(zoomed(inside, own.h, own.w), (v) => !(v > 0.5));
+    const around = inverse(above(zoomed(inside, own.h, own.w), 0.5));
     if (!H.count(around)) return { grey: own, box: place, toPicture: back, isStraightened: false };
     const nearest = nearestOutside(around);
     return { grey: H.mapped(own, (v, i) => own.a[nearest[i]]), box: place, toPicture: back, isStraightened: false };
@@ -66,13 +66,14 @@
     let [best, most] = [null, 0];
     for (let i = 1; i <= LEVELS; i++) {
       const level = darkest + (i * (lightest - darkest)) / (LEVELS + 1);
-      for (const region of [masked(small, (v) => v > level), masked(small, (v) => v <= level)]) {
+      const lighter = above(small, level);
+      for (const region of [lighter, inverse(lighter)]) {
         const { labels, count } = label(region);
         const sizes = new Int32Array(count + 1);
         for (const l of labels.a) sizes[l]++;
         for (let l = 1; l <= count; l++) {
           if (!(sizes[l] > 0.5 * MIN_AREA * small.a.length)) continue;
-          const one = masked(labels, (v) => v === l);
+          const one = H.labelled(labels, l);
           const { score, sheet } = scored(one, region, small, lightest - darkest, leastInk);
           if (score > most) [best, most] = [sheet, score];
         }
@@ -98,9 +99,9 @@
     const filled = withoutHoles(one);
     const size = H.count(filled);
     if (!(size > MIN_AREA * a.length && size < MAX_AREA * a.length)) return none;
-    const others = masked(region, (v, i) => v && !filled.a[i]);
+    const others = without(region, filled);
     if (H.count(others) > MAX_OTHERS * (a.length - size)) return none;
-    const ink = masked(filled, (v, i) => v && !region.a[i]);
+    const ink = without(filled, region);
     const inked = H.count(ink);
     if (!(inked > leastShare * size && inked < MAX_INK * size) || !isPolygon(filled, size)) return none;
     const box = bounds(filled);
@@ -110,11 +111,11 @@
     if (longest < leastLength * side) return none;
     if (max(distances(ink).a) > max(distances(one).a)) return none;
     const [three, near] = [dilated(filled, 3), dilated(filled, 1)];
-    const around = masked(three, (v, i) => v && !near.a[i]);
+    const around = without(three, near);
     const inner = eroded(filled, 3, 1);
     const rim = masked(filled, (v, i) => v && !inner.a[i] && a[i]);
     const step = H.count(around) ? Math.abs(median(taken(small, rim)) - median(taken(small, around))) : 0;
-    const outside = masked(filled, (v) => !v);
+    const outside = inverse(filled);
     const whole = Math.abs(median(taken(small, one)) - median(taken(small, outside)));
     if (!(step >= Math.max(MIN_STEP * span, SHARP * whole))) return none;
     return { score: step * size, sheet: eroded(filled, 2, 1) };
