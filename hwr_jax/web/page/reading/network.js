@@ -30,20 +30,10 @@
       Array.from({ length: 2 * blocks }, (_, i) => (i || !stage ? channels : stages[stage - 1])));
     norms.push(stages[stages.length - 1]);
     return {
-      classes, mean, std, stages, blocks, stride,
-      kernels: kernels.map(prepared),
+      classes, mean, std, stages, blocks, stride, kernels,
       norms: norms.map((channels) => ({ scale: next(channels), shift: next(channels) })),
       dense: next(stages[stages.length - 1] * classes.length),
       bias: next(classes.length),
-    };
-  }
-
-  /** A kernel with its weights as `product` takes them, and for a step of one pixel as `tiled` takes them. */
-  function prepared({ k, from, to, weight }) {
-    return {
-      k, from, to,
-      panels: panels(weight, to, k * k * from),
-      spectrum: k === 3 && from > 1 ? H.winograd.spectrum(weight, from, to) : null,
     };
   }
 
@@ -113,8 +103,12 @@
 
   /** A convolution with zeros around ("SAME"). */
   function convolved(x, kernel, step) {
-    if (kernel.spectrum && step === 1) return H.winograd.convolved(x, kernel, product, room);
-    const { k, from, to, panels: weight } = kernel;
+    const { k, from, to } = kernel;
+    if (k === 3 && from > 1 && step === 1) {
+      kernel.spectrum = kernel.spectrum || H.winograd.spectrum(kernel);
+      return H.winograd.convolved(x, kernel, product, room);
+    }
+    kernel.panels = kernel.panels || panels(kernel.weight, to, k * k * from);
     const side = Math.ceil(x.side / step);
     const before = Math.floor(Math.max((side - 1) * step + k - x.side, 0) / 2);
     const [rows, size] = [x.count * side * side, k * k * from];
@@ -136,7 +130,7 @@
       }
     }
     const a = new Float64Array(rows * to);
-    product(columns, 0, weight, 0, a, 0, rows, to, size);
+    product(columns, 0, kernel.panels, 0, a, 0, rows, to, size);
     return { count: x.count, side, channels: to, a };
   }
 
@@ -152,9 +146,8 @@
   /** [n, size] by the panels of [m, size]: [n, m]; each starts somewhere in an array. Two rows by four stay in registers. */
   function product(a, ofA, b, ofB, made, to, n, m, size) {
     for (let j = 0; j < m; j += 4) {
-      for (let i = 0; i < n; i += 2) {
-        const p = ofA + i * size;
-        const q = i + 1 < n ? p + size : p;
+      for (let i = 1; i < n; i += 2) {
+        const p = ofA + (i - 1) * size, q = p + size;
         let at = ofB + j * size;
         let s0 = 0, s1 = 0, s2 = 0, s3 = 0, t0 = 0, t1 = 0, t2 = 0, t3 = 0;
         for (let c = 0; c < size; c++, at += 4) {
@@ -163,12 +156,22 @@
           s0 += u * w0; s1 += u * w1; s2 += u * w2; s3 += u * w3;
           t0 += v * w0; t1 += v * w1; t2 += v * w2; t3 += v * w3;
         }
-        const out = to + i * m + j;
+        const out = to + (i - 1) * m + j;
         made[out] = s0; made[out + 1] = s1; made[out + 2] = s2; made[out + 3] = s3;
-        if (i + 1 < n) {
-          made[out + m] = t0; made[out + m + 1] = t1; made[out + m + 2] = t2; made[out + m + 3] = t3;
-        }
+        made[out + m] = t0; made[out + m + 1] = t1; made[out + m + 2] = t2; made[out + m + 3] = t3;
       }
+    }
+    if (n % 2) lastRow(a, ofA + (n - 1) * size, b, ofB, made, to + (n - 1) * m, m, size);
+  }
+
+  function lastRow(a, ofA, b, ofB, made, to, m, size) {
+    for (let j = 0; j < m; j += 4) {
+      let s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+      for (let c = 0, at = ofB + j * size; c < size; c++, at += 4) {
+        const u = a[ofA + c];
+        s0 += u * b[at]; s1 += u * b[at + 1]; s2 += u * b[at + 2]; s3 += u * b[at + 3];
+      }
+      made[to + j] = s0; made[to + j + 1] = s1; made[to + j + 2] = s2; made[to + j + 3] = s3;
     }
   }
 

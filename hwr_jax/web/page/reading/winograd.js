@@ -7,17 +7,19 @@
     [1 / 24, -1 / 12, 1 / 6], [0, 0, 1]];
 
   /** The weights [to, 3, 3, from] at each of the 36 points, four outputs side by side, as `product` takes them. */
-  function spectrum(weight, from, to) {
+  function spectrum({ weight, from, to }) {
     const made = new Float64Array(POINTS * to * from);
+    const half = new Float64Array(18);
     for (let o = 0; o < to; o++) {
       for (let c = 0; c < from; c++) {
-        for (let p = 0; p < POINTS; p++) {
-          const [down, across] = [KERNEL[Math.floor(p / 6)], KERNEL[p % 6]];
-          let total = 0;
-          for (let i = 0; i < 3; i++) {
-            for (let j = 0; j < 3; j++) total += down[i] * across[j] * weight[((o * 3 + i) * 3 + j) * from + c];
-          }
-          made[p * to * from + (o >> 2) * 4 * from + 4 * c + (o & 3)] = total;
+        const tap = (i, j) => weight[((o * 3 + i) * 3 + j) * from + c];
+        for (let p = 0; p < 6; p++) {
+          const [a, b, d] = KERNEL[p];
+          for (let j = 0; j < 3; j++) half[3 * p + j] = a * tap(0, j) + b * tap(1, j) + d * tap(2, j);
+        }
+        for (let p = 0, at = (o >> 2) * 4 * from + 4 * c + (o & 3); p < POINTS; p++, at += to * from) {
+          const [[a, b, d], start] = [KERNEL[p % 6], 3 * Math.floor(p / 6)];
+          made[at] = a * half[start] + b * half[start + 1] + d * half[start + 2];
         }
       }
     }
