@@ -148,15 +148,21 @@ def server(site):
         yield serving
 
 
-@pytest.fixture(scope="module")
-def browser():
-    """A Chromium of this machine; the test is skipped where there is none.
-
-    Of one file of tests: while it is open, its event loop runs in this thread, and `asyncio.run` fails.
-    """
+@pytest.fixture(scope="session")
+def chromium():
+    """The path of this machine's Chromium; the test is skipped where there is none."""
     if page_browser.path() is None:
         pytest.skip("needs Chromium: install Debian's package chromium")
     pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'hwr_jax[dev]'")
+    return page_browser.path()
+
+
+@pytest.fixture(scope="module")
+def browser(chromium):
+    """A Chromium of this machine.
+
+    Of one file of tests: while it is open, its event loop runs in this thread, and `asyncio.run` fails.
+    """
     with page_browser.started() as browser:
         yield browser
 

@@ -9,12 +9,18 @@
   let read = null; // the reader, once it has started
   let found = null; // what was read last
   let chosen = 0;
+  let memory = null; // the corrections
   let [busy, again, settled] = [false, false, false];
   let [next, timer] = [0, 0];
   let opening = 0; // counts the pictures: the newest is shown, whichever is decoded first
 
-  const sheet = H.drawing.made($("paper"), { changed, picked });
+  const sheet = H.drawing.made($("paper"), { changed: written, picked });
   const mode = () => document.querySelector("input[name=mode]:checked").value;
+
+  function written(isSettled) {
+    if (memory) memory.turn();
+    changed(isSettled);
+  }
 
   function changed(isSettled) {
     const isEmpty = sheet.isEmpty();
@@ -134,7 +140,6 @@
     if (files.length) open(files[0], "dropped picture", others);
   });
 
-  let memory = null; // the corrections
   let writing = Promise.resolve(); // changes of the memory, one after the other
   const keys = Array.from({ length: 10 }, (_, label) => {
     const key = document.createElement("button");
@@ -145,9 +150,17 @@
     return key;
   });
 
+  /** The chosen digit, and whether it is the only one. */
+  function digitChosen() {
+    const list = result.all(found);
+    const digit = list[chosen];
+    const isAlone = list.length === 1 || (digit && digit.line >= 0 && found.digits.length === 1);
+    return digit && { image: digit.image, box: digit.box, isAlone };
+  }
+
   function labels() {
-    const digit = result.all(found)[chosen];
-    const said = digit && memory.of(digit.image)?.label;
+    const digit = digitChosen();
+    const said = digit && memory.of(digit)?.label;
     keys.forEach((key, label) => key.setAttribute("aria-pressed", String(said === String(label))));
   }
 
@@ -159,8 +172,8 @@
   }
 
   function teach(label) {
-    const { image } = result.all(found)[chosen];
-    change(() => memory.say(image, label));
+    const digit = digitChosen();
+    change(() => memory.say(digit, label));
   }
 
   function remember() {

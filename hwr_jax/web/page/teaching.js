@@ -27,9 +27,16 @@
       request.transaction.addEventListener("abort", () => reject(request.transaction.error || request.error));
     });
 
+  const isWithin = ([x, y, w, h], [left, top, width, height]) =>
+    x + w / 2 >= left && x + w / 2 <= left + width && y + h / 2 >= top && y + h / 2 <= top + height;
+
+  /** Whether two readings of one sheet are of the same digit: both are alone, or the middle of each is in the other's box. */
+  const areOne = (a, b) => (a.isAlone && b.isAlone) || (isWithin(a.box, b.box) && isWithin(b.box, a.box));
+
   /**
-   * The lessons {label, image, key}, one for each image, a list that stays in the browser where that is possible; and
-   * `problem`, a sentence, where what it keeps cannot be read.
+   * The lessons {label, image, key}, one for each digit, a list that stays in the browser where that is possible; and
+   * `problem`, a sentence, where what it keeps cannot be read. A digit {image, box, isAlone} is known by its image, and
+   * on the same sheet by its place: each mode sees it a little differently.
    */
   async function kept() {
     let base = await opened();
@@ -45,21 +52,34 @@
         problem = `The corrections of earlier visits could not be read: ${error.message}`;
       }
     }
-    const of = (image) => lessons.find((one) => one.image.every((v, i) => v === image[i]));
+    let here = []; // {lesson, place}: what was looked at on this sheet
 
-    /** Keeps the label of an image in place of the one before; the same label again takes it back. */
-    async function say(image, label) {
-      const before = of(image);
+    /** The lesson of a digit; undefined: there is none. */
+    function of(digit) {
+      const same = lessons.find((one) => one.image.every((v, i) => v === digit.image[i]));
+      if (same && !here.some(({ lesson }) => lesson === same)) here.push({ lesson: same, place: digit });
+      return same || here.find(({ lesson, place }) => lessons.includes(lesson) && areOne(place, digit))?.lesson;
+    }
+
+    /** Keeps the label of a digit in place of the one before; the same label again takes it back. */
+    async function say(digit, label) {
+      const [before, image] = [of(digit), digit.image];
       if (before && before.label === label) {
         if (base) await done(on("readwrite").delete(before.key));
         lessons.splice(lessons.indexOf(before), 1);
       } else if (before) {
         if (base) await done(on("readwrite").put({ label, image }, before.key));
-        before.label = label;
+        Object.assign(before, { label, image });
       } else {
         const key = base ? await done(on("readwrite").add({ label, image })) : null;
         lessons.push({ label, image, key });
+        of(digit);
       }
+    }
+
+    /** Something else is on the sheet. */
+    function turn() {
+      here = [];
     }
 
     async function forget() {
@@ -67,7 +87,7 @@
       lessons.length = 0;
     }
 
-    return { lessons, of, say, forget, problem, stays: base !== null };
+    return { lessons, of, say, turn, forget, problem, stays: base !== null };
   }
 
   /** What is kept, and what training needs more. */

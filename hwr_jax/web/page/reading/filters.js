@@ -79,48 +79,40 @@
     });
   }
 
-  /** In place: the largest of each value of a line and the `size` - 1 behind it, in steps of twice as many. `has`: of
+  /** In place: the largest of each value and the `size` - 1 behind it, `step` apart, in steps of twice as many. `has`: of
    *  how many each is the largest as yet. */
-  function runningMax(line, size, has = 1) {
+  function runningMax(a, size, step, has = 1) {
     while (has < size) {
       const more = Math.min(has, size - has);
-      const last = line.length - more;
-      for (let i = 0; i < last; i++) if (line[i + more] > line[i]) line[i] = line[i + more];
+      const away = more * step;
+      if (a instanceof Uint8Array) orBehind(a, away);
+      else maxBehind(a, away);
       has += more;
     }
   }
 
+  function orBehind(mask, away) {
+    for (let i = 0; i + away < mask.length; i++) mask[i] |= mask[i + away];
+  }
+
+  function maxBehind(a, away) {
+    for (let i = 0; i + away < a.length; i++) if (a[i + away] > a[i]) a[i] = a[i + away];
+  }
+
   /** The largest of `before` values before each, itself and `after` behind it, down the columns or along the rows;
    *  outside there is nothing. */
-  function along(g, vertical, before, after) {
-    if (!before && !after) return g;
-    if (before === 1 && after === 1) return vertical ? ofThreeRows(g) : ofThreeColumns(g);
-    const [n, lines] = vertical ? [g.h, g.w] : [g.w, g.h];
-    const [step, next] = vertical ? [g.w, 1] : [1, g.w];
-    const made = grid(g.h, g.w, g.a.constructor);
-    const line = new Float64Array(n + before + after);
-    for (let l = 0; l < lines; l++) {
-      line.fill(-Infinity);
-      for (let i = 0, at = l * next; i < n; i++, at += step) line[before + i] = g.a[at];
-      runningMax(line, before + after + 1);
-      for (let i = 0, at = l * next; i < n; i++, at += step) made.a[at] = line[i];
-    }
-    return made;
-  }
-
-  function ofThreeRows({ h, w, a }) {
-    const made = { h, w, a: a.slice() };
-    for (let i = 0; i < (h - 1) * w; i++) if (a[i + w] > a[i]) made.a[i] = a[i + w];
-    for (let i = w; i < h * w; i++) if (a[i - w] > made.a[i]) made.a[i] = a[i - w];
-    return made;
-  }
-
-  function ofThreeColumns({ h, w, a }) {
-    const made = { h, w, a: a.slice() };
-    for (let start = 0; start < h * w; start += w) {
-      for (let i = start; i < start + w - 1; i++) if (a[i + 1] > a[i]) made.a[i] = a[i + 1];
-      for (let i = start + 1; i < start + w; i++) if (a[i - 1] > made.a[i]) made.a[i] = a[i - 1];
-    }
+  function along({ h, w, a }, vertical, before, after) {
+    const more = before + after;
+    if (!more) return { h, w, a };
+    const wide = vertical ? w : w + more;
+    const all = new a.constructor(vertical ? (h + more) * w : h * wide);
+    if (!(a instanceof Uint8Array)) all.fill(-Infinity);
+    if (vertical) all.set(a, before * w);
+    else for (let y = 0; y < h; y++) all.set(a.subarray(y * w, (y + 1) * w), y * wide + before);
+    runningMax(all, more + 1, vertical ? w : 1);
+    if (vertical) return { h, w, a: all.slice(0, h * w) };
+    const made = grid(h, w, a.constructor);
+    for (let y = 0; y < h; y++) made.a.set(all.subarray(y * wide, y * wide + w), y * w);
     return made;
   }
 
@@ -142,13 +134,13 @@
   function dilatedByDisc({ h, w, a }, radius) {
     const reach = Math.floor(radius);
     const made = { h, w, a: a.slice() };
-    const line = new Float64Array(w + 2 * reach);
+    const line = new Float32Array(w + 2 * reach);
     for (let y = 0; y < h; y++) {
       line.fill(-Infinity);
       for (let x = 0; x < w; x++) line[reach + x] = a[y * w + x];
       for (let dy = reach, has = 1; dy >= 0; dy--) { // its chord grows
         const half = Math.floor(Math.sqrt(radius * radius - dy * dy));
-        runningMax(line, 2 * half + 1, has);
+        runningMax(line, 2 * half + 1, 1, has);
         has = 2 * half + 1;
         for (const to of dy ? [y - dy, y + dy] : [y]) {
           if (to < 0 || to >= h) continue;
