@@ -8,6 +8,7 @@ import io
 import json
 
 import httpx
+import page_visit
 import pytest
 
 from hwr_jax.web import app, worker
@@ -192,3 +193,19 @@ def opened(browser, server):
     yield make
     for context in contexts:
         context.close()
+
+
+@pytest.fixture(scope="module")
+def shared_page(opened):
+    """The page of a desktop."""
+    return opened(viewport=page_visit.DESK)
+
+
+@pytest.fixture
+def page(shared_page):
+    """The same, with an empty sheet, in the mode auto; the test fails if the console reports anything."""
+    made, errors = shared_page
+    page_visit.clear(made)
+    page_visit.mode(made, "auto")
+    yield made
+    assert errors == []

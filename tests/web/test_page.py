@@ -1,105 +1,16 @@
-"""The page in a real browser: write, drop, paste, choose; what it says; offline, by keyboard, for a screen reader."""
+"""The page in a real browser: write, drop, paste, choose; what it says; by keyboard, for a screen reader."""
 
-import io
 import json
-import os
-import re
-import time
-import zipfile
 from importlib import resources
 
 import numpy as np
-import pen_strokes
 import pytest
-from PIL import Image
+from page_visit import DESK, PHONE, SETTLED, THREE, clear, composed, hand_over, mode, png, said, seen, text
 
-from hwr_jax import data
-from hwr_jax.data import drawn, folder, pages
 from hwr_jax.inference import packaged, scan
-from hwr_jax.pictures.tables import Reading
-from hwr_jax.web import page_files
-from scripts import page_browser
 from scripts.page_browser import READY, write
 
 pytestmark = pytest.mark.browser
-SETTLED = 20_000  # milliseconds: the machine may be busy
-DESK, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
-THREE = [(0.42, 0.22), (0.53, 0.17), (0.58, 0.28), (0.49, 0.45), (0.6, 0.56), (0.57, 0.75), (0.42, 0.77)]
-ONE = [(0.5, 0.2), (0.5, 0.8)]
-
-
-@pytest.fixture(scope="module")
-def shared_page(opened):
-    """The page of a desktop."""
-    return opened(viewport=DESK)
-
-
-@pytest.fixture
-def page(shared_page):
-    """The same, with an empty sheet, in the mode auto; the test fails if the console reports anything."""
-    made, errors = shared_page
-    clear(made)
-    mode(made, "auto")
-    yield made
-    assert errors == []
-
-
-def clear(page):
-    if page.is_enabled("#clear"):
-        page.click("#clear")
-    said(page, "")
-
-
-def mode(page, value):
-    page.check(f"input[name=mode][value={value}]", force=True)
-
-
-def said(page, expected=None):
-    """What the page says once it has read what is on the sheet."""
-    expect = pytest.importorskip("playwright.sync_api").expect
-    spoken = page.locator("#said")
-    if expected is None:
-        expect(spoken).not_to_have_text("", timeout=SETTLED)
-    else:
-        expect(spoken).to_have_text(expected, timeout=SETTLED)
-    return spoken.inner_text()
-
-
-def text(page):
-    return page.locator("#text").inner_text()
-
-
-def seen(page):
-    """The image that the network sees, uint8 [28, 28]."""
-    pixels = "Array.from(document.getElementById('seen').getContext('2d').getImageData(0, 0, 28, 28).data)"
-    return np.array(page.evaluate(pixels), np.uint8).reshape(28, 28, 4)[..., 0]
-
-
-def png(grey):
-    file = io.BytesIO()
-    Image.fromarray(grey).save(file, "PNG")
-    return file.getvalue()
-
-
-def composed(seed, lengths, **options):
-    images, labels = drawn.draw(sum(lengths), seed=seed)
-    rng = np.random.default_rng(seed)
-    return pages.compose(rng, images.reshape(-1, 28, 28), labels, lengths, **options).grey
-
-
-def hand_over(page, kind, content, name="picture.png"):
-    """Drops a file on the page, or pastes it."""
-    page.evaluate(
-        """({kind, bytes, name}) => {
-            const files = new DataTransfer();
-            files.items.add(new File([Uint8Array.from(bytes)], name, {type: "image/png"}));
-            const event = kind === "paste"
-                ? new ClipboardEvent("paste", {clipboardData: files, bubbles: true, cancelable: true})
-                : new DragEvent(kind, {dataTransfer: files, bubbles: true, cancelable: true});
-            document.body.dispatchEvent(event);
-        }""",
-        {"kind": kind, "bytes": list(content), "name": name},
-    )
 
 
 def test_a_written_digit_is_read_with_its_probabilities_and_what_the_network_sees(page):
@@ -133,35 +44,6 @@ def test_what_is_no_digit_is_called_so(page):
     said(page)
     assert text(page) == "Not a digit"
     assert page.locator("#bars tr.best th").inner_text() == "not a digit"
-
-
-def trial(page, image):
-    """What the page reads when an image of MNIST is written on it."""
-    clear(page)
-    place = page.locator("#paper").bounding_box()
-    zoom = 0.03 * place["height"]
-    at = lambda x, y: (0.5 + zoom * (x - 14) / place["width"], 0.5 + zoom * (y - 14) / place["height"])  # noqa: E731
-    write(page, *[[at(x, y) for x, y in line] for line in pen_strokes.strokes(image)])
-    said(page)
-    return text(page)
-
-
-@pytest.fixture(scope="module")
-def mnist_test():
-    return data.load("mnist", log=lambda line: None).test
-
-
-@pytest.mark.mnist
-def test_digits_of_mnist_are_read_as_they_are_written(page, mnist_test):
-    read = [trial(page, image[..., 0]) for image in mnist_test.image[:12]]
-    assert sum(one == str(label) for one, label in zip(read, mnist_test.label, strict=False)) >= 11
-
-
-@pytest.mark.mnist
-@pytest.mark.exhaustive
-def test_of_a_hundred_digits_of_mnist_98_are_read(page, mnist_test):
-    read = [trial(page, image[..., 0]) for image in mnist_test.image[:100]]
-    assert sum(one == str(label) for one, label in zip(read, mnist_test.label, strict=False)) >= 98
 
 
 def test_a_dropped_photograph_reads_as_hwr_scan_reads_it(page):
@@ -271,75 +153,6 @@ def test_what_empties_the_sheet_lifts_the_pen(page, how):
         clear(page)
 
 
-def kept(page, expected):
-    """Waits until the page keeps these labels, in the order of their first correction."""
-    get = """() => new Promise((resolve, reject) => {
-        const opened = indexedDB.open("hwr", 1);
-        opened.onerror = reject;
-        opened.onsuccess = () => {
-            const all = opened.result.transaction("lessons").objectStore("lessons").getAll();
-            all.onerror = reject;
-            all.onsuccess = () => {
-                opened.result.close();
-                resolve(all.result.map((one) => one.label).join(""));
-            };
-        };
-    })"""
-    count = f"{len(expected)} correction{'s' if len(expected) > 1 else ''} kept" if expected else ""
-    pressed = page.locator("#labels button[aria-pressed=true]")
-    expect = pytest.importorskip("playwright.sync_api").expect
-    if expected:
-        expect(page.locator("#kept")).to_contain_text(count)
-        expect(pressed).to_have_text(expected[-1:])
-    else:
-        expect(page.locator("#lessons")).to_be_hidden()
-        expect(pressed).to_have_count(0)
-    assert page.evaluate(get) == expected
-
-
-def test_a_correction_is_replaced_and_taken_back(page):
-    press = lambda label: page.click(f"#labels button:text-is('{label}')")  # noqa: E731
-    write(page, THREE)
-    said(page)
-    press(8)
-    kept(page, "8")
-    press(5)
-    kept(page, "5")
-    mode(page, "page")  # the same image again
-    said(page)
-    kept(page, "5")
-    press(9)
-    kept(page, "9")
-    page.reload()
-    page.wait_for_selector(READY)
-    write(page, THREE)
-    said(page)
-    kept(page, "9")
-    press(9)
-    kept(page, "")
-
-
-def test_a_browser_that_cannot_keep_corrections_is_reported_and_the_page_reads(opened):
-    page, errors = opened()
-    page.evaluate("() => { IDBObjectStore.prototype.add = () => { throw new Error('no room'); } }")
-    write(page, THREE)
-    said(page)
-    page.click("#labels button:text-is('8')")
-    said(page, "The corrections could not be changed: no room")
-    assert page.locator("#labels button[aria-pressed=true]").count() == 0
-    page.add_init_script("IDBObjectStore.prototype.getAll = () => { throw new Error('broken'); }")
-    page.reload()
-    page.wait_for_selector(READY)
-    said(page, "The corrections of earlier visits could not be read: broken")
-    page.evaluate("() => { HWR.picture.greyOf = () => { throw new Error('no memory'); } }")
-    write(page, ONE)
-    said(page, "This could not be read: no memory")
-    hand_over(page, "drop", png(composed(2, [3])))
-    page.locator("#source:not(:empty)").wait_for()
-    assert said(page).startswith("3 digits")  # a picture is read as before
-    assert errors == []
-
-
 def test_of_two_pictures_the_newer_is_shown(page):
     slow = """() => {
         const decode = self.createImageBitmap;
@@ -363,115 +176,6 @@ def test_of_two_pictures_the_newer_is_shown(page):
     page.wait_for_selector(READY)
 
 
-def test_corrections_become_a_data_set_that_training_reads(page, tmp_path):
-    images = []
-    for points, labels in ((THREE, "389"), (ONE, "17")):
-        for label in labels:
-            clear(page)
-            write(page, [(x, (1 - 0.04 * len(images)) * y) for x, y in points])  # an image of its own
-            said(page)
-            page.click(f"#labels button:text-is('{label}')")
-            page.locator(f"#labels button:text-is('{label}')[aria-pressed=true]").wait_for()
-            seen = page.evaluate(
-                "Array.from(document.getElementById('seen').getContext('2d').getImageData(0, 0, 28, 28).data)"
-            )
-            images.append((label, np.array(seen, np.uint8).reshape(28, 28, 4)[..., 0]))
-    assert page.locator("#kept").inner_text().startswith("5 corrections kept. Unpack the download and train")
-    page.reload()  # they stay
-    page.wait_for_selector(READY)
-    assert page.locator("#kept").inner_text().startswith("5 corrections kept")
-    with page.expect_download() as download:
-        page.click("#download")
-    assert download.value.suggested_filename == "digits.zip"
-    with zipfile.ZipFile(download.value.path()) as archive:
-        assert archive.testzip() is None
-        archive.extractall(tmp_path)
-    page.click("#forget")
-    page.wait_for_selector("#lessons", state="hidden")
-    for number, (label, image) in enumerate(images, 1):
-        np.testing.assert_array_equal(
-            np.asarray(Image.open(tmp_path / "digits" / label / f"{number:04}.png").convert("L")), image
-        )
-
-    own = folder.open_place(tmp_path / "digits", Reading(), "", name="folder", whole=False)
-    made = folder.make(own, log=lambda line: None)
-    assert own.source.classes == ("1", "3", "7", "8", "9")
-    assert len(made.train.label) + len(made.test.label) == 5
-
-
-def test_without_a_network_the_page_opens_and_reads(opened):
-    page, errors = opened(viewport=PHONE)
-    page.evaluate("navigator.serviceWorker.ready.then(() => true)")
-    page.context.set_offline(True)
-    page.reload()
-    page.wait_for_selector(READY)
-    write(page, THREE)
-    said(page)
-    assert text(page) == "3"
-    assert errors == []
-
-
-@pytest.fixture
-def host(tmp_path):
-    """A server of its own, whose folder a test changes."""
-    with page_browser.served(tmp_path) as serving:
-        yield serving
-
-
-def test_another_program_at_the_address_gets_it(opened, host, tmp_path):
-    page, _ = opened(host.url)
-    page.evaluate("navigator.serviceWorker.ready.then(() => true)")
-    (tmp_path / "files.js").unlink()
-    (tmp_path / "index.html").write_text("<title>Another</title><link rel=stylesheet href=style.css>")
-    (tmp_path / "style.css").write_text("body { color: rgb(1, 2, 3) }")
-    page.reload()
-    assert page.title() == "Another"
-    assert page.evaluate("getComputedStyle(document.body).color") == "rgb(1, 2, 3)"
-    assert page.evaluate("caches.keys()") == []
-    page.reload()
-    assert page.evaluate("navigator.serviceWorker.getRegistrations().then((all) => all.length)") == 0
-
-
-def test_an_open_page_never_gets_files_of_two_versions(opened, host, tmp_path):
-    page, errors = opened(host.url)
-    page.evaluate("navigator.serviceWorker.ready.then(() => true)")
-    newer = {name: (tmp_path / name).read_text() for name in ("files.js", "index.html", "style.css")}
-    newer["files.js"] = re.sub('VERSION = "', 'VERSION = "new', newer["files.js"])
-    newer["index.html"] = newer["index.html"].replace("<title>Read", "<title>New: read")
-    newer["style.css"] += "body { outline-color: rgb(1, 2, 3) }"
-    for name, content in newer.items():
-        (tmp_path / name).write_text(content)
-        os.utime(tmp_path / name, (time.time() + 5,) * 2)
-    shown = "[document.title, getComputedStyle(document.body).outlineColor === 'rgb(1, 2, 3)', HWR.VERSION.slice(0, 3)]"
-    page.reload()
-    page.wait_for_selector(READY)
-    assert page.evaluate(shown)[:2] == ["Read handwritten digits", False]
-    assert errors == []
-
-
-def test_the_first_load_is_small_and_nothing_is_asked_for_after_it(opened, server):
-    before = server.sent
-    page, errors = opened()
-    page.evaluate("navigator.serviceWorker.ready.then(() => true)")
-    assert 0 < server.sent - before <= 1.5e6
-    asked = []
-    page.context.on("request", lambda request: asked.append(request.url))
-    write(page, THREE)
-    said(page)
-    hand_over(page, "drop", png(composed(2, [3])))
-    page.locator("#source:not(:empty)").wait_for()
-    assert [url for url in asked if not url.startswith("blob:")] == []
-    assert errors == []
-
-
-def test_the_page_works_from_a_double_click_on_the_file(opened, site):
-    page, errors = opened((site / "index.html").as_uri())
-    write(page, THREE)
-    said(page)
-    assert text(page) == "3"
-    assert errors == []
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desktop", "phone"])
 def test_axe_finds_nothing_to_object_to(opened, scheme, size):
@@ -489,14 +193,3 @@ def test_axe_finds_nothing_to_object_to(opened, scheme, size):
     wide = page.evaluate("document.documentElement.scrollWidth")
     assert wide <= size["width"]
     assert errors == []
-
-
-def test_the_page_can_be_installed(opened):
-    page, _ = opened()
-    devtools = page.context.new_cdp_session(page)
-    assert devtools.send("Page.getAppManifest")["errors"] == []
-    problems = devtools.send("Page.getInstallabilityErrors")["installabilityErrors"]
-    assert {problem["errorId"] for problem in problems} <= {"in-incognito"}  # as each context of a test is
-    for name in ("icon-192", "icon-512", "favicon"):
-        icon = Image.open(io.BytesIO(page_files.files()[f"icons/{name}.png"]))
-        assert icon.width == icon.height == {"icon-192": 192, "icon-512": 512, "favicon": 48}[name]

@@ -19,8 +19,8 @@ RESULT = """() => {
 
 
 async def write(devtools, place, image):
-    """Writes an image of MNIST. The browser gets all events at once, as from a quick hand, and hands on those of a frame
-    as one event with its coalesced ones."""
+    """Writes an image of MNIST. The browser gets all events at once, as from a quick hand, and hands those of a frame
+    on as one event, with its coalesced ones."""
     zoom = DIGIT * place["height"] / 28
     left, top = place["x"] + place["width"] / 2 - 14 * zoom, place["y"] + place["height"] / 2 - 14 * zoom
     events = []

@@ -1,0 +1,148 @@
+"""Corrections on the page in a real browser: kept, replaced, taken back, downloaded, trained on."""
+
+import zipfile
+
+import numpy as np
+import pytest
+from page_visit import ONE, THREE, clear, composed, hand_over, mode, png, said
+from PIL import Image
+
+from hwr_jax.data import folder
+from hwr_jax.pictures.tables import Reading
+from scripts.page_browser import READY, write
+
+pytestmark = pytest.mark.browser
+
+
+def kept(page, expected):
+    """Waits until the page keeps these labels, in the order of their first correction."""
+    get = """() => new Promise((resolve, reject) => {
+        const opened = indexedDB.open("hwr", 1);
+        opened.onerror = reject;
+        opened.onsuccess = () => {
+            const all = opened.result.transaction("lessons").objectStore("lessons").getAll();
+            all.onerror = reject;
+            all.onsuccess = () => {
+                opened.result.close();
+                resolve(all.result.map((one) => one.label).join(""));
+            };
+        };
+    })"""
+    count = f"{len(expected)} correction{'s' if len(expected) > 1 else ''} kept" if expected else ""
+    pressed = page.locator("#labels button[aria-pressed=true]")
+    expect = pytest.importorskip("playwright.sync_api").expect
+    if expected:
+        expect(page.locator("#kept")).to_contain_text(count)
+        expect(pressed).to_have_text(expected[-1:])
+    else:
+        expect(page.locator("#lessons")).to_be_hidden()
+        expect(pressed).to_have_count(0)
+    assert page.evaluate(get) == expected
+
+
+def test_a_correction_is_replaced_and_taken_back(page):
+    press = lambda label: page.click(f"#labels button:text-is('{label}')")  # noqa: E731
+    write(page, THREE)
+    said(page)
+    press(8)
+    kept(page, "8")
+    press(5)
+    kept(page, "5")
+    mode(page, "page")  # the same image again
+    said(page)
+    kept(page, "5")
+    mode(page, "digit")  # the same digit, seen a little differently
+    said(page)
+    kept(page, "5")
+    press(9)
+    kept(page, "9")
+    mode(page, "auto")
+    said(page)
+    kept(page, "9")
+    page.reload()
+    page.wait_for_selector(READY)
+    mode(page, "digit")  # as it was corrected
+    write(page, THREE)
+    said(page)
+    kept(page, "9")
+    press(9)
+    kept(page, "")
+
+
+def test_each_digit_on_a_sheet_and_each_sheet_has_its_own_correction(page):
+    write(page, [(x - 0.25, y) for x, y in THREE], [(x + 0.25, y) for x, y in ONE])
+    said(page)
+    page.click("#labels button:text-is('8')")
+    kept(page, "8")
+    page.click("#after")
+    page.click("#labels button:text-is('7')")
+    kept(page, "87")
+    mode(page, "page")
+    said(page)
+    page.click("#after")
+    kept(page, "87")
+    clear(page)
+    mode(page, "digit")
+    write(page, [(0.4, 0.2), (0.6, 0.8)])  # alone, as neither was
+    said(page)
+    page.click("#labels button:text-is('2')")
+    kept(page, "872")
+    page.click("#forget")
+    page.wait_for_selector("#lessons", state="hidden")
+
+
+def test_a_browser_that_cannot_keep_corrections_is_reported_and_the_page_reads(opened):
+    page, errors = opened()
+    page.evaluate("() => { IDBObjectStore.prototype.add = () => { throw new Error('no room'); } }")
+    write(page, THREE)
+    said(page)
+    page.click("#labels button:text-is('8')")
+    said(page, "The corrections could not be changed: no room")
+    assert page.locator("#labels button[aria-pressed=true]").count() == 0
+    page.add_init_script("IDBObjectStore.prototype.getAll = () => { throw new Error('broken'); }")
+    page.reload()
+    page.wait_for_selector(READY)
+    said(page, "The corrections of earlier visits could not be read: broken")
+    page.evaluate("() => { HWR.picture.greyOf = () => { throw new Error('no memory'); } }")
+    write(page, ONE)
+    said(page, "This could not be read: no memory")
+    hand_over(page, "drop", png(composed(2, [3])))
+    page.locator("#source:not(:empty)").wait_for()
+    assert said(page).startswith("3 digits")  # a picture is read as before
+    assert errors == []
+
+
+def test_corrections_become_a_data_set_that_training_reads(page, tmp_path):
+    images = []
+    for points, labels in ((THREE, "389"), (ONE, "17")):
+        for label in labels:
+            clear(page)
+            write(page, [(x, (1 - 0.04 * len(images)) * y) for x, y in points])  # an image of its own
+            said(page)
+            page.click(f"#labels button:text-is('{label}')")
+            page.locator(f"#labels button:text-is('{label}')[aria-pressed=true]").wait_for()
+            seen = page.evaluate(
+                "Array.from(document.getElementById('seen').getContext('2d').getImageData(0, 0, 28, 28).data)"
+            )
+            images.append((label, np.array(seen, np.uint8).reshape(28, 28, 4)[..., 0]))
+    assert page.locator("#kept").inner_text().startswith("5 corrections kept. Unpack the download and train")
+    page.reload()  # they stay
+    page.wait_for_selector(READY)
+    assert page.locator("#kept").inner_text().startswith("5 corrections kept")
+    with page.expect_download() as download:
+        page.click("#download")
+    assert download.value.suggested_filename == "digits.zip"
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert archive.testzip() is None
+        archive.extractall(tmp_path)
+    page.click("#forget")
+    page.wait_for_selector("#lessons", state="hidden")
+    for number, (label, image) in enumerate(images, 1):
+        np.testing.assert_array_equal(
+            np.asarray(Image.open(tmp_path / "digits" / label / f"{number:04}.png").convert("L")), image
+        )
+
+    own = folder.open_place(tmp_path / "digits", Reading(), "", name="folder", whole=False)
+    made = folder.make(own, log=lambda line: None)
+    assert own.source.classes == ("1", "3", "7", "8", "9")
+    assert len(made.train.label) + len(made.test.label) == 5
