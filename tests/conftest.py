@@ -4,6 +4,7 @@ import collections
 import fcntl
 import functools
 import importlib
+import importlib.util
 import os
 import shutil
 import signal
@@ -152,6 +153,15 @@ def two_seeds(shared, command):
             assert done.returncode == 0, done.stderr
             output.write_text(done.stdout)
     return folder, output.read_text()
+
+
+@pytest.fixture(scope="session")
+def hook():
+    """reader/modules.py, with which hwr-read is built."""
+    spec = importlib.util.spec_from_file_location("modules", ROOT / "reader" / "modules.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")

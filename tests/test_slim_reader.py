@@ -2,7 +2,7 @@
 
 import ast
 import doctest
-import importlib.util
+import importlib
 import io
 import json
 import runpy
@@ -46,15 +46,6 @@ sys.meta_path.insert(0, Only())
 from hwr_read.__main__ import run
 sys.exit(run())
 """
-
-
-@pytest.fixture(scope="module")
-def hook():
-    """reader/modules.py."""
-    spec = importlib.util.spec_from_file_location("modules", READER / "modules.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def build(folder, target, out):
@@ -180,17 +171,6 @@ def test_the_source_distribution_builds_the_same_wheel(wheel, tmp_path):
         archive.extractall(tmp_path, filter="data")
     again = build(next(tmp_path.glob("hwr_read-*/")), "wheel", tmp_path / "again")
     assert again.read_bytes() == wheel.read_bytes()
-
-
-def test_the_name_is_replaced_in_code_alone(hook):
-    source = 'import hwr_jax.core as c  # of hwr_jax\nfrom hwr_jax import x\ny = hwr_jax.core, "hwr_jax"\n'
-    new = 'import hwr_read.core as c  # of hwr_jax\nfrom hwr_read import x\ny = hwr_read.core, "hwr_jax"\n'
-    assert hook.renamed(source) == new
-    if sys.version_info >= (3, 12):
-        assert hook.renamed('f"{hwr_jax.x}"') == 'f"{hwr_read.x}"'
-    else:
-        with pytest.raises(ValueError, match=r"hwr_jax is used in the f-string"):
-            hook.renamed('f"{hwr_jax.x}"')
 
 
 def test_with_its_dependencies_alone_it_reads_what_scan_reads(site, page, scan, caches):
