@@ -28,6 +28,7 @@
     $("undo").disabled = $("clear").disabled = isEmpty;
     if (isEmpty) $("source").textContent = "";
     result.say(""); // until it has been read
+    if (settled && !isSettled) next = performance.now() + PAUSE; // the dot with which a stroke begins is not read
     settled = isSettled;
     again = true;
     look();
