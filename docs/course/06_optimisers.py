@@ -286,8 +286,8 @@ plt.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 
 # %% [markdown]
-# Each optimiser learns, once its rate fits; and the fitting rates differ by a factor of
-# {{max(best.values()) / min(best.values()):.0f}}. **A comparison of optimisers at one common learning rate compares
+# Each optimiser learns, once its rate fits; and the fitting rates differ
+# by a factor of {{max(best.values()) / min(best.values()):.0f}}. **A comparison of optimisers at one common learning rate compares
 # nothing.** The package's study `experiments/optimizers` compares ten of them on MNIST with ten seeds, tuned rates and
 # error bars.
 
