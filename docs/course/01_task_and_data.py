@@ -59,7 +59,8 @@ def show(images, titles=(), columns=10, side=0.8, **look):
 # The package loads a data set with one call. We use **scikit-learn's handwritten digits**, called `digits`: 1,797
 # images of real handwriting that come with a library, so that the course runs without a download. They are few, and
 # the numbers in this course are for these images. The larger, more famous set is MNIST (70,000 images); write
-# `hwr_jax.data.load("mnist")` instead, and nearly every cell runs unchanged, only longer.
+# `hwr_jax.data.load("mnist")` instead, and nearly every cell runs unchanged, only longer. (The checks are for these
+# images, and exercise 2 would need more than 4 GB.)
 
 # %%
 import hwr_jax
@@ -102,7 +103,8 @@ show(digits.train.image[:30, :, :, 0], [str(label) for label in digits.train.lab
 # ## Collection
 #
 # These digits were collected by E. Alpaydin and C. Kaynak (1998). People filled in a preprinted form; the form was
-# scanned, and each digit became a small bitmap. scikit-learn's 1,797 digits come from 13 people. That sentence has
+# scanned, and each digit was reduced to 8 x 8 numbers from 0 to 16. The package enlarges these to 28 x 28 pixels and
+# sharpens them, so that they look like MNIST's. scikit-learn's 1,797 digits come from 13 people. That sentence has
 # three consequences which no algorithm can repair later:
 #
 # 1. **Who is in the data decides whom the model can read.** Thirteen people are not all people. Somebody who writes a
@@ -139,8 +141,9 @@ print("fewest:", counts.min(), "most:", counts.max(), "together:", counts.sum())
 #
 # A photograph is not a 28 x 28 table. Between the two lie steps that look dull and decide much: find the ink, cut it
 # out, scale it so that the longer side has 20 pixels, and put its centre of mass in the middle. These are MNIST's
-# conventions (LeCun et al. 1998). The package has **one** function for this, `digit_from_picture`, used in training
-# and in use alike. A model that is trained on one preparation and used on another fails silently.
+# conventions (LeCun et al. 1998). The package has **one** function for this, `to_mnist`. The training digits here went
+# through it, and so does every picture that is read (`digit_from_picture` for a file, `digit_from_grey` for grey
+# values), after its ink has been found. A model that is trained on one preparation and used on another fails silently.
 #
 # To see it work, we need a photograph. The package's page composer writes digits on paper and photographs it, with a
 # shadow, blur and noise:

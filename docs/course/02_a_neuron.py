@@ -251,7 +251,9 @@ assert after < before
 # ### Exercise 2: the learning rate
 #
 # Train the neuron on the two features for 200 steps with the learning rates 0.03, 3 and 300. Print the loss after 1,
-# 2, 5 and 200 steps. What goes wrong at either end?
+# 2, 5 and 200 steps. What goes wrong at either end? (`x` holds the pixels now: compute the two features again. At rate
+# 300 $a$ rounds to 0 or 1, so compute $-\ln\sigma(z)$ as `np.logaddexp(0, -z)`, and $-\ln(1 - \sigma(z))$ as
+# `np.logaddexp(0, z)`.)
 
 # %% tags=["solution"]
 x = np.stack([image.mean(axis=(1, 2)), image[:, 11:17, 11:17].mean(axis=(1, 2))], axis=1)
@@ -270,7 +272,8 @@ assert max(losses[300.0]) > 10
 
 # %% [markdown] tags=["solution"]
 # With 0.03 the loss creeps; 200 steps are not enough. With 300 the first steps jump over the valley to places far
-# worse than the start. This problem is so easy that the neuron finds back; larger networks do not. Chapter 6 draws
+# worse than the start. This problem is so easy that the neuron finds its way back; larger networks often do not.
+# Chapter 6 draws
 # both.
 
 # %% [markdown]

@@ -69,10 +69,10 @@ print("x:", x.shape, "label:", label.shape)
 #
 # | symbol | what | shape |
 # |---|---|---|
-# | $X$ | images, one a row | $[N, 784]$ |
-# | $W$ | weights, one column a digit | $[784, 10]$ |
+# | $X$ | images, one per row | $[N, 784]$ |
+# | $W$ | weights, one column per digit | $[784, 10]$ |
 # | $b$ | biases | $[10]$ |
-# | $Z$ | *scores* (or *logits*), one row an image | $[N, 10]$ |
+# | $Z$ | *scores* (or *logits*), one row per image | $[N, 10]$ |
 #
 # That is $784 \cdot 10 + 10 = 7{,}850$ parameters.
 #
@@ -249,7 +249,7 @@ assert np.array_equal(scratch.softmax(logits / 10).argmax(1), scratch.softmax(lo
 
 # %% [markdown] tags=["solution"]
 # A low temperature pushes all probability to the largest score, a high one evens the classes out. The order, and so
-# every answer, stays the same. Chapter 10 uses this to make probabilities honest without touching the accuracy.
+# every answer, stays the same. Chosen well, $T$ makes probabilities honest without touching the accuracy (chapter 10).
 
 # %% [markdown]
 # ### Exercise 3: two classes

@@ -7,7 +7,8 @@
 # all gradients in one sweep. This chapter does it by hand, and then proves it right with numbers.
 #
 # The code runs beside `hwr_jax/models/scratch.py`, the package's network in plain NumPy. Open that file next to this
-# page: it is short, and everything in it is explained here. The data are scikit-learn's `digits`.
+# page: it is short. `forward` and `backward` are explained here, its optimisers in chapter 6, dropout and the penalties
+# in chapter 7. The data are scikit-learn's `digits`.
 
 # %% tags=["setup"]
 import matplotlib.pyplot as plt
@@ -254,8 +255,9 @@ print(f"relative difference to JAX, first layer: {gap:.1e} (JAX computes in 32 b
 # an optimiser (chapter 6) and of dropout (chapter 7).
 #
 # To see what a hidden layer is good for, we choose a task that templates are bad at: **is the digit odd?** The shapes
-# 1, 3, 5, 7, 9 have nothing in common that 0, 2, 4, 6, 8 lack, so no single template can exist. It is exclusive or in
-# 784 dimensions. Our two rivals are a network with 32 hidden neurons and a network with none (chapter 3).
+# 1, 3, 5, 7, 9 have nothing in common that 0, 2, 4, 6, 8 lack, so no single template fits them all. It is like
+# exclusive or, in 784 dimensions. Our two rivals are a network with 32 hidden neurons and a network with none (chapter
+# 3).
 
 # %%
 settings = scratch.Settings(

@@ -73,8 +73,8 @@ def walk(gradient, start, steps, rate, chosen):
 #
 # $$L(u, v) = \tfrac12 (u^2 + 25 v^2), \qquad \nabla L = (u,\ 25 v).$$
 #
-# The minimum is at (0, 0). The quotient of the curvatures, 25, is the *condition number*. Real losses look like this
-# in many directions at once, with far larger quotients.
+# The minimum is at (0, 0). The ratio of the curvatures, 25, is the *condition number*. Real losses look like this
+# in many directions at once, with far larger ratios.
 
 
 # %%
@@ -141,7 +141,7 @@ print("loss after 40 steps:", {rate: f"{loss:.3g}" for rate, loss in ends.items(
 # The hats correct for the start: the running means begin at 0, so after $t$ steps they are too small by the factors
 # $1 - \beta_1^t$ and $1 - \beta_2^t$, and are divided by them. The quotient hardly depends on the size of the
 # gradient. A steep and a flat direction get steps of the same size: Adam makes the valley round. *RMSprop* is Adam
-# without $m$.
+# without $m$ and without the hats.
 
 # %% alt="Four walks from the same start in the valley: gradient descent zigzags, momentum swings past the minimum and returns, RMSprop and Adam walk almost diagonally."
 rates = {"sgd": 0.07, "momentum": 0.05, "rmsprop": 0.3, "adam": 0.5}
@@ -171,8 +171,9 @@ print("loss after 60 steps:", {name: f"{valley(places[-1]):.1e}" for name, place
 # %% [markdown]
 # On this smooth map gradient descent needs patience along $u$, and momentum is the best of the four:
 # {{valley(walks["momentum"][-1]):.0e}} after 60 steps against {{valley(walks["sgd"][-1]):.0e}}. RMSprop and Adam walk
-# along the flat direction as briskly as along the steep one, reach the neighbourhood of the minimum, and then do not
-# come to rest: the size of their steps does not shrink with the gradient. That is what a *schedule* is for.
+# along the flat direction as briskly as along the steep one. Adam then swings past the minimum, because $m$ remembers
+# the way down; it settles in the end, because $s$ remembers the large first gradients. RMSprop with its short memory
+# does not come to rest: the size of its steps does not shrink with the gradient. That is what a *schedule* is for.
 #
 # ## Schedules
 #
@@ -267,8 +268,8 @@ def train(name, rate, epochs=10, seed=0):
 
 
 # %%
-tried = {"sgd": (0.01, 0.03, 0.1, 0.3), "momentum": (0.001, 0.003, 0.01, 0.03)}
-tried |= dict.fromkeys(("rmsprop", "adam"), (0.0003, 0.001, 0.003, 0.01))
+tried = {"sgd": (0.003, 0.01, 0.03, 0.1), "momentum": (0.001, 0.003, 0.01, 0.03)}
+tried |= {"rmsprop": (0.0001, 0.0003, 0.001, 0.003), "adam": (0.0003, 0.001, 0.003, 0.01)}
 best, curves = {}, {}
 for name, candidates in tried.items():
     results = {rate: train(name, rate) for rate in candidates}

@@ -223,8 +223,8 @@ plt.show()
 # %% [markdown]
 # Augmentation lowers the error from {{summary["nothing"]["mean"]:.1f}} % to {{summary["augmentation"]["mean"]:.1f}} %
 # with the same 100 images and the same number of steps. All 1,097 images reach
-# {{summary["all 1,097 images"]["mean"]:.1f}} %. What the penalties and dropout do is small in comparison: look at how
-# far their intervals overlap with *nothing* before you believe in a difference.
+# {{summary["all 1,097 images"]["mean"]:.1f}} %. What the penalties and dropout do is small in comparison: with five
+# seeds such differences are hard to tell from chance; chapter 10 shows how to compare two variants seed by seed.
 #
 # That is the typical order: **data, then augmentation, then everything else.**
 

@@ -65,7 +65,8 @@ from hwr_jax.tasks import ctc, metrics
 #
 # It is a deep network, one layer for each step, whose layers share their weights. So it has the trouble of chapter 5:
 # on its way back through $n$ steps, the gradient is multiplied $n$ times by $U^\top$ (and by the slope of $\tanh$,
-# which is at most 1). The largest *singular value* of $U$, the most by which it stretches any vector, decides:
+# which is at most 1). The largest *singular value* of $U$ is the most by which it stretches any vector. If it is below
+# 1, the gradient must vanish; if it is above 1, the gradient can explode. With a $U$ that stretches all vectors alike:
 
 # %% alt="Size of the gradient over the number of steps back: for a stretch of 0.8 it vanishes, for 1 it stays, for 1.2 it explodes."
 rng = np.random.default_rng(0)
@@ -145,7 +146,8 @@ print(f"-ln of it: {-np.log(totals['12']):.4f}; ctc.loss of the package: {packag
 #
 # $$\alpha_t(s) = p_t(\text{symbol at } s)\cdot\big[\alpha_{t-1}(s) + \alpha_{t-1}(s-1) + \alpha_{t-1}(s-2)\big],$$
 #
-# with the last term only where the skip is allowed. The work grows with $T$ times the length of the string, not
+# with the last term only where the skip is allowed. A path begins at the first blank or at the first digit, so
+# $\alpha_1$ is $p_1$ at these two places and 0 elsewhere. The work grows with $T$ times the length of the string, not
 # exponentially.
 
 
@@ -280,7 +282,11 @@ two = np.log(np.array([[[0.4, 0.6], [0.4, 0.6]]], np.float32))  # [1, T, symbols
 greedy = np.asarray(ctc.best_path(jnp.asarray(two)))[0]
 found, score = ctc.beam_search(jnp.asarray(two), 4)
 print("best path:", "".join("1" for k in greedy if k == 0) or "nothing", f"with probability {0.6 * 0.6:.2f}")
-print("beam:", np.asarray(found)[0, 0], f"with probability {np.exp(float(score[0, 0])):.2f}")
+print(
+    "beam:",
+    "".join("1" for k in np.asarray(found)[0, 0] if k == 0),
+    f"with probability {np.exp(float(score[0, 0])):.2f}",
+)
 assert (greedy < 0).all()
 assert abs(np.exp(float(score[0, 0])) - 0.64) < 1e-5
 
@@ -303,4 +309,5 @@ assert abs(half**100 - 0.5) < 1e-9
 
 # %% [markdown] tags=["solution"]
 # $h_{100}$ contains $z^{100} h_0$. A gate can be as close to 1 as the network wants, and for a thousand steps if need
-# be; the stretch of a plain recurrent network cannot be exactly 1 and also do something useful with the input.
+# be; a plain recurrent network would have to keep the stretch of $U$ at exactly 1 throughout training, and $\tanh$
+# still shrinks.

@@ -218,7 +218,8 @@ rejected, threshold = selective.rejected_at(confidence, correct, 0.99)
 print(f"for 99 % right: reject {rejected:.1%}, accept from confidence {threshold:.3f}")
 
 # %% [markdown]
-# To have 99 % of the accepted answers right, {{100 * rejected:.1f}} % of the images go to a person. This curve, not
+# To have 99 % of the accepted answers right, {{100 * rejected:.1f}} % of the images go to a person. (In use, choose the
+# threshold on validation images; here both are the test images, so the number is a little too good.) This curve, not
 # the accuracy, decides whether a bank can use the reader.
 
 # %% tags=["check"]

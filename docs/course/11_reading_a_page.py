@@ -127,7 +127,8 @@ plt.show()
 # %% [markdown]
 # ## Lines and order
 #
-# A mark whose most probable answer is `none` is left out, unless it stands among sure digits and is as high as they are:
+# The packaged model has an eleventh answer, `none`, for what is no digit. A mark whose most probable answer is `none`
+# is left out, unless it stands among sure digits and is as high as they are:
 # then it is more probably a badly written digit, and stays with its best digit and a low confidence.
 #
 # Characters whose vertical ranges overlap form a line; lines are read from top to bottom, each from left to right. All
@@ -288,7 +289,7 @@ assert np.mean(photo.grey <= otsu(photo.grey)) > 0.15
 # ### Exercise 3: which paper?
 #
 # Measure the error rate on plain, ruled and grid paper (`paper=...`), three pages each, everything else as on a plain
-# page. Which lines disturb, and why?
+# page. Do lines disturb? Can three pages tell?
 
 # %% tags=["solution"]
 by_paper = {paper: error_rate(range(3), paper=paper) for paper in pages.PAPERS}
@@ -296,5 +297,6 @@ print({paper: f"{rate:.1%}" for paper, rate in by_paper.items()})
 assert by_paper["plain"] < 0.1
 
 # %% [markdown] tags=["solution"]
-# Printed lines cross the digits. Step 3 removes long straight runs of pale ink; where a line and a stroke coincide (the
-# bar of a 7 on a ruled line), a part of the stroke may go with it.
+# The rates differ by a character or two: three pages cannot show a difference, and you would need many more (chapter
+# 10). How lines can disturb: they cross the digits. Step 3 removes long straight runs of pale ink; where a line and a
+# stroke coincide (the bar of a 7 on a ruled line), a part of the stroke may go with it.

@@ -5,7 +5,7 @@
 # over HTTP. Then it asks what should be asked before the first user: what does the model reveal about the people whose
 # handwriting it learnt from, whom does it read badly, and what must it never decide alone?
 #
-# We train a small network on scikit-learn's `digits`, as in chapter 10.
+# We train the small convolutional network of chapter 8 on scikit-learn's `digits`.
 
 # %% tags=["setup"]
 import matplotlib.pyplot as plt
@@ -102,7 +102,7 @@ print(f"the same answer for {same:.0%} of {len(images)} images; probabilities di
 # %% [markdown]
 # ## Smaller
 #
-# A weight needs not have 32 bits. *Quantising* to 8 bits keeps, for each output of a layer, one scale $s$ and whole
+# A weight need not have 32 bits. *Quantising* to 8 bits keeps, for each output of a layer, one scale $s$ and whole
 # numbers $q$ from -127 to 127, with $w \approx s\,q$. The error of a weight is at most $s/2$.
 
 # %% alt="Left: file sizes of the two exports, about four to one for the weights. Right: the 8-bit weights over the 32-bit ones: a staircase along the diagonal."

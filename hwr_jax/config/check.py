@@ -134,6 +134,11 @@ def check(config: ConfigDict) -> None:
             "config.data.balanced=True with config.loss.class_weights=balanced would count rare classes twice: use one "
             "of them"
         )
+    if config.model.convolution == "compiled" and config.model.precision != "float32":
+        raise ConfigError(
+            f"config.model.convolution=compiled computes in float32 alone, not in {config.model.precision}: use "
+            "config.model.convolution=auto, or config.model.precision=float32"
+        )
     if config.seed + config.seeds > 2**31:
         raise ConfigError(
             f"config.seeds={config.seeds} from config.seed={config.seed} on exceed the last seed, 2**31 - 1"

@@ -79,12 +79,16 @@ def by_name(name: str, *, train: bool):
 
     Only XLA's gradients are slow on CPU: without them its own convolution is two to three times faster.
 
+    A run that was trained with 'compiled' is read with 'native' where there is no such kernel.
+
     Raises:
-      ConfigError: 'compiled', and this machine has no such kernel; the sentence says why.
+      ConfigError: 'compiled' to train, and this machine has no such kernel; the sentence says why.
     """
     if name == "auto":
         name = "patches" if train and jax.default_backend() == "cpu" else "native"
     if name == "compiled" and not compiled.available():
+        if not train:
+            return CONVOLUTIONS["native"]
         raise ConfigError(
             f"config.model.convolution=compiled is not possible here ({compiled.why_not()}): "
             "use auto, patches or native"

@@ -71,7 +71,11 @@ def _predicted(model, options, pictures, limits) -> Iterator[list[Item]]:
                 greys[i] = grey
         except (DataError, MemoryError) as error:
             yield [_failed(i, name, error)]
-    for i, one in zip(greys, small.normalised_together(list(greys.values())), strict=True):
+    try:
+        together = small.normalised_together(list(greys.values()))
+    except MemoryError:
+        together = [None] * len(greys)  # each on its own may find room
+    for i, one in zip(greys, together, strict=True):
         yield []
         try:
             found[i] = one or normalise.normalised(greys[i])

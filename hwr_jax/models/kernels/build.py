@@ -13,6 +13,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ import jax
 import jaxlib
 import numpy as np
 
-from hwr_jax.core import cores
+from hwr_jax.core import cores, files
 from hwr_jax.data import cache
 
 SOURCE = Path(__file__).with_name("convolution.cc")
@@ -28,6 +29,7 @@ COMPILERS = ("c++", "g++", "clang++")
 FLAGS = ("-std=c++17", "-O3", "-ffp-contract=fast", "-fPIC", "-shared", "-w")
 NATIVE = ("-march=native", "-mcpu=native")  # which of them a compiler knows depends on the processor
 SWITCH = "HWR_KERNEL"  # environment variable: 0 leaves the kernel out
+LEFT_S = 24 * 3600  # an unfinished build that is older was killed
 LIMIT_S = 300  # a compiler that takes longer hangs: a second or ten are usual
 TOLERANCE = 1e-5  # of the largest value
 
@@ -52,17 +54,17 @@ def kernel() -> Kernel:
         return Kernel(None, f"the device is a {jax.default_backend().upper()}")
     try:
         compiler, version = _compiler()
-        path = _path(version)
-        library = _loaded(path) if path.exists() else None
+        path = _path(compiler, version)
+        library = _loaded(path)
         if library is None:
             _compile(compiler, path)
             library = _loaded(path)
         if library is None:
             raise _Failed(f"{path} cannot be loaded")
         if wrong := deviation(library):
-            raise _Failed(f"what {version} made of {SOURCE.name} computes wrong ({wrong})")
+            raise _Failed(f"{path}, which {version} made, computes wrong ({wrong})")
         return Kernel(library, f"{version}, {cores.vectors()}")
-    except _Failed as why:
+    except (_Failed, OSError, ValueError, RuntimeError) as why:
         return Kernel(None, str(why))
 
 
@@ -74,7 +76,7 @@ def _compiler() -> tuple[list[str], str]:
     for command in commands:
         if command and shutil.which(command[0]):
             try:
-                done = subprocess.run([*command, "--version"], capture_output=True, text=True, timeout=LIMIT_S)
+                done = _run([*command, "--version"])
             except (OSError, subprocess.TimeoutExpired):
                 continue
             if done.returncode == 0 and done.stdout.strip():
@@ -82,18 +84,30 @@ def _compiler() -> tuple[list[str], str]:
     raise _Failed(why)
 
 
-def _path(version: str) -> Path:
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=LIMIT_S)
+
+
+def _path(compiler: list[str], version: str) -> Path:
     """Where the library lies in the cache: its name has all that it depends on."""
-    parts = (SOURCE.read_bytes(), version, " ".join(FLAGS), jaxlib.__version__, cores.kind())
-    key = hashlib.sha256("\0".join(p if isinstance(p, str) else p.decode() for p in parts).encode()).hexdigest()
+    parts = (SOURCE.read_text(), *compiler, version, *FLAGS, jaxlib.__version__, cores.kind())
+    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
     return cache.default_cache_dir() / "kernels" / f"convolution-{key[:16]}.so"
+
+
+def _digest(path: Path) -> Path:
+    """Where the SHA-256 of a library lies: one that a full disk or a kill has cut off is not loaded."""
+    return path.with_suffix(".sha256")
 
 
 def _compile(compiler: list[str], path: Path) -> None:
     """Compiles to a file of another name first, so that `path` is never a torn file and builds may run side by side."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(suffix=".so", dir=path.parent)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for left in path.parent.glob("draft-*.so"):  # of a build that was killed
+            if time.time() - left.stat().st_mtime > LEFT_S:
+                left.unlink(missing_ok=True)
+        handle, draft = tempfile.mkstemp(prefix="draft-", suffix=".so", dir=path.parent)
         os.close(handle)
     except OSError as error:
         raise _Failed(f"the cache {path.parent} cannot be written ({error.strerror})") from None
@@ -102,10 +116,14 @@ def _compile(compiler: list[str], path: Path) -> None:
         for native in NATIVE:
             command = [*compiler, *FLAGS, native, f"-I{jax.ffi.include_dir()}", str(SOURCE), "-o", draft]
             try:
-                done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S)
-            except (OSError, subprocess.TimeoutExpired) as error:
-                raise _Failed(f"{compiler[0]} did not end ({type(error).__name__})") from None
+                done = _run(command)
+            except OSError as error:
+                raise _Failed(f"{compiler[0]} did not start ({error.strerror})") from None
+            except subprocess.TimeoutExpired:
+                raise _Failed(f"{compiler[0]} did not end within {LIMIT_S} s") from None
             if done.returncode == 0:
+                os.chmod(draft, 0o700)
+                files.write_atomic(_digest(path), hashlib.sha256(Path(draft).read_bytes()).hexdigest())
                 os.replace(draft, path)
                 return
             said = said or next((line for line in done.stderr.splitlines() if line.strip()), f"exit {done.returncode}")
@@ -117,7 +135,18 @@ def _compile(compiler: list[str], path: Path) -> None:
 
 
 def _loaded(path: Path) -> ctypes.CDLL | None:
+    """Returns the library, or None if it is not there or damaged.
+
+    Raises:
+      _Failed: somebody else could have written it.
+    """
     try:
+        for place in (path.parent, path):
+            facts = place.stat()
+            if hasattr(os, "geteuid") and (facts.st_uid not in (os.geteuid(), 0) or facts.st_mode & 0o022):
+                raise _Failed(f"{place} is not yours alone to write: remove it, or set its mode to 700")
+        if hashlib.sha256(path.read_bytes()).hexdigest() != _digest(path).read_text().strip():
+            return None
         library = ctypes.CDLL(str(path))
         library.HwrConvolve.restype = None
         return library if library.HwrConvolution else None

@@ -201,7 +201,7 @@ void parallel(ffi::ThreadPool* pool, int64_t parts, const Act& act) {
     return;
   }
   auto state = std::make_shared<State>();
-  auto work = [state, parts, &act] {  // `act` is there as long as a part is left
+  auto work = [state, parts, &act]() noexcept {  // `act` is there as long as a part is left
     for (int64_t p; (p = state->next.fetch_add(1)) < parts;) {
       act(p);
       if (state->done.fetch_add(1) + 1 == parts) {

@@ -78,19 +78,26 @@ def convolve(
         padding = lax.padtype_to_pads(lhs.shape[1:3], rhs.shape[:2], window_strides, padding)
     strides = tuple(int(s) for s in window_strides)
     pads = tuple((int(before), int(after)) for before, after in padding)
-    if any(before + stride > side for (before, _), stride, side in zip(pads, strides, rhs.shape, strict=False)):
-        lhs, pads = jnp.pad(lhs, ((0, 0), *pads, (0, 0))), ((0, 0), (0, 0))  # more than the gradient's own loops reach
+    shape = _shape(lhs, rhs, strides, pads)
+    if 0 in (*lhs.shape, *rhs.shape, *shape):
+        return jnp.zeros(shape, jnp.float32)
+    beyond = (before + stride > side for (before, _), stride, side in zip(pads, strides, rhs.shape, strict=False))
+    if any(beyond) or any(p < 0 for pair in pads for p in pair):  # the kernel's own loops do not reach that far
+        lhs = lax.pad(lhs, jnp.float32(0), ((0, 0, 0), *((*pair, 0) for pair in pads), (0, 0, 0)))
+        pads = ((0, 0), (0, 0))
     return _convolve(lhs, rhs, strides, pads)
+
+
+def _shape(image: jax.Array, kernel: jax.Array, strides: tuple[int, ...], pads: tuple) -> tuple[int, ...]:
+    """Returns the shape of the result, [B, H', W', F]."""
+    sizes = zip(image.shape[1:3], kernel.shape, strides, pads, strict=False)
+    out = (max(0, (side + sum(pad) - taps) // stride + 1) for side, taps, stride, pad in sizes)
+    return image.shape[0], *out, kernel.shape[3]
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _convolve(image: jax.Array, kernel: jax.Array, strides: tuple[int, int], pads: Pads) -> jax.Array:
-    batch, *size, _ = image.shape
-    out = [
-        (side + sum(pad) - taps) // stride + 1
-        for side, taps, stride, pad in zip(size, kernel.shape, strides, pads, strict=False)
-    ]
-    return _call(FORWARD, image, kernel, (batch, *out, kernel.shape[3]), strides, pads)
+    return _call(FORWARD, image, kernel, _shape(image, kernel, strides, pads), strides, pads)
 
 
 def _forward(image, kernel, strides, pads):

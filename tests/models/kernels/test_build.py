@@ -1,8 +1,10 @@
 """Building, keeping and checking the kernel; what happens where it cannot be built."""
 
 import os
+import pathlib
 import stat
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -48,25 +50,35 @@ def test_it_says_how_it_was_built(anew):
 
 def test_it_is_built_once(anew, tmp_path, monkeypatch):
     anew()
-    (library,) = kept(tmp_path)
+    files = kept(tmp_path)
+    assert [f.suffix for f in files] == [".sha256", ".so"]
     monkeypatch.setattr(build, "_compile", lambda *_: pytest.fail("it was built again"))
     assert anew().library is not None
-    assert kept(tmp_path) == [library]
+    assert kept(tmp_path) == files
 
 
 def test_another_compiler_builds_it_again(anew, tmp_path):
     anew()
     (tmp_path / "version").write_text("a compiler 2.0\n")
     anew()
-    assert len(kept(tmp_path)) == 2
+    assert len(kept(tmp_path)) == 4
 
 
-def test_a_torn_library_is_built_again(anew, tmp_path):
-    library = build._path("a compiler 1.0")
-    library.parent.mkdir(parents=True)
-    library.write_bytes(b"\x7fELF torn")
+def test_other_flags_build_it_again(anew, tmp_path, monkeypatch):
+    anew()
+    monkeypatch.setenv("CXX", f"{os.environ['CXX']} -mno-avx512f")
+    anew()
+    assert len(kept(tmp_path)) == 4
+
+
+def test_a_torn_library_is_built_again(anew, built):
+    library = build._path([os.environ["CXX"]], "a compiler 1.0")
+    library.parent.mkdir(mode=0o700, parents=True)
+    whole = pathlib.Path(built.library._name)
+    library.write_bytes(whole.read_bytes()[:20_000])  # as a full disk leaves it: loading it would end the process
+    build._digest(library).write_text(build._digest(whole).read_text())
     assert anew().library is not None
-    assert library.stat().st_size > 1000
+    assert library.stat().st_size == whole.stat().st_size
 
 
 def test_without_a_compiler_there_is_none_and_it_says_so(monkeypatch, tmp_path):
@@ -111,6 +123,7 @@ def test_a_config_that_asks_for_it_in_vain_is_refused(monkeypatch):
         ConfigError, match=r"compiled is not possible here \(no C\+\+ compiler is installed\): use auto"
     ):
         convolution.by_name("compiled", train=True)
+    assert convolution.by_name("compiled", train=False) is convolution.CONVOLUTIONS["native"]  # such a run is read
 
 
 def test_the_reference_is_the_definition():
@@ -124,8 +137,34 @@ def test_the_reference_is_the_definition():
     assert (of_weights * weights).sum() == pytest.approx((result * gradient).sum())
 
 
-def test_the_library_is_for_its_owner_to_write(anew, tmp_path):
+def test_nobody_else_may_write_the_library(anew, tmp_path, monkeypatch):
+    before = os.umask(0o002)
+    try:
+        anew()
+    finally:
+        os.umask(before)
+    _, library = kept(tmp_path)
+    for place in (library, library.parent):
+        assert not place.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def test_a_library_that_somebody_else_could_have_written_is_not_loaded(anew, tmp_path):
     anew()
-    (library,) = kept(tmp_path)
-    assert not library.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH)
-    assert library.stat().st_uid == os.getuid()
+    _, library = kept(tmp_path)
+    library.chmod(0o722)
+    assert anew() == (None, f"{library} is not yours alone to write: remove it, or set its mode to 700")
+
+
+def test_what_is_wrong_with_cxx_is_a_sentence(monkeypatch):
+    monkeypatch.setenv("CXX", 'g++ "')
+    assert build.kernel.__wrapped__() == (None, "No closing quotation")
+
+
+def test_an_unfinished_build_is_removed_after_a_day(anew, tmp_path):
+    folder = tmp_path / "cache" / "kernels"
+    folder.mkdir(mode=0o700, parents=True)
+    for name, age_s in (("draft-old.so", 2 * build.LEFT_S), ("draft-new.so", 0), ("mine.so", 2 * build.LEFT_S)):
+        (folder / name).write_bytes(b"")
+        os.utime(folder / name, (time.time() - age_s,) * 2)
+    anew()
+    assert {f.name for f in kept(tmp_path) if f.stat().st_size == 0} == {"draft-new.so", "mine.so"}

@@ -10,6 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
+from hwr_jax.config import configs
+from hwr_jax.config.check import check
+from hwr_jax.core.errors import ConfigError
 from hwr_jax.models import convolution
 from hwr_jax.models.kernels import build
 from hwr_jax.models.kernels import convolution as compiled
@@ -127,7 +130,36 @@ def test_under_pmap_each_device_computes_its_own():
     assert same(wanted, [x[0] for x in found])
 
 
+@pytest.mark.parametrize(
+    ("image", "kernel", "padding"),
+    [
+        ((2, 8, 9, 8), (3, 3, 8, 9), ((-1, 0), (0, -2))),
+        ((0, 8, 8, 8), (3, 3, 8, 8), "VALID"),
+        ((2, 2, 2, 72), (3, 3, 72, 64), "VALID"),
+        ((2, 3, 3, 1), (7, 7, 1, 4), "VALID"),
+        ((2, 5, 1, 3), (1, 7, 3, 4), "SAME"),
+        ((2, 1, 6, 3), (7, 1, 3, 4), "SAME"),
+        ((1, 1, 1, 9), (3, 3, 9, 9), "SAME"),
+    ],
+)
+def test_odd_shapes_give_what_xla_gives(image, kernel, padding):
+    image, kernel = (jax.random.normal(jax.random.key(i), shape) for i, shape in enumerate((image, kernel)))
+    ours = jax.jit(result_and_gradients(padding=padding))(image, kernel)
+    native = jax.jit(result_and_gradients(jax.lax.conv_general_dilated, padding=padding))(image, kernel)
+    for mine, its in zip(ours, native, strict=True):
+        assert mine.shape == its.shape
+        assert np.abs(mine - its).max(initial=0) <= 1e-5 * np.abs(its).max(initial=1e-9)
+
+
 def test_another_dtype_is_refused():
     image, kernel = drawn()
     with pytest.raises(NotImplementedError, match="takes float32, not bfloat16 and float32"):
         compiled.convolve(image.astype(jnp.bfloat16), kernel, (1, 1), "SAME", dimension_numbers=NHWC)
+
+
+def test_a_config_with_another_precision_is_refused():
+    overrides = {"model.convolution": "compiled", "model.precision": "bfloat16"}
+    with pytest.raises(
+        ConfigError, match="computes in float32 alone, not in bfloat16: use"
+    ):
+        check(configs.load("configs/cnn.py", overrides))
