@@ -13,10 +13,14 @@ import shlex
 import shutil
 import subprocess
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from hwr_jax.models import registry
+from hwr_jax.optim import optimizers
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "experiments" / "README.md"]
@@ -229,7 +233,8 @@ def test_an_example_in_python_runs(example, place, here, monkeypatch):
     page, number = example
     monkeypatch.chdir(place)
     names = {"__name__": "example"}
-    with contextlib.redirect_stdout(io.StringIO()):
+    kept = mock.patch.dict(optimizers.OPTIMIZERS), mock.patch.dict(registry.MODELS)  # an example may add a row
+    with contextlib.redirect_stdout(io.StringIO()), kept[0], kept[1]:
         exec(compile(blocks(page, "python")[number], str(page), "exec"), names)
     if "get_config" in names:
         names["get_config"]()

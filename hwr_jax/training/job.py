@@ -13,7 +13,6 @@ from ml_collections import ConfigDict
 from hwr_jax.core.types import Dataset
 from hwr_jax.data import cache
 from hwr_jax.distributed import processes
-from hwr_jax.models.kernels import build
 from hwr_jax.steps import compile_cache
 from hwr_jax.steps.plan import make_plan
 from hwr_jax.steps.run import Run, make_run
@@ -152,8 +151,6 @@ def prepare(
     env = run_folder.environment(
         config, dataset, over_seeds=run.how, mesh_devices=int(mesh.devices.size), seed_groups=mesh.shape["seed"]
     )
-    if config.model.convolution == "compiled":
-        env["kernel"] = build.kernel().what
     return Prepared(run, env if warm_start is None else {**env, "init_from": warm_start.facts}, warm_start)
 
 

@@ -42,7 +42,7 @@ def test_the_reference_of_the_convolution_is_its_definition():
 
 
 def test_every_convolution_is_timed_and_exact_in_both_gradients():
-    found = measure.convolutions((4, 8, 8, 3), (3, 3, 3, 5), calls=2)
+    found = measure.convolutions((4, 8, 8, 3), (3, 3, 3, 5), calls=2, which=tuple(convolution.CONVOLUTIONS))
     assert set(found) == set(convolution.CONVOLUTIONS)
     for one in found.values():
         assert 0 < one["max_relative_error"] < 1e-5

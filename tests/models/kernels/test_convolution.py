@@ -159,7 +159,5 @@ def test_another_dtype_is_refused():
 
 def test_a_config_with_another_precision_is_refused():
     overrides = {"model.convolution": "compiled", "model.precision": "bfloat16"}
-    with pytest.raises(
-        ConfigError, match="computes in float32 alone, not in bfloat16: use"
-    ):
+    with pytest.raises(ConfigError, match="computes in float32 alone, not in bfloat16: use"):
         check(configs.load("configs/cnn.py", overrides))
