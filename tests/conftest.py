@@ -100,6 +100,18 @@ def digits(caches):
 
 
 @pytest.fixture(scope="session")
+def kernel():
+    """The compiled convolution of this machine; a machine without a C++ compiler skips the test."""
+    from hwr_jax.models.kernels import build
+
+    if not os.environ.get("CXX") and not any(map(shutil.which, build.COMPILERS)):
+        pytest.skip("no C++ compiler is installed")
+    found = build.kernel()
+    assert found.library is not None, found.what
+    return found
+
+
+@pytest.fixture(scope="session")
 def warm(caches):
     """Pythons that have imported the libraries, for commands."""
     pool = warm_python.Pool(caches)

@@ -15,7 +15,6 @@ from hwr_jax.config import configs
 from hwr_jax.core import files
 from hwr_jax.core.errors import ConfigError, RunFolderError
 from hwr_jax.distributed.signals import Signals
-from hwr_jax.models.kernels import build
 from hwr_jax.training import job
 from hwr_jax.training.session import Session
 from hwr_jax.workdir import machine, run_folder
@@ -130,7 +129,7 @@ def test_another_run_in_the_folder_is_refused_and_so_is_a_folder_in_use(in_a_thr
 
 
 @pytest.mark.parametrize("name", ["auto", "compiled"])
-def test_the_record_names_the_compiled_kernel_of_a_run_that_uses_it(name, caches, digits):
+def test_the_record_names_the_compiled_kernel_of_a_run_that_uses_it(name, kernel, caches, digits):
     config = configs.load("configs/digits.py:smoke", {"model.convolution": name})
     env = job.prepare(config, digits, devices=1, log=lambda line: None).env
-    assert env.get("kernel") == (build.kernel().what if name == "compiled" else None)
+    assert env.get("kernel") == (kernel.what if name == "compiled" else None)

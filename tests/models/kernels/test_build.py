@@ -15,16 +15,8 @@ from hwr_jax.models.kernels import build
 from hwr_jax.models.kernels import convolution as compiled
 
 
-@pytest.fixture(scope="module")
-def built():
-    """The kernel of this machine: the test set-up needs a C++ compiler."""
-    found = build.kernel()
-    assert found.library is not None, found.what
-    return found
-
-
 @pytest.fixture
-def anew(built, tmp_path, monkeypatch):
+def anew(kernel, tmp_path, monkeypatch):
     """An empty cache, and a compiler that hands over what was built before; returns a function that builds."""
     version = tmp_path / "version"
     version.write_text("a compiler 1.0\n")
@@ -32,7 +24,7 @@ def anew(built, tmp_path, monkeypatch):
     compiler.write_text(
         f"#!{sys.executable}\nimport shutil, sys\n"
         f"if '--version' in sys.argv: print(open({str(version)!r}).read(), end='')\n"
-        f"else: shutil.copy({built.library._name!r}, sys.argv[-1])\n"
+        f"else: shutil.copy({kernel.library._name!r}, sys.argv[-1])\n"
     )
     compiler.chmod(0o755)
     monkeypatch.setenv("CXX", str(compiler))
@@ -71,10 +63,10 @@ def test_other_flags_build_it_again(anew, tmp_path, monkeypatch):
     assert len(kept(tmp_path)) == 4
 
 
-def test_a_torn_library_is_built_again(anew, built):
+def test_a_torn_library_is_built_again(anew, kernel):
     library = build._path([os.environ["CXX"]], "a compiler 1.0")
     library.parent.mkdir(mode=0o700, parents=True)
-    whole = pathlib.Path(built.library._name)
+    whole = pathlib.Path(kernel.library._name)
     library.write_bytes(whole.read_bytes()[:20_000])  # as a full disk leaves it: loading it would end the process
     build._digest(library).write_text(build._digest(whole).read_text())
     assert anew().library is not None

@@ -18,6 +18,7 @@ from hwr_jax.models.kernels import build
 from hwr_jax.models.kernels import convolution as compiled
 
 NHWC = convolution.NHWC
+pytestmark = pytest.mark.usefixtures("kernel")
 
 
 def alone(what, left, right, shape, out):
