@@ -132,7 +132,7 @@ def test_under_pmap_each_device_computes_its_own():
 
 
 @pytest.mark.parametrize(
-    ("image", "kernel", "padding"),
+    ("image", "taps", "padding"),
     [
         ((2, 8, 9, 8), (3, 3, 8, 9), ((-1, 0), (0, -2))),
         ((0, 8, 8, 8), (3, 3, 8, 8), "VALID"),
@@ -143,8 +143,8 @@ def test_under_pmap_each_device_computes_its_own():
         ((1, 1, 1, 9), (3, 3, 9, 9), "SAME"),
     ],
 )
-def test_odd_shapes_give_what_xla_gives(image, kernel, padding):
-    image, kernel = (jax.random.normal(jax.random.key(i), shape) for i, shape in enumerate((image, kernel)))
+def test_odd_shapes_give_what_xla_gives(image, taps, padding):
+    image, kernel = (jax.random.normal(jax.random.key(i), shape) for i, shape in enumerate((image, taps)))
     ours = jax.jit(result_and_gradients(padding=padding))(image, kernel)
     native = jax.jit(result_and_gradients(jax.lax.conv_general_dilated, padding=padding))(image, kernel)
     for mine, its in zip(ours, native, strict=True):
