@@ -6,7 +6,8 @@ The source of a chapter is docs/course/NN_name.py, in jupytext's percent format.
     NN_name.ipynb    to download: with outputs, and with each solution folded into its text
     NN_name.md       for the site, with its figures in figures/
 
-Three conventions go beyond the format. In text, {{expression}} or {{expression:format}} is replaced by its value at
+Four conventions go beyond the format. A cell with the tag `setup`, which imports from docs/course/look.py, becomes the
+text of that file. In text, {{expression}} or {{expression:format}} is replaced by its value at
 that place, so that no number in a text can differ from what the code computed. Cells with the tag `setup`, `check` or
 `solution` are folded on the page. `alt="..."` beside a cell is the description of its figure. Formulas become MathML on
 the page, which browsers show without a script.
@@ -33,6 +34,7 @@ from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "docs" / "course"
+LOOK = SOURCES / "look.py"  # the set-up cell of every chapter
 PLACEHOLDER = re.compile(r"\{\{(.+?)(?::([^:\[\](){}\"']*))?\}\}", re.DOTALL)  # an expression, its format
 FOLDED = {"setup": "Set-up", "check": "What the text claims, checked", "solution": "Solution"}
 FORMULA = re.compile(r"(`[^`]*`)|\$\$(.+?)\$\$|\$([^$]+?)\$", re.DOTALL)  # code is left alone; displayed; in a line
@@ -69,17 +71,27 @@ def tag_of(cell: Any) -> str:
     return next((tag for tag in cell.metadata.get("tags", []) if tag in FOLDED), "")
 
 
+def read(source: Path) -> Any:
+    """Returns a chapter as a notebook whose set-up cell has the text of LOOK: downloaded, it needs no other file."""
+    import jupytext
+
+    notebook = jupytext.read(source, fmt="py:percent")
+    for cell in notebook.cells:
+        if tag_of(cell) == "setup":
+            cell.source = LOOK.read_text().strip()
+    return notebook
+
+
 def execute(source: Path, folder: Path) -> Chapter:
     """Executes a chapter in a kernel of its own, whose working directory is `folder`.
 
     Raises:
       nbclient.exceptions.CellExecutionError: a cell failed; the message has the cell and the error.
     """
-    import jupytext
     from nbclient import NotebookClient
 
     started, used = time.perf_counter(), _cpu_s()
-    notebook = jupytext.read(source, fmt="py:percent")
+    notebook = read(source)
     texts = {i: cell for i, cell in enumerate(notebook.cells) if PLACEHOLDER.search(cell.source)}
     texts = {i: cell for i, cell in texts.items() if cell.cell_type == "markdown"}
     running = notebook.copy()

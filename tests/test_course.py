@@ -80,8 +80,17 @@ def test_no_measured_number_is_typed_into_a_text(chapter):
     assert not typed, f"{chapter.name} quotes {typed}: write {{{{expression:format}}}}"
 
 
-def test_the_set_up_is_the_same_in_every_chapter():
-    assert len({text for path in CHAPTERS for head, text in cells(path) if 'tags=["setup"]' in head}) == 1
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+def test_the_set_up_is_the_same_in_every_chapter(chapter):
+    (text,) = (text for head, text in cells(chapter) if 'tags=["setup"]' in head)
+    assert "from look import " in text
+    assert all(line.startswith(("import ", "from ")) for line in text.splitlines() if line)
+
+
+def test_a_notebook_needs_no_file_beside_it(course):
+    cells = course.read(CHAPTERS[0]).cells
+    assert [c.source for c in cells if "setup" in c.metadata.get("tags", [])] == [course.LOOK.read_text().strip()]
+    assert not any("from look" in c.source for c in cells)
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)

@@ -111,7 +111,7 @@ def test_every_page_is_in_the_navigation_once_and_every_folder_of_the_package_ha
     assert len(listed) == len(set(listed))
     written = {path.relative_to(ROOT).as_posix() for place in (DOCS, DOCS / "reference") for path in place.glob("*.md")}
     assert {page for page in listed if re.fullmatch(r"docs/(reference/)?[\w-]+\.md", page)} == written
-    sources = [path.with_suffix(".md").relative_to(ROOT).as_posix() for path in sorted(DOCS.glob("course/*.py"))]
+    sources = [path.with_suffix(".md").relative_to(ROOT).as_posix() for path in sorted(DOCS.glob("course/[0-9]*.py"))]
     assert [page for page in listed if page.startswith("docs/course/")] == ["docs/course/index.md", *sources]
     assert all((ROOT / page).is_file() for page in set(listed) - set(sources))
     folders = re.findall(r"^\| `(\w+)/` \|", (DOCS / "architecture.md").read_text(), re.MULTILINE)

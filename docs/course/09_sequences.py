@@ -10,39 +10,7 @@
 # %% tags=["setup"]
 import matplotlib.pyplot as plt
 import numpy as np
-
-BLUE, ORANGE, GREEN, RED, GREY = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#6e6e6e"
-plt.rcParams.update(
-    {
-        "figure.figsize": (7.5, 3.2),
-        "figure.dpi": 130,
-        "figure.facecolor": "white",  # in dark mode too: the ink of a digit is black on white paper
-        "figure.constrained_layout.use": True,
-        "axes.grid": True,
-        "axes.axisbelow": True,
-        "grid.alpha": 0.3,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.titlesize": 10,
-        "legend.frameon": False,
-        "image.cmap": "gray_r",
-    }
-)
-
-
-def show(images, titles=(), columns=10, side=0.8, **look):
-    """Draws images [N, H, W] in rows of `columns`, each with a title above it."""
-    rows = -(-len(images) // columns)
-    height = side * np.shape(images[0])[0] / np.shape(images[0])[1] + (0.28 if len(titles) else 0.1)
-    figure, axes = plt.subplots(rows, columns, figsize=(side * columns + 0.1, rows * height), squeeze=False)
-    for panel in axes.flat:
-        panel.axis("off")
-    for panel, image in zip(axes.flat, images, strict=False):
-        panel.imshow(image, **look)
-    for panel, title in zip(axes.flat, titles, strict=False):
-        panel.set_title(title, fontsize=9)
-    plt.show()
-
+from look import BLUE, GREEN, RED
 
 # %%
 import jax.numpy as jnp
