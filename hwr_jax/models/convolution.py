@@ -15,7 +15,7 @@ from hwr_jax.core.errors import ConfigError
 from hwr_jax.models import product
 from hwr_jax.models.kernels import convolution as compiled
 
-NHWC = ("NHWC", "HWIO", "NHWC")
+NHWC = compiled.NHWC
 
 
 def patches(image: jax.Array, size: tuple[int, int], strides: tuple[int, int] = (1, 1)) -> jax.Array:
@@ -55,12 +55,8 @@ def conv_as_matmul(
     Raises:
       NotImplementedError: for dilation, groups or a layout other than NHWC/HWIO (use `native` there).
     """
-    layout = lax.conv_dimension_numbers(lhs.shape, rhs.shape, dimension_numbers)
-    plain = all(d == 1 for d in (*(lhs_dilation or (1,)), *(rhs_dilation or (1,)), feature_group_count))
-    if not plain or layout != lax.conv_dimension_numbers(lhs.shape, rhs.shape, NHWC):
-        raise NotImplementedError(
-            "conv_as_matmul supports neither dilation nor groups, and takes only NHWC images and HWIO kernels"
-        )
+    dilations = (*(lhs_dilation or (1,)), *(rhs_dilation or (1,)))
+    compiled.check_plain("conv_as_matmul", lhs, rhs, dilations, dimension_numbers, feature_group_count)
     if isinstance(padding, str):
         padding = lax.padtype_to_pads(lhs.shape[1:3], rhs.shape[:2], window_strides, padding)
     if any(p for pair in padding for p in pair):

@@ -45,6 +45,16 @@ def _registered() -> bool:
     return True
 
 
+def check_plain(who: str, lhs: jax.Array, rhs: jax.Array, dilations: tuple, dimension_numbers, groups: int) -> None:
+    """Raises NotImplementedError, in the name of `who`, for dilation, groups or a layout other than NHWC/HWIO."""
+    layout = lax.conv_dimension_numbers(lhs.shape, rhs.shape, dimension_numbers)
+    same_layout = layout == lax.conv_dimension_numbers(lhs.shape, rhs.shape, NHWC)
+    if not same_layout or any(d != 1 for d in (*dilations, groups)):
+        raise NotImplementedError(
+            f"{who} supports neither dilation nor groups, and takes only NHWC images and HWIO kernels"
+        )
+
+
 def convolve(
     lhs: jax.Array,
     rhs: jax.Array,
@@ -66,12 +76,8 @@ def convolve(
     """
     if not available():
         raise RuntimeError(f"there is no compiled convolution here: {why_not()}")
-    layout = lax.conv_dimension_numbers(lhs.shape, rhs.shape, dimension_numbers)
-    plain = all(d == 1 for d in (*(lhs_dilation or (1,)), *(rhs_dilation or (1,)), feature_group_count))
-    if not plain or layout != lax.conv_dimension_numbers(lhs.shape, rhs.shape, NHWC):
-        raise NotImplementedError(
-            "the compiled convolution supports neither dilation nor groups, and takes only NHWC images and HWIO kernels"
-        )
+    dilations = (*(lhs_dilation or (1,)), *(rhs_dilation or (1,)))
+    check_plain("the compiled convolution", lhs, rhs, dilations, dimension_numbers, feature_group_count)
     if lhs.dtype != jnp.float32 or rhs.dtype != jnp.float32:
         raise NotImplementedError(f"the compiled convolution takes float32, not {lhs.dtype} and {rhs.dtype}")
     if isinstance(padding, str):
