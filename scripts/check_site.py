@@ -19,10 +19,6 @@ from urllib.parse import unquote, urlsplit
 
 ROOT = Path(__file__).parent.parent
 SITE = ROOT / "build" / "site"
-SHOWN = (
-    "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "zensical.toml",
-    "docs", "experiments", "configs", "hwr_jax", "reader", "scripts", "tests",
-)  # fmt: skip
 LIMIT_S = 300
 BUILD = (sys.executable, "-m", "zensical", "build", "--clean", "--strict")
 LOADED = {(tag, name) for tag in ("script", "img", "source", "iframe") for name in ("src", "srcset")}
@@ -80,7 +76,8 @@ def build() -> list[str]:
     In a root with an environment (.venv) zensical 0.0.73 never ends.
     """
     with tempfile.TemporaryDirectory() as copy:
-        for name in SHOWN:
+        allowed = re.findall(r"^!/(\w[^/\n]*)", (ROOT / "zensical.toml").read_text(), re.MULTILINE)
+        for name in {"zensical.toml", *allowed}:
             if (ROOT / name).is_dir():
                 shutil.copytree(ROOT / name, Path(copy) / name, ignore=shutil.ignore_patterns("__pycache__"))
             else:
