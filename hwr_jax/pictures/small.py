@@ -51,8 +51,9 @@ def normalised_together(greys: Sequence[np.ndarray]) -> list[normalise.Normalise
 
 
 def is_small(shape: tuple[int, ...]) -> bool:
-    """Whether pictures [h, w] can be read together: none is reduced, has ruled lines or a sheet that is looked for, or
-    a pen line that would be mended, and the soft edge of a stroke is a pixel."""
+    """Whether pictures [h, w] can be read together: a local window of `ink` fits in, and they are not so large that the
+    ordinary path would reduce them, look for a sheet or ruled lines, mend a pen line, or take the soft edge of a stroke
+    for more than a pixel."""
     shorter, longer = min(shape), max(shape)
     return (
         ink.LOCAL_PX <= shorter < min(MIN_LINED_PX, MIN_SIDE_PX)

@@ -101,7 +101,7 @@ def _too_large(trial: int, rng: np.random.Generator) -> str:
 
 
 def overload(times: int, seconds: float, *flags: str) -> Overload:
-    """So many times as many connections as pictures may wait; a few before, and after."""
+    """Opens `times` as many connections as pictures may wait, and a few before and after."""
     digits = serving.digits(DIGITS)
     own = [f"--max_waiting={WAITING}", f"--max_per_client={2 * WAITING}"]
     with serving.server(*own, *flags) as server:
@@ -150,7 +150,7 @@ async def _drip(server: Running, request: bytes, at: int, seconds: float) -> Non
 
 
 def until(seconds: float, contents: list[bytes]) -> Callable[[], bytes | None]:
-    """Returns the contents in turn, and None after so many seconds."""
+    """Returns a function that gives the contents in turn, and None once `seconds` have passed."""
     end, place = time.monotonic() + seconds, -1
 
     def following() -> bytes | None:
