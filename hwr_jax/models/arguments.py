@@ -23,7 +23,7 @@ def convolutional(config: Any, classes: int, axis_name: str | None, train: bool)
         "dropout": config.dropout,
         "norm": config.norm,
         "activation": layers.ACTIVATIONS[config.activation],
-        "convolution": convolution.by_name(config.convolution, train=train),
+        "convolution": convolution.by_name(config.convolution, train=train, precision=config.precision),
         "axis_name": axis_name,
         **shared(config, classes),
     }

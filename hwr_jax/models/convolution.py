@@ -1,16 +1,20 @@
 """Two-dimensional convolution as patches + matrix product, a drop-in for `jax.lax.conv_general_dilated`.
 
 Why it exists: XLA on CPU runs the gradients of its own convolution up to 15 times slower inside a loop than outside
-(jax issue 12868), and the training steps are a loop. A matrix product keeps its speed there. On accelerators, and for
-evaluation, XLA's own (`native`) is used.
+(jax issue 12868), and the training steps are a loop. A matrix product keeps its speed there. `kernels/` has a faster one,
+which needs a C++ compiler; on accelerators XLA's own (`native`) is used.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
+from hwr_jax.core import networks
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.models import product
 from hwr_jax.models.kernels import convolution as compiled
@@ -70,23 +74,47 @@ def conv_as_matmul(
 CONVOLUTIONS = {"native": lax.conv_general_dilated, "patches": conv_as_matmul, "compiled": compiled.convolve}
 
 
-def by_name(name: str, *, train: bool):
-    """Returns the convolution called `name`; 'auto' is 'patches' for training on CPU, and 'native' elsewhere.
+def chosen(name: str, *, train: bool, precision: str = "float32") -> str:
+    """Returns which convolution `name` stands for here: for 'auto' the fastest that this machine has.
 
-    Only XLA's gradients are slow on CPU: without them its own convolution is two to three times faster.
+    On CPU that is 'compiled', in float32 and where the kernel can be built; else 'patches' to train, because there
+    XLA's gradients are slow, and XLA's own, 'native', to evaluate. On GPU and TPU it is 'native'.
 
-    A run that was trained with 'compiled' is read with 'native' where there is no such kernel.
+    A run that was trained with 'compiled' is evaluated with 'native' where there is no such kernel.
 
     Raises:
       ConfigError: 'compiled' to train, and this machine has no such kernel; the sentence says why.
     """
     if name == "auto":
-        name = "patches" if train and jax.default_backend() == "cpu" else "native"
+        if jax.default_backend() != "cpu":
+            return "native"
+        if precision == "float32" and compiled.available():
+            return "compiled"
+        return "patches" if train else "native"
     if name == "compiled" and not compiled.available():
         if not train:
-            return CONVOLUTIONS["native"]
+            return "native"
         raise ConfigError(
-            f"config.model.convolution=compiled is not possible here ({compiled.why_not()}): "
+            f"config.model.convolution=compiled is not possible here ({compiled.what()}): "
             "use auto, patches or native"
         )
-    return CONVOLUTIONS[name]
+    return name
+
+
+def by_name(name: str, *, train: bool, precision: str = "float32") -> Callable:
+    """Returns the convolution that `name` stands for: see `chosen`."""
+    return CONVOLUTIONS[chosen(name, train=train, precision=precision)]
+
+
+def facts(model: Any) -> dict[str, str]:
+    """Returns what a run records of its convolution: which one trains and, on CPU, how the kernel was built, or why
+    there is none. Nothing for networks without convolutions.
+
+    Args:
+      model: config.model.
+    """
+    if model.name not in networks.CONVOLUTIONAL:
+        return {}
+    name = chosen(model.convolution, train=True, precision=model.precision)
+    kernel = {"kernel": compiled.what()} if model.convolution == "auto" or name == "compiled" else {}
+    return {"convolution": name, **kernel}

@@ -64,6 +64,6 @@ def build(config: Any, classes: int, shape_px: tuple[int, int]) -> Callable[[str
         raise ConfigError(f"config.frame leaves {height}x{width} pixels, and lenet needs 12x12 or more")
     return lambda axis_name, train: LeNet(
         activation=ACTIVATIONS[config.activation],
-        convolution=convolution.by_name(config.convolution, train=train),
+        convolution=convolution.by_name(config.convolution, train=train, precision=config.precision),
         **arguments.shared(config, classes),
     )

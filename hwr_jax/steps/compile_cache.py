@@ -46,6 +46,8 @@ def cache_compilations(cache_dir: Path) -> None:
     warnings.showwarning = remove_unreadable  # ty: ignore[invalid-assignment]
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    # Of the compiled convolution on several devices: an address that differs from process to process.
+    jax.config.update("jax_remove_custom_partitioning_ptr_from_cache_key", True)
 
 
 def prune(folder: Path, limit_bytes: int = LIMIT_BYTES) -> None:

@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.extend
+from jax.interpreters import partial_eval
 
 from hwr_jax.core.types import Arrays, TrainState
+from hwr_jax.models.kernels import convolution
 from hwr_jax.steps import train_step
 from hwr_jax.steps.recipe import Recipe
 
@@ -43,22 +45,25 @@ def step_cost(recipe: Recipe, state: TrainState, training: Arrays) -> StepCost:
 
 def _cost(closed: Any) -> tuple[float, float]:
     """FLOPs and bytes of a closed jaxpr. XLA counts the body of a loop once; here a scan's body counts as often as it
-    runs."""
+    runs. XLA cannot see into our compiled convolution: its operations are counted by their definition."""
+    needed, _ = partial_eval.dce_jaxpr(closed.jaxpr, [True] * len(closed.jaxpr.outvars), instantiate=True)
     analysis = jax.jit(jax.extend.core.jaxpr_as_fun(closed)).lower(*closed.in_avals).cost_analysis() or {}
     flops, moved = analysis.get("flops") or 0.0, analysis.get("bytes accessed") or 0.0
-    for body, more in _scans(closed.jaxpr):
-        of_body = _cost(body)
-        flops, moved = flops + more * of_body[0], moved + more * of_body[1]
+    flops += sum(map(convolution.flops, _equations(needed, into_scans=True)))
+    for equation in _equations(needed, into_scans=False):
+        if equation.primitive.name == "scan":
+            of_body, more = _cost(equation.params["jaxpr"]), equation.params["length"] - 1
+            flops, moved = flops + more * of_body[0], moved + more * of_body[1]
     return flops, moved
 
 
-def _scans(jaxpr: Any) -> Iterator[tuple[Any, int]]:
-    """Yields the body of each scan (at any depth, except in another scan) and its number of turns after the first."""
+def _equations(jaxpr: Any, *, into_scans: bool) -> Iterator[Any]:
+    """Yields the equations of a jaxpr at any depth, those of a scan's body only `into_scans`."""
     for equation in jaxpr.eqns:
-        if equation.primitive.name == "scan":
-            yield equation.params["jaxpr"], equation.params["length"] - 1
+        yield equation
+        if equation.primitive.name == "scan" and not into_scans:
             continue
         for value in equation.params.values():
             for inner in value if isinstance(value, tuple | list) else (value,):
                 if hasattr(inner, "eqns") or hasattr(inner, "jaxpr"):
-                    yield from _scans(getattr(inner, "jaxpr", inner))
+                    yield from _equations(getattr(inner, "jaxpr", inner), into_scans=into_scans)

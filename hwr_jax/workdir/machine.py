@@ -17,7 +17,7 @@ from hwr_jax.workdir import codebase
 THREADS = "NPROC"  # the environment variable that XLA reads
 SURROUNDINGS = (
     "versions", "platform", "cpu_count", "threads", "devices", "xla_flags", "over_seeds", "mesh_devices", "seed_groups",
-    "kernel",
+    "convolution", "kernel",
 )  # fmt: skip
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "ml-collections", "tensorflow-datasets", "numpy")
 

@@ -56,10 +56,9 @@ def identity(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
 
 def environment(config: ConfigDict, dataset: Dataset, **more: Any) -> dict[str, Any]:
     """Returns what a run runs on and with: versions, devices, flags, git revision, command line, dataset, digests; of a
-    run that uses the compiled convolution, how that was built."""
-    from hwr_jax.models.kernels import build
+    network with convolutions, which one is used."""
+    from hwr_jax.models import convolution
 
-    kernel = {"kernel": build.kernel().what} if config.model.convolution == "compiled" else {}
     return {
         "config_sha256": config_digest(config),
         "dataset": {
@@ -77,7 +76,7 @@ def environment(config: ConfigDict, dataset: Dataset, **more: Any) -> dict[str, 
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         **machine.facts(),
-        **kernel,
+        **convolution.facts(config.model),
         **more,
     }
 

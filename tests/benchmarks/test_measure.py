@@ -52,6 +52,16 @@ def test_every_convolution_is_timed_and_exact_in_both_gradients():
         assert one["in_loop_s"] > 0
 
 
+@pytest.mark.parametrize("name", ["cnn", "resnet"])
+def test_the_compiled_convolution_counts_as_many_flops_as_xla_s_own(kernel, smoke, digits, name):
+    def flops(convolution):
+        changed = {"model__name": name, "model__features": (8, 16), "model__convolution": convolution}
+        run = make_run(smoke(**changed), digits, devices=1)
+        return step_cost(run.recipe, run.state_shapes(), digits.train).flops_per_image
+
+    assert flops("compiled") == pytest.approx(flops("native"), rel=1e-4)
+
+
 def test_the_cost_of_a_step_grows_with_the_width_and_counts_images(smoke, digits):
     def flops(**overrides):
         run = make_run(smoke(**overrides), digits, devices=1)

@@ -1,12 +1,16 @@
 """Convolution as patches + matrix product, against XLA's own."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
 
-from hwr_jax.models import convolution
+from hwr_jax.config import configs
+from hwr_jax.core import networks
+from hwr_jax.models import MODELS, convolution
 from hwr_jax.models.kernels import convolution as compiled
 
 
@@ -67,8 +71,36 @@ def test_unsupported_options_are_refused(options):
             convolution.CONVOLUTIONS[name](draw((2, 8, 8, 2), 0), draw((3, 3, 2, 2), 1), (1, 1), "VALID", **options)
 
 
-def test_auto_is_patches_to_train_on_cpu_and_native_elsewhere():
-    expected = "patches" if jax.default_backend() == "cpu" else "native"
-    assert convolution.by_name("auto", train=True) is convolution.CONVOLUTIONS[expected]
-    assert convolution.by_name("auto", train=False) is convolution.CONVOLUTIONS["native"]
-    assert convolution.by_name("patches", train=False) is convolution.CONVOLUTIONS["patches"]
+@pytest.mark.parametrize("train", [True, False])
+def test_auto_is_the_fastest_that_the_machine_has(kernel, monkeypatch, train):
+    chosen = functools.partial(convolution.chosen, "auto", train=train)
+    otherwise = "patches" if train else "native"
+    assert chosen() == "compiled"
+    assert chosen(precision="bfloat16") == otherwise
+    monkeypatch.setattr(compiled, "available", lambda: False)
+    assert chosen() == otherwise
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert chosen() == "native"
+
+
+def test_a_name_is_taken_at_its_word():
+    for name in ("patches", "native"):
+        assert convolution.by_name(name, train=False) is convolution.CONVOLUTIONS[name]
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_the_networks_that_convolve_are_named(name):
+    module = MODELS[name](configs.load("configs/base.py", {"model.name": name}).model, 10, (28, 28))(None, False)
+    assert hasattr(module, "convolution") == (name in networks.CONVOLUTIONAL)
+
+
+def test_a_run_records_its_convolution(kernel, monkeypatch):
+    config = configs.load("configs/cnn.py").model
+    assert convolution.facts(config) == {"convolution": "compiled", "kernel": kernel.what}
+    monkeypatch.setattr(compiled, "available", lambda: False)
+    monkeypatch.setattr(compiled, "what", lambda: "no C++ compiler is installed")
+    assert convolution.facts(config) == {"convolution": "patches", "kernel": "no C++ compiler is installed"}
+    config.convolution = "native"
+    assert convolution.facts(config) == {"convolution": "native"}
+    config.name = "mlp"
+    assert convolution.facts(config) == {}

@@ -18,6 +18,7 @@ from jax.custom_batching import custom_vmap
 from jax.experimental.custom_partitioning import custom_partitioning
 from jax.sharding import NamedSharding, PartitionSpec
 
+from hwr_jax.distributed import processes
 from hwr_jax.models.kernels import build
 
 TARGET = "hwr_convolution"
@@ -26,14 +27,21 @@ NHWC = ("NHWC", "HWIO", "NHWC")
 Pads = tuple[tuple[int, int], tuple[int, int]]
 
 
+@functools.cache
 def available() -> bool:
-    """Whether this process can use the kernel; builds it if need be."""
-    return _registered()
+    """Whether this process can use the kernel and, in a job of many processes, all others can; builds it if need be.
+
+    All processes of a job call it together the first time: they have to compute the same program.
+    """
+    return not processes.highest(int(not _registered()))
 
 
-def why_not() -> str:
-    """Returns why this process has no kernel, in words."""
-    return build.kernel().what
+def what() -> str:
+    """Returns how the kernel was built, or why it is not used, in words."""
+    kernel = build.kernel()
+    if kernel.library is not None and not available():
+        return "another process of the job has none"
+    return kernel.what
 
 
 @functools.cache
@@ -75,7 +83,7 @@ def convolve(
       RuntimeError: this machine cannot build the kernel (see `available`).
     """
     if not available():
-        raise RuntimeError(f"there is no compiled convolution here: {why_not()}")
+        raise RuntimeError(f"there is no compiled convolution here: {what()}")
     dilations = (*(lhs_dilation or (1,)), *(rhs_dilation or (1,)))
     check_plain("the compiled convolution", lhs, rhs, dilations, dimension_numbers, feature_group_count)
     if lhs.dtype != jnp.float32 or rhs.dtype != jnp.float32:
@@ -185,3 +193,27 @@ def _partitioned(what: int, shape: tuple[int, ...], strides: tuple[int, int], pa
     run = custom_partitioning(call)
     run.def_partition(partition=split, sharding_rule=RULES[what])
     return run
+
+
+def flops(equation: Any) -> int:
+    """Returns the floating-point operations of an equation of a jaxpr, if it calls the kernel; of any other, 0.
+
+    They are those of the plain sum, without the products with zeros around the image, as XLA counts its own
+    convolution: two for each product. Winograd's are fewer.
+    """
+    if equation.primitive.name != "ffi_call" or equation.params["target_name"] != TARGET:
+        return 0
+    given = dict(equation.params["attributes"])
+    what, strides, pads = (np.asarray(_plain(given[key])) for key in ("what", "stride", "padding"))
+    left, right, out = (v.aval.shape for v in (*equation.invars, *equation.outvars))
+    image, kernel, result = ((left, right, out), (out, left, right), (left, out, right))[int(what)]
+    products = image[0] * image[1] * kernel[3] * kernel[4]
+    for axis in (0, 1):
+        inside = strides[axis] * np.arange(result[2 + axis])[:, None] + np.arange(kernel[1 + axis]) - pads[axis]
+        products *= int(np.sum((inside >= 0) & (inside < image[2 + axis])))
+    return 2 * products
+
+
+def _plain(value: Any) -> Any:
+    """An attribute of a call as JAX hands it on, or inside a wrapper that can be hashed."""
+    return getattr(value, "val", value)

@@ -110,7 +110,7 @@ def test_the_switch_leaves_it_out(monkeypatch):
 
 def test_a_config_that_asks_for_it_in_vain_is_refused(monkeypatch):
     monkeypatch.setattr(compiled, "available", lambda: False)
-    monkeypatch.setattr(compiled, "why_not", lambda: "no C++ compiler is installed")
+    monkeypatch.setattr(compiled, "what", lambda: "no C++ compiler is installed")
     with pytest.raises(
         ConfigError, match=r"compiled is not possible here \(no C\+\+ compiler is installed\): use auto"
     ):
