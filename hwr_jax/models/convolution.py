@@ -1,8 +1,8 @@
 """Two-dimensional convolution as patches + matrix product, a drop-in for `jax.lax.conv_general_dilated`.
 
 Why it exists: XLA on CPU runs the gradients of its own convolution up to 15 times slower inside a loop than outside
-(jax issue 12868), and the training steps are a loop. A matrix product keeps its speed there. `kernels/` has a faster one,
-which needs a C++ compiler; on accelerators XLA's own (`native`) is used.
+(jax issue 12868), and the training steps are a loop. A matrix product keeps its speed there. `kernels/` has a faster
+one, which needs a C++ compiler. On accelerators XLA's own (`native`) is used.
 """
 
 from __future__ import annotations
@@ -95,8 +95,7 @@ def chosen(name: str, *, train: bool, precision: str = "float32") -> str:
         if not train:
             return "native"
         raise ConfigError(
-            f"config.model.convolution=compiled is not possible here ({compiled.what()}): "
-            "use auto, patches or native"
+            f"config.model.convolution=compiled is not possible here ({compiled.what()}): use auto, patches or native"
         )
     return name
 
