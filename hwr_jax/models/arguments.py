@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from hwr_jax.core.errors import ConfigError
@@ -19,11 +20,12 @@ def shared(config: Any, classes: int) -> dict[str, Any]:
 
 def convolutional(config: Any, classes: int, axis_name: str | None, train: bool) -> dict[str, Any]:
     """Returns the arguments of a convolutional network with norms and dropout, for one mode: training or not."""
+    chosen = convolution.chosen(config.convolution, train=train, precision=config.precision)
     return {
         "dropout": config.dropout,
-        "norm": config.norm,
+        "norm": functools.partial(layers.Norm, config.norm, axis_name, chosen == "compiled"),
         "activation": layers.ACTIVATIONS[config.activation],
-        "convolution": convolution.by_name(config.convolution, train=train, precision=config.precision),
+        "convolution": convolution.CONVOLUTIONS[chosen],
         "axis_name": axis_name,
         **shared(config, classes),
     }

@@ -17,6 +17,7 @@ from jax import lax
 from hwr_jax.core import networks
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.models import product
+from hwr_jax.models.kernels import calls
 from hwr_jax.models.kernels import convolution as compiled
 
 NHWC = compiled.NHWC
@@ -88,14 +89,14 @@ def chosen(name: str, *, train: bool, precision: str = "float32") -> str:
     if name == "auto":
         if jax.default_backend() != "cpu":
             return "native"
-        if precision == "float32" and compiled.available():
+        if precision == "float32" and calls.available():
             return "compiled"
         return "patches" if train else "native"
-    if name == "compiled" and not compiled.available():
+    if name == "compiled" and not calls.available():
         if not train:
             return "native"
         raise ConfigError(
-            f"config.model.convolution=compiled is not possible here ({compiled.what()}): use auto, patches or native"
+            f"config.model.convolution=compiled is not possible here ({calls.what()}): use auto, patches or native"
         )
     return name
 
@@ -115,5 +116,5 @@ def facts(model: Any) -> dict[str, str]:
     if model.name not in networks.CONVOLUTIONAL:
         return {}
     name = chosen(model.convolution, train=True, precision=model.precision)
-    kernel = {"kernel": compiled.what()} if model.convolution == "auto" or name == "compiled" else {}
+    kernel = {"kernel": calls.what()} if model.convolution == "auto" or name == "compiled" else {}
     return {"convolution": name, **kernel}

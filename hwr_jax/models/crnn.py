@@ -12,7 +12,7 @@ from jax.typing import DTypeLike
 
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.models import arguments
-from hwr_jax.models.layers import Dense, Dropout, Norm, as_logits, max_pool_2x2, max_pool_rows
+from hwr_jax.models.layers import Dense, Dropout, as_logits, max_pool_2x2, max_pool_rows
 from hwr_jax.models.rnn import recurrent
 
 
@@ -42,7 +42,7 @@ class CRNN(nn.Module):
     layers: int
     bidirectional: bool
     dropout: float
-    norm: str
+    norm: Callable
     activation: Callable
     kernel_init: Callable
     convolution: Callable
@@ -63,12 +63,12 @@ class CRNN(nn.Module):
                 conv_general_dilated_cls=lambda: self.convolution,
             )(x)
             x = max_pool_2x2(x) if 2**i < self.column_px else max_pool_rows(x)
-            x = self.activation(Norm(self.norm, self.axis_name)(x, train))
+            x = self.activation(self.norm()(x, train))
         x = x.swapaxes(1, 2)
         x = x.reshape(*x.shape[:2], -1)
         if self.dense:
             x = Dense(self.dense, kernel_init=self.kernel_init, dtype=self.dtype)(x)
-            x = self.activation(Norm(self.norm, self.axis_name)(x, train))
+            x = self.activation(self.norm()(x, train))
         x = Dropout(self.dropout, self.axis_name)(x, train)
         for _ in range(self.layers):
             x = recurrent(x, cell=self.cell, width=self.width, bidirectional=self.bidirectional, dtype=self.dtype)

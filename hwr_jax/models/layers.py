@@ -7,11 +7,13 @@ from functools import partial
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jax.nn import initializers
 
 from hwr_jax.core import rng
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.models import product
+from hwr_jax.models.kernels import normalisation
 
 ACTIVATIONS = {
     "relu": nn.relu,
@@ -47,6 +49,7 @@ Attention = partial(
     nn.MultiHeadDotProductAttention, qkv_dot_general=product.dot_general, out_dot_general=product.dot_general
 )
 
+MOMENTUM, EPSILON = 0.9, 1e-5  # of the running statistics; added to the variance
 PRECISIONS = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
@@ -102,6 +105,38 @@ class Dropout(nn.Module):
         return jnp.where(keep, x / (1 - self.rate), jnp.zeros_like(x))
 
 
+class BatchNorm(nn.Module):
+    """Flax's BatchNorm with the same parameters and statistics; our kernel computes the sums over the batch.
+
+    Attributes: see `nn.BatchNorm`.
+    """
+
+    use_running_average: bool
+    momentum: float
+    epsilon: float
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Normalises x float32 [B, ..., C] by the batch, or by the running statistics."""
+        shape = x.shape[-1:]
+        running_mean = self.variable("batch_stats", "mean", jnp.zeros, shape)
+        running_var = self.variable("batch_stats", "var", jnp.ones, shape)
+        scale = self.param("scale", initializers.ones, shape)
+        bias = self.param("bias", initializers.zeros, shape)
+        if self.use_running_average:
+            by = scale * lax.rsqrt(running_var.value + self.epsilon)
+            return normalisation.standardise(x, running_mean.value, by, bias)
+        mean, squares = normalisation.moments(x)
+        if self.axis_name is not None and not self.is_initializing():
+            mean, squares = lax.pmean((mean, squares), self.axis_name)
+        var = jnp.maximum(0, squares - mean**2)
+        if not self.is_initializing():
+            running_mean.value = self.momentum * running_mean.value + (1 - self.momentum) * mean
+            running_var.value = self.momentum * running_var.value + (1 - self.momentum) * var
+        return normalisation.standardise(x, mean, scale * lax.rsqrt(var + self.epsilon), bias)
+
+
 class Norm(nn.Module):
     """The normalisation of one kind: 'none', 'batch' (Ioffe & Szegedy 2015; statistics of the global batch), 'layer'
     (Ba et al. 2016; over the channels) or 'group' (Wu & He 2018; over height, width and groups of 8 channels, or of the
@@ -109,6 +144,7 @@ class Norm(nn.Module):
 
     kind: str
     axis_name: str | None = None
+    compiled: bool = False  # take the kernel's sums for 'batch'
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
@@ -116,11 +152,14 @@ class Norm(nn.Module):
         if self.kind == "none":
             return x
         if self.kind == "batch":
-            norm = nn.BatchNorm(use_running_average=not train, momentum=0.9, epsilon=1e-5, axis_name=self.axis_name)
+            batch_norm = BatchNorm if self.compiled else nn.BatchNorm
+            norm = batch_norm(
+                use_running_average=not train, momentum=MOMENTUM, epsilon=EPSILON, axis_name=self.axis_name
+            )
         elif self.kind == "layer":
-            norm = nn.LayerNorm(epsilon=1e-5)
+            norm = nn.LayerNorm(epsilon=EPSILON)
         else:
-            norm = nn.GroupNorm(num_groups=None, group_size=group_size(x.shape[-1]), epsilon=1e-5)
+            norm = nn.GroupNorm(num_groups=None, group_size=group_size(x.shape[-1]), epsilon=EPSILON)
         return norm(x.astype(jnp.float32)).astype(x.dtype)
 
 

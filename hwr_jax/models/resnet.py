@@ -13,7 +13,7 @@ from jax.typing import DTypeLike
 
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.models import arguments
-from hwr_jax.models.layers import Dense, Dropout, Norm, as_logits
+from hwr_jax.models.layers import Dense, Dropout, as_logits
 
 
 class ResNet(nn.Module):
@@ -36,7 +36,7 @@ class ResNet(nn.Module):
     blocks: int
     stride: int
     dropout: float
-    norm: str
+    norm: Callable
     activation: Callable
     kernel_init: Callable
     convolution: Callable
@@ -58,13 +58,13 @@ class ResNet(nn.Module):
         for stage, features in enumerate(self.features):
             for block in range(self.blocks):
                 step = 2 if stage and not block else 1
-                y = self.activation(Norm(self.norm, self.axis_name)(x, train))
+                y = self.activation(self.norm()(x, train))
                 if x.shape[-1] != features or step != 1:
                     x = conv(features, (1, 1), (step, step))(y)
                 y = conv(features, (3, 3), (step, step))(y)
-                y = self.activation(Norm(self.norm, self.axis_name)(y, train))
+                y = self.activation(self.norm()(y, train))
                 x = x + conv(features, (3, 3))(y)
-        x = self.activation(Norm(self.norm, self.axis_name)(x, train))
+        x = self.activation(self.norm()(x, train))
         x = Dropout(self.dropout, self.axis_name)(jnp.mean(x, axis=(1, 2)), train)
         return as_logits(Dense(self.classes, kernel_init=self.kernel_init, dtype=self.dtype)(x))
 

@@ -43,7 +43,7 @@ def digest(package: Path) -> str:
     for name in covered(package):
         tree = _parsed((package / name).read_bytes())[0]
         total.update(f"{name}\0{tree}\0".encode())
-    for path in sorted(package.rglob("*.cc")):
+    for path in sorted([*package.rglob("*.cc"), *package.rglob("*.h")]):
         total.update(f"{path.relative_to(package).as_posix()}\0".encode() + path.read_bytes() + b"\0")
     return total.hexdigest()
 

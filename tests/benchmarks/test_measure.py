@@ -9,7 +9,7 @@ import pytest
 
 from hwr_jax.benchmarks import measure
 from hwr_jax.models import convolution
-from hwr_jax.models.kernels import convolution as compiled
+from hwr_jax.models.kernels import calls
 from hwr_jax.steps.cost import step_cost
 from hwr_jax.steps.run import make_run
 
@@ -43,7 +43,7 @@ def test_the_reference_of_the_convolution_is_its_definition():
 
 
 def test_every_convolution_is_timed_and_exact_in_both_gradients():
-    here = {name for name in convolution.CONVOLUTIONS if name != "compiled" or compiled.available()}
+    here = {name for name in convolution.CONVOLUTIONS if name != "compiled" or calls.available()}
     found = measure.convolutions((4, 8, 8, 3), (3, 3, 3, 5), calls=2, which=tuple(here))
     assert set(found) == here
     for one in found.values():

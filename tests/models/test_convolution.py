@@ -11,12 +11,12 @@ from jax import lax
 from hwr_jax.config import configs
 from hwr_jax.core import networks
 from hwr_jax.models import MODELS, convolution
-from hwr_jax.models.kernels import convolution as compiled
+from hwr_jax.models.kernels import calls
 
 
 def ours():
     """The names of our own convolutions on this machine."""
-    return ("patches", "compiled") if compiled.available() else ("patches",)
+    return ("patches", "compiled") if calls.available() else ("patches",)
 
 
 def draw(shape, seed):
@@ -77,7 +77,7 @@ def test_auto_is_the_fastest_that_the_machine_has(kernel, monkeypatch, train):
     otherwise = "patches" if train else "native"
     assert chosen() == "compiled"
     assert chosen(precision="bfloat16") == otherwise
-    monkeypatch.setattr(compiled, "available", lambda: False)
+    monkeypatch.setattr(calls, "available", lambda: False)
     assert chosen() == otherwise
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     assert chosen() == "native"
@@ -97,8 +97,8 @@ def test_the_networks_that_convolve_are_named(name):
 def test_a_run_records_its_convolution(kernel, monkeypatch):
     config = configs.load("configs/cnn.py").model
     assert convolution.facts(config) == {"convolution": "compiled", "kernel": kernel.what}
-    monkeypatch.setattr(compiled, "available", lambda: False)
-    monkeypatch.setattr(compiled, "what", lambda: "no C++ compiler is installed")
+    monkeypatch.setattr(calls, "available", lambda: False)
+    monkeypatch.setattr(calls, "what", lambda: "no C++ compiler is installed")
     assert convolution.facts(config) == {"convolution": "patches", "kernel": "no C++ compiler is installed"}
     config.convolution = "native"
     assert convolution.facts(config) == {"convolution": "native"}

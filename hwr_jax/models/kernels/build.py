@@ -24,7 +24,8 @@ import numpy as np
 from hwr_jax.core import cores, files
 from hwr_jax.data import cache
 
-SOURCE = Path(__file__).with_name("convolution.cc")
+SOURCE = Path(__file__).with_name("kernels.cc")
+HEADERS = ("convolution.h", "shared.h", "sums.h")
 COMPILERS = ("c++", "g++", "clang++")
 FLAGS = ("-std=c++17", "-O3", "-ffp-contract=fast", "-fPIC", "-shared", "-w")
 NATIVE = ("-march=native", "-mcpu=native")  # which of them a compiler knows depends on the processor
@@ -90,9 +91,10 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 def _path(compiler: list[str], version: str) -> Path:
     """Where the library lies in the cache: its name has all that it depends on."""
-    parts = (SOURCE.read_text(), *compiler, version, *FLAGS, jaxlib.__version__, cores.kind())
+    sources = (SOURCE.with_name(name).read_text() for name in (SOURCE.name, *HEADERS))
+    parts = (*sources, *compiler, version, *FLAGS, jaxlib.__version__, cores.kind())
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
-    return cache.default_cache_dir() / "kernels" / f"convolution-{key[:16]}.so"
+    return cache.default_cache_dir() / "kernels" / f"kernels-{key[:16]}.so"
 
 
 def _digest(path: Path) -> Path:
@@ -148,8 +150,8 @@ def _loaded(path: Path) -> ctypes.CDLL | None:
         if hashlib.sha256(path.read_bytes()).hexdigest() != _digest(path).read_text().strip():
             return None
         library = ctypes.CDLL(str(path))
-        library.HwrConvolve.restype = None
-        return library if library.HwrConvolution else None
+        library.HwrConvolve.restype = library.HwrSum.restype = None
+        return library if library.HwrConvolution and library.HwrSums else None
     except (OSError, AttributeError):
         return None
 
@@ -184,7 +186,20 @@ def deviation(library: ctypes.CDLL) -> str:
             if not error <= TOLERANCE:  # NaN too
                 name = ("result", "gradient of the image", "gradient of the kernel")[what]
                 return f"the {name} of {side}x{side} kernels with stride {stride}: error {error:.1e}"
-    return ""
+    return _deviation_of_sums(library)
+
+
+def _deviation_of_sums(library: ctypes.CDLL) -> str:
+    draw = np.random.default_rng(1).standard_normal
+    batch, rows, channels = 5, 37, 45
+    a, b, shift = (draw(shape, np.float32) for shape in ((batch * rows, channels),) * 2 + ((channels,),))
+    found = np.full((2, channels), np.nan, np.float32)
+    pointers = [ctypes.c_void_p(x.ctypes.data) for x in (a, b, shift)]
+    sizes = (ctypes.c_int64(n) for n in (batch, rows, channels))
+    library.HwrSum(*pointers, *sizes, *(ctypes.c_void_p(x.ctypes.data) for x in found))
+    wanted = np.stack([a.sum(0, np.float64), (a * (b.astype(np.float64) - shift)).sum(0)])
+    error = np.max(np.abs(found - wanted)) / np.max(np.abs(wanted))
+    return "" if error <= TOLERANCE else f"the sums over a batch: error {error:.1e}"
 
 
 def reference(

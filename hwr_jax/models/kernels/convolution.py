@@ -8,49 +8,19 @@ number of threads and any width of the processor's vectors.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.custom_batching import custom_vmap
-from jax.experimental.custom_partitioning import custom_partitioning
-from jax.sharding import NamedSharding, PartitionSpec
 
-from hwr_jax.distributed import processes
-from hwr_jax.models.kernels import build
+from hwr_jax.models.kernels import calls
 
-TARGET = "hwr_convolution"
 FORWARD, IMAGE_GRADIENT, KERNEL_GRADIENT = range(3)
 NHWC = ("NHWC", "HWIO", "NHWC")
 Pads = tuple[tuple[int, int], tuple[int, int]]
-
-
-@functools.cache
-def available() -> bool:
-    """Whether this process can use the kernel and, in a job of many processes, all others can; builds it if need be.
-
-    All processes of a job call it together the first time: they have to compute the same program.
-    """
-    return not processes.highest(int(not _registered()))
-
-
-def what() -> str:
-    """Returns how the kernel was built, or why it is not used, in words."""
-    kernel = build.kernel()
-    if kernel.library is not None and not available():
-        return "another process of the job has none"
-    return kernel.what
-
-
-@functools.cache
-def _registered() -> bool:
-    library = build.kernel().library
-    if library is None:
-        return False
-    jax.ffi.register_ffi_target(TARGET, jax.ffi.pycapsule(library.HwrConvolution), platform="cpu")
-    return True
 
 
 def check_plain(who: str, lhs: jax.Array, rhs: jax.Array, dilations: tuple, dimension_numbers, groups: int) -> None:
@@ -80,10 +50,10 @@ def convolve(
 
     Raises:
       NotImplementedError: for dilation, groups, a layout other than NHWC/HWIO or another dtype.
-      RuntimeError: this machine cannot build the kernel (see `available`).
+      RuntimeError: this machine cannot build the kernel (see `calls.available`).
     """
-    if not available():
-        raise RuntimeError(f"there is no compiled convolution here: {what()}")
+    if not calls.available():
+        raise RuntimeError(f"there is no compiled convolution here: {calls.what()}")
     dilations = (*(lhs_dilation or (1,)), *(rhs_dilation or (1,)))
     check_plain("the compiled convolution", lhs, rhs, dilations, dimension_numbers, feature_group_count)
     if lhs.dtype != jnp.float32 or rhs.dtype != jnp.float32:
@@ -129,12 +99,11 @@ _convolve.defvjp(_forward, _backward)
 
 
 def _call(what: int, left: jax.Array, right: jax.Array, shape: tuple[int, ...], strides, pads: Pads) -> jax.Array:
-    run = _batchable(what, tuple(shape), strides, (pads[0][0], pads[1][0]))
-    return run(left[None], right[None])[0]
+    run = _kernel(what, tuple(shape), strides, (pads[0][0], pads[1][0]))
+    return run(left[None], right[None])[0][0]
 
 
-# What of [left, right, out] has the batch of images; S is the axis over independent convolutions (seeds).
-RULES = {
+RULES = {  # S is the axis over independent convolutions (seeds)
     FORWARD: "s b h w c, s k l c f -> s b i j f",
     IMAGE_GRADIENT: "s k l c f, s b i j f -> s b h w c",
     KERNEL_GRADIENT: "s b h w c, s b i j f -> s k l c f",
@@ -143,56 +112,19 @@ BATCHED = {FORWARD: (True, False, True), IMAGE_GRADIENT: (False, True, True), KE
 
 
 @functools.cache
-def _batchable(what: int, shape: tuple[int, ...], strides: tuple[int, int], pads: tuple[int, int]):
-    """Returns the function of left, right [S, ...] -> [S, ...] under `vmap` too: it joins the axis to S."""
-    run = custom_vmap(_partitioned(what, shape, strides, pads))
+def _kernel(what: int, shape: tuple[int, ...], strides: tuple[int, int], pads: tuple[int, int]) -> Callable:
+    """Returns the kernel as a function of left and right [S, ...] -> ([S, ...],)."""
+    *arguments, result = BATCHED[what]
 
-    @run.def_vmap
-    def over(size: int, batched: list[bool], left: jax.Array, right: jax.Array):
-        both = [
-            x if has else jnp.broadcast_to(x, (size, *x.shape)) for x, has in zip((left, right), batched, strict=True)
-        ]
-        out = run(*(x.reshape(-1, *x.shape[2:]) for x in both))
-        return out.reshape(size, -1, *out.shape[1:]), True
-
-    return run
-
-
-def _partitioned(what: int, shape: tuple[int, ...], strides: tuple[int, int], pads: tuple[int, int]):
-    """Returns the call of the kernel, which XLA may split over devices: by S and by the batch of images."""
-
-    def call(left: jax.Array, right: jax.Array) -> jax.Array:
+    def call(left: jax.Array, right: jax.Array) -> tuple[jax.Array]:
         out = list(shape)
-        if BATCHED[what][2]:
-            out[0] = (left if BATCHED[what][0] else right).shape[1]  # the batch may be a part of one
-        return jax.ffi.ffi_call(TARGET, jax.ShapeDtypeStruct((left.shape[0], *out), jnp.float32))(
-            left,
-            right,
-            what=np.int64(what),
-            stride=np.array(strides, np.int64),
-            padding=np.array(pads, np.int64),
-        )
+        if result:
+            out[0] = (left if arguments[0] else right).shape[1]  # the batch may be a part of one
+        made = jax.ShapeDtypeStruct((left.shape[0], *out), jnp.float32)
+        attributes = {"stride": np.array(strides, np.int64), "padding": np.array(pads, np.int64)}
+        return (jax.ffi.ffi_call(calls.CONVOLUTION, made)(left, right, what=np.int64(what), **attributes),)
 
-    def split(mesh, arguments: Any, result: Any):
-        def axes(sharding: Any) -> tuple:
-            spec = (*sharding.spec, None, None)
-            return spec[0], spec[1]
-
-        with_batch = arguments[0 if BATCHED[what][0] else 1].sharding
-        seeds, batch = axes(with_batch)
-        places = [
-            NamedSharding(mesh, PartitionSpec(seeds, batch) if has else PartitionSpec(seeds)) for has in BATCHED[what]
-        ]
-
-        def part(left: jax.Array, right: jax.Array) -> jax.Array:
-            out = call(left, right)
-            return lax.psum(out, batch) if what == KERNEL_GRADIENT and batch else out
-
-        return mesh, part, places[2], tuple(places[:2])
-
-    run = custom_partitioning(call)
-    run.def_partition(partition=split, sharding_rule=RULES[what])
-    return run
+    return calls.spread(call, RULES[what], tuple(arguments), (result,))
 
 
 def flops(equation: Any) -> int:
@@ -201,7 +133,7 @@ def flops(equation: Any) -> int:
     They are those of the plain sum, without the products with zeros around the image, as XLA counts its own
     convolution: two for each product. Winograd's are fewer.
     """
-    if equation.primitive.name != "ffi_call" or equation.params["target_name"] != TARGET:
+    if equation.primitive.name != "ffi_call" or equation.params["target_name"] != calls.CONVOLUTION:
         return 0
     given = dict(equation.params["attributes"])
     what, strides, pads = (np.asarray(_plain(given[key])) for key in ("what", "stride", "padding"))

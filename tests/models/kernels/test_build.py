@@ -11,8 +11,7 @@ import pytest
 
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.models import convolution
-from hwr_jax.models.kernels import build
-from hwr_jax.models.kernels import convolution as compiled
+from hwr_jax.models.kernels import build, calls
 
 
 @pytest.fixture
@@ -109,8 +108,8 @@ def test_the_switch_leaves_it_out(monkeypatch):
 
 
 def test_a_config_that_asks_for_it_in_vain_is_refused(monkeypatch):
-    monkeypatch.setattr(compiled, "available", lambda: False)
-    monkeypatch.setattr(compiled, "what", lambda: "no C++ compiler is installed")
+    monkeypatch.setattr(calls, "available", lambda: False)
+    monkeypatch.setattr(calls, "what", lambda: "no C++ compiler is installed")
     with pytest.raises(
         ConfigError, match=r"compiled is not possible here \(no C\+\+ compiler is installed\): use auto"
     ):

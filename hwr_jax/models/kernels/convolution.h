@@ -6,39 +6,16 @@
 // of the vectors. A batch is cut into parts, a thread takes the next part that nobody has taken, and the parts of a
 // kernel's gradient are added in their order.
 
+#pragma once
+
 #include <algorithm>
-#include <atomic>
-#include <condition_variable>
 #include <cstdint>
 #include <cstring>
-#include <memory>
-#include <mutex>
 #include <vector>
 
-#include "xla/ffi/api/ffi.h"
-
-namespace ffi = xla::ffi;
+#include "shared.h"
 
 namespace {
-
-// ---- vectors: as wide as the machine's registers ----
-
-#if defined(__AVX512F__)
-constexpr int kLanes = 16, kRegisters = 32;
-#elif defined(__AVX2__)
-constexpr int kLanes = 8, kRegisters = 16;
-#elif defined(__aarch64__)
-constexpr int kLanes = 4, kRegisters = 32;
-#else
-constexpr int kLanes = 4, kRegisters = 16;
-#endif
-typedef float Vec __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
-
-inline Vec load(const float* p) { return *reinterpret_cast<const Vec*>(p); }
-inline void store(float* p, Vec v) { *reinterpret_cast<Vec*>(p) = v; }
-inline Vec broadcast(float a) { return a - Vec{}; }  // exact, so that no subtraction is left of it
-inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-inline int64_t round_up(int64_t a) { return ceil_div(a, kLanes) * kLanes; }
 
 // Rows of a tile of accumulators that is `n` vectors wide: as many as the registers hold beside a row of the right
 // factor and one value of the left.
@@ -183,47 +160,6 @@ void outer_product(const float* a, const float* g, const Walk& walk, int64_t row
     v += n;
   }
 }
-
-// ---- threads ----
-
-// Calls act(0), ..., act(parts - 1). A part that a helper has taken is being computed, so that waiting for it ends
-// whatever else the pool does; a helper that comes too late finds nothing left. No pool: this thread alone.
-template <typename Act>
-void parallel(ffi::ThreadPool* pool, int64_t parts, const Act& act) {
-  struct State {
-    std::atomic<int64_t> next{0}, done{0};
-    std::mutex mutex;
-    std::condition_variable all;
-  };
-  int64_t helpers = pool ? std::min<int64_t>(pool->num_threads(), parts) - 1 : 0;
-  if (helpers < 1) {
-    for (int64_t p = 0; p < parts; ++p) act(p);
-    return;
-  }
-  auto state = std::make_shared<State>();
-  auto work = [state, parts, &act]() noexcept {  // `act` is there as long as a part is left
-    for (int64_t p; (p = state->next.fetch_add(1)) < parts;) {
-      act(p);
-      if (state->done.fetch_add(1) + 1 == parts) {
-        std::lock_guard<std::mutex> lock(state->mutex);
-        state->all.notify_one();
-      }
-    }
-  };
-  for (int64_t h = 0; h < helpers; ++h) pool->Schedule([work] { work(); });
-  work();
-  if (state->done.load() == parts) return;
-  std::unique_lock<std::mutex> lock(state->mutex);
-  state->all.wait(lock, [&] { return state->done.load() == parts; });
-}
-
-// Memory of this thread that grows and stays: one piece for each purpose.
-float* scratch(int which, int64_t size) {
-  static thread_local std::vector<float> pieces[7];
-  if (static_cast<int64_t>(pieces[which].size()) < size) pieces[which].resize(size);
-  return pieces[which].data();
-}
-enum { kPadded, kLeft, kRight, kSums, kFactor, kTurned, kParts };
 
 // ---- shapes ----
 
@@ -575,9 +511,6 @@ void kernel_of_factor(const float* sums, const Shape& s, int64_t first, int64_t 
 
 // ---- the three convolutions ----
 
-// Parts of a batch: a function of the shape, so that the sums' order is one too.
-int64_t parts_of(int64_t batch, int64_t most) { return std::min(batch, most); }
-
 // kernel [h, w, C, F] -> [h, w, F, C], turned by half a turn.
 void turn(const float* kernel, const Shape& s, float* turned) {
   int64_t taps = s.rows * s.columns, tap = s.channels * s.features;
@@ -753,16 +686,6 @@ void kernel_gradient(ffi::ThreadPool* pool, const float* x, const float* g, cons
   });
 }
 
-}  // namespace
-
-// ---- what XLA calls ----
-
-using Images = ffi::Buffer<ffi::F32, 5>;  // one convolution for each index of the first axis
-using Result = ffi::ResultBuffer<ffi::F32, 5>;
-using Pair = ffi::Span<const int64_t>;
-
-namespace {
-
 enum What { kForward, kImageGradient, kKernelGradient };
 
 // a, b -> out: image, kernel -> result; kernel, gradient -> image's; image, gradient -> kernel's.
@@ -772,35 +695,4 @@ void compute(ffi::ThreadPool* pool, int64_t what, const float* a, const float* b
   if (what == kKernelGradient) kernel_gradient(pool, a, b, s, out);
 }
 
-ffi::Error Convolution(ffi::ThreadPool pool, Images a, Images b, Result out, int64_t what, Pair stride, Pair padding) {
-  auto x = what == kImageGradient ? out->dimensions() : a.dimensions();
-  auto w = what == kForward ? b.dimensions() : what == kImageGradient ? a.dimensions() : out->dimensions();
-  auto y = what == kForward ? out->dimensions() : b.dimensions();
-  Shape s{x[1], x[2], x[3], x[4], y[2], y[3], y[4], w[1], w[2], stride[0], stride[1], padding[0], padding[1]};
-  auto each = [](const auto& dimensions) {
-    return dimensions[1] * dimensions[2] * dimensions[3] * dimensions[4];
-  };
-  for (int64_t n = 0; n < x[0]; ++n)
-    compute(&pool, what, a.typed_data() + n * each(a.dimensions()), b.typed_data() + n * each(b.dimensions()), s,
-            out->typed_data() + n * each(out->dimensions()));
-  return ffi::Error::Success();
-}
-
 }  // namespace
-
-XLA_FFI_DEFINE_HANDLER_SYMBOL(HwrConvolution, Convolution,
-                              ffi::Ffi::Bind()
-                                  .Ctx<ffi::ThreadPool>()
-                                  .Arg<Images>()
-                                  .Arg<Images>()
-                                  .Ret<Images>()
-                                  .Attr<int64_t>("what")
-                                  .Attr<Pair>("stride")
-                                  .Attr<Pair>("padding"));
-
-// For the check of a new library: one convolution by this thread alone; `shape` as in Shape.
-extern "C" void HwrConvolve(int64_t what, const float* a, const float* b, const int64_t* shape, float* out) {
-  Shape s;
-  std::memcpy(&s, shape, sizeof(Shape));
-  compute(nullptr, what, a, b, s, out);
-}
