@@ -172,7 +172,7 @@ def install(extras, held):
 
     lock_file, began = requirements_file(sys.version_info), time.monotonic()
     say(f"installing {lock_file} into {sys.prefix} (once; some minutes)")
-    pip = find_pip() + ["--disable-pip-version-check", "install", "--compile", "--progress-bar=off"]
+    pip = find_pip() + ["--disable-pip-version-check", "install", "--no-compile", "--progress-bar=off"]
     for step, name, what in ((1, BUILD, "what builds packages"), (2, lock_file, "JAX and all that hwr_jax needs")):
         packages = count_packages(name)
         say(f"step {step} of 3: {what} ({packages} packages)")
@@ -183,7 +183,17 @@ def install(extras, held):
         run_pip(pip + ["--no-build-isolation", "-e", ".[" + ",".join(sorted(extras)) + "]"], held)
     else:
         run_pip(pip + ["--no-build-isolation", "--no-deps", "-e", "."], held)
+    compile_packages()
     say(f"installed in {time.monotonic() - began:.0f} s; from now on a command starts at once")
+
+
+def compile_packages():
+    """Compiles what was installed to byte code on all cores: pip uses one. What cannot be compiled is no module."""
+    import compileall
+    import sysconfig
+
+    for packages in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
+        compileall.compile_dir(packages, quiet=2, workers=0)
 
 
 def count_packages(name):
@@ -244,7 +254,7 @@ def show(lines, packages=0):
         elif words[:1] not in (["Downloading"], ["Installing"], ["Building"]):
             continue
         if words[0] == "Installing":
-            text = f"  unpacking and compiling {count} packages: the longest part, without news"
+            text = f"  unpacking {count} packages: the longest part, without news"
         else:
             text = "  package {}{}: {}".format(count, f" of {packages}" if packages else "", " ".join(words[:2]))
         if terminal:
