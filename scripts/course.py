@@ -15,22 +15,27 @@ the page, which browsers show without a script.
     python scripts/course.py --out=FOLDER               (all chapters; needs the extra `course`)
     python scripts/course.py --out=FOLDER 3 9           (two of them)
     python scripts/course.py --check                    (executes all, writes nothing)
+
+As many chapters as there are cores are executed at once, each in a kernel of its own.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import base64
 import json
 import os
 import re
-import resource
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from hwr_jax.core import cores
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "docs" / "course"
@@ -46,6 +51,8 @@ ENVIRONMENT = {
     "XLA_FLAGS": "--xla_cpu_parallel_codegen_split_count=1 --xla_backend_optimization_level=1",
 }
 CELL_S = 900  # seconds that a cell may take, on a busy machine
+# The seconds of processor time of a kernel and of the processes that it started.
+USED = "import os as _os\nprint(sum(_os.times()[:4]))"
 
 
 class Chapter(NamedTuple):
@@ -54,7 +61,7 @@ class Chapter(NamedTuple):
     name: str  # 03_softmax_regression
     notebook: Any  # nbformat, with outputs
     seconds: float
-    cpu_s: float  # seconds of all cores; other work on the machine does not change them
+    cpu_s: float  # seconds of all cores, which other work on the machine hardly changes
 
 
 def sources(numbers: list[int]) -> list[Path]:
@@ -88,32 +95,30 @@ def execute(source: Path, folder: Path) -> Chapter:
     Raises:
       nbclient.exceptions.CellExecutionError: a cell failed; the message has the cell and the error.
     """
+    import nbformat
     from nbclient import NotebookClient
 
-    started, used = time.perf_counter(), _cpu_s()
+    started = time.perf_counter()
     notebook = read(source)
     texts = {i: cell for i, cell in enumerate(notebook.cells) if PLACEHOLDER.search(cell.source)}
     texts = {i: cell for i, cell in texts.items() if cell.cell_type == "markdown"}
     running = notebook.copy()
     running.cells = [_evaluating(cell) if i in texts else cell for i, cell in enumerate(notebook.cells)]
-    NotebookClient(
+    running.cells.append(nbformat.v4.new_code_cell(USED))
+    client = NotebookClient(
         running,
         timeout=CELL_S,
         kernel_name="python3",
         resources={"metadata": {"path": folder}},
         extra_arguments=["--log-level=ERROR"],  # it warns that its messages, to this machine alone, are signed only
-    ).execute()
+    )
+    asyncio.run(client.async_execute())
+    cpu_s = float(_printed(running.cells.pop()))
     for i, cell in texts.items():
         cell.source = _filled(cell.source, json.loads(_printed(running.cells[i])))
         running.cells[i] = cell
     _say_nothing_twice(running)
-    return Chapter(source.stem, running, time.perf_counter() - started, _cpu_s() - used)
-
-
-def _cpu_s() -> float:
-    """The seconds of processor time of all processes that were started here and have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    return Chapter(source.stem, running, time.perf_counter() - started, cpu_s)
 
 
 def _evaluating(cell: Any) -> Any:
@@ -276,35 +281,41 @@ def asked() -> argparse.Namespace:
     return given
 
 
+def tried(source: Path) -> Chapter | None:
+    """Executes a chapter and says how long it took; returns None, and says why, where a cell failed."""
+    from nbclient.exceptions import CellExecutionError
+
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            chapter = execute(source, Path(folder))
+    except CellExecutionError as error:
+        print(f"{source.stem}: {error}", file=sys.stderr, flush=True)
+        return None
+    print(f"{chapter.name}: {chapter.seconds:.0f} s, {chapter.cpu_s:.0f} s of CPU", flush=True)
+    return chapter
+
+
 def main() -> int:
     """Executes and writes the chapters; returns the exit code."""
-    from nbclient.exceptions import CellExecutionError
+    import nbformat
 
     given = asked()
     chosen, names = sources(given.chapters), [path.stem for path in sources([])]
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
     for key, value in ENVIRONMENT.items():
         os.environ.setdefault(key, value)
-    total, total_cpu, failed = 0.0, 0.0, []
-    for source in chosen:
-        with tempfile.TemporaryDirectory() as folder:
-            try:
-                chapter = execute(source, Path(folder))
-            except CellExecutionError as error:
-                print(f"{source.stem}: {error}", file=sys.stderr, flush=True)
-                failed.append(source.stem)
-                continue
-        total, total_cpu = total + chapter.seconds, total_cpu + chapter.cpu_s
-        print(f"{chapter.name}: {chapter.seconds:.0f} s, {chapter.cpu_s:.0f} s of CPU", flush=True)
-        if given.out is not None:
-            import nbformat
-
-            given.out.mkdir(parents=True, exist_ok=True)
-            links = link_line(names, names.index(chapter.name))
-            (given.out / f"{chapter.name}.md").write_text(page(chapter, given.out, links))
-            nbformat.write(to_download(chapter), given.out / f"{chapter.name}.ipynb")
-    print(f"{len(chosen) - len(failed)} chapters: {total:.0f} s, {total_cpu:.0f} s of CPU")
-    if failed:
+    started = time.perf_counter()
+    with ThreadPoolExecutor(cores.available()) as pool:
+        done = list(pool.map(tried, reversed(chosen)))[::-1]  # the later chapters are the longer ones
+    for chapter in filter(None, done if given.out else []):
+        given.out.mkdir(parents=True, exist_ok=True)
+        links = link_line(names, names.index(chapter.name))
+        (given.out / f"{chapter.name}.md").write_text(page(chapter, given.out, links))
+        nbformat.write(to_download(chapter), given.out / f"{chapter.name}.ipynb")
+    made = [chapter for chapter in done if chapter is not None]
+    cpu_s = sum(chapter.cpu_s for chapter in made)
+    print(f"{len(made)} chapters: {time.perf_counter() - started:.0f} s, {cpu_s:.0f} s of CPU")
+    if failed := [source.stem for source, chapter in zip(chosen, done, strict=True) if chapter is None]:
         print(f"course: a cell failed in {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
 
