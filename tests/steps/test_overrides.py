@@ -8,6 +8,7 @@ import jax
 import numpy as np
 import pytest
 
+from hwr_jax import models
 from hwr_jax.config import check, configs
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.data import configured, loading
@@ -59,12 +60,20 @@ def described(value, depth=0):
 @pytest.fixture
 def computed(monkeypatch):
     """Returns what a config asks for, of data, network, steps and host, without loading or compiling anything."""
-    programs = {}
+    programs, layers = {}, {}
+    trace = models.layer_names
+
+    def layer_names(model, shape):  # of a config with starting weights; most keys leave the network as it is
+        network = repr(described([model.init, shape]))
+        if network not in layers:
+            layers[network] = trace(model, shape)
+        return layers[network]
 
     def caught(recipe, mesh, **more):
         programs.update(more)
 
     monkeypatch.setattr(compiled, "make_programs", caught)
+    monkeypatch.setattr(models, "layer_names", layer_names)
     monkeypatch.setattr(loading, "load", lambda name, **more: (name, more))
 
     def compute(config):
