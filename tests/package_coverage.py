@@ -63,8 +63,9 @@ def prepare() -> None:
 
 
 def _write(counter, folder: Path) -> None:
-    files = counter.get_coverage()["files"]
-    seen = {str(Path(name).resolve()): found["executed_lines"] for name, found in files.items()}
+    for name, lines in counter._get_newly_seen().items():  # get_coverage() reads every source for what is left out
+        counter.all_seen[name].update(lines)
+    seen = {str(Path(name).resolve()): sorted(lines) for name, lines in counter.all_seen.items()}
     (folder / f"{uuid.uuid4()}.json").write_text(json.dumps({k: v for k, v in seen.items() if v}))
 
 
