@@ -1,7 +1,7 @@
 """Starts commands in a Python that has already imported the libraries: each is a process of its own, forked, not begun.
 
-Importing JAX, flax, orbax and matplotlib costs a command three seconds, and the suite runs two hundred commands. A
-server imports them once, and forks for each command. The command has its own arguments, environment, folder and output,
+Importing JAX, flax, orbax, matplotlib and SciPy costs a command four seconds, and the suite runs some hundreds of them.
+A server imports them once, and forks for each command. The command has its own arguments, environment, folder and output,
 imports hwr_jax itself, and ends as any Python does. The server starts no JAX backend. Of hwr_jax it has loaded
 `workdir.codebase` alone, and parsed the sources, which takes half a second: what has not changed is not parsed again.
 
@@ -14,6 +14,7 @@ variables differ needs a fresh interpreter.
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib.util
 import io
 import json
@@ -34,7 +35,7 @@ import package_coverage
 LIBRARIES = (
     "jax", "jax.extend", "jax.experimental.multihost_utils", "flax.linen", "optax", "orbax.checkpoint",
     "matplotlib.figure", "matplotlib.backends.backend_agg", "PIL.Image", "rich.console", "rich.progress", "rich.table",
-    "absl.flags", "ml_collections.config_flags", "tensorboardX",
+    "absl.flags", "ml_collections.config_flags", "tensorboardX", "scipy.ndimage", "scipy.stats", "sklearn.datasets",
 )  # fmt: skip
 AT_IMPORT = ("JAX_", "PYTHON")  # variables that libraries read while they are imported
 
@@ -232,6 +233,8 @@ if __name__ == "__main__":
         importlib.import_module(library)
     draw()
     CODEBASE = load_codebase()
+    gc.collect()
+    gc.freeze()  # no command looks through what is here already, neither while it runs nor at its end
     if command := serve(socket.socket(fileno=int(sys.argv[1]))):
         name, sys.argv[1:] = command
         runpy.run_module(name, run_name="__main__", alter_sys=True)
