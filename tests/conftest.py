@@ -48,7 +48,8 @@ def pytest_collection_modifyitems(items):
     # pytest-xdist hands out whole files (--dist loadfile): the long ones first, so that no worker ends alone.
     seconds = collections.Counter()
     for item in items:
-        seconds[item.path] += 20 if "slow" in item.keywords else 4 if "command" in item.fixturenames else 0.1
+        known = {20: "slow" in item.keywords, 2: "command" in item.fixturenames, 1: "browser" in item.keywords}
+        seconds[item.path] += next((cost for cost, applies in known.items() if applies), 0.1)
     items.sort(key=lambda item: -seconds[item.path])  # stable: a file's tests keep their order
     for item in items:
         if "mnist" in item.keywords and not os.environ.get("HWR_MNIST_DIR"):
