@@ -1,8 +1,8 @@
 """Starts commands in a Python that has already imported the libraries: each is a process of its own, forked, not begun.
 
-Importing JAX, flax, orbax, matplotlib and SciPy costs a command four seconds, and the suite runs some hundreds of them.
-A server imports them once, and forks for each command. The command has its own arguments, environment, folder and output,
-imports hwr_jax itself, and ends as any Python does. The server starts no JAX backend. Of hwr_jax it has loaded
+Importing JAX, flax, orbax, matplotlib and SciPy costs a command four seconds, and the suite runs hundreds of commands.
+A server imports them once, and forks for each command. The command has its own arguments, environment, folder and
+output, imports hwr_jax itself, and ends as any Python does. The server starts no JAX backend. Of hwr_jax it has loaded
 `workdir.codebase` alone, and parsed the sources, which takes half a second: what has not changed is not parsed again.
 
 A command's figures are laid out but not drawn, unless the test asks for them: a file of one byte stands for each.
