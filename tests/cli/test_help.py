@@ -112,6 +112,21 @@ def test_closed_streams_change_nothing_but_what_is_seen(tmp_path, closed):
     assert int((tmp_path / "done").read_text()) > 2
 
 
+def test_the_end_of_a_command_searches_nothing_for_garbage():
+    code = (
+        "from hwr_jax.cli import command, flags\n"
+        "import gc\n"
+        "class Cycle:\n"
+        "    def __del__(self): print('collected')\n"
+        "def main(): one = Cycle(); one.itself = one; print('made')\n"
+        "gc.disable()\n"
+        "command.run(main, flags.Flags(), usage='')"
+    )
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "made\n"), done.stderr
+
+
 @pytest.mark.parametrize("line", [["--version"], ["--config=cnn"]])
 def test_hwr_without_a_verb(capsys, monkeypatch, line):
     monkeypatch.setattr(sys, "argv", ["hwr", *line])
