@@ -26,7 +26,7 @@ SEEDS = 4
 def get_config(variant: str = BASELINE):
     config = digits.get_config("smoke")
     config.model.name, config.model.hidden = "mlp", (32,)
-    config.epochs = 20
+    config.epochs = 4
     return base.override(config, VARIANTS, variant)
 """
 NOT_SAME = ("train_seconds", "compile_seconds", "seconds")
@@ -103,7 +103,7 @@ def test_a_signal_ends_all_tasks_with_its_code(study, caches, tmp_path):
 
 @pytest.mark.exhaustive
 def test_an_error_in_a_worker_is_explained_in_a_sentence(study, command):
-    study.write_text(STUDY.replace("config.epochs = 20", 'config.init_from = "nowhere"'))
+    study.write_text(STUDY.replace("config.epochs = 4", 'config.init_from = "nowhere"'))
     done = command("study", f"--study={study}", "--engine=ray", "--workers=1")
     assert done.returncode == 64
     assert done.stderr.startswith(
