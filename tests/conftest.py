@@ -3,6 +3,7 @@
 import collections
 import fcntl
 import functools
+import gc
 import importlib
 import importlib.util
 import os
@@ -54,6 +55,11 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "mnist" in item.keywords and not os.environ.get("HWR_MNIST_DIR"):
             item.add_marker(pytest.mark.skip(reason="needs the real MNIST: set HWR_MNIST_DIR"))
+
+
+def pytest_collection_finish():
+    gc.collect()
+    gc.freeze()  # what is imported by now stays: no search for garbage looks through it
 
 
 def pytest_terminal_summary(terminalreporter):
