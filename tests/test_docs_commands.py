@@ -182,7 +182,7 @@ def test_every_command_is_run_or_has_a_reason_and_no_row_of_the_tables_is_idle()
     for pattern in (*ELSEWHERE, *NOT_RUN):
         assert any(re.fullmatch(pattern, line) for line in ALL), f"no page has a command like {pattern}"
     for line in HERE:
-        assert re.match(r"python (-m hwr_jax\.(main|evaluate|predict|scan) |-c )", line), (
+        assert re.match(r"python (-m hwr_jax\.(main|evaluate|predict|scan|compare) |-c )", line), (
             f"{line}: add what runs it to a table of this file, or <!-- not run: why --> to the page"
         )
 

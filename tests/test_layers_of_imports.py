@@ -17,7 +17,10 @@ FOLDERS = [
     "core", "distributed", "pictures", "data", "transforms", "models", "optim", "tasks", "config", "cli", "workdir",
     "steps", "inference", "training", "benchmarks", "studies", "tuning", "checks", "web", "pretrained",
 ]  # fmt: skip
-VERBS = ["benchmark", "doctor", "evaluate", "export", "main", "predict", "scan", "search", "serve", "study", "verify"]
+VERBS = [
+    "benchmark", "compare", "doctor", "evaluate", "export", "main", "predict", "scan", "search", "serve", "study",
+    "verify",
+]  # fmt: skip
 HOMES = {  # of heavy libraries: path or folder of the files that may import them
     "flax": "models/",
     "orbax": "workdir/checkpoint.py",

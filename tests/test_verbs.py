@@ -12,7 +12,10 @@ from hwr_jax import __main__ as hwr
 from hwr_jax.core import errors
 
 ROOT = Path(__file__).parent.parent
-VERBS = ["benchmark", "doctor", "evaluate", "export", "predict", "scan", "search", "serve", "study", "train", "verify"]
+VERBS = [
+    "benchmark", "compare", "doctor", "evaluate", "export", "predict", "scan", "search", "serve", "study", "train",
+    "verify",
+]  # fmt: skip
 
 
 def python(*arguments):

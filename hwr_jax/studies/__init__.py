@@ -1,6 +1,7 @@
-"""Ablation studies: variants, trials, paired statistics, the report."""
+"""Ablation studies: variants, trials, paired statistics, the report. And finished runs, compared by the same."""
 
 __all__ = [
+    "by_image",
     "comparison",
     "figures",
     "live",
@@ -10,7 +11,9 @@ __all__ = [
     "ray_cluster",
     "report",
     "results",
+    "runs",
     "scores",
+    "side_by_side",
     "spec",
     "tables",
     "trial",

@@ -1,4 +1,6 @@
-"""The statistics of a study: every variant against the baseline, seed by seed. Decides which ones are computed."""
+"""The statistics of a study: every variant against the baseline, seed by seed. Decides which ones are computed.
+
+`against` is all that it needs of the records: finished runs are compared by it too (`runs`)."""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ import numpy as np
 
 from hwr_jax.config import configs
 from hwr_jax.core import stats
-from hwr_jax.studies import power_law
+from hwr_jax.studies import by_image, power_law
+from hwr_jax.studies.metric import Metric
 from hwr_jax.studies.spec import Study
 
 LEVEL = 0.05  # of significance, after Holm's correction
@@ -77,7 +80,9 @@ class Row(NamedTuple):
 def compare(study: Study, records: list[dict[str, Any]]) -> list[Row]:
     """Returns a row for each variant that has records, best first (by the metric's mean on the test set)."""
     by_variant = _by_variant(study, records)
-    paired = _against(study, by_variant, [(name, study.baseline) for name in study.variants if name != study.baseline])
+    paired = against(
+        study.metric, by_variant, [(name, study.baseline) for name in study.variants if name != study.baseline]
+    )
     rows = [_row(study, name, own, paired.get((name, study.baseline))) for name, own in by_variant.items() if own]
     return sorted(rows, key=lambda row: math.inf if row.test is None else study.metric.badness(row.test["mean"]))
 
@@ -89,22 +94,29 @@ def tested(rows: list[Row]) -> int:
 
 def contrasts(study: Study, records: list[dict[str, Any]]) -> dict[tuple[str, str], Paired]:
     """Returns the differences of the study's CONTRASTS, first variant minus second, corrected for their number."""
-    return _against(study, _by_variant(study, records), study.contrasts)
+    return against(study.metric, _by_variant(study, records), study.contrasts)
 
 
 def _by_variant(study: Study, records: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     return {name: [r for r in records if r["variant"] == name] for name in study.variants}
 
 
-def _against(
-    study: Study, by_variant: dict[str, list[dict[str, Any]]], pairs: list[tuple[str, str]]
+def against(
+    metric: Metric, by_variant: dict[str, list[dict[str, Any]]], pairs: list[tuple[str, str]]
 ) -> dict[tuple[str, str], Paired]:
-    """The first of each pair of variants against the second, if they have common seeds; corrected for their number."""
-    scores = {name: _scores(study, own) for name, own in by_variant.items()}
+    """Returns the first of each pair of variants against the second, if they have common seeds; corrected for their
+    number.
+
+    Args:
+      metric: what is compared.
+      by_variant: name -> records, one for each seed.
+      pairs: of names.
+    """
+    scores = {name: _scores(metric, own) for name, own in by_variant.items()}
     seeds = {(one, two): sorted(scores[one].keys() & scores[two].keys()) for one, two in pairs}
     level = LEVEL / max(1, sum(len(common) > 1 for common in seeds.values()))  # Holm's for the smallest p
     differences = {
-        (one, two): _paired(study, by_variant[two], by_variant[one], common, level)
+        (one, two): _paired(metric, by_variant[two], by_variant[one], common, level)
         for (one, two), common in seeds.items()
         if common
     }
@@ -113,13 +125,13 @@ def _against(
     return {names: paired._replace(p_holm=corrected.get(names)) for names, paired in differences.items()}
 
 
-def _scores(study: Study, records: list[dict[str, Any]], split: str = "test") -> dict[int, float]:
-    values = {r["seed"]: study.metric.of(r, split) for r in records}
+def _scores(metric: Metric, records: list[dict[str, Any]], split: str = "test") -> dict[int, float]:
+    values = {r["seed"]: metric.of(r, split) for r in records}
     return {seed: value for seed, value in values.items() if value is not None}
 
 
 def _row(study: Study, name: str, records: list[dict[str, Any]], paired: Paired | None) -> Row:
-    scores, validation = (list(_scores(study, records, split).values()) for split in ("test", "validation"))
+    scores, validation = (list(_scores(study.metric, records, split).values()) for split in ("test", "validation"))
     seconds = [r["train_seconds"] for r in records if "train_seconds" in r]
     return Row(
         variant=name,
@@ -134,16 +146,16 @@ def _row(study: Study, name: str, records: list[dict[str, Any]], paired: Paired 
 
 
 def _paired(
-    study: Study, baseline: list[dict[str, Any]], records: list[dict[str, Any]], seeds: list[int], level: float
+    metric: Metric, baseline: list[dict[str, Any]], records: list[dict[str, Any]], seeds: list[int], level: float
 ) -> Paired:
     d, on_validation = (
         np.array([own[s] - base[s] for s in seeds])
-        for own, base in ((_scores(study, records, k), _scores(study, baseline, k)) for k in ("test", "validation"))
+        for own, base in ((_scores(metric, records, k), _scores(metric, baseline, k)) for k in ("test", "validation"))
     )
     both = [{r["seed"]: r for r in group} for group in (baseline, records)]
-    same = baseline[0]["test_sha256"] == records[0]["test_sha256"]
+    same = by_image.comparable([group[seed] for group in both for seed in seeds])
     mcnemar, examples_error = _by_example(*both, seeds) if same else ((0, 0), None)
-    if study.metric.name != "accuracy":  # of each example a record holds only whether it is right
+    if metric.name != "accuracy":  # of each example a record holds only whether it is right
         examples_error = None
     mean = float(d.mean())
     diverged = (_diverged(records), _diverged(baseline))
@@ -176,15 +188,12 @@ def _diverged(records: list[dict[str, Any]]) -> int:
 
 def _by_example(baseline: dict[int, dict], records: dict[int, dict], seeds: list[int]) -> tuple[tuple[int, int], float]:
     """McNemar's test for each seed, and the standard error of the mean difference over the test examples."""
-    examples = baseline[seeds[0]]["dataset"]["examples"]["test"]
-    hits, differ = np.zeros(examples), 0
+    differ = 0
     for seed in seeds:
         base, own = (set(group[seed]["test_errors"]) for group in (baseline, records))
-        gained, lost = base - own, own - base
-        differ += stats.mcnemar_p(len(gained), len(lost)) < LEVEL
-        hits[list(gained)] += 1 / len(seeds)
-        hits[list(lost)] -= 1 / len(seeds)
-    return (int(differ), len(seeds)), stats.test_set_error(hits)
+        differ += stats.mcnemar_p(len(base - own), len(own - base)) < LEVEL
+    own, base = ([group[seed] for seed in seeds] for group in (records, baseline))
+    return (int(differ), len(seeds)), by_image.standard_error(own, base)
 
 
 def along_axis(
@@ -195,7 +204,7 @@ def along_axis(
     Covers the given variants (None: all) that have a score.
     """
     names = list(study.variants if variants is None else variants)
-    scores = {name: _scores(study, [r for r in records if r["variant"] == name], split) for name in names}
+    scores = {name: _scores(study.metric, [r for r in records if r["variant"] == name], split) for name in names}
     at = dict(zip(names, places(study, names), strict=True))
     return {
         at[name]: {seed: study.metric.error(value) for seed, value in scores[name].items()}

@@ -80,6 +80,12 @@ SUMMARY: Form = {
     "test": {"accuracy": {"mean": NUMBER, "per_seed": NUMBERS}},
     "state_sha256?": TEXT,
 }
+COMPARED: Form = {  # what `compare` needs beside it
+    "parameters": COUNT,
+    "validation": {"accuracy": {"per_seed": NUMBERS}},
+    "train_seconds": NUMBER,
+    "images_per_second": NUMBER,
+}
 METRICS: Form = {"epoch": COUNT, "step": COUNT, "split": TEXT, "seeds?": COUNTS, "per_seed": PER_SEED}
 TIMING: Form = {
     "event": TEXT,

@@ -15,6 +15,7 @@ from hwr_jax.cli import command, flags
 ROOT = Path(__file__).parents[2]
 VERBS = {
     "benchmark": "--config=CONFIG [--FLAG=VALUE ...]",
+    "compare": "[--FLAG=VALUE ...] RUN...",
     "doctor": "[--FLAG=VALUE ...]",
     "evaluate": "[--FLAG=VALUE ...]",
     "export": "--format=safetensors|stablehlo|onnx|litert|web --out=FOLDER [--FLAG=VALUE ...]",
