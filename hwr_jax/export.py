@@ -23,7 +23,7 @@ and compared by the tests of this package alone.
 """
 
 FLAGS = flags.Flags()
-NOT_OF_WEB = ["workdir", "checkpoint", "seed", "quantize", "licence", "data_dir", "manual_dir"]
+NOT_OF_WEB = ["workdir", "checkpoint", "seed", "quantize", "licence", "watts", "data_dir", "manual_dir"]
 FORMATS = ["safetensors", "stablehlo", "onnx", "litert", "web"]
 _FORMAT = FLAGS.choice("format", None, FORMATS, "What to write.", required=True)
 _OUT = FLAGS.string(
@@ -39,6 +39,10 @@ _MAX_DROP = FLAGS.number(
 _LICENCE = FLAGS.string(
     "licence", None, "Text file with the licence of the weights; default: that of hwr_jax's own model.", kind="FILE"
 )
+_WATTS = FLAGS.number(
+    "watts", None, "Mean power of the machine while training, to estimate the energy in the card; default: none.",
+    at_least=0, kind="WATTS",
+)  # fmt: skip
 _DATA_DIR = flags.data_dir(FLAGS)
 _MANUAL_DIR = FLAGS.string(
     "manual_dir", "", "Folder with the original files of the test set; default: that of the run.", kind="FOLDER"
@@ -74,6 +78,7 @@ def main() -> int:
             licence=licence,
             cache=cache.default_cache_dir(),
             log=screen.print,
+            watts=_WATTS.value,
         )
     except parity.NotTheSame as found:
         print(f"hwr_jax: nothing was written to {out}: {printable.line(str(found))}", file=sys.stderr)
@@ -118,6 +123,8 @@ def _asked() -> tuple[str, Path, Path | None]:
         raise errors.ConfigError(f"--licence={licence} is not a file: name a text file")
     if licence is not None and _WORKDIR.value is None:
         raise errors.ConfigError("--licence applies to a run of yours; the package's model has MIT's: leave it out")
+    if FLAGS["watts"].present and _WORKDIR.value is None:
+        raise errors.ConfigError("--watts applies to a run of yours, whose training it is about: leave it out")
     return _FORMAT.value, command.folder("out", _OUT.value), licence
 
 

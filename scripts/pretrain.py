@@ -1,6 +1,7 @@
 """Makes the model that comes with the package, hwr_jax/pretrained, from configs/robust.py and configs/release.py.
 
     HWR_MNIST_DIR=... python scripts/pretrain.py    # about 50 minutes on two cores; resumes what was interrupted
+    python scripts/pretrain.py --card               # only writes MODEL_CARD.md again, from the records
 
 It trains runs/robust and from it runs/release, divides the logits by the temperature at which the validation images
 are most probable (Guo et al. 2017; the output layer takes it, so nothing else has to know), and writes the weights
@@ -21,6 +22,7 @@ import hwr_jax
 from hwr_jax.core.types import Arrays
 from hwr_jax.data import negatives
 from hwr_jax.inference import corruption_scores, evaluation, light, predictor
+from hwr_jax.inference.export import sections
 from hwr_jax.inference.reader import Reader
 from hwr_jax.tasks import metrics, selective
 from hwr_jax.workdir import weights
@@ -37,7 +39,11 @@ def main() -> None:
     """Trains, calibrates, writes and checks."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--card", action="store_true", help="only write MODEL_CARD.md again, from the records")
     args = parser.parse_args()
+    if args.card:
+        (args.out / "MODEL_CARD.md").write_text(card(args.out))
+        return
     hwr_jax.train("configs/robust.py", "runs/robust")
     run = hwr_jax.train("configs/release.py", "runs/release")
     model = predictor.load(run.folder)
@@ -69,8 +75,7 @@ def main() -> None:
     found["no_digit"] = accepted_though_none(written, np.asarray(digits.test.image[..., 0]))
     (args.out / "release.json").write_text(json.dumps(found, indent=1) + "\n")
     shutil.copyfile(ROOT / "LICENSE", args.out / "LICENSE")
-    config = json.loads((args.out / "config.json").read_text())
-    (args.out / "MODEL_CARD.md").write_text(card(config, found))
+    (args.out / "MODEL_CARD.md").write_text(card(args.out))
     print(json.dumps(found, indent=1))
     if difference > SAME or size > LIMIT_BYTES:
         sys.exit(f"not usable: NumPy and JAX differ by {difference:.1e} (at most {SAME}), {size:,} bytes")
@@ -85,8 +90,10 @@ def accepted_though_none(model: Reader, glyphs: np.ndarray) -> dict[str, float]:
     return {"all": float(np.mean(prob > SURE)), **shares}
 
 
-def card(config: dict, found: dict) -> str:
-    """Returns MODEL_CARD.md, with the numbers of this release."""
+def card(folder: Path) -> str:
+    """Returns MODEL_CARD.md, with the numbers of the release whose records are in the folder."""
+    names = ("config", "environment", "summary", "release")
+    config, environment, summary, found = (json.loads((folder / f"{name}.json").read_text()) for name in names)
     test, worse, none = found["test"], found["corruptions"], found["no_digit"]
     families = "\n".join(f"| {name} | {100 * value:.1f} % |" for name, value in worse["families"].items())
     data, model = config["data"], config["model"]
@@ -121,14 +128,31 @@ The logits are divided by a temperature of {found["temperature"]}, chosen on the
 |---|---|
 {families}
 
+## Class by class
+
+{sections.classes(summary)}
+
+What is confused most often:
+
+{sections.mistakes(summary)}
+
 ## What it must not do alone
 It knows nothing of amounts, grades, addresses or people, and it is sometimes wrong with high confidence: a 1 with a
 long flag and a 7 without a bar are nearly the same. Let a person check what matters: `--reject_below=0.99` marks what
 is unsure with `?`. See docs/privacy.md.
 
+## The data
+
+{sections.data("mnist")}
+
+## What the training cost
+
+Of `configs/release.py` alone: what `configs/robust.py` took before it is not in these records.
+
+{sections.cost(summary, environment, None)}
+
 ## Licence
-MIT, as the code (LICENSE). MNIST is a subset of the Special Databases 1 and 3 of NIST, prepared by Y. LeCun, C. Cortes
-and C. Burges.
+MIT, as the code (LICENSE).
 """
 
 

@@ -1,6 +1,6 @@
-"""Writes the tables of docs/ that the code gives: every config key, the help of every command, the exit codes.
+"""Writes what docs/ has from the code: every config key, the help of every command, the exit codes, the data sheets.
 
-python scripts/reference_tables.py            # writes docs/config-keys.md, docs/commands.md, docs/exit-codes.md
+python scripts/reference_tables.py            # writes docs/config-keys.md, commands.md, exit-codes.md, data-sheets.md
 python scripts/reference_tables.py --check    # changes nothing; exit code 1 if a page would change
 """
 
@@ -16,6 +16,7 @@ from hwr_jax import __main__ as hwr
 from hwr_jax.cli import command
 from hwr_jax.config import check, defaults
 from hwr_jax.core import errors
+from hwr_jax.data import sheets
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -85,7 +86,12 @@ def codes() -> list[str]:
     return ["| code | meaning |", "|---|---|", *rows]
 
 
-PAGES = {"config-keys.md": ("keys", keys), "commands.md": ("commands", commands), "exit-codes.md": ("codes", codes)}
+PAGES = {
+    "config-keys.md": ("keys", keys),
+    "commands.md": ("commands", commands),
+    "exit-codes.md": ("codes", codes),
+    "data-sheets.md": ("sheets", lambda: list(sheets.page())[:-1]),
+}
 
 
 def main() -> int:

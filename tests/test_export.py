@@ -47,9 +47,32 @@ def test_the_card_and_the_metadata_say_what_it_is(exported):
     card = (folder / "MODEL_CARD.md").read_text()
     assert card.startswith("---\nlicense: other\n")
     assert "| model.onnx | float32 | digits test, 500 images | " in card
+    for heading in (
+        "How well it reads",
+        "What it is for, and what it must not do",
+        "Made from",
+        "Licence",
+        "The files",
+    ):
+        assert f"\n## {heading}\n" in card
+    assert "Energy: not estimated, for nobody stated what the machine drew." in card
+    assert "- hwr_jax draws the splits itself, and the 13 writers are in all of them" in card
     record = json.loads((folder / "environment.json").read_text())["exported"]["model.onnx"]
     assert record["check"]["images"] == 500
     assert "28 x 28 pixels, grey values from 0 (paper) to 255 (ink)" in record["preprocessing"]
+
+
+def test_the_card_has_the_numbers_of_the_run(exported, run):
+    card = (exported[0] / "MODEL_CARD.md").read_text()
+    summary = json.loads((run / "summary.json").read_text())
+    accuracy, loss = summary["test"]["accuracy"], summary["test"]["loss"]
+    ends = " to ".join(f"{100 * end:.2f} %" for end in accuracy["ci95"])
+    assert f"| right | {100 * accuracy['mean']:.2f} % | {ends} |" in card
+    assert f"| loss | {loss['mean']:.4f} nats | " in card
+    assert f"right on {100 * summary['test']['ensemble']['mean_probability']:.2f} %" in card
+    assert f"took {summary['total_seconds']:,.1f} s" in " ".join(card.split())
+    found = summary["per_class"]
+    assert f"| 3 | {found['support'][3]:.0f} | {100 * found['precision'][3]:.2f} % | " in card
 
 
 def test_an_exported_file_is_read_without_jax(exported):
@@ -71,10 +94,13 @@ def test_one_seed_as_safetensors_and_stablehlo_in_one_folder(run, command, tmp_p
     terms, others = tmp_path / "terms.txt", tmp_path / "others.txt"
     terms.write_text("Do as you like")
     others.write_text("Ask first")
-    for kind, licence in (("safetensors", [f"--licence={terms}"]), ("stablehlo", [])):
-        done = command("export", *flags, *licence, f"--format={kind}")
+    for kind, more in (("safetensors", [f"--licence={terms}", "--watts=50"]), ("stablehlo", [])):
+        done = command("export", *flags, *more, f"--format={kind}")
         assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "both" / "LICENSE").read_text() == "Do as you like"  # the second export keeps it
+    card = (tmp_path / "both" / "MODEL_CARD.md").read_text()
+    assert "Energy, estimated: 50 W x " in card  # and the watts
+    assert "One seed: another training gives other numbers" in card
     assert "Of the weights: Do as you like." in (tmp_path / "both" / "MODEL_CARD.md").read_text()
     refused = command("export", *flags, f"--licence={others}", "--format=onnx")
     assert refused.returncode == 64
@@ -116,6 +142,7 @@ def test_a_quantised_file_is_smaller_and_says_what_it_costs(exported, run, comma
         (["--format=litert", "--quantize=int8", "--out=x"], "--quantize=int8 applies to --format=onnx, not to litert"),
         (["--format=onnx", "--max_drop=1", "--out=x"], "--max_drop applies to --quantize: leave it out"),
         (["--format=onnx", "--licence=none.txt", "--out=x"], "--licence=none.txt is not a file: name a text file"),
+        (["--format=onnx", "--watts=9", "--out=x"], "--watts applies to a run of yours, whose training it is about"),
         (["--format=onnx", "--workdir=none", "--out=x"], "--workdir=none does not exist"),
         (["--format=onnx", "--workdir={run}", "--out={run}"], "--out={run} is a run folder: name another folder"),
         (["--format=onnx", "--workdir={run}", "--out={run}/config.json"], "is a file: name a folder"),

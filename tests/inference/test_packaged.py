@@ -1,5 +1,6 @@
 """The model that comes with the package reads digits without a run, without JAX, and as its records say."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -27,6 +28,12 @@ def test_it_is_small_and_complete():
     assert environment["dataset"]["classes"][-1] == "none"
     assert not environment["code"]["git"].endswith("dirty")
     assert "/" not in " ".join(environment["command"]).replace("configs/", "").replace("runs/", "")
+
+
+def test_its_card_is_what_its_records_give(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    written = (packaged.FOLDER / "MODEL_CARD.md").read_text()
+    assert importlib.import_module("pretrain").card(packaged.FOLDER) == written, "run scripts/pretrain.py --card"
 
 
 def test_it_reads_the_digits_of_other_people(model, digits):

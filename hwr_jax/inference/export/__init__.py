@@ -2,5 +2,5 @@
 
 __all__ = [
     "card", "graph", "litert", "litert_program", "making", "networks", "onnx_model", "parity", "quantise", "records",
-    "source", "stablehlo",
+    "sections", "source", "stablehlo",
 ]  # fmt: skip

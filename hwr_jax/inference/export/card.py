@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from hwr_jax.data import STRINGS, sheets
+from hwr_jax.data.negatives import NONE
 from hwr_jax.inference import packaged
+from hwr_jax.inference.export import sections
 from hwr_jax.inference.export.source import Source
 
 
-def text(source: Source, exported: dict[str, dict[str, Any]], licence: str) -> str:
-    """Returns the card. exported: the record of each file; licence: of the weights, in a few words."""
-    card = (packaged.FOLDER / "MODEL_CARD.md").read_text() if source.shipped else _of_run(source, licence)
+def text(source: Source, exported: dict[str, dict[str, Any]], licence: str, watts: float | None = None) -> str:
+    """Returns the card.
+
+    Args:
+      source: the model and the records of its training.
+      exported: the record of each file.
+      licence: of the weights, in a few words.
+      watts: see `sections.cost`.
+    """
+    card = (packaged.FOLDER / "MODEL_CARD.md").read_text() if source.shipped else _of_run(source, licence, watts)
     head = "\n".join(
         [
             "---",
@@ -25,27 +35,70 @@ def text(source: Source, exported: dict[str, dict[str, Any]], licence: str) -> s
     return f"{head}{card.rstrip()}\n{_of_files(exported)}"
 
 
-def _of_run(source: Source, licence: str) -> str:
+def _of_run(source: Source, licence: str, watts: float | None) -> str:
     facts, plan, model = source.facts, source.model.plan, source.network["model"]
     height, width = facts["shape"][:2]
-    what = "a line of handwriting" if plan.reads_strings else "one handwritten character"
+    glyphs = source.config.data.strings.glyphs if facts["name"] == STRINGS else ""
+    sheet = sheets.of(facts["name"])
+    shows = "a line of handwriting" if plan.reads_strings else sheet.shows if sheet else "one handwritten character"
     return f"""# {plan.name} on {facts["name"]}
 
-Reads {what} in an image of {height} x {width} pixels. Its {len(facts["classes"])} classes are
+Reads images of {height} x {width} pixels; each shows {shows}. Its {len(facts["classes"])} classes are
 {", ".join(facts["classes"])}.
 
     import hwr_jax
     model = hwr_jax.load("FOLDER")
     model.read_pictures(["picture.png"])
 
+## How well it reads
+
+{_measured(source)}
+
+## What it is for, and what it must not do
+
+{sections.uses(shows, rejects=NONE in facts["classes"])}
+
 ## Made from
+
 The training images of {facts["name"]}, version {facts["version"]} ({facts["examples"]["train"]:,} images; SHA-256 of
 the data {facts["sha256"]}). These weights are {source.in_words()}. config.json has the values of the training
 ({model["name"]}, {source.config.epochs} epochs), environment.json its versions.
 
+{sections.data(facts["name"], glyphs)}
+
+## What the training cost
+
+{_cost(source, watts)}
+
 ## Licence
+
 Of the weights: {licence}. See LICENSE.
 """
+
+
+def _cost(source: Source, watts: float | None) -> str:
+    if source.summary is None:
+        return "Not known: the records of the training are not here."
+    return sections.cost(source.summary, source.environment, watts)
+
+
+def _measured(source: Source) -> str:
+    """The sections that the results of the run give, or why there are none."""
+    summary = source.summary
+    if summary is None:
+        return "Not known: the run has no results here, because it is not finished or was exported before."
+    if source.which != summary["checkpoint"]:
+        return (
+            f"Not known: the run measured its {summary['checkpoint']} state, and these weights are the {source.which}."
+        )
+    parts = [
+        sections.results(summary, source.model.seeds),
+        "Means over the seeds of the run:",
+        sections.classes(summary),
+    ]
+    if wrong := sections.mistakes(summary):
+        parts += ["What is confused most often:", wrong]
+    return "\n\n".join(parts)
 
 
 def _of_files(exported: dict[str, dict[str, Any]]) -> str:

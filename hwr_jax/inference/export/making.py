@@ -51,6 +51,7 @@ def make(
     licence: Path | None,
     cache: Path,
     log: Callable[[str], None],
+    watts: float | None = None,
 ) -> Made:
     """Makes `out`/NAMES[kind] and the files beside it.
 
@@ -64,6 +65,7 @@ def make(
       licence: a text file; None: see `records.licence_of`.
       cache: where the converter of LiteRT is installed.
       log: called with a line of news.
+      watts: mean power of the machine while training, for the card's estimate of the energy; None: see `records.write`.
 
     Raises:
       ConfigError: the model has an option that the format cannot express, `out` belongs to something else, or a package
@@ -102,7 +104,7 @@ def make(
         final = out / NAMES[kind]
         replaced = final.exists()
         files.write_atomic(final, staged.read_bytes())
-        dropped = records.write(out, source, {NAMES[kind]: record | {"check": found._asdict()}}, terms)
+        dropped = records.write(out, source, {NAMES[kind]: record | {"check": found._asdict()}}, terms, watts)
     return Made(final, final.stat().st_size, found, dropped, replaced)
 
 

@@ -37,6 +37,7 @@ MADE_BY = {  # --format -> packages whose versions are recorded
     "onnx": ("jax", "onnx"),
     "litert": ("jax",),
 }
+WATTS = "training_watts"  # key of environment.json: what somebody states that the machine drew
 UNSTATED = "none stated: ask whoever trained the model"
 
 
@@ -122,18 +123,35 @@ def require_place(out: Path, source: Source) -> None:
         raise ConfigError(f"--out={out} holds another model: name another folder, or remove it")
 
 
-def write(out: Path, source: Source, made: dict[str, dict[str, Any]], licence: Licence) -> list[str]:
-    """Writes the records; `made` are those of the new files, by name. Returns the keys that were left out."""
+def write(
+    out: Path, source: Source, made: dict[str, dict[str, Any]], licence: Licence, watts: float | None = None
+) -> list[str]:
+    """Writes the records, and returns the keys that were left out.
+
+    Args:
+      out: the folder.
+      source: the model.
+      made: the records of the new files, by name.
+      licence: of the weights.
+      watts: what the machine drew while training; None: what an earlier export to the folder stated, if any.
+    """
     exported = _exported(out) | made
+    watts = _stated_watts(out) if watts is None else watts
     config, dropped = _config(source)
     environment = _environment(source, exported)
+    if watts is not None:
+        environment[WATTS] = watts
     if machine := [key for key in source.environment if key not in environment]:
         dropped.append(f"{', '.join(machine)} of environment.json")
     files.write_json(out / "environment.json", environment)
     files.write_atomic(out / "config.json", to_json(config))
     files.write_atomic(out / "LICENSE", licence.text)
-    files.write_atomic(out / "MODEL_CARD.md", card.text(source, exported, licence.words))
+    files.write_atomic(out / "MODEL_CARD.md", card.text(source, exported, licence.words, watts))
     return dropped
+
+
+def _stated_watts(out: Path) -> float | None:
+    return run_folder.read_environment(out).get(WATTS) if (out / "environment.json").exists() else None
 
 
 def _exported(out: Path) -> dict[str, dict[str, Any]]:

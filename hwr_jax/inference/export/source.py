@@ -32,6 +32,7 @@ class Source:
     model: Predictor
     recipe: Recipe
     which: str  # the state: last, best
+    summary: dict[str, Any] | None = None  # of the run; None: the folder has none
 
     @property
     def shipped(self) -> bool:
@@ -75,7 +76,8 @@ def open_source(folder: Path | None, *, which: str, seed: int | None, log: Calla
             f"{place} reads strings with {len(model.seeds)} seeds, whose readings one graph cannot average: choose one "
             f"with --seed={model.seeds[0]} to --seed={model.seeds[-1]}"
         )
-    return Source(place, config, environment, model, bound.recipe, which or bound.plan.checkpoint)
+    summary = run_folder.read_summary(place) if (place / "summary.json").exists() else None
+    return Source(place, config, environment, model, bound.recipe, which or bound.plan.checkpoint, summary)
 
 
 def probabilities(source: Source) -> Callable[[jax.Array], jax.Array]:
