@@ -31,6 +31,7 @@ _RESUME = FLAGS.choice(
 )
 _DATA_DIR = flags.data_dir(FLAGS)
 _DETERMINISTIC = FLAGS.boolean("deterministic", "On GPU: use only kernels that give the same bits every time. Slower.")
+_TRACK = FLAGS.names("track", [], "Report the run to these trackers, too: wandb, mlflow; default: none.")
 _SUMMARY = FLAGS.boolean("summary", "Only print the network, layer by layer, with parameters and FLOPs.")
 FLAGS.begin("Several devices or processes")
 _DEVICES = flags.devices(FLAGS)
@@ -97,6 +98,7 @@ def main() -> int:
             data_dir=_DATA_DIR.value,
             devices=_DEVICES.value,
             seed_groups=_SEED_GROUPS.value,
+            track=tuple(_TRACK.value),
             started=STARTED,
         )
         summary = job.run(config, dataset, session, overwrite=_OVERWRITE.value, resume=_RESUME.value).summary

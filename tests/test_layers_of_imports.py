@@ -28,6 +28,8 @@ HOMES = {  # of heavy libraries: path or folder of the files that may import the
     "onnx": "inference/export/",
     "optuna": "tuning/",
     "ray": "studies/ray_cluster.py",
+    "wandb": "workdir/wandb_writer.py",
+    "mlflow": "workdir/mlflow_writer.py",
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

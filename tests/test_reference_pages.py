@@ -21,8 +21,11 @@ ELSEWHERE = {
     "SLURM_SUBMIT_DIR",
     "XLA_PYTHON_CLIENT_PREALLOCATE",
     "JAX_PLATFORMS",
-}  # read by scripts of the shell and by JAX
-NOT_FOR_USERS = {"PATH"}  # which scripts/run.py hands on
+    "NETRC",
+    "WANDB_ERROR_REPORTING",
+    "MLFLOW_DISABLE_TELEMETRY",
+}  # read by scripts of the shell, by JAX, by requests and by the trackers
+NOT_FOR_USERS = {"PATH", "PYTHONPATH"}  # which scripts/run.py and the trackers hand on
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,7 @@ def train(
     data_dir: str | None = None,
     devices: int = 0,
     seed_groups: int = 1,
+    track: Sequence[str] = (),
     quiet: bool = False,
 ) -> TrainedRun:
     """Trains what a config describes, as `hwr train` does: same checks, same run folder, same bits.
@@ -86,6 +87,7 @@ def train(
       data_dir: folder of tensorflow-datasets; None: the usual one.
       devices: how many devices to use; 0: all.
       seed_groups: groups of devices; each trains its share of the seeds, and its devices share each batch.
+      track: experiment trackers that the run is reported to as well: "wandb", "mlflow".
       quiet: print nothing; the config's fallback for missing data is not used then, for nobody would notice.
 
     Raises:
@@ -120,6 +122,7 @@ def train(
             data_dir=data_dir,
             devices=devices,
             seed_groups=seed_groups,
+            track=tuple(track),
         )
         result = job.run(prepared.config, prepared.dataset, session, overwrite=overwrite, resume=resume)
     return TrainedRun(folder, result.summary)

@@ -19,7 +19,7 @@ from hwr_jax.steps.run import Run, make_run
 from hwr_jax.training import transfer
 from hwr_jax.training.session import Session
 from hwr_jax.training.train import train_in_folder
-from hwr_jax.workdir import claim, run_folder
+from hwr_jax.workdir import claim, run_folder, trackers
 
 STATUSES = ("new", "resume", "finished")  # of `claim.claim`
 
@@ -46,8 +46,8 @@ def run(
       resume: 'same': resume an interrupted run only with the code that began it; 'anyway': with any.
 
     Raises:
-      ConfigError: the folder holds another run, one begun with other code, or someone else's files; or
-        values do not fit the data or the devices.
+      ConfigError: the folder holds another run, one begun with other code, or someone else's files; values do not fit
+        the data or the devices; or a tracker is not installed.
       RunFolderError: the folder is in use, on no shared disk, or damaged; or a checkpoint cannot be read or written.
       Stopped: a signal came; the state is saved.
       NotFiniteError: the loss or a gradient became NaN or infinite, and the policy says halt, or its limit is reached.
@@ -55,6 +55,7 @@ def run(
       OSError: a file cannot be read or written.
     """
     folder, log = session.folder, session.screen.print
+    trackers.check(session.track)
     with contextlib.ExitStack() as held:
         status = STATUSES[0]
         if processes.is_main_process():

@@ -19,4 +19,5 @@ class Session(NamedTuple):
     data_dir: str | None = None  # folder of tensorflow-datasets, for the data to rehearse; None: the usual one
     devices: int = 0  # how many devices to use; 0: all
     seed_groups: int = 1  # groups of devices; each trains its part of the seeds, and its devices share each batch
+    track: tuple[str, ...] = ()  # experiment trackers that the run is reported to: keys of `trackers.PACKAGES`
     started: float | None = None  # `time.perf_counter()` at the start of the process; None: when training starts

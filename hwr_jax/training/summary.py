@@ -18,7 +18,7 @@ from hwr_jax.steps.cost import step_cost
 from hwr_jax.steps.run import Run, on_device
 from hwr_jax.tasks import metrics
 from hwr_jax.training import transfer
-from hwr_jax.workdir import logs, run_folder
+from hwr_jax.workdir import logs, run_folder, trackers
 
 
 def finish(
@@ -26,7 +26,7 @@ def finish(
     programs: Programs,
     state: TrainState,
     folder: Path,
-    board: logs.TensorBoard,
+    board: trackers.Board,
     timing: logs.Timing,
     *,
     warm_start: transfer.WarmStart | None = None,
@@ -63,6 +63,7 @@ def finish(
     timing.write("evaluation")
     summary = _summary(run, state, both, folder) | further
     files.write_json(folder / "summary.json", summary)
+    board.results(summary)
     return summary
 
 

@@ -15,12 +15,13 @@ import numpy as np
 from hwr_jax.cli import console
 from hwr_jax.core import files
 from hwr_jax.core.types import TrainState
+from hwr_jax.distributed import processes
 from hwr_jax.steps.compiled import Programs
 from hwr_jax.steps.run import Run, compile_training
 from hwr_jax.training import loop, transfer
 from hwr_jax.training.session import Session
 from hwr_jax.training.summary import finish
-from hwr_jax.workdir import checkpoint, logs, run_folder
+from hwr_jax.workdir import checkpoint, logs, run_folder, trackers
 
 
 def train_in_folder(
@@ -73,8 +74,11 @@ def train_in_folder(
         timing = logs.Timing(folder / "timing.jsonl", started)
         timing.write("start", step=step, compile_seconds=round(compile_seconds, 4))
         config_text = (folder / "config.json").read_text()
-        writer = logs.TensorBoard(folder / "tensorboard", run.seeds, config_text, step if resume else None)
-        with contextlib.closing(writer) as board:  # however training ends, unflushed events would be lost
+        events = logs.TensorBoard(folder / "tensorboard", run.seeds, config_text, step if resume else None)
+        others = _trackers(session, folder, run.seeds)
+        with contextlib.closing(
+            trackers.Boards([events, *others])
+        ) as board:  # however training ends: events are flushed
             per_step = len(run.seeds) * run.plan.batch_size
             with console.progress_bar(
                 session.screen, images=per_step * run.total_steps, done=step * per_step
@@ -112,6 +116,14 @@ def train_in_folder(
             return finish(run, programs, state, folder, board, timing, warm_start=warm_start)
 
 
+def _trackers(session: Session, folder: Path, seeds: list[int]) -> list[trackers.Board]:
+    """The trackers that the session asks for; of several processes the main one alone reports."""
+    if not session.track or not processes.is_main_process():
+        return []
+    facts = trackers.about(folder, run_folder.read_config(folder), run_folder.read_environment(folder), seeds)
+    return trackers.start(session.track, facts, session.screen.print)
+
+
 def _slowed(run: Run, state: TrainState, scale: np.ndarray) -> TrainState:
     """Returns the state with another scale float32 [S] of its learning rates."""
     placed = jax.device_put(np.asarray(scale, np.float32), run.sharding)
@@ -121,7 +133,7 @@ def _slowed(run: Run, state: TrainState, scale: np.ndarray) -> TrainState:
 class _Times:
     """Writes what the loop reports about time to timing.jsonl, and the speed to the event files."""
 
-    def __init__(self, timing: logs.Timing, board: logs.TensorBoard):
+    def __init__(self, timing: logs.Timing, board: trackers.Board):
         self._timing, self._board = timing, board
 
     def trained(self, event: str, *, step: int, train_seconds: float, images: int, **values: Any) -> None:

@@ -25,6 +25,8 @@ FOLDERS = {
     "checkpoints": r"\d+(\.orbax-checkpoint-tmp.*)?",
     "quarantine": r"\d+",
     "tensorboard": r"seed_\d+",
+    "wandb": r"(offline-)?run-[\w-]+|latest-run|debug(-internal)?\.log",
+    "mlflow": r"mlflow\.db(-journal|-wal|-shm)?|artifacts",
     "figures": r"(learning_curves|confusion_matrix|worst_mistakes|training_images|first_filters)\.png",
 }
 PROOF = {  # the files that prove a run, and keys that only a run of hwr_jax has together

@@ -165,7 +165,7 @@ def test_overwrite_removes_everything_that_a_finished_run_leaves(command, tmp_pa
     flags = (*flags, "--config.epochs=1", f"--workdir={tmp_path}")
     assert command("main", *flags).returncode == 0
     written = {path.name for path in tmp_path.iterdir()}
-    assert {*claim.FOLDERS, *run_folder.FILES, ".lock"} - {"quarantine"} == written
+    assert {*claim.FOLDERS, *run_folder.FILES, ".lock"} - {"quarantine", "wandb", "mlflow"} == written
     claim.clear(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
