@@ -19,32 +19,52 @@ def speed(folder: Path, parts: dict[str, Any], *, title: str) -> None:
 
 
 def _scaling(path: Path, scaling: dict[str, list[dict]], title: str) -> None:
-    figure = canvas.figure(11, 3.2)
-    for axes, (name, runs) in zip(figure.subplots(1, len(scaling)), scaling.items(), strict=True):
-        values = [run["value"] for run in runs]
-        middle = [run["images_per_second"] for run in runs]
-        low, high = zip(*(run["quartiles"] for run in runs), strict=True)
-        axes.errorbar(values, middle, [np.subtract(middle, low), np.subtract(high, middle)], marker="o", capsize=3)
-        axes.set(xscale="log", xlabel=name.replace("_", " "), ylim=(0, None))
-        axes.set_xticks(values, [f"{v:g}" for v in values], minor=False)
-        axes.minorticks_off()
-    figure.axes[0].set_ylabel("training images / s (median, quartiles)")
-    figure.suptitle(title)
-    figure.savefig(path)
+    """A panel for each size, all with the same axis of speed, so that their heights can be compared."""
+    with canvas.drawn(path, 7.5, 2.9, title=title) as figure:
+        panels = figure.subplots(1, len(scaling), sharey=True, squeeze=False)[0]
+        for axes, (name, runs) in zip(panels, scaling.items(), strict=True):
+            values = [run["value"] for run in runs]
+            middle = np.array([run["images_per_second"] for run in runs]) / 1000
+            low, high = np.array([run["quartiles"] for run in runs]).T / 1000
+            axes.errorbar(values, middle, [middle - low, high - middle], marker="o", capsize=3)
+            axes.set(xscale="log", xlabel=name.replace("_", " "))
+            names = [f"{v / 1000:g}k" if v >= 1000 else f"{v:g}" for v in values]
+            axes.set_xticks(values, names, minor=False, fontsize=8)
+            axes.minorticks_off()
+        panels[0].set_ylim(0, None)
+        panels[0].set_ylabel("thousand training images / s\n(median, quartiles)")
 
 
 def _roofline(path: Path, parts: dict[str, Any], title: str) -> None:
-    """The roofline of Williams, Waterman & Patterson 2009: what the machine could do at an arithmetic intensity."""
+    """The roofline of Williams, Waterman & Patterson 2009: what the machine could do at an arithmetic intensity.
+
+    The bytes are counted before XLA fuses operations, and many of them never leave the cache. So a point may lie to the
+    left of the roof; a line leads to where it could lie at most: there it would use all of the memory's bandwidth.
+    """
     limits = parts["limits"]
-    intensity = np.geomspace(0.1, 1000, 200)
-    roof = np.minimum(limits["matmul_gflops"], intensity * limits["copy_gbps"])
-    figure = canvas.figure(6, 4)
-    axes = figure.subplots()
-    axes.plot(intensity, roof, color="black", label="measured copy and matrix product")
+    peak, bandwidth = limits["matmul_gflops"], limits["copy_gbps"]
     runs = {"the config": [parts["training"]], "other widths": parts.get("scaling", {}).get("width", [])}
-    for (name, points), marker in zip(runs.items(), "o^", strict=True):
-        axes.plot([p["flops_per_byte"] for p in points], [p["gflops"] for p in points], marker, label=name)
-    axes.set(xscale="log", yscale="log", xlabel="FLOP per byte (before fusion: a lower bound)", ylabel="GFLOP / s")
-    axes.legend()
-    figure.suptitle(title)
-    figure.savefig(path)
+    runs = {name: points for name, points in runs.items() if points}
+    every = [point["flops_per_byte"] for points in runs.values() for point in points]
+    intensity = np.geomspace(min(every) / 2, max(*every, 8 * peak / bandwidth), 200)
+    with canvas.drawn(path, 6.4, 4.2, title=title) as figure:
+        axes, looks = figure.subplots(), canvas.looks(runs)
+        axes.plot(intensity, np.minimum(peak, intensity * bandwidth), color=canvas.theme().ink, label="roof (measured)")
+        for name, points in runs.items():
+            x, y = np.array([(p["flops_per_byte"], p["gflops"]) for p in points]).T
+            axes.plot(x, y, **{**looks[name], "linestyle": ""}, markersize=7, label=name)
+            for at, speed in zip(x, y, strict=True):
+                if (least := speed / bandwidth) > at:
+                    axes.plot([at, least], [speed, speed], ":", color=looks[name]["color"])
+                    axes.plot(least, speed, ">", color=looks[name]["color"], fillstyle="none")
+        axes.annotate(f"{bandwidth:.1f} GB/s\n(copy)", (intensity[40], intensity[40] * bandwidth), (8, -18), **BESIDE)
+        axes.annotate(f"{peak:,.0f} GFLOP/s (matrix product)", (intensity[-1], peak), (0, 5), **BESIDE, ha="right")
+        axes.set(xscale="log", yscale="log", ylabel="GFLOP / s")
+        axes.set_xlabel(
+            "FLOP per byte\npoint: bytes counted before fusion; dotted: bytes that fusion and cache keep from memory"
+        )
+        canvas.plain_ticks(axes)
+        canvas.legend(axes, 3, loc="lower right")
+
+
+BESIDE: dict[str, Any] = {"textcoords": "offset points", "fontsize": 8}

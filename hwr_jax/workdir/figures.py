@@ -51,41 +51,53 @@ def draw_all(
 
 def learning_curves(path: Path, lines: list[dict[str, Any]], title: str) -> None:
     """Draws loss and error rate over the epochs: mean over the seeds, and their range as a band."""
-    figure = canvas.figure(9, 3.6)
-    loss, error = figure.subplots(1, 2)
-    for split, colour in (("train", "tab:blue"), ("validation", "tab:orange")):
-        rows = [line for line in lines if line["split"] == split]
-        epochs = [line["epoch"] for line in rows]
-        each = {
-            loss: np.array([line["per_seed"]["loss"] for line in rows]),
-            error: 100 * (1 - np.array([line["per_seed"]["accuracy"] for line in rows])),
-        }
-        for axes, values in each.items():
-            axes.plot(epochs, values.mean(1), color=colour, marker=".", label=split)
-            axes.fill_between(epochs, values.min(1), values.max(1), color=colour, alpha=0.2)
-    for axes, words in ((loss, "loss (nats)"), (error, "error rate (%)")):
-        axes.set(xlabel="epoch", ylabel=words, yscale="log" if axes is loss else "symlog")
-        axes.grid(alpha=0.3)
-        axes.legend()
-    figure.suptitle(title)
-    figure.savefig(path)
+    with canvas.drawn(path, 7.5, 3.2, title=title) as figure:
+        panels, looks = figure.subplots(1, 2), canvas.looks(("train", "validation"))
+        for split, look in looks.items():
+            epochs, *values = over_epochs(lines, split)
+            for axes, of_seeds in zip(panels, values, strict=True):
+                axes.plot(epochs, of_seeds.mean(1), label=split, **look)
+                axes.fill_between(
+                    epochs, of_seeds.min(1), of_seeds.max(1), color=look["color"], alpha=0.2, linewidth=0
+                )
+        finish_curves(panels)
+        panels[1].legend()
+
+
+def over_epochs(lines: list[dict[str, Any]], split: str) -> tuple[list[int], np.ndarray, np.ndarray]:
+    """Returns the epochs [E] of a split in metrics.jsonl, and of each the loss (nats) and the error rate (%) of every
+    seed [E, S]."""
+    rows = [line for line in lines if line["split"] == split]
+    loss, accuracy = (np.array([line["per_seed"][name] for line in rows]) for name in ("loss", "accuracy"))
+    return [line["epoch"] for line in rows], loss, 100 * (1 - accuracy)
+
+
+def finish_curves(panels: Any) -> None:
+    """Gives the axes of loss and error rate names and readable ticks; logarithmic where nothing is 0."""
+    for axes, words in zip(panels, ("loss (nats)", "error rate (%)"), strict=True):
+        lowest = min((float(np.min(line.get_ydata())) for line in axes.lines if len(line.get_ydata())), default=0.0)
+        axes.set(xlabel="epoch", ylabel=words, yscale="log" if lowest > 0 else "linear")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    canvas.plain_ticks(*panels)
 
 
 def confusion_matrix(path: Path, confusion: np.ndarray, classes: tuple[str, ...], title: str) -> None:
     """Draws the counts int [K, K] (row = label); only mistakes are coloured."""
     side = max(4.5, 0.45 * len(classes))
-    figure = canvas.figure(side, side)
-    axes = figure.subplots()
     mistakes = confusion * (1 - np.eye(len(classes), dtype=int))
-    axes.imshow(mistakes, cmap="Reds", vmin=0, vmax=max(1, mistakes.max()))
-    for row, column in np.ndindex(*confusion.shape):
-        if confusion[row, column]:
-            axes.text(column, row, str(confusion[row, column]), ha="center", va="center", fontsize=7)
-    ticks = range(len(classes))
-    axes.set(xlabel="prediction", ylabel="label", title=title, xticks=ticks, yticks=ticks)
-    axes.set_xticklabels(classes)
-    axes.set_yticklabels(classes)
-    figure.savefig(path)
+    with canvas.drawn(path, side, side, title=title) as figure:
+        axes = figure.subplots()
+        shown = axes.imshow(mistakes, cmap=canvas.theme().scale, vmin=0, vmax=max(1, mistakes.max()))
+        for row, column in np.ndindex(*confusion.shape):
+            if confusion[row, column]:
+                ink = canvas.ink_on(shown.cmap(shown.norm(mistakes[row, column])))
+                axes.text(column, row, str(confusion[row, column]), ha="center", va="center", fontsize=7, color=ink)
+        ticks = range(len(classes))
+        axes.set(xlabel="prediction", ylabel="label")
+        axes.set_xticks(ticks, classes)
+        axes.set_yticks(ticks, classes)
+        axes.grid(visible=False)
+        axes.spines[:].set_visible(False)
 
 
 def worst_mistakes(path: Path, test: Arrays, outputs: Outputs, classes: tuple[str, ...], title: str) -> None:
@@ -98,7 +110,7 @@ def worst_mistakes(path: Path, test: Arrays, outputs: Outputs, classes: tuple[st
         f"({outputs.confidence[i]:.0%})"
         for i in wrong
     ]
-    _montage(path, test.image[wrong, :, :, 0], captions, f"Worst mistakes: {title} ({len(captions)} shown)", columns=6)
+    montage(path, test.image[wrong, :, :, 0], captions, f"Worst mistakes: {title} ({len(captions)} shown)", columns=6)
 
 
 def training_images(path: Path, dataset: Dataset, augment: Callable[[np.ndarray], np.ndarray] | None) -> None:
@@ -106,27 +118,40 @@ def training_images(path: Path, dataset: Dataset, augment: Callable[[np.ndarray]
     image = np.asarray(dataset.train.image[:SAMPLE], np.float32) / 255
     names = [metrics.text(label, dataset.classes) for label in dataset.train.label[: len(image)]]
     words = "training images as the model sees them" if augment else "training images (no augmentation)"
-    _montage(path, (augment(image) if augment else image)[..., 0], names, f"{dataset.name}: {words}", columns=8)
+    montage(path, (augment(image) if augment else image)[..., 0], names, f"{dataset.name}: {words}", columns=8)
 
 
 def first_filters(path: Path, params: Tree) -> None:
     """Draws the kernels of the first convolution [h, w, 1, F]; without convolutions, the first matrix as images."""
+    filters = filters_of(params)
+    if filters is not None:
+        montage(path, filters, None, "First-layer filters", columns=8, signed=True)
+
+
+def filters_of(params: Tree) -> np.ndarray | None:
+    """Returns the kernels of the first convolution as images [F, h, w], or at most `SAMPLE` columns of the first matrix
+    as images [F, 28, 28]; None: the network has neither."""
     kernels = [p for p in jax.tree.leaves(params) if p.ndim == 4 and p.shape[2] == 1]
     if kernels:
-        filters = kernels[0][:, :, 0].transpose(2, 0, 1)
-    else:
-        dense = [p for p in jax.tree.leaves(params) if p.ndim == 2 and p.shape[0] == 28 * 28]
-        if not dense:
-            return
-        filters = dense[0].T[:SAMPLE].reshape(-1, 28, 28)
-    limit = float(np.abs(filters).max())
-    _montage(path, filters, None, "First-layer filters", columns=8, cmap="RdBu", vmin=-limit, vmax=limit)
+        return np.asarray(kernels[0][:, :, 0].transpose(2, 0, 1))
+    dense = [p for p in jax.tree.leaves(params) if p.ndim == 2 and p.shape[0] == 28 * 28]
+    return np.asarray(dense[0].T[:SAMPLE].reshape(-1, 28, 28)) if dense else None
 
 
-def _montage(path: Path, images: np.ndarray, captions: list[str] | None, title: str, *, columns: int, **look) -> None:
+def montage(
+    path: Path, images: np.ndarray, captions: list[str] | None, title: str, *, columns: int, signed: bool = False
+) -> None:
     """Draws images [N, H, W] in a grid, lines of text in fewer columns; without images, only the title.
 
     All are one picture on one pair of axes: a hundred pairs of axes take seconds to lay out.
+
+    Args:
+      path: of the PNG file.
+      images: each drawn from its lowest value (paper) to its highest (ink).
+      captions: above each image, of one line or two; None: none.
+      title: of the figure.
+      columns: of single characters.
+      signed: the values have a sign; the same colour is the same value in all images.
     """
     images = images.repeat(max(1, SIDE // images.shape[1]), 1).repeat(max(1, SIDE // images.shape[1]), 2)
     height, width = images.shape[1:]
@@ -134,23 +159,21 @@ def _montage(path: Path, images: np.ndarray, captions: list[str] | None, title: 
     columns = columns // 2 if is_line else columns
     rows = max(1, -(-len(images) // columns))
     wide = captions is not None and any(len(c) > 4 for c in captions)
-    cell_in = (3.0, 1.0) if is_line else (1.75, 1.75) if wide else (1.0, 1.2)
-    caption_in = 0.0 if captions is None else 0.2
+    cell_in = (3.0, 1.0) if is_line else (1.4, 1.55) if wide else (0.9, 1.1)
+    caption_in = 0.0 if captions is None else 0.16 * max([1, *(c.count("\n") + 1 for c in captions)])
     px_per_in = max(width / (0.92 * cell_in[0]), height / (0.92 * cell_in[1] - caption_in))
     across, down, caption = (round(px_per_in * inches) for inches in (*cell_in, caption_in))
-    sheet = np.full((rows * down, columns * across), np.nan)  # which is drawn as paper
-    figure = canvas.figure(columns * cell_in[0], 0.4 + rows * cell_in[1])
-    axes = figure.subplots()
-    axes.axis("off")
-    for i, image in enumerate(images):
-        y = i // columns * down + caption + (down - caption - height) // 2
-        x = i % columns * across + (across - width) // 2
-        low, high = look.get("vmin", image.min()), look.get("vmax", image.max())
-        sheet[y : y + height, x : x + width] = (image - low) / ((high - low) or 1)
-        if captions is not None:
-            axes.text(
-                x + width / 2, y - 0.04 * px_per_in, captions[i], ha="center", va="bottom", fontsize=7, parse_math=False
-            )
-    axes.imshow(sheet, cmap=look.get("cmap", "gray_r"), vmin=0, vmax=1)
-    figure.suptitle(title)
-    figure.savefig(path)
+    sheet = np.full((rows * down, columns * across), np.nan)  # which is left as it is
+    largest = float(np.abs(images).max(initial=0)) or 1.0
+    with canvas.drawn(path, columns * cell_in[0], 0.4 + rows * cell_in[1], title=title) as figure:
+        axes = figure.subplots()
+        axes.axis("off")
+        for i, image in enumerate(images):
+            y = i // columns * down + caption + (down - caption - height) // 2
+            x = i % columns * across + (across - width) // 2
+            low, high = (-largest, largest) if signed else (image.min(), image.max())
+            sheet[y : y + height, x : x + width] = (image - low) / ((high - low) or 1)
+            if captions is not None:
+                above = y - 0.04 * px_per_in
+                axes.text(x + width / 2, above, captions[i], ha="center", va="bottom", fontsize=7)
+        axes.imshow(sheet, cmap=canvas.theme().signed if signed else "gray_r", vmin=0, vmax=1)
