@@ -1,0 +1,76 @@
+"""The table of the classes: how many, how well read, and what they are taken for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwr_jax.core import canvas
+from hwr_jax.drawing.record import Record
+from hwr_jax.tasks import metrics
+
+COLUMNS = {"count": 0.09, "precision": 0.21, "recall": 0.33, "F1": 0.45, "most often read as": 0.62}  # 0..1
+ROW_IN = 0.27
+
+
+def scores(record: Record) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Returns precision, recall and F1 of each seed and class, float64 [S, K], with `support` int64 [S, K]; and the
+    confusion matrix int64 [K, K], summed over the seeds."""
+    each = [metrics.confusion_matrix(record.label, pred, len(record.classes)) for pred in record.pred]
+    found = [metrics.per_class(one) for one in each]
+    return {key: np.stack([one[key] for one in found]) for key in found[0]}, np.sum(each, axis=0)
+
+
+def table(path: Path, records: Sequence[Record]) -> None:
+    """Draws the table of the first run, and beside it 100 % - F1 of all runs: means, and the range of the seeds."""
+    first, found = records[0], [scores(record)[0] for record in records]
+    confusion = scores(first)[1]
+    count = len(first.classes)
+    with canvas.drawn(path, 7.5, 1.2 + ROW_IN * count, title=f"Classes: {first.name} on {first.facts['name']}") as figure:
+        left, right = figure.subplots(1, 2, width_ratios=(1.75, 1), sharey=True)
+        _write(left, first.classes, found[0], confusion)
+        looks = canvas.looks(r.name for r in records)
+        for i, (record, of_run) in enumerate(zip(records, found, strict=True)):
+            missed = 100 * (1 - of_run["f1"])
+            rows = np.arange(count) + 0.5 * ((i + 0.5) / len(records) - 0.5)  # beside each other
+            look = {**looks[record.name], "linestyle": ""}
+            right.hlines(rows, missed.min(0), missed.max(0), color=look["color"], alpha=0.4, linewidth=2)
+            right.plot(missed.mean(0), rows, label=record.name, **look)
+        right.set(xlabel="100 % - F1 (%); line: range of the seeds", xlim=(0, None))
+        right.tick_params(left=False)
+        canvas.plain_ticks_of(right.xaxis)
+        if len(records) > 1:
+            canvas.legend(figure, len(records), loc="outside lower center")
+
+
+def _write(axes: Any, classes: Sequence[str], found: dict[str, np.ndarray], confusion: np.ndarray) -> None:
+    """Writes the numbers, as means over the seeds."""
+    axes.set(xlim=(0, 1), ylim=(len(classes) - 0.5, -0.7), xticks=[])
+    axes.set_yticks(range(len(classes)), classes)
+    axes.tick_params(left=False)
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+    axes.xaxis.set_label_position("top")
+    for row in range(1, len(classes), 2):
+        axes.axhspan(row - 0.5, row + 0.5, color=canvas.theme().faint, alpha=0.15, linewidth=0)
+    for name, x in COLUMNS.items():
+        right_aligned = "right" if x < 0.6 else "left"
+        axes.text(x + (0.08 if x < 0.6 else -0.1), -0.75, name, ha=right_aligned, va="bottom", fontsize=8)
+    for k in range(len(classes)):
+        support, read = int(found["support"][0, k]), confusion[:, k].sum()
+        shares = [found[key][:, k].mean() for key in ("precision", "recall", "f1")]
+        cells = [f"{support:,}", *(f"{100 * share:.2f}" for share in shares), _taken_for(confusion[k], k, classes)]
+        if not support and not read:
+            cells = ["0", "", "", "", ""]
+        for x, cell in zip(COLUMNS.values(), cells, strict=True):
+            right_aligned = "right" if x < 0.6 else "left"
+            axes.text(x + (0.08 if x < 0.6 else -0.1), k, cell, ha=right_aligned, va="center", fontsize=8)
+
+
+def _taken_for(row: np.ndarray, own: int, classes: Sequence[str]) -> str:
+    """The two classes that most examples of a class are taken for, with the share of its examples."""
+    wrong = sorted((-int(count), k) for k, count in enumerate(row) if count and k != own)
+    return ", ".join(f"{classes[k]} {-100 * count / row.sum():.2f} %" for count, k in wrong[:2])
