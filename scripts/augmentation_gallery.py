@@ -5,17 +5,15 @@ python scripts/augmentation_gallery.py experiments/augmentation.png
 
 import functools
 import sys
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import matplotlib
 import numpy as np
 
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt
-
 from hwr_jax import data
+from hwr_jax.core import canvas
 from hwr_jax.transforms import augment, frame
 
 COLUMNS = 10
@@ -46,14 +44,14 @@ def main(path: str) -> None:
         chosen = still | {name: value}
         words = f"frame: {name}" + (f" {value}" if value is not True else "")
         rows[words] = jax.vmap(functools.partial(frame.frame, **chosen))(image)
-    figure, axes = plt.subplots(len(rows), COLUMNS, figsize=(COLUMNS * 0.75 + 1.6, len(rows) * 0.75))
-    for line, (name, images) in zip(axes, rows.items(), strict=True):
-        line[0].text(-0.25, 0.5, name, ha="right", va="center", fontsize=9, transform=line[0].transAxes)
-        for place, one in zip(line, np.asarray(images), strict=True):
-            place.imshow(one[..., 0], cmap="gray_r", vmin=0, vmax=1)
-            place.set_axis_off()
-    figure.subplots_adjust(left=0.2, right=0.995, top=0.995, bottom=0.005, wspace=0.05, hspace=0.05)
-    figure.savefig(path, dpi=70)
+    width, height = COLUMNS * 0.45 + 1.2, len(rows) * 0.45
+    with canvas.drawn(Path(path), width, height) as figure:
+        axes = figure.subplots(len(rows), COLUMNS)
+        for line, (name, images) in zip(axes, rows.items(), strict=True):
+            line[0].text(-0.25, 0.5, name, ha="right", va="center", fontsize=8, transform=line[0].transAxes)
+            for place, one in zip(line, np.asarray(images), strict=True):
+                place.imshow(one[..., 0], cmap="gray_r", vmin=0, vmax=1)
+                place.set_axis_off()
 
 
 if __name__ == "__main__":

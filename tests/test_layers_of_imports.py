@@ -15,11 +15,11 @@ import hwr_jax
 PACKAGE = Path(hwr_jax.__file__).parent
 FOLDERS = [
     "core", "distributed", "pictures", "data", "transforms", "models", "optim", "tasks", "config", "cli", "workdir",
-    "steps", "inference", "training", "benchmarks", "studies", "tuning", "checks", "web", "pretrained",
+    "steps", "inference", "drawing", "training", "benchmarks", "studies", "tuning", "checks", "web", "pretrained",
 ]  # fmt: skip
 VERBS = [
-    "benchmark", "compare", "doctor", "evaluate", "export", "main", "predict", "scan", "search", "serve", "study",
-    "verify",
+    "benchmark", "compare", "doctor", "evaluate", "export", "figures", "main", "predict", "scan", "search", "serve",
+    "study", "verify",
 ]  # fmt: skip
 HOMES = {  # of heavy libraries: path or folder of the files that may import them
     "flax": "models/",

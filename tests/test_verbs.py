@@ -13,8 +13,8 @@ from hwr_jax.core import errors
 
 ROOT = Path(__file__).parent.parent
 VERBS = [
-    "benchmark", "compare", "doctor", "evaluate", "export", "predict", "scan", "search", "serve", "study", "train",
-    "verify",
+    "benchmark", "compare", "doctor", "evaluate", "export", "figures", "predict", "scan", "search", "serve", "study",
+    "train", "verify",
 ]  # fmt: skip
 
 

@@ -2,23 +2,11 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-BLUE, ORANGE, GREEN, RED, GREY = "#0072b2", "#e69f00", "#009e73", "#d55e00", "#6e6e6e"
-plt.rcParams.update(
-    {
-        "figure.figsize": (7.5, 3.2),
-        "figure.dpi": 130,
-        "figure.facecolor": "white",  # in dark mode too: the ink of a digit is black on white paper
-        "figure.constrained_layout.use": True,
-        "axes.grid": True,
-        "axes.axisbelow": True,
-        "grid.alpha": 0.3,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.titlesize": 10,
-        "legend.frameon": False,
-        "image.cmap": "gray_r",
-    }
-)
+from hwr_jax.core import canvas
+
+BLUE, RED, GREEN, _, _, _, GREY = canvas.LIGHT.colours  # in dark mode too: the ink of a digit is black on white paper
+ORANGE = "#e69f00"  # of what lies beside blue, such as negative weights; red is for what is wrong
+plt.rcParams.update(canvas.style() | {"figure.figsize": (7.5, 3.2), "figure.dpi": 130})
 
 
 def show(images, titles=(), columns=10, side=0.8, **look):

@@ -19,7 +19,7 @@ DPI = 110
 MARKS = "os^DvP*"  # as many as colours: 49 names can be told apart
 LINES = ("-", "--", ":", "-.")  # for every seven names another
 LONGEST = 12  # rows of a legend
-LETTERS_PER_INCH = 11  # of a title
+LETTERS_PER_INCH = 12.5  # of a title
 
 
 class Theme(NamedTuple):
@@ -30,7 +30,7 @@ class Theme(NamedTuple):
     faint: str  # of what only gives context, such as the other runs
     colours: tuple[str, ...]  # of the names, in this order; apart for colour-blind readers too
     scale: str  # colour map of amounts: nothing has the colour of the paper
-    signed: str  # colour map of signed values: zero has the colour of the paper
+    signed: str  # colour map of signed values: orange, the colour of the paper at zero, blue
 
 
 # After Okabe & Ito 2008, "Color Universal Design". tests/core/test_canvas.py holds the distances for the colour-blind.
@@ -40,7 +40,7 @@ LIGHT = Theme(
     faint="#a9adb3",
     colours=("#0072b2", "#d55e00", "#009e73", "#a6448c", "#3f9bd1", "#8c4a1e", "#3f3f3f"),
     scale="Blues",
-    signed="PuOr",
+    signed="hwr.light_signed",
 )
 DARK = Theme(
     paper="#1e2129",
@@ -114,7 +114,8 @@ def drawn(path: Path, width: float, height: float, *, title: str = "") -> Iterat
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context({**style(theme()), "text.parse_math": False}):  # a name may hold a dollar sign
+    look: Any = {**style(theme()), "text.parse_math": False}  # a name may hold a dollar sign
+    with matplotlib.rc_context(look):
         _register_maps()
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
@@ -125,13 +126,14 @@ def drawn(path: Path, width: float, height: float, *, title: str = "") -> Iterat
 
 
 def _register_maps() -> None:
-    """Gives matplotlib the colour maps of the dark theme, once."""
+    """Gives matplotlib the colour maps of the themes, once."""
     from matplotlib import colormaps
     from matplotlib.colors import LinearSegmentedColormap
 
     if DARK.scale not in colormaps:
-        blue, orange, *_ = DARK.colours
-        for name, stops in ((DARK.scale, [DARK.paper, blue]), (DARK.signed, [orange, DARK.paper, blue])):
+        maps = {DARK.scale: [DARK.paper, DARK.colours[0]]}
+        maps |= {of.signed: [of.colours[1], of.paper, of.colours[0]] for of in (LIGHT, DARK)}
+        for name, stops in maps.items():
             colormaps.register(LinearSegmentedColormap.from_list(name, stops))
 
 
@@ -165,7 +167,7 @@ def plain_ticks(*every: Any) -> None:
 
 
 def plain_ticks_of(axis: Any, *, narrow: bool = False) -> None:
-    """Does for one axis what `plain_ticks` does for both. `narrow`: a logarithmic one has room for powers of ten only."""
+    """Does for one axis what `plain_ticks` does for both. `narrow`: a logarithmic one shows powers of ten only."""
     from matplotlib.ticker import FuncFormatter
 
     axis.set_major_formatter(FuncFormatter(lambda value, position: f"{value:,.10g}"))
@@ -182,7 +184,7 @@ def _label_between(axis: Any, narrow: bool) -> None:
 
     def label(value: float, position: int) -> str:
         leading = round(value / 10 ** math.floor(math.log10(value)), 6)
-        return f"{value:g}" if leading in digits else ""
+        return f"{value:,.10g}" if leading in digits else ""
 
     axis.set_minor_formatter(FuncFormatter(label))
 

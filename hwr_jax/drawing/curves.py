@@ -35,7 +35,7 @@ def learning(path: Path, records: Sequence[Record]) -> None:
 def calibration(path: Path, records: Sequence[Record]) -> None:
     """Draws accuracy over confidence, and below it how many test images have such a confidence. Each bin has all seeds
     together; a bin of fewer than ten predictions is left out of the upper panel."""
-    with canvas.drawn(path, 5.6, 5.2, title=_title("Calibration", records)) as figure:
+    with canvas.drawn(path, 5.6, 5.2, title=_title("Calibration", records, "{} together")) as figure:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
         upper.plot([0, 1], [0, 1], color=canvas.theme().ink, linewidth=0.8)
         looks = canvas.looks(r.name for r in records)
@@ -53,7 +53,7 @@ def calibration(path: Path, records: Sequence[Record]) -> None:
             upper.plot(found.confidence[enough], found.accuracy[enough], label=words, **looks[record.name])
             lower.plot(found.confidence, found.count / len(record.seeds), **looks[record.name])
         upper.set(ylabel="accuracy", xlim=(0, 1.01), ylim=(0, 1.02))
-        upper.text(0.3, 0.32, "confidence = accuracy", fontsize=8, rotation=38, ha="center", rotation_mode="anchor")
+        upper.text(0.98, 0.04, "below the line: surer than right", fontsize=8, ha="right")
         lower.set(xlabel="confidence", ylabel="test images", yscale="log")
         canvas.plain_ticks_of(lower.yaxis, narrow=True)
         canvas.legend(upper, len(records), loc="upper left")
@@ -82,8 +82,8 @@ def risk_coverage(path: Path, records: Sequence[Record]) -> None:
         canvas.legend(axes, len(records))
 
 
-def _title(what: str, records: Sequence[Record]) -> str:
+def _title(what: str, records: Sequence[Record], how: str = "mean and range of {}") -> str:
     seeds = sorted({len(record.seeds) for record in records})
     words = " to ".join(map(str, seeds if len(seeds) < 3 else (seeds[0], seeds[-1])))
     one = f"{records[0].name} on {records[0].facts['name']}" if len(records) == 1 else records[0].facts["name"]
-    return f"{what}: {one}" + ("" if seeds == [1] else f" (mean and range of {words} seeds)")
+    return f"{what}: {one}" + ("" if seeds == [1] else f" ({how.format(f'{words} seeds')})")

@@ -52,7 +52,13 @@ def draw(path: Path, record: Record, network: Network, test: Arrays) -> None:
                 continue
             axes.scatter(*own.T, s=9, color=looks[name]["color"], marker=looks[name]["marker"], alpha=0.7, linewidths=0)
             box = {"boxstyle": "circle,pad=0.25", "facecolor": theme.paper, "edgecolor": looks[name]["color"]}
-            axes.text(*np.median(own, 0), name, ha="center", va="center", weight="bold", bbox=box, zorder=4)
+            axes.text(*np.median(own, 0), name, ha="center", va="center", bbox=box, zorder=4)
         axes.text(
-            0.5, -0.01, f"circled: {int(wrong.sum())} mistakes", transform=axes.transAxes, ha="center", va="top", fontsize=8
+            0.5,
+            -0.01,
+            f"circled: {int(wrong.sum())} mistakes",
+            transform=axes.transAxes,
+            ha="center",
+            va="top",
+            fontsize=8,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +85,7 @@ def draw(path: Path, record: Record, network: Network, test: Arrays) -> None:
         for i, k, share in zip(rows, pred, sure, strict=True)
     ]
     title = f"What decides for the class that is read: {record.name}, seed {network.seed}"
-    with canvas.drawn(path, 0.95 * max(4, len(rows)) + 0.5, 4.3, title=title) as figure:
+    with canvas.drawn(path, 0.88 * max(5, len(rows)) + 0.4, 4.1, title=title) as figure:
         panels = figure.subplots(3, len(rows), squeeze=False)
         for panel, words in zip(panels[0], captions, strict=True):
             panel.set_title(words, fontsize=8)
@@ -102,14 +101,14 @@ NOTE = (
 )
 
 
-def show(panels: Any, images: np.ndarray, saliency: Sequence, occlusion: Sequence) -> None:
+def show(panels: Any, images: np.ndarray, saliency: np.ndarray, occlusion: np.ndarray) -> None:
     """Draws images [N, H, W] and their maps into axes [3, N]; each map has its own scale."""
     theme = canvas.theme()
     for column, (image, slope, fall) in enumerate(zip(images, saliency, occlusion, strict=True)):
         limit = float(np.abs(fall).max()) or 1.0
         panels[0, column].imshow(image, cmap="gray_r", vmin=0, vmax=1)
         panels[1, column].imshow(slope, cmap=theme.scale, vmin=0)
-        panels[2, column].imshow(fall, cmap=f"{theme.signed}", vmin=-limit, vmax=limit)
+        panels[2, column].imshow(fall, cmap=theme.signed, vmin=-limit, vmax=limit)
         for panel in panels[1:, column]:  # the outline of the ink
             panel.contour(image, [0.4], colors=theme.ink, linewidths=0.5, alpha=0.6)
     for panel in np.ravel(panels):

@@ -30,9 +30,10 @@ def draw(path: Path, record: Record, network: Network, test: Arrays) -> None:
         return
     example = int(np.argmax(record.correct.all(0)))
     image = np.asarray(test.image)[example : example + 1]
-    maps = network.inside(image, layer).given[0].transpose(2, 0, 1)[: len(filters)]
+    maps = network.watched(image, layer).given[0].transpose(2, 0, 1)[: len(filters)]
     rows = -(-len(filters) // COLUMNS)
-    with canvas.drawn(path, 7.5, 1.0 + 1.75 * rows, title=f"{words}: filters, and the map that each makes of the digit") as figure:
+    title = f"{words}: filters, and the map that each makes of the digit"
+    with canvas.drawn(path, 7.5, 0.8 + 1.55 * rows, title=title) as figure:
         digit, others = figure.subfigures(1, 2, width_ratios=(1.3, COLUMNS))
         _tile(digit.subplots(), np.asarray(network.framed(image))[0, ..., 0], "gray_r", 0, 1)
         digit.axes[0].set_title(f"#{example}, a {record.classes[record.label[example]]}", fontsize=8)
@@ -44,7 +45,9 @@ def draw(path: Path, record: Record, network: Network, test: Arrays) -> None:
             row, column = divmod(i, COLUMNS)
             _tile(panels[2 * row, column], one, canvas.theme().signed, -weight, weight)
             _tile(panels[2 * row + 1, column], made, canvas.theme().signed, -height, height)
-        figure.supxlabel("before pooling and activation; blue (dark theme too): positive, orange: negative", fontsize=8)
+        figure.supxlabel(
+            "blue: positive, orange: negative; the maps are those before pooling and activation", fontsize=8
+        )
 
 
 def _tile(axes: Any, image: np.ndarray, cmap: str, low: float, high: float) -> None:

@@ -36,23 +36,24 @@ class Network(NamedTuple):
         standardised = train_step.standardise(self.recipe, framed)
         return jax.nn.log_softmax(self.recipe.model.apply(self.variables, standardised, train=False)[0])
 
-    def inside(self, images: np.ndarray, layer: str) -> inside.Layer:
+    def watched(self, images: np.ndarray, layer: str) -> inside.Layer:
         """Returns what a layer takes and gives for images uint8 [N, H, W, 1], as NumPy arrays."""
 
-        def watched(image):
+        @jax.jit
+        def calls(image):
             standardised = train_step.standardise(self.recipe, train_step.framed(self.recipe, image))
             return inside.watch(self.recipe.model, self.variables, standardised, layer)[1]
 
-        watched, parts = jax.jit(watched), []
+        parts = []
         for first in range(0, len(images), BATCH):
             part = np.asarray(images)[first : first + BATCH]
             padded = np.concatenate([part, np.zeros((-len(part) % min(BATCH, len(images)), *part.shape[1:]), np.uint8)])
-            parts.append([np.asarray(x)[: len(part)] for x in watched(padded)])
+            parts.append([np.asarray(x)[: len(part)] for x in calls(padded)])
         return inside.Layer(*(np.concatenate(each) for each in zip(*parts, strict=True)))
 
     def hidden(self, images: np.ndarray) -> np.ndarray:
         """Returns the last hidden layer, as the output layer takes it: float32 [N, D]."""
-        taken = self.inside(images, models.head_of(self.variables["params"])).taken
+        taken = self.watched(images, models.head_of(self.variables["params"])).taken
         return taken.reshape(len(taken), -1).astype(np.float32)
 
     @property

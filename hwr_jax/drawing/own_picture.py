@@ -42,7 +42,8 @@ def draw(path: Path, name: str, network: Network, picture: Path) -> tuple[str, f
         _show(panels[0], _small(decode.read_grey(picture)), "the picture")
         seen = np.asarray(framed)[0, ..., 0]
         evidence.show(panels[1:, None], np.asarray(framed)[..., 0], *maps)
-        for panel, words in zip(panels[1:], (f"what the network gets\n({seen.shape[1]} x {seen.shape[0]} pixels)", "saliency", "occlusion"), strict=True):
+        gets = f"what the network gets\n({seen.shape[1]} x {seen.shape[0]} pixels)"
+        for panel, words in zip(panels[1:], (gets, "saliency\n", "occlusion\n"), strict=True):
             panel.set_title(words, fontsize=9)
         axes = lower.subplots()
         colours = [canvas.theme().colours[0] if k == best else canvas.theme().faint for k in order]
@@ -63,3 +64,4 @@ def _show(axes: Any, grey: np.ndarray, words: str) -> None:
     axes.set_title(f"{words}\n", fontsize=9)
     axes.set(xticks=[], yticks=[])
     axes.grid(visible=False)
+    axes.spines[:].set_visible(False)

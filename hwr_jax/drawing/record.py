@@ -59,7 +59,7 @@ def read(folders: Sequence[Path]) -> list[Record]:
         if resolved.count(place) > 1:
             raise ConfigError(f"{folder} is named twice: name each run once, in --workdir or in --compare")
     names = [place.name for place in resolved]
-    names = [name if names.count(name) == 1 else f"{place.parent.name}/{name}" for name, place in zip(names, resolved)]
+    names = [f"{p.parent.name}/{p.name}" if names.count(p.name) > 1 else p.name for p in resolved]
     found = [_read(folder, name) for folder, name in zip(folders, names, strict=True)]
     for other in found[1:]:
         if not np.array_equal(other.label, found[0].label) or other.classes != found[0].classes:
@@ -84,4 +84,5 @@ def _read(folder: Path, name: str) -> Record:
     if any(arrays[key].shape[:2] != (seeds, examples) for key in ("pred", "prob", "loss", "confidence")):
         raise RunFolderError(f"{path} is damaged: its arrays are of different numbers of seeds or examples")
     lines = files.read_json_lines(folder / "metrics.jsonl")
-    return Record(name, folder, lines, facts, **{**arrays, "seeds": arrays["seeds"].tolist()})
+    outcomes = [arrays[key] for key in PREDICTIONS[:-1]]
+    return Record(name, folder, lines, facts, *outcomes, seeds=arrays["seeds"].tolist())

@@ -7,15 +7,15 @@ from typing import Any, NamedTuple
 import flax.linen as nn
 import jax
 
-from hwr_jax.core.types import Tree
+from hwr_jax.core.types import Array, Tree
 from hwr_jax.models.model import Model
 
 
 class Layer(NamedTuple):
     """One call of a layer."""
 
-    taken: jax.Array  # [B, ...], its input
-    given: jax.Array  # [B, ...], its output, before any activation
+    taken: Array  # [B, ...], its input
+    given: Array  # [B, ...], its output, before any activation
 
 
 def watch(model: Model, variables: Tree, image: jax.Array, layer: str) -> tuple[jax.Array, Layer]:

@@ -18,6 +18,7 @@ MEAN = "mean of the seeds"
 WIDTH = 7.5  # inches
 OVERLAID = 6  # curves on one pair of axes; more get a panel each
 PANELS = 5  # in a row
+FEW = 10  # epochs that get a mark each; values of an axis that get a tick each
 SHARES = (0, 20, 50, 80, 90, 95, 97, 98, 99, 99.5, 99.7, 99.8, 99.9)  # ticks, %, of such an axis
 
 
@@ -126,11 +127,17 @@ def _side_by_side(path: Path, study: Study, curves: dict[str, Any], scale: str) 
             if study.baseline in curves and name != study.baseline:
                 axes.plot(curves[study.baseline][0], curves[study.baseline][1].mean(0), "--", color=ink, linewidth=1)
             axes.fill_between(epochs, error.min(0), error.max(0), color=looks[name]["color"], alpha=0.2, linewidth=0)
-            axes.plot(epochs, error.mean(0), **{**looks[name], "marker": "."})
+            mark = "." if len(epochs) <= FEW else ""
+            axes.plot(epochs, error.mean(0), color=looks[name]["color"], marker=mark)
             axes.set_title(name, fontsize=9)
             axes.set_yscale(scale)
-        panels[0, 0].xaxis.get_major_locator().set_params(integer=True)
-        canvas.plain_ticks(panels[0, 0])
+        lengths = [len(epochs) for epochs, _ in curves.values()]
+        if max(lengths) > MANY_TIMES * min(lengths):
+            panels[0, 0].set_xscale("log")
+            canvas.plain_ticks_of(panels[0, 0].xaxis, narrow=True)
+        else:
+            panels[0, 0].xaxis.get_major_locator().set_params(integer=True)
+        canvas.plain_ticks_of(panels[0, 0].yaxis)
         for axes in panels.flat[len(curves) :]:
             axes.set_visible(False)
         for axes in panels.flat[max(0, len(curves) - PANELS) : len(curves)]:
@@ -201,10 +208,6 @@ def _from_log_error(logarithm: np.ndarray) -> np.ndarray:
     return 100 - np.exp(-logarithm)
 
 
-def _title(study: Study) -> str:
-    return "\n".join(textwrap.wrap(study.question, 85))
-
-
 def _finish(figure, axes, names: int) -> None:
     """Formats the ticks, and adds the legend on the right."""
     canvas.plain_ticks(axes)
@@ -249,6 +252,10 @@ def _axis(path: Path, study: Study, records: list[dict[str, Any]], fit: dict[str
         axes.set(xlabel=where, ylabel=what, xscale="log", yscale="log")
         if max(every) > top:
             axes.set_ylim(0.7 * min(every), top)
+        places = sorted({x for curve in curves.values() for x in curve})
+        if len(places) <= FEW:
+            axes.set_xticks(places)
+            axes.set_xticks([], minor=True)
         _finish(figure, axes, len(curves) + 1)
     return True
 

@@ -130,14 +130,18 @@ def _positions(axes: Any, values: list[Any], distribution: Any) -> np.ndarray:
             axes.set_xscale("log")
         canvas.plain_ticks_of(axes.xaxis, narrow=True)
         return np.array(values, np.float64)
-    choices = list(dict.fromkeys(sorted(values, key=str)))
-    try:
-        choices = sorted(choices, key=float)
-    except (TypeError, ValueError):
-        pass
+    choices = sorted(set(values), key=_order)
     names = [str(choice).strip("'\"") for choice in choices]
     slant = sum(map(len, names)) > LONG
     axes.set_xticks(range(len(names)), names, rotation=35 if slant else 0, ha="right" if slant else "center")
     axes.set_xlim(-0.6, len(names) - 0.4)
     spread = 0.36 * ((np.arange(len(values)) * 0.618034) % 1 - 0.5)
     return np.array([choices.index(value) for value in values]) + spread
+
+
+def _order(choice: Any) -> tuple[float, str]:
+    """Numbers by their size, then words by the alphabet."""
+    try:
+        return float(choice), ""
+    except (TypeError, ValueError):
+        return float("inf"), str(choice)

@@ -57,9 +57,7 @@ def learning_curves(path: Path, lines: list[dict[str, Any]], title: str) -> None
             epochs, *values = over_epochs(lines, split)
             for axes, of_seeds in zip(panels, values, strict=True):
                 axes.plot(epochs, of_seeds.mean(1), label=split, **look)
-                axes.fill_between(
-                    epochs, of_seeds.min(1), of_seeds.max(1), color=look["color"], alpha=0.2, linewidth=0
-                )
+                axes.fill_between(epochs, of_seeds.min(1), of_seeds.max(1), color=look["color"], alpha=0.2, linewidth=0)
         finish_curves(panels)
         panels[1].legend()
 
@@ -159,7 +157,7 @@ def montage(
     columns = columns // 2 if is_line else columns
     rows = max(1, -(-len(images) // columns))
     wide = captions is not None and any(len(c) > 4 for c in captions)
-    cell_in = (3.0, 1.0) if is_line else (1.4, 1.55) if wide else (0.9, 1.1)
+    cell_in = (3.0, 1.0) if is_line else (1.25, 1.45) if wide else (0.9, 1.1)
     caption_in = 0.0 if captions is None else 0.16 * max([1, *(c.count("\n") + 1 for c in captions)])
     px_per_in = max(width / (0.92 * cell_in[0]), height / (0.92 * cell_in[1] - caption_in))
     across, down, caption = (round(px_per_in * inches) for inches in (*cell_in, caption_in))

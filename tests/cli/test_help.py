@@ -19,6 +19,7 @@ VERBS = {
     "doctor": "[--FLAG=VALUE ...]",
     "evaluate": "[--FLAG=VALUE ...]",
     "export": "--format=safetensors|stablehlo|onnx|litert|web --out=FOLDER [--FLAG=VALUE ...]",
+    "figures": "--workdir=FOLDER [--FLAG=VALUE ...]",
     "main": "--config=CONFIG [--FLAG=VALUE ...]",
     "predict": "[--FLAG=VALUE ...] PICTURE...",
     "scan": "[--FLAG=VALUE ...] PICTURE...",
