@@ -42,7 +42,7 @@ def main() -> int:
         raise errors.ConfigError(f"--only={unknown[0]} is not possible: use any of {', '.join(NAMES)}")
     if _IMAGE.value is not None and (others or _ONLY.value):
         raise errors.ConfigError("--image draws one figure, of one run: leave --compare and --only out")
-    from hwr_jax.cli import console
+    from hwr_jax.cli import console, folders
     from hwr_jax.drawing import record
 
     screen = console.make_console()
@@ -52,8 +52,7 @@ def main() -> int:
         raise errors.ConfigError(
             f"--seed={seed} was not trained in {folder}; use one of {', '.join(map(str, records[0].seeds))}"
         )
-    out = command.folder("out", _OUT.value, str(folder / "figures"))
-    out.mkdir(parents=True, exist_ok=True)
+    out = folders.made("out", str(folder / "figures") if _OUT.value is None else _OUT.value)
     with canvas.themed(canvas.DARK if _DARK.value else canvas.LIGHT):
         if _IMAGE.value is not None:
             return _draw_picture(records[0], seed, Path(_IMAGE.value).expanduser(), out, screen)
@@ -79,7 +78,7 @@ def _draw(records, seed: int, out: Path, screen) -> None:
         return network.open_run(first.folder, seed=seed, log=screen.print)
 
     for name in _ONLY.value or NAMES:
-        several = len(records) > 1 and sheets.SHEETS[name].needs == sheets.RECORDS and name != "confusion"
+        several = len(records) > 1 and sheets.shows_several(name)
         path = out / (f"compared_{name}.png" if several else f"{name}.png")
         if sheets.draw(name, path, records, test, opened):
             screen.print(str(path))

@@ -60,9 +60,9 @@ def _roofline(path: Path, parts: dict[str, Any], title: str) -> None:
         axes.annotate(f"{bandwidth:.1f} GB/s\n(copy)", (intensity[40], intensity[40] * bandwidth), (8, -18), **BESIDE)
         axes.annotate(f"{peak:,.0f} GFLOP/s (matrix product)", (intensity[-1], peak), (0, 5), **BESIDE, ha="right")
         axes.set(xscale="log", yscale="log", ylabel="GFLOP / s")
-        axes.set_xlabel(
-            "FLOP per byte\npoint: bytes counted before fusion; dotted: bytes that fusion and cache keep from memory"
-        )
+        counted = "FLOP per byte (bytes counted before fusion)"
+        led = "\ndotted: the bytes that fusion and cache keep from memory, at least"
+        axes.set_xlabel(counted + (led if any(line.get_linestyle() == ":" for line in axes.lines) else ""))
         canvas.plain_ticks(axes)
         canvas.legend(axes, 3, loc="lower right")
 

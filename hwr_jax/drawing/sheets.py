@@ -64,6 +64,11 @@ def draw(
     return path.exists()
 
 
+def shows_several(name: str) -> bool:
+    """Returns whether the figure of that name shows all runs, not the first alone."""
+    return SHEETS[name].needs == RECORDS and name != "confusion"
+
+
 def why_not(name: str, record: Record) -> str:
     """Returns why `draw` drew nothing: what the run does or lacks."""
     if SHEETS[name].of_classes and record.reads_strings:

@@ -11,10 +11,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from rich.console import Console
 
 from configs import base
-from hwr_jax.core import files, rng
+from hwr_jax.core import canvas, files, rng
 from hwr_jax.core.errors import ConfigError, RunFolderError
 from hwr_jax.core.types import Outputs
 from hwr_jax.distributed import signals
@@ -748,6 +749,43 @@ def test_a_variant_that_learns_nothing_does_not_hide_the_others():
     assert figures.limits(np.array([*near, [-90.0, -88.0]]))[0] > -2
     assert figures.limits(np.array([[0.0, 0.0], [0.1, 0.3]]))[1] > 0.3
     assert figures.limits(np.zeros((2, 2)))[0] < 0
+
+
+def test_only_what_no_other_beats_is_on_the_front():
+    assert figures.front([1, 2, 3, 1, 2], [0.5, 0.7, 0.6, 0.4, 0.7]) == [0, 1, 4]
+    assert figures.front([], []) == []
+
+
+def drawn_with(monkeypatch, draw):
+    """Returns the matplotlib figure that `draw` saves."""
+    kept = []
+    monkeypatch.setattr(Figure, "savefig", lambda self, path: kept.append(self))
+    draw()
+    return kept[-1]
+
+
+def test_many_variants_have_a_panel_each_and_a_few_are_overlaid(make, monkeypatch, tmp_path):
+    for count, panels in ((5, 1), (8, 9)):
+        study, records = synthetic(make, {f"v{i}": 0.0 for i in range(count)})
+        for r in records:
+            r["curve"] = {"epoch": [1, 2], "validation_accuracy": [0.8, 0.9]}
+        figure = drawn_with(monkeypatch, lambda s=study, r=records: figures._curves(tmp_path / "c.png", s, r))
+        shown = [axes for axes in figure.axes if axes.get_visible()]
+        assert len(shown) == panels
+        assert max(len(axes.collections) for axes in shown) == (6 if panels == 1 else 1)  # bands
+
+
+def test_no_legend_names_more_than_twelve_variants_and_a_variant_keeps_its_colour(make, monkeypatch, tmp_path):
+    study, records = synthetic(make, {f"v{i}": -0.001 * i for i in range(30)})
+    rows = comparison.compare(study, records)
+    figure = drawn_with(monkeypatch, lambda: figures._time(tmp_path / "t.png", study, rows))
+    named = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert len(named) <= 12
+    assert "base" in named
+    assert any("others" in name for name in named)
+    looks = canvas.looks(study.variants)
+    colours = {c.get_label(): c[0].get_color() for c in figure.axes[0].containers}
+    assert all(colours[name] == looks[name]["color"] for name in named if "others" not in name)
 
 
 def test_a_sentence_does_not_name_very_many_variants(make):

@@ -1,0 +1,111 @@
+"""The style sheet: colours that the colour-blind tell apart, legends that end, and nothing left in matplotlib."""
+
+import itertools
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+
+from hwr_jax.core import canvas
+
+THEMES = {"light": canvas.LIGHT, "dark": canvas.DARK}
+# Machado, Oliveira & Fernandes 2009, severity 1: linear RGB as the colour-blind see it.
+SEEN_BY = {
+    "everybody": np.eye(3),
+    "protan": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deutan": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritan": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+
+
+def linear(colour):
+    """Linear RGB of a colour."""
+    rgb = np.array(to_rgb(colour))
+    return np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+
+
+def lab(rgb):
+    """CIE L*a*b* of linear RGB; a distance of 2 is just visible."""
+    matrix = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    xyz = matrix @ np.clip(rgb, 0, 1) / np.array([0.9505, 1, 1.089])
+    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+def contrast(one, other):
+    """The contrast ratio of WCAG 2, 1..21."""
+    low, high = sorted(np.array([0.2126, 0.7152, 0.0722]) @ linear(c) + 0.05 for c in (one, other))
+    return high / low
+
+
+@pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
+@pytest.mark.parametrize("eye", SEEN_BY)
+def test_any_two_colours_of_names_are_told_apart(theme, eye):
+    seen = [lab(SEEN_BY[eye] @ linear(colour)) for colour in theme.colours]
+    assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)) > 10
+
+
+@pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
+def test_colours_and_text_stand_out_from_the_paper(theme):
+    assert min(contrast(colour, theme.paper) for colour in theme.colours) > 3
+    assert contrast(theme.ink, theme.paper) > 7
+
+
+def test_a_name_keeps_its_look_and_no_two_of_49_have_the_same():
+    names = [f"v{i}" for i in range(49)]
+    looks = canvas.looks(names)
+    assert len({tuple(look.values()) for look in looks.values()}) == 49
+    assert canvas.looks(names[:3])["v2"] == looks["v2"]
+
+
+@pytest.mark.parametrize(("names", "columns"), [(0, 1), (12, 1), (13, 2), (60, 5)])
+def test_no_legend_has_more_than_twelve_rows(names, columns):
+    assert canvas.columns(names) == columns
+    assert names <= 12 * columns
+
+
+@pytest.mark.parametrize("grey", np.linspace(0, 1, 11))
+def test_the_ink_on_a_colour_is_the_more_legible_one(grey):
+    colour = (grey, grey, grey)
+    other = {"black": "white", "white": "black"}[canvas.ink_on(colour)]
+    assert contrast(canvas.ink_on(colour), colour) >= contrast(other, colour)
+
+
+def test_a_figure_is_saved_in_its_theme_and_leaves_the_users_settings_alone(tmp_path):
+    before = dict(matplotlib.rcParams)
+    for name, theme in THEMES.items():
+        with canvas.themed(theme), canvas.drawn(tmp_path / f"{name}.png", 2, 1, title="$5 each") as figure:
+            figure.subplots().plot([1, 2])
+        corner = matplotlib.image.imread(tmp_path / f"{name}.png")[0, 0, :3]
+        np.testing.assert_allclose(corner, to_rgb(theme.paper), atol=1 / 255)
+    assert dict(matplotlib.rcParams) == before
+    assert canvas.theme() is canvas.LIGHT
+
+
+def test_a_figure_that_fails_leaves_no_file(tmp_path):
+    with pytest.raises(RuntimeError, match="no data"), canvas.drawn(tmp_path / "a.png", 2, 1):
+        raise RuntimeError("no data")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_long_title_is_wrapped_to_the_width(tmp_path):
+    with canvas.drawn(tmp_path / "a.png", 3, 2, title="word " * 20) as figure:
+        figure.canvas.draw()
+        box = figure._suptitle.get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= 3 * canvas.DPI
+
+
+def test_ticks_are_plain_numbers_and_short_logarithmic_axes_have_some_between(tmp_path):
+    with canvas.drawn(tmp_path / "a.png", 4, 3) as figure:
+        axes = figure.subplots()
+        axes.set(xscale="log", yscale="log", xlim=(0.00001, 1e7), ylim=(0.7, 3))
+        canvas.plain_ticks(axes)
+        figure.canvas.draw()
+        major = {label.get_text() for label in axes.get_xticklabels()}
+        minor = {label.get_text() for label in axes.get_yticklabels(minor=True)}
+        crowded = {label.get_text() for label in axes.get_xticklabels(minor=True)}
+    assert {"0.001", "1,000"} <= major
+    assert {"0.8", "2"} <= minor
+    assert crowded <= {""}

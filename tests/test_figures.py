@@ -1,0 +1,88 @@
+"""`python -m hwr_jax.figures` as a process: which files it writes, and what it refuses."""
+
+import re
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hwr_jax import figures
+from hwr_jax.drawing import sheets
+from hwr_jax.workdir import claim
+
+
+@pytest.fixture
+def run(two_seeds):
+    return two_seeds[0]
+
+
+@pytest.fixture
+def other(run, tmp_path):
+    return shutil.copytree(run, tmp_path / "other", ignore=shutil.ignore_patterns("figures"))
+
+
+def names(folder):
+    return {path.stem for path in folder.glob("*.png")}
+
+
+def test_the_help_names_every_figure():
+    assert tuple(sheets.SHEETS) == figures.NAMES
+
+
+def test_a_run_gets_every_figure(command, run, tmp_path):
+    done = command("figures", f"--workdir={run}", f"--out={tmp_path / 'out'}", figures=True)
+    assert done.returncode == 0, done.stderr
+    assert names(tmp_path / "out") == set(figures.NAMES)
+    assert done.stdout.split() == [str(tmp_path / "out" / f"{name}.png") for name in figures.NAMES]
+    for path in (tmp_path / "out").iterdir():
+        with Image.open(path) as image:
+            assert image.width <= 900, path.name  # the width of a page
+            assert len(np.unique(np.asarray(image.convert("L")))) > 20, path.name
+
+
+def test_several_runs_share_the_figures_that_can_show_them(command, run, other):
+    done = command("figures", f"--workdir={other}", f"--compare={run}", "--only=curves,calibration,confusion", "--dark")
+    assert done.returncode == 0, done.stderr
+    assert names(other / "figures") == {"compared_curves", "compared_calibration", "confusion"}
+
+
+def test_overwriting_a_run_removes_its_figures():
+    alone = [*figures.NAMES, "own_picture", *(f"compared_{n}" for n in figures.NAMES if sheets.shows_several(n))]
+    assert len(alone) == len(figures.NAMES) + 5
+    assert all(re.fullmatch(claim.FOLDERS["figures"], f"{name}.png") for name in alone)
+    assert not re.fullmatch(claim.FOLDERS["figures"], "compared_hardest.png")
+
+
+def test_ones_own_picture_is_shown_as_the_model_sees_it(command, run, tmp_path, digits):
+    three = np.asarray(digits.test.image)[np.flatnonzero(np.asarray(digits.test.label) == 3)[0], ..., 0]
+    Image.fromarray(255 - three).resize((280, 280)).save(tmp_path / "three.png")
+    done = command(
+        "figures", f"--workdir={run}", f"--image={tmp_path / 'three.png'}", f"--out={tmp_path}", figures=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"{tmp_path / 'own_picture.png'} (read: 3, " in done.stdout
+    assert (tmp_path / "own_picture.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "words"),
+    [
+        (["--only=curve"], 64, "--only=curve is not possible: use any of curves, calibration"),
+        (["--seed=7"], 64, "--seed=7 was not trained in"),
+        (["--compare={run}"], 64, "is named twice"),
+        (["--compare={tmp}/none"], 64, "none does not exist"),
+        (["--image=x.png", "--only=curves"], 64, "leave --compare and --only out"),
+        (["--image={tmp}/x.png"], 74, "x.png"),
+        (["--image={run}/config.json"], 66, "config.json"),
+        (["--out={run}/config.json"], 64, "config.json is a file: name a folder"),
+    ],
+)
+def test_what_cannot_be_drawn_is_one_sentence(command, run, tmp_path, flags, code, words):
+    flags = [flag.format(run=run, tmp=tmp_path) for flag in flags]
+    out = [] if any(flag.startswith("--out") for flag in flags) else [f"--out={tmp_path / 'out'}"]
+    done = command("figures", f"--workdir={run}", *flags, *out)
+    assert done.returncode == code, done.stderr
+    assert done.stderr.startswith("hwr_jax: ")
+    assert words in done.stderr
+    assert len(done.stderr.splitlines()) == 1

@@ -1,0 +1,66 @@
+"""The figures that every run leaves: numbers that can be read on any cell, and axes that fit what they show."""
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from hwr_jax.core import canvas
+from hwr_jax.workdir import figures
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Returns drawn(function, *arguments): the matplotlib figure that the function saves, drawn."""
+    kept = []
+    monkeypatch.setattr(Figure, "savefig", lambda self, path: (self.canvas.draw(), kept.append(self)))
+
+    def draw(function, *arguments, **options):
+        function("unused.png", *arguments, **options)
+        return kept[-1]
+
+    return draw
+
+
+def luminance(colour):
+    rgb = np.array(to_rgb(colour))
+    return np.array([0.2126, 0.7152, 0.0722]) @ np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+
+
+@pytest.mark.parametrize("theme", [canvas.LIGHT, canvas.DARK], ids=["light", "dark"])
+def test_the_counts_of_a_confusion_matrix_are_legible_on_every_cell(drawn, theme):
+    confusion = 1000 * np.eye(10, dtype=int) + np.arange(100).reshape(10, 10)
+    with canvas.themed(theme):
+        axes = drawn(figures.confusion_matrix, confusion, tuple("0123456789"), "title").axes[0]
+    shown = axes.images[0]
+    assert len(axes.texts) == 100
+    for text in axes.texts:
+        column, row = (round(x) for x in text.get_position())
+        cell = shown.cmap(shown.norm(shown.get_array()[row, column]))
+        low, high = sorted([luminance(text.get_color()), luminance(cell[:3])])
+        assert (high + 0.05) / (low + 0.05) > 4.5, (row, column)
+
+
+def lines(*errors):
+    rows = []
+    for epoch, of_seeds in enumerate(errors, start=1):
+        per_seed = {"loss": [0.1 / epoch] * len(of_seeds), "accuracy": [1 - e for e in of_seeds]}
+        rows += [{"epoch": epoch, "split": split, "per_seed": per_seed} for split in ("train", "validation")]
+    return rows
+
+
+@pytest.mark.parametrize(("errors", "scale"), [(([0.1, 0.2], [0.02, 0.03]), "log"), (([0.1], [0.0]), "linear")])
+def test_curves_are_logarithmic_unless_an_error_is_zero(drawn, errors, scale):
+    loss, error = drawn(figures.learning_curves, lines(*errors), "title").axes
+    assert (loss.get_yscale(), error.get_yscale()) == ("log", scale)
+    train = error.lines[0]
+    np.testing.assert_allclose(train.get_ydata(), [100 * np.mean(e) for e in errors])
+
+
+def test_signed_images_have_the_colour_of_the_paper_at_zero(drawn):
+    images = np.zeros((3, 5, 5))
+    images[0, 0, 0], images[1, 0, 0] = 2.0, -1.0
+    shown = drawn(figures.montage, images, None, "title", columns=8, signed=True).axes[0].images[0]
+    values = np.unique(shown.get_array().compressed() if np.ma.isMaskedArray(shown.get_array()) else shown.get_array())
+    np.testing.assert_allclose(values[np.isfinite(values)], [0.25, 0.5, 1.0])
+    np.testing.assert_allclose(shown.cmap(0.5)[:3], to_rgb(canvas.LIGHT.paper), atol=0.02)
