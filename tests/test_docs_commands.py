@@ -78,6 +78,13 @@ ELSEWHERE = {
     r"python -m hwr_jax.evaluate .*--split=validation --checkpoint=best": (
         "tests/test_main.py::test_evaluate_takes_split_checkpoint_and_seed"
     ),
+    r"python -m hwr_jax.figures --workdir=\S+( --only=\S+)?": ("tests/test_figures.py::test_a_run_gets_every_figure"),
+    r"python -m hwr_jax.figures --workdir=\S+ --compare=.*": (
+        "tests/test_figures.py::test_several_runs_share_the_figures_that_can_show_them"
+    ),
+    r"python -m hwr_jax.figures --workdir=\S+ --image=\S+": (
+        "tests/test_figures.py::test_ones_own_picture_is_shown_as_the_model_sees_it"
+    ),
     r"python -m hwr_jax.predict --workdir=runs/cnn .*": (
         "tests/test_main.py::test_predict_reads_pictures_in_three_formats"
     ),

@@ -97,7 +97,7 @@ def draw(path: Path, record: Record, network: Network, test: Arrays) -> None:
 
 NOTE = (
     "saliency: |gradient| of the log probability; occlusion: covering blue pixels (a 5 x 5 square) lowers it, "
-    "orange ones raises it"
+    "covering orange ones raises it"
 )
 
 

@@ -12,6 +12,7 @@ from hwr_jax.core.errors import ConfigError
 from hwr_jax.workdir import claim, codebase, machine, run_folder
 
 PACKAGE = Path(hwr_jax.__file__).parent
+ONLY_DRAWN = ("models/inside.py", "tasks/reliability.py")  # figures look at it, and no number of a run comes from it
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +89,7 @@ def test_the_digest_covers_what_a_job_computes_with():
     covered = codebase.covered(PACKAGE)
     for folder in ("models", "optim", "steps", "tasks", "transforms"):
         there = {path.relative_to(PACKAGE).as_posix() for path in (PACKAGE / folder).glob("*.py")}
-        assert there - set(covered) <= {"steps/overrides.py"}
+        assert there - set(covered) <= {"steps/overrides.py", *ONLY_DRAWN}
     for name in codebase.WITHOUT_NUMBERS:
         assert (PACKAGE / name).exists()
     later = ("benchmarks/", "checks/", "cli/", "studies/", "tuning/", "main.py", "evaluate.py")
