@@ -52,7 +52,8 @@ def main() -> int:
         raise errors.ConfigError(
             f"--seed={seed} was not trained in {folder}; use one of {', '.join(map(str, records[0].seeds))}"
         )
-    out = folders.made("out", str(folder / "figures") if _OUT.value is None else _OUT.value)
+    out = command.folder("out", _OUT.value, str(folder / "figures"))
+    folders.made("out", str(out))
     with canvas.themed(canvas.DARK if _DARK.value else canvas.LIGHT):
         if _IMAGE.value is not None:
             return _draw_picture(records[0], seed, Path(_IMAGE.value).expanduser(), out, screen)
