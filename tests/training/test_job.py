@@ -128,8 +128,9 @@ def test_another_run_in_the_folder_is_refused_and_so_is_a_folder_in_use(in_a_thr
             job.run(one_epoch(), digits, quiet(folder, signals))
 
 
-@pytest.mark.parametrize("name", ["auto", "compiled"])
-def test_the_record_names_the_compiled_kernel_of_a_run_that_uses_it(name, kernel, caches, digits):
+@pytest.mark.parametrize("name", ["auto", "compiled", "patches"])
+def test_the_record_names_the_convolution_and_how_the_kernel_was_built(name, kernel, caches, digits):
     config = configs.load("configs/digits.py:smoke", {"model.convolution": name})
     env = job.prepare(config, digits, devices=1, log=lambda line: None).env
-    assert env.get("kernel") == (kernel.what if name == "compiled" else None)
+    uses = name != "patches"
+    assert (env["convolution"], env.get("kernel")) == ("compiled" if uses else name, kernel.what if uses else None)
