@@ -24,11 +24,13 @@ Measures what a config costs on this machine, part by part, and writes benchmark
     convolution  forward and both gradients at two shapes, against XLA's own
     peers        the main job in turns with the programs in --peers_dir; without them it is skipped, with the reason
     pytorch      inference and convolutions (ours inside a loop, as in training) in turns with PyTorch's
+    twin         training and inference of the config's own network in turns with the same network in PyTorch
 
     python -m hwr_jax.benchmark --config=fast --parts=training,inference
     python -m hwr_jax.benchmark --config=fast --peers_dir=peers --peers_python=/some/python
+    python -m hwr_jax.benchmark --config=resnet --parts=twin --pairs=7 --peers_python=/some/python
 """
-PARTS = ("limits", "accuracy", "training", "inference", "scaling", "convolution", "peers", "pytorch")
+PARTS = ("limits", "accuracy", "training", "inference", "scaling", "convolution", "peers", "pytorch", "twin")
 
 FLAGS = flags.Flags()
 _CONFIG = flags.config(FLAGS)

@@ -54,6 +54,15 @@ def rows(results: dict) -> list[str]:
             f"{1e3 * median(found['ours_s']):.2f} ms against {1e3 * median(found['theirs_s']):.2f}: "
             f"{ratio['median']:.2f} of its time ({ratio['lowest']:.2f} to {ratio['highest']:.2f})",
         )
+    for what, found in parts.get("twin", {}).items():
+        kind = "training, a step" if what == "training" else f"inference, batch {what.split()[1]}"
+        forms = " or ".join(sorted(set(found["forms"])))
+        ratio = found["ratio"]
+        row(
+            f"`{name}`'s network against its twin in PyTorch ({forms}), {kind}, {found['pairs']} pairs in turns",
+            f"{1e3 * median(found['ours_s']):.2f} ms against {1e3 * median(found['theirs_s']):.2f}: "
+            f"{ratio['median']:.2f} of its time ({ratio['lowest']:.2f} to {ratio['highest']:.2f})",
+        )
     for which, found in parts.get("convolution", {}).items():
         ours, native = found["patches"], found["native"]
         row(

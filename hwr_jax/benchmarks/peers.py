@@ -63,6 +63,11 @@ def missing(peer: Peer, folder: Path, python: str) -> str | None:
     program = folder / peer.command[0]
     if not program.is_file():
         return f"{program} does not exist"
+    return cannot_import(peer, python)
+
+
+def cannot_import(peer: Peer, python: str) -> str | None:
+    """Returns that a Python lacks the library that a peer imports, in one sentence, or None if it has it."""
     found = subprocess.run([python, "-c", f"import {peer.needs}"], capture_output=True, check=False)
     return None if found.returncode == 0 else f"{python} cannot import {peer.needs} (--peers_python names another)"
 
@@ -73,7 +78,7 @@ def run_peer(peer: Peer, folder: Path, python: str, seed: int) -> dict[str, Any]
     Raises:
       DataError: it failed, or printed no result.
     """
-    line = [python, *(part.format(seed=seed) for part in peer.command)]
+    line = [python, *(part.replace("{seed}", str(seed)) for part in peer.command)]
     env = {**os.environ, **peer.environment, "PYTHONDONTWRITEBYTECODE": "1"}
     done, wall_seconds = _timed(line, cwd=folder, env=env)
     results = [json.loads(text) for text in done.stdout.splitlines() if text.startswith("{")]
