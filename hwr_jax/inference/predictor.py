@@ -112,8 +112,12 @@ def bucket(count: int, batch: int) -> int:
     return min(unit, limit, IMAGES_PER_CALL)
 
 
-def open_run(workdir: str | Path, *, reading: Mapping[str, int | None] | None = None) -> tuple[Bound, dict]:
+def open_run(
+    workdir: str | Path, *, reading: Mapping[str, int | None] | None = None, portable: bool = False
+) -> tuple[Bound, dict]:
     """Reads a run folder without its checkpoints: the programs on one device, and the facts of the training data.
+
+    `portable` programs have no kernels of this machine: they can be exported.
 
     Raises:
       ConfigError: not a run folder, or `reading` (see `load`) does not apply to its model.
@@ -128,6 +132,8 @@ def open_run(workdir: str | Path, *, reading: Mapping[str, int | None] | None = 
         )
     if given:
         config = with_reading(config, given)
+    if portable:
+        config.model.convolution = "native"
     facts = run_folder.read_environment(folder)["dataset"]
     bound = bind(
         config,

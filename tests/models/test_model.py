@@ -180,3 +180,12 @@ def test_bfloat16_computes_in_half_the_bits_and_keeps_parameters_and_scores_in_f
         assert logits[precision].dtype == jnp.float32
     error = jnp.abs(logits["bfloat16"] - logits["float32"]).max() / jnp.abs(logits["float32"]).max()
     assert 1e-4 < error < 0.1
+
+
+def test_the_table_of_layers_counts_the_operations_of_a_convolution_whatever_computes_it(smoke, kernel):
+    tables = [
+        models.describe(smoke(model__convolution=name).model, classes=10, shape=(28, 28, 1))
+        for name in ("auto", "native", "compiled")
+    ]
+    assert tables[0] == tables[1] == tables[2]
+    assert "235008" in tables[0]  # 24 * 24 * 8 * (2 * 25 + 1): each value is 25 products, their sum and the bias

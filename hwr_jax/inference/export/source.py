@@ -69,7 +69,7 @@ def open_source(folder: Path | None, *, which: str, seed: int | None, log: Calla
     """
     place = folder or packaged.FOLDER
     config, environment = run_folder.read_config(place), run_folder.read_environment(place)
-    bound, _ = predictor.open_run(place)
+    bound, _ = predictor.open_run(place, portable=True)
     model = predictor.load(place, which=which, seed=seed, log=log)
     if model.reads_strings and len(model.seeds) > 1:
         raise ConfigError(
