@@ -116,6 +116,7 @@ def _check_same() -> None:
     """Raises an error unless all processes have the same config, code, libraries and devices."""
     from hwr_jax.config import configs
     from hwr_jax.distributed import processes
+    from hwr_jax.models import convolution
     from hwr_jax.models.kernels import calls
     from hwr_jax.workdir import machine
 
@@ -124,7 +125,8 @@ def _check_same() -> None:
         devices = f"{_DEVICES.value}, {_SEED_GROUPS.value}"
         text = {"config": configs.to_json(_CONFIG.value), "code": machine.code_digest()}
         processes.check_same(text | {"version of a library": versions, "--devices or --seed_groups": devices})
-        calls.available()  # all agree on it here: later, one may ask while the others wait for it
+        if convolution.may_be_compiled(_CONFIG.value.model):
+            calls.available()  # all agree on it here: later, one may ask while the others wait for it
 
 
 def _check_same_data(config, dataset) -> None:

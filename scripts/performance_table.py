@@ -64,7 +64,7 @@ def rows(results: dict) -> list[str]:
             f"{ratio['median']:.2f} of its time ({ratio['lowest']:.2f} to {ratio['highest']:.2f})",
         )
     for which, found in parts.get("convolution", {}).items():
-        ours, native = found["patches"], found["native"]
+        ours, native = found.get("compiled") or found["patches"], found["native"]
         row(
             f"{which} convolution with gradients, batch 256",
             f"{1e3 * ours['alone_s']:.1f} ms, in a loop {1e3 * ours['in_loop_s']:.1f} ms; "

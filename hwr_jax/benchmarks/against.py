@@ -8,6 +8,7 @@ import numpy as np
 
 from hwr_jax.benchmarks import measure, peers, torch_peer
 from hwr_jax.benchmarks.plan import Plan
+from hwr_jax.models import convolution
 
 
 def against_peers(plan: Plan) -> dict[str, Any] | None:
@@ -67,10 +68,10 @@ def against_pytorch(plan: Plan) -> dict[str, Any] | None:
 def _network_seconds(plan: Plan) -> dict[str, float]:
     """Our seconds for what `torch_speed` measures, under its names."""
     network = peers.network(plan.config)
-    found = {}
+    found, ours = {}, convolution.chosen("auto", train=True)
     for batch, calls in torch_peer.CALLS.items():
         found[f"inference {batch}"] = measure.inference(network, plan.dataset, batch=batch, calls=calls)["p50_s"]
     for name, (shape, kernel) in peers.convolutions():
-        one = measure.convolutions(shape, kernel, calls=20, which=("patches",))
-        found[f"convolution {name}"] = one["patches"]["in_loop_s"]
+        one = measure.convolutions(shape, kernel, calls=20, which=(ours,))
+        found[f"convolution {name}"] = one[ours]["in_loop_s"]
     return found

@@ -114,7 +114,7 @@ def inference(config: ConfigDict, dataset: Dataset, *, batch: int, calls: int) -
 
 
 def convolutions(
-    shape: tuple[int, ...], kernel: tuple[int, ...], *, calls: int, which: tuple[str, ...] = ("patches", "native")
+    shape: tuple[int, ...], kernel: tuple[int, ...], *, calls: int, which: tuple[str, ...]
 ) -> dict[str, dict[str, float]]:
     """Times each convolution with both of its gradients, and compares it with float64.
 

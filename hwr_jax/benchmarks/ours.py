@@ -11,6 +11,7 @@ import jax
 from hwr_jax.benchmarks import measure, peers, torch_peer
 from hwr_jax.benchmarks.plan import Plan
 from hwr_jax.core.types import Arrays
+from hwr_jax.models.convolution import chosen
 
 
 def limits(plan: Plan) -> dict[str, Any]:
@@ -111,9 +112,11 @@ def scaling(plan: Plan) -> dict[str, Any]:
 def convolution(plan: Plan) -> dict[str, Any]:
     """Times our convolution, forward and both gradients, against XLA's own, at the shapes of the peers' network."""
     found: dict[str, Any] = {}
+    own = chosen("auto", train=True)
     for name, (shape, kernel) in peers.convolutions():
-        found[name] = {"shape": shape, "kernel": kernel, **measure.convolutions(shape, kernel, calls=20)}
-        ours, native = found[name]["patches"], found[name]["native"]
+        timed = measure.convolutions(shape, kernel, calls=20, which=(own, "native"))
+        found[name] = {"shape": shape, "kernel": kernel, **timed}
+        ours, native = timed[own], timed["native"]
         plan.log(
             f"{name}: {1e3 * ours['alone_s']:.1f} ms alone, {1e3 * ours['in_loop_s']:.1f} ms in a loop; XLA's own "
             f"{native['alone_s'] / ours['alone_s']:.1f}x and {native['in_loop_s'] / ours['in_loop_s']:.1f}x of that"

@@ -29,7 +29,7 @@ class Verdict(NamedTuple):
 
 def surroundings(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """Lists what differs between two environments (see `run_folder.environment`): 'key: old -> new'."""
-    recorded = [key for key in machine.SURROUNDINGS if key in old]
+    recorded = machine.compared(old, new)
     there, here = ({key: env.get(key) for key in recorded} for env in (old, new))
     there["code"], here["code"] = ({k: run_folder.codes(env)[0][k] for k in run_folder.CODE} for env in (old, new))
     for key in ("config_sha256", "init_from"):

@@ -28,7 +28,7 @@ CHOICES = {
     "model.activation": layers.ACTIVATIONS,
     "model.precision": layers.PRECISIONS,
     "model.initializer": layers.INITIALIZERS,
-    "model.convolution": ("auto", *convolution.CONVOLUTIONS),
+    "model.convolution": (*convolution.CHOICES, *convolution.CONVOLUTIONS),
     "data.orientation": ORIENTATIONS,
     "loss.class_weights": losses.CLASS_WEIGHTS,
     "optim.name": optimizers.OPTIMIZERS,

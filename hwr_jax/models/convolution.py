@@ -73,23 +73,25 @@ def conv_as_matmul(
 
 
 CONVOLUTIONS = {"native": lax.conv_general_dilated, "patches": conv_as_matmul, "compiled": compiled.convolve}
+CHOICES = ("auto", "plain")  # the fastest; the fastest without kernels of our own
 
 
 def chosen(name: str, *, train: bool, precision: str = "float32") -> str:
     """Returns which convolution `name` stands for here: for 'auto' the fastest that this machine has.
 
-    On CPU that is 'compiled', in float32 and where the kernel can be built; else 'patches' to train, because there
-    XLA's gradients are slow, and XLA's own, 'native', to evaluate. On GPU and TPU it is 'native'.
+    On CPU that is 'compiled', in float32 and where the kernel can be built; else it is the same as 'plain': 'patches'
+    to train, because there XLA's gradients are slow, and XLA's own, 'native', to evaluate. On GPU and TPU both are
+    'native'.
 
     A run that was trained with 'compiled' is evaluated with 'native' where there is no such kernel.
 
     Raises:
       ConfigError: 'compiled' to train, and this machine has no such kernel; the sentence says why.
     """
-    if name == "auto":
+    if name in CHOICES:
         if jax.default_backend() != "cpu":
             return "native"
-        if precision == "float32" and calls.available():
+        if name == "auto" and precision == "float32" and calls.available():
             return "compiled"
         return "patches" if train else "native"
     if name == "compiled" and not calls.available():
@@ -106,6 +108,12 @@ def by_name(name: str, *, train: bool, precision: str = "float32") -> Callable:
     return CONVOLUTIONS[chosen(name, train=train, precision=precision)]
 
 
+def may_be_compiled(model: Any) -> bool:
+    """Whether a network, `config.model`, takes our kernels where they can be built."""
+    asks = model.name in networks.CONVOLUTIONAL and model.convolution in ("auto", "compiled")
+    return asks and model.precision == "float32" and jax.default_backend() == "cpu"
+
+
 def facts(model: Any) -> dict[str, str]:
     """Returns what a run records of its convolution: which one trains and, on CPU, how the kernel was built, or why
     there is none. Nothing for networks without convolutions.
@@ -116,5 +124,4 @@ def facts(model: Any) -> dict[str, str]:
     if model.name not in networks.CONVOLUTIONAL:
         return {}
     name = chosen(model.convolution, train=True, precision=model.precision)
-    kernel = {"kernel": calls.what()} if model.convolution == "auto" or name == "compiled" else {}
-    return {"convolution": name, **kernel}
+    return {"convolution": name, **({"kernel": calls.what()} if may_be_compiled(model) else {})}

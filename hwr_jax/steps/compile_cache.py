@@ -1,4 +1,5 @@
-"""The compilation cache: compiled programs on disk, one folder for each kind of processor, and its limit.
+"""The compilation cache: compiled programs on disk, a folder for each kind of processor and state of our kernels, and
+its limit.
 
 JAX can limit the cache itself, but then it cannot use entries that were written without a limit, and it waits for a
 lock at each read: a limit that is kept only at the start of a command needs neither.
@@ -19,6 +20,7 @@ from typing import Any
 import jax
 
 from hwr_jax.core import cores
+from hwr_jax.models.kernels import build
 
 UNREADABLE = r"Error reading persistent compilation cache entry for '([\w.<>-]+)':"  # JAX's warning
 ENTRY = re.compile(r"[\w.<>-]+-[0-9a-f]{64}-cache")  # the names that JAX gives to entries
@@ -26,13 +28,13 @@ LIMIT_BYTES = 512 * 2**20  # a smoke run writes 1 MB, a large network some 10 MB
 
 
 def cache_compilations(cache_dir: Path) -> None:
-    """Keeps compiled programs in `cache_dir`/xla/<kind of processor>, so that a second start need not compile.
+    """Keeps compiled programs in `cache_dir`/xla/<processor and kernels>, so that a second start need not compile.
 
     A kill can leave a truncated entry. JAX would keep it and warn at every start; here it is removed when first read.
     Beyond LIMIT_BYTES, the least recently used entries are removed first.
     """
     prune(cache_dir / "xla")
-    folder = cache_dir / "xla" / hashlib.sha256(cores.kind().encode()).hexdigest()[:12]
+    folder = cache_dir / "xla" / hashlib.sha256(f"{cores.kind()}{build.digest()}".encode()).hexdigest()[:12]
     jax.config.update("jax_compilation_cache_dir", str(folder))
     show: Callable[..., None] = warnings.showwarning
 

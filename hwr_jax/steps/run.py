@@ -85,20 +85,40 @@ def bind(
     Raises:
       ConfigError: values that do not fit each other, the data or the devices.
     """
+    mesh = sharding.own_mesh()
+    if devices is not None:
+        mesh = sharding.make_mesh(devices, batch_size=config.batch_size, groups=seed_groups, seeds=config.seeds)
+    config = on_mesh(config, mesh)
     recipe = make_recipe(
         config, examples=examples, classes=classes, mean=mean, std=std, counts=counts, injected=injected
     )
     if recipe.scratch is not None and seed_groups > 1:
         raise ConfigError(f"--seed_groups={seed_groups} does not apply to the network from scratch: use 1")
-    mesh = sharding.own_mesh()
-    if devices is not None:
-        mesh = sharding.make_mesh(devices, batch_size=config.batch_size, groups=seed_groups, seeds=config.seeds)
     how = compiled.seeds_mode(config.over_seeds)
     programs = compiled.make_programs(
         recipe, mesh, how=how, examples=examples, shape=tuple(shape), eval_batch=config.eval.batch_size
     )
     seeds = list(range(config.seed, config.seed + config.seeds))
     return Bound(make_plan(config), recipe, programs, how, sharding.replicated(mesh), seeds)
+
+
+def on_mesh(config: ConfigDict, mesh: jax.sharding.Mesh) -> ConfigDict:
+    """Returns the config as a mesh computes it: without our kernels where JAX cannot split their calls.
+
+    That is so for groups of devices with seeds of their own, and on several devices for a batch in parts.
+
+    Raises:
+      ConfigError: config.model.convolution asks for the kernels there.
+    """
+    groups, parts = mesh.shape["seed"], config.optim.accumulate
+    split = f"--seed_groups={groups}" if groups > 1 else f"config.optim.accumulate={parts} on {mesh.size} devices"
+    if groups == 1 and (parts == 1 or mesh.size == 1) or config.model.convolution not in ("auto", "compiled"):
+        return config
+    if config.model.convolution == "compiled" and jax.default_backend() == "cpu":
+        raise ConfigError(f"config.model.convolution=compiled does not work with {split}: use auto")
+    own = config.copy_and_resolve_references()
+    own.model.convolution = "plain"
+    return own
 
 
 def make_run(

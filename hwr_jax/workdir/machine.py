@@ -22,6 +22,12 @@ SURROUNDINGS = (
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "ml-collections", "tensorflow-datasets", "numpy")
 
 
+def compared(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """Returns the keys of SURROUNDINGS that two environments are compared by: those that the older one has, and the
+    convolution, which runs did not record when there was one alone."""
+    return [key for key in SURROUNDINGS if key in old or (key == "convolution" and key in new)]
+
+
 def code_digest() -> str:
     """Returns the SHA-256 of the code that computes numbers, with or without git, installed or not (see `codebase`)."""
     return codebase.digest(Path(hwr_jax.__file__).parent)

@@ -55,10 +55,8 @@ def identity(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
 
 
 def environment(config: ConfigDict, dataset: Dataset, **more: Any) -> dict[str, Any]:
-    """Returns what a run runs on and with: versions, devices, flags, git revision, command line, dataset, digests; of a
-    network with convolutions, which one is used."""
-    from hwr_jax.models import convolution
-
+    """Returns what a run runs on and with: versions, devices, flags, git revision, command line, dataset, digests; and
+    `more`."""
     return {
         "config_sha256": config_digest(config),
         "dataset": {
@@ -76,7 +74,6 @@ def environment(config: ConfigDict, dataset: Dataset, **more: Any) -> dict[str, 
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         **machine.facts(),
-        **convolution.facts(config.model),
         **more,
     }
 
@@ -169,7 +166,7 @@ def note_resume(folder: Path, env: dict[str, Any], step: int) -> None:
     """Records in environment.json that the run was resumed, from which step, and what has changed around it, or in the
     code."""
     old = read_environment(folder)
-    recorded = [key for key in machine.SURROUNDINGS if key in old]
+    recorded = machine.compared(old, env)
     changed = difference({k: old[k] for k in recorded}, {k: env.get(k) for k in recorded})
     entry = {"step": step, "started": env["started"], "command": env["command"], "changed": changed}
     before, now = ({k: code[k] for k in CODE} for code in (codes(old)[-1], env["code"]))

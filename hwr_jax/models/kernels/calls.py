@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -30,10 +31,9 @@ def available() -> bool:
 
 def what() -> str:
     """Returns how the kernels were built, or why they are not used, in words."""
-    kernel = build.kernel()
-    if kernel.library is not None and not available():
+    if not available() and build.kernel().library is not None:
         return "another process of the job has none"
-    return kernel.what
+    return build.kernel().what
 
 
 @functools.cache
@@ -85,8 +85,16 @@ def _varying(x: jax.Array) -> frozenset:
 
 def _partitioned(call: Callable, rule: str, arguments: tuple[bool, ...], results: tuple[bool, ...]) -> Callable:
     def split(mesh: Any, given: Any, result: Any):
-        spec = (*given[arguments.index(True)].sharding.spec, None, None)
-        seeds, batch = spec[0], spec[1]
+        first = given[arguments.index(True)]
+        spec = (*first.sharding.spec, None, None)
+
+        def evenly(axis: int) -> Any:
+            """The mesh axes over which an axis of the arrays lies; None if they do not divide it, for XLA would pad."""
+            names = spec[axis] if isinstance(spec[axis], tuple) else (spec[axis],)
+            ways = math.prod(mesh.shape[name] for name in names if name is not None)
+            return None if first.shape[axis] % ways else spec[axis]
+
+        seeds, batch = evenly(0), evenly(1)
         places = [
             NamedSharding(mesh, PartitionSpec(seeds, batch) if has else PartitionSpec(seeds))
             for has in (*arguments, *results)
