@@ -114,8 +114,11 @@ def kernel():
 
     if not os.environ.get("CXX") and not any(map(shutil.which, build.COMPILERS)):
         pytest.skip("no C++ compiler is installed")
+    from hwr_jax.models.kernels import calls
+
     found = build.kernel()
     assert found.library is not None, found.what
+    assert calls.available()
     return found
 
 

@@ -1,6 +1,7 @@
 """The two commands of the README, the lock files, and scripts/run.py's own logic."""
 
 import ast
+import compileall
 import importlib.util
 import re
 import subprocess
@@ -211,6 +212,8 @@ def test_an_interrupted_installation_is_done_again_without_its_halves(script, en
         folder.mkdir()
     (whole / "INSTALLER").write_text("pip\n")
     monkeypatch.setattr("sysconfig.get_path", lambda name: str(tmp_path))
+    whole = compileall.compile_dir  # by this process: a fork of it would be one of JAX's threads too
+    monkeypatch.setattr("compileall.compile_dir", lambda *a, **how: whole(*a, **{**how, "workers": 1}))
     script.write_stamp(str(tmp_path), script.UNFINISHED, {"cuda"})
     script.prepare(set())
     assert environment == [["cuda"]]

@@ -231,8 +231,8 @@ def test_neither_the_server_nor_its_readers_import_what_only_training_needs(cach
     modules = {"absl-py": "absl", "pillow": "PIL"}
     used = {name for name in needed if modules.get(name, name.replace("-", "_")) in found}
     assert needed - used == {"pi-heif", "pypdfium2", "uvloop"}  # imported when they are needed
-    # By those that are named; NumPy imports charset_normalizer where it is there.
-    brought = {"anyio", "charset_normalizer", "click", "typing_extensions", "yaml"}
+    # By those that are named; NumPy imports charset_normalizer where it is there, anyio sniffio.
+    brought = {"anyio", "charset_normalizer", "click", "sniffio", "typing_extensions", "yaml"}
     ours = {"hwr_jax", *brought, *(modules.get(name, name.replace("-", "_")) for name in needed)}
     libraries = {one for one in found if not re.match("_|cython", one) and importlib.util.find_spec(one)}
     assert libraries <= ours, libraries - ours

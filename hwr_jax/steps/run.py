@@ -102,7 +102,7 @@ def bind(
     return Bound(make_plan(config), recipe, programs, how, sharding.replicated(mesh), seeds)
 
 
-def on_mesh(config: ConfigDict, mesh: jax.sharding.Mesh) -> ConfigDict:
+def on_mesh(config: ConfigDict, mesh: jax.sharding.Mesh | jax.sharding.AbstractMesh) -> ConfigDict:
     """Returns the config as a mesh computes it: without our kernels where JAX cannot split their calls.
 
     That is so for groups of devices with seeds of their own, and on several devices for a batch in parts.
@@ -112,7 +112,7 @@ def on_mesh(config: ConfigDict, mesh: jax.sharding.Mesh) -> ConfigDict:
     """
     groups, parts = mesh.shape["seed"], config.optim.accumulate
     split = f"--seed_groups={groups}" if groups > 1 else f"config.optim.accumulate={parts} on {mesh.size} devices"
-    if groups == 1 and (parts == 1 or mesh.size == 1) or config.model.convolution not in ("auto", "compiled"):
+    if (groups == 1 and (parts == 1 or mesh.size == 1)) or config.model.convolution not in ("auto", "compiled"):
         return config
     if config.model.convolution == "compiled" and jax.default_backend() == "cpu":
         raise ConfigError(f"config.model.convolution=compiled does not work with {split}: use auto")

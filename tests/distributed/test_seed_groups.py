@@ -9,7 +9,7 @@ import pytest
 from hwr_jax.config import configs
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.distributed import sharding
-from hwr_jax.steps.run import compile_training, make_run, on_device
+from hwr_jax.steps.run import compile_training, make_run, on_device, on_mesh
 
 STEPS = 5
 
@@ -49,3 +49,26 @@ def test_groups_must_divide_devices_and_seeds():
         with pytest.raises(ConfigError, match=f"--seed_groups={groups} must divide the {devices} devices and config.s"):
             sharding.make_mesh(devices, batch_size=32, groups=groups, seeds=seeds)
     assert dict(sharding.make_mesh(8, batch_size=32, groups=2, seeds=4).shape) == {"seed": 2, "data": 4}
+
+
+@pytest.mark.parametrize(
+    ("groups", "more", "words"),
+    [(2, {}, "--seed_groups=2"), (1, {"optim.accumulate": 2}, "config.optim.accumulate=2 on 4 devices")],
+)
+def test_where_our_kernels_cannot_be_split_a_network_trains_without_them(digits, kernel, groups, more, words):
+    changed = {"seeds": 2, "batch_size": 24, "model.norm": "batch", "model.features": (8, 16), **more}
+    config = configs.load("configs/digits.py:smoke", changed)
+    run = make_run(config, digits, devices=4, seed_groups=groups)
+    assert on_mesh(config, run.sharding.mesh).model.convolution == "plain"
+    programs, _ = compile_training(run)
+    seeds = run.seed_array()
+    state = programs.steps(programs.init(seeds), on_device(run, digits.train), programs.order(seeds, 0), 2)
+    assert np.isfinite(state.totals.loss).all()
+    config.model.convolution = "compiled"
+    with pytest.raises(ConfigError, match=f"compiled does not work with {words}: use auto"):
+        make_run(config, digits, devices=4, seed_groups=groups)
+
+
+def test_on_one_device_a_batch_in_parts_takes_our_kernels(kernel):
+    config = configs.load("configs/digits.py:smoke", {"optim.accumulate": 2})
+    assert on_mesh(config, sharding.make_mesh(1, batch_size=32)).model.convolution == "auto"

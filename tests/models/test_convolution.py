@@ -83,6 +83,11 @@ def test_auto_is_the_fastest_that_the_machine_has(kernel, monkeypatch, train):
     assert chosen() == "native"
 
 
+@pytest.mark.parametrize(("train", "name"), [(True, "patches"), (False, "native")])
+def test_plain_is_the_fastest_without_our_kernels(train, name):
+    assert convolution.chosen("plain", train=train) == name
+
+
 def test_a_name_is_taken_at_its_word():
     for name in ("patches", "native"):
         assert convolution.by_name(name, train=False) is convolution.CONVOLUTIONS[name]
@@ -100,6 +105,9 @@ def test_a_run_records_its_convolution(kernel, monkeypatch):
     monkeypatch.setattr(calls, "available", lambda: False)
     monkeypatch.setattr(calls, "what", lambda: "no C++ compiler is installed")
     assert convolution.facts(config) == {"convolution": "patches", "kernel": "no C++ compiler is installed"}
+    for name in ("auto", "plain"):
+        config.convolution, config.precision = name, "bfloat16"
+        assert convolution.facts(config) == {"convolution": "patches"}  # it would not use a kernel
     config.convolution = "native"
     assert convolution.facts(config) == {"convolution": "native"}
     config.name = "mlp"

@@ -90,9 +90,9 @@ def _partitioned(call: Callable, rule: str, arguments: tuple[bool, ...], results
 
         def evenly(axis: int) -> Any:
             """The mesh axes over which an axis of the arrays lies; None if they do not divide it, for XLA would pad."""
-            names = spec[axis] if isinstance(spec[axis], tuple) else (spec[axis],)
-            ways = math.prod(mesh.shape[name] for name in names if name is not None)
-            return None if first.shape[axis] % ways else spec[axis]
+            names: Any = spec[axis]
+            ways = math.prod(mesh.shape[name] for name in (names if isinstance(names, tuple) else (names,)) if name)
+            return None if first.shape[axis] % ways else names
 
         seeds, batch = evenly(0), evenly(1)
         places = [

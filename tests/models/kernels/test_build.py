@@ -5,6 +5,7 @@ import pathlib
 import stat
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -159,3 +160,34 @@ def test_an_unfinished_build_is_removed_after_a_day(anew, tmp_path):
         os.utime(folder / name, (time.time() - age_s,) * 2)
     anew()
     assert {f.name for f in kept(tmp_path) if f.stat().st_size == 0} == {"draft-new.so", "mine.so"}
+
+
+def test_a_person_is_told_that_it_is_built(anew, monkeypatch, capsys):
+    anew()
+    assert capsys.readouterr().err == ""  # a file or a pipe: a script reads it
+    monkeypatch.setenv("CXX", f"{os.environ['CXX']} -mno-avx512f")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    anew()
+    assert capsys.readouterr().err.startswith("hwr_jax: building the C++ kernels, once on this machine")
+
+
+def test_threads_that_ask_at_once_build_it_once(anew, monkeypatch):
+    built = []
+    compile_ = build._compile
+    monkeypatch.setattr(build, "_compile", lambda *a: built.append(a) or time.sleep(0.1) or compile_(*a))
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: anew(), range(4)))
+    assert len(built) == 1
+    assert all(one.library is not None for one in found)
+
+
+def test_compiled_programs_depend_on_every_source_of_the_kernels(tmp_path, monkeypatch):
+    for path in build.SOURCE.parent.iterdir():
+        if path.is_file():
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    monkeypatch.setattr(build, "SOURCE", tmp_path / build.SOURCE.name)
+    before = build.digest()
+    for name in (build.SOURCE.name, *build.HEADERS, "calls.py"):
+        (tmp_path / name).write_text((tmp_path / name).read_text() + "\n")
+        assert build.digest() != before
+        before = build.digest()

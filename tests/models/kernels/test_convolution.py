@@ -162,3 +162,16 @@ def test_a_config_with_another_precision_is_refused():
     overrides = {"model.convolution": "compiled", "model.precision": "bfloat16"}
     with pytest.raises(ConfigError, match="computes in float32 alone, not in bfloat16: use"):
         check(configs.load("configs/cnn.py", overrides))
+
+
+def test_a_batch_that_the_devices_do_not_divide_is_computed_by_each_of_them_whole():
+    image, kernel = drawn(batch=12)
+    mesh = jax.make_mesh((8,), ("data",), axis_types=(AxisType.Auto,))
+
+    def run(image, kernel):
+        image = jax.lax.with_sharding_constraint(image, NamedSharding(mesh, PartitionSpec("data")))  # XLA pads to 16
+        return result_and_gradients()(image, kernel)
+
+    wanted = jax.jit(result_and_gradients())(image, kernel)
+    for mine, its in zip(jax.jit(run)(image, kernel), wanted, strict=True):
+        assert float(jnp.abs(mine - its).max()) <= 2e-6 * float(jnp.abs(its).max())
