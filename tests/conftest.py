@@ -97,6 +97,7 @@ def _compile_once(tmp_path_factory):
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     jax.config.update("jax_remove_custom_partitioning_ptr_from_cache_key", True)  # as compile_cache does
+    jax.devices()  # now: a test that sets XLA_FLAGS for a while could be the first to ask for them
 
 
 @pytest.fixture(scope="session")

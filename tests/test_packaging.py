@@ -212,8 +212,6 @@ def test_an_interrupted_installation_is_done_again_without_its_halves(script, en
         folder.mkdir()
     (whole / "INSTALLER").write_text("pip\n")
     monkeypatch.setattr("sysconfig.get_path", lambda name: str(tmp_path))
-    whole = compileall.compile_dir  # by this process: a fork of it would be one of JAX's threads too
-    monkeypatch.setattr("compileall.compile_dir", lambda *a, **how: whole(*a, **{**how, "workers": 1}))
     script.write_stamp(str(tmp_path), script.UNFINISHED, {"cuda"})
     script.prepare(set())
     assert environment == [["cuda"]]
@@ -300,6 +298,8 @@ def test_the_set_up_says_which_step_it_is_at_and_how_long_it_took(script, capsys
     ran = []
     monkeypatch.setattr(script, "find_pip", lambda: ["pip"])
     monkeypatch.setattr(script, "run_pip", lambda command, held, packages=0: ran.append((command[-1], packages)))
+    compile_dir = compileall.compile_dir  # by this process: a fork of it would be one of JAX's threads too
+    monkeypatch.setattr("compileall.compile_dir", lambda *a, **how: compile_dir(*a, **{**how, "workers": 1}))
     monkeypatch.setattr("sysconfig.get_path", lambda name: str(tmp_path))
     (tmp_path / "package.py").write_text("x = 1\n")
     (tmp_path / "template.py").write_text("{{ x }} = no module\n")
