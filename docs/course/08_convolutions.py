@@ -76,8 +76,8 @@ show([image, *results.values()], [f"image {image.shape}", *[f"{name} {y.shape}" 
 #   the window the feature was: a little tolerance to shifts.
 # - **Stride** $s$ moves the window $s$ pixels at a time. Then there are $\lfloor (H - k)/s \rfloor + 1$ rows.
 #
-# The package turns convolution into one matrix product: it cuts out all windows as rows (`patches`), and multiplies
-# them by the kernels as columns. It is our loop, only fast:
+# The package can turn convolution into one matrix product: it cuts out all windows as rows (`patches`), and multiplies
+# them by the kernels as columns. It is our loop, only fast (a kernel in C++ is faster still):
 
 # %%
 from hwr_jax.models import convolution, layers

@@ -118,8 +118,8 @@ def test_without_a_hidden_layer_the_classes_read_the_last_convolution(smoke):
     assert params["Dense_0"]["kernel"].shape == (5 * 5 * 16, 10)
 
 
-@pytest.mark.parametrize("convolution", ["native", "patches"])
-def test_both_convolutions_give_the_same_network(smoke, convolution):
+@pytest.mark.parametrize("convolution", ["native", "patches", "compiled"])
+def test_every_convolution_gives_the_same_network(smoke, convolution):
     image = jax.random.normal(jax.random.key(1), (4, 28, 28, 1))
     variables = init(make(smoke))
     expected, _ = quick_jit(make(smoke, model__convolution="native").apply)(variables, image)
@@ -159,7 +159,7 @@ def test_sizes_that_do_not_fit_are_refused(smoke, overrides, words):
         ),  # 28 -> 10
     ],
 )
-@pytest.mark.parametrize("convolution", ["native", "patches"])
+@pytest.mark.parametrize("convolution", ["native", "patches", "compiled"])
 def test_strides_pools_and_padding_give_the_sizes_of_their_definitions(smoke, overrides, features, convolution):
     net = make(smoke, model__convolution=convolution, **overrides)
     params = jax.eval_shape(lambda: net.init(jax.random.key(0), (1, 28, 28, 1)))["params"]
