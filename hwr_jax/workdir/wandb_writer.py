@@ -9,6 +9,14 @@ import os
 from typing import Any, cast
 
 HOST = "https://api.wandb.ai"
+NOTHING_ELSE: dict[str, Any] = {  # than config and numbers (docs/privacy.md): no path, machine, package, commit
+    "x_disable_meta": True,
+    "x_disable_stats": True,
+    "x_disable_machine_info": True,
+    "x_save_requirements": False,
+    "disable_git": True,
+    "disable_code": True,
+}
 
 
 def mode() -> str:
@@ -36,7 +44,7 @@ class WandbWriter:
             dir=about["folder"],
             mode=cast(Any, mode()),  # wandb checks what WANDB_MODE says
             config={**about["config"], **{key: about[key] for key in ("dataset", "code", "seeds")}},
-            settings=wandb.Settings(console="off", silent=True),
+            settings=wandb.Settings(console="off", silent=True, **NOTHING_ELSE),
         )
         # Its own counter must rise; ours falls when the training returns to a checkpoint.
         self._run.define_metric("*", step_metric="step")

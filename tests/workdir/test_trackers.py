@@ -9,6 +9,7 @@ import importlib.util
 import io
 import json
 import os
+import platform
 import re
 import signal
 import sqlite3
@@ -35,7 +36,7 @@ def note(**what):
 
 class Settings:
     def __init__(self, **given):
-        pass
+        self.given = given
 
 class Run:
     summary = {}
@@ -45,8 +46,7 @@ class Run:
 
 def init(**given):
     INIT
-    given.pop("settings")
-    note(**given)
+    note(**{**given, "settings": given["settings"].given})
     return Run()
 """
 
@@ -97,6 +97,7 @@ def test_a_tracker_gets_the_config_every_line_and_the_results(fake, facts, tmp_p
     assert said == []
     assert (began["id"], began["name"], began["dir"], began["mode"]) == ("f00", "run", str(tmp_path), "offline")
     assert began["config"] == {"optim.learning_rate": 0.1, "dataset": "digits 1", "code": "0", "seeds": [0, 3]}
+    assert began["settings"] == {"console": "off", "silent": True, **wandb_writer.NOTHING_ELSE}
     assert first == {
         "step": 9, "validation/loss": 1.0, "validation/loss/seed_0": 0.5, "validation/loss/seed_3": 1.5,
         "validation/accuracy": 0.5, "validation/accuracy/seed_0": 0.75, "validation/accuracy/seed_3": 0.25,
@@ -269,6 +270,9 @@ def test_real_weights_and_biases_writes_the_run_into_the_run_folder_offline(fini
     assert b"validation/accuracy/seed_3" in content
     assert b"optim.learning_rate" in content
     assert b"test/accuracy/low" in content
+    for ours in (platform.platform(), sys.executable, str(folder), str(claim.__file__), "requirements.txt"):
+        assert ours.encode() not in content
+    assert [path for run in runs for path in (run / "files").iterdir()] == []  # no metadata, no list of packages
     assert {
         path.name for path in (folder / "wandb").iterdir() if not re.fullmatch(claim.FOLDERS["wandb"], path.name)
     } == set()
