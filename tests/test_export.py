@@ -1,12 +1,14 @@
 """The verb `export`: what it writes for a trained run, what reads it back, and what it refuses."""
 
 import json
+import shutil
 import subprocess
 import sys
 
 import jax
 import numpy as np
 import pytest
+import sklearn.metrics
 
 import hwr_jax
 from hwr_jax.core import errors
@@ -55,7 +57,7 @@ def test_the_card_and_the_metadata_say_what_it_is(exported):
         "The files",
     ):
         assert f"\n## {heading}\n" in card
-    assert "Energy: not estimated, for nobody stated what the machine drew." in card
+    assert "Energy: not estimated, because no power was given (--watts)." in card
     assert "- hwr_jax draws the splits itself, and the 13 writers are in all of them" in card
     record = json.loads((folder / "environment.json").read_text())["exported"]["model.onnx"]
     assert record["check"]["images"] == 500
@@ -71,8 +73,29 @@ def test_the_card_has_the_numbers_of_the_run(exported, run):
     assert f"| loss | {loss['mean']:.4f} nats | " in card
     assert f"right on {100 * summary['test']['ensemble']['mean_probability']:.2f} %" in card
     assert f"took {summary['total_seconds']:,.1f} s" in " ".join(card.split())
-    found = summary["per_class"]
-    assert f"| 3 | {found['support'][3]:.0f} | {100 * found['precision'][3]:.2f} % | " in card
+    assert "\nBy class, of the mean probability of seeds 0 and 1:\n" in card
+    with np.load(run / "predictions.npz") as kept:
+        assert rows_of_classes(kept["label"], kept["prob"].mean(0).argmax(-1)) <= set(card.splitlines())
+
+
+def rows_of_classes(label, pred):
+    """The rows of the card's table that these predictions give, by scikit-learn's numbers."""
+    scores = sklearn.metrics.precision_recall_fscore_support(label, pred, zero_division=0)
+    return {
+        f"| {k} | {support} | {100 * precision:.2f} % | {100 * recall:.2f} % | {100 * f1:.2f} % |"
+        for k, (precision, recall, f1, support) in enumerate(zip(*scores, strict=True))
+    }
+
+
+def test_a_run_without_its_predictions_has_no_numbers_of_classes(run, command, tmp_path):
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy, ignore=shutil.ignore_patterns("predictions.npz", "figures"))
+    done = command("export", f"--workdir={copy}", "--format=safetensors", f"--out={tmp_path / 'out'}")
+    assert (done.returncode, done.stderr) == (0, "")
+    card = (tmp_path / "out" / "MODEL_CARD.md").read_text()
+    assert "Class by class nothing is known: predictions.npz of the run is not here, or damaged." in card
+    assert "| class |" not in card
+    assert "confuse" not in card
 
 
 def test_an_exported_file_is_read_without_jax(exported):
@@ -101,6 +124,11 @@ def test_one_seed_as_safetensors_and_stablehlo_in_one_folder(run, command, tmp_p
     card = (tmp_path / "both" / "MODEL_CARD.md").read_text()
     assert "Energy, estimated: 50 W x " in card  # and the watts
     assert "One seed: another training gives other numbers" in card
+    assert "\nBy class, of seed 1:\n" in card
+    with np.load(run / "predictions.npz") as kept:
+        first, second = (rows_of_classes(kept["label"], pred) for pred in kept["pred"])
+    assert second <= set(card.splitlines())
+    assert not first <= set(card.splitlines())
     assert "Of the weights: Do as you like." in (tmp_path / "both" / "MODEL_CARD.md").read_text()
     refused = command("export", *flags, f"--licence={others}", "--format=onnx")
     assert refused.returncode == 64
@@ -142,6 +170,7 @@ def test_a_quantised_file_is_smaller_and_says_what_it_costs(exported, run, comma
         (["--format=litert", "--quantize=int8", "--out=x"], "--quantize=int8 applies to --format=onnx, not to litert"),
         (["--format=onnx", "--max_drop=1", "--out=x"], "--max_drop applies to --quantize: leave it out"),
         (["--format=onnx", "--licence=none.txt", "--out=x"], "--licence=none.txt is not a file: name a text file"),
+        (["--format=onnx", "--workdir={run}", "--watts=0", "--out=x"], "--watts=0 is no power: use more than 0"),
         (["--format=onnx", "--watts=9", "--out=x"], "--watts applies to a run of yours, whose training it is about"),
         (["--format=onnx", "--workdir=none", "--out=x"], "--workdir=none does not exist"),
         (["--format=onnx", "--workdir={run}", "--out={run}"], "--out={run} is a run folder: name another folder"),

@@ -33,6 +33,17 @@ def per_class(confusion: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
+def per_length(label: np.ndarray, correct: np.ndarray) -> dict[str, list[Any]]:
+    """The lengths of the strings int [N, L], and for each its examples and accuracy, from `correct` bool [N]."""
+    length = (label >= 0).sum(1)
+    lengths = np.unique(length)
+    return {
+        "length": lengths.tolist(),
+        "examples": [int((length == n).sum()) for n in lengths],
+        "accuracy": [float(correct[length == n].mean()) for n in lengths],
+    }
+
+
 def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int = ECE_BINS) -> float:
     """Returns the mean gap |accuracy - confidence| over equal-width bins of confidence, weighted by their counts.
 
@@ -123,16 +134,8 @@ def _of_classes(label: np.ndarray, pred: np.ndarray, correct: np.ndarray, prob: 
 
 
 def _of_strings(label: np.ndarray, pred: np.ndarray, correct: np.ndarray, prob: np.ndarray) -> dict[str, Any]:
-    length = (label >= 0).sum(1)
-    lengths = np.unique(length)
-    return {
-        "cer": float(edit_distance(pred, label).sum() / length.sum()),
-        "per_length": {
-            "length": lengths.tolist(),
-            "examples": [int((length == n).sum()) for n in lengths],
-            "accuracy": [float(correct[length == n].mean()) for n in lengths],
-        },
-    }
+    cer = float(edit_distance(pred, label).sum() / (label >= 0).sum())
+    return {"cer": cer, "per_length": per_length(label, correct)}
 
 
 SCALARS = ("accuracy", "error_count", "cer", "loss", "precision_macro", "recall_macro", "f1_macro", "ece")

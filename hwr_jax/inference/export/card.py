@@ -7,7 +7,7 @@ from typing import Any
 from hwr_jax.data import STRINGS, sheets
 from hwr_jax.data.negatives import NONE
 from hwr_jax.inference import packaged
-from hwr_jax.inference.export import sections
+from hwr_jax.inference.export import outcomes, sections
 from hwr_jax.inference.export.source import Source
 
 
@@ -91,13 +91,14 @@ def _measured(source: Source) -> str:
         return (
             f"Not known: the run measured its {summary['checkpoint']} state, and these weights are the {source.which}."
         )
-    parts = [
-        sections.results(summary, source.model.seeds),
-        "Means over the seeds of the run:",
-        sections.classes(summary),
-    ]
-    if wrong := sections.mistakes(summary):
-        parts += ["What is confused most often:", wrong]
+    measured = sections.results(summary, source.model.seeds)
+    found = outcomes.of_model(source)
+    if found is None:
+        return f"{measured}\n\nClass by class nothing is known: predictions.npz of the run is not here, or damaged."
+    by = "length" if source.model.reads_strings else "class"
+    parts = [measured, f"By {by}, of {source.seeds_in_words()}:", sections.classes(found)]
+    if wrong := sections.mistakes(found):
+        parts += ["What it confuses most often:", wrong]
     return "\n\n".join(parts)
 
 

@@ -72,33 +72,41 @@ def _number(value: float, factor: float, unit: str) -> str:
     return f"{shown} {unit}".strip()
 
 
-def classes(summary: dict[str, Any]) -> str:
-    """Returns the table of the classes, or of the lengths of strings, as means over the seeds of the run."""
-    if "per_length" in summary:
-        found = summary["per_length"]
+def classes(found: dict[str, Any]) -> str:
+    """Returns the table of the classes, or of the lengths of strings.
+
+    Args:
+      found: of one model; see `outcomes.of_model`.
+    """
+    if "per_length" in found:
+        of_length = found["per_length"]
         lines = ["| length | test images | right |", "|---|---|---|"]
-        each = zip(found["length"], found["examples"], found["accuracy"], strict=True)
+        each = zip(of_length["length"], of_length["examples"], of_length["accuracy"], strict=True)
         return "\n".join([*lines, *(f"| {n:g} | {many:,.0f} | {100 * right:.2f} % |" for n, many, right in each)])
-    found = summary["per_class"]
+    of_class = found["per_class"]
     lines = ["| class | test images | precision | recall | F1 |", "|---|---|---|---|---|"]
-    for k, name in enumerate(summary["classes"]):
-        if found["support"][k]:
-            shares = " | ".join(f"{100 * found[key][k]:.2f} %" for key in ("precision", "recall", "f1"))
-            lines.append(f"| {_cell(name)} | {found['support'][k]:,.0f} | {shares} |")
+    for k, name in enumerate(found["classes"]):
+        if of_class["support"][k]:
+            shares = " | ".join(f"{100 * of_class[key][k]:.2f} %" for key in ("precision", "recall", "f1"))
+            lines.append(f"| {_cell(name)} | {of_class['support'][k]:,.0f} | {shares} |")
     return "\n".join(lines)
 
 
-def mistakes(summary: dict[str, Any]) -> str:
-    """Returns the pairs of classes that are confused most often: the label, and what is read; "" for strings."""
-    if "confusion" not in summary:
+def mistakes(found: dict[str, Any]) -> str:
+    """Returns the pairs of classes that are confused most often: the label, and what is read; "" for strings.
+
+    Args:
+      found: of one model; see `outcomes.of_model`.
+    """
+    if "confusion" not in found:
         return ""
-    confusion, names, seeds = summary["confusion"], summary["classes"], len(summary["seeds"])
+    confusion, names = found["confusion"], found["classes"]
     wrong = sorted((-count, i, j) for i, row in enumerate(confusion) for j, count in enumerate(row) if count and i != j)
     if not wrong:
         return "No test image was misread."
     lines = ["| it is | and is read as | of the test images of its class |", "|---|---|---|"]
     for count, i, j in wrong[:PAIRS]:
-        share = f"{-count / seeds:.3g} of {sum(confusion[i]) / seeds:,.0f} ({-100 * count / sum(confusion[i]):.2f} %)"
+        share = f"{-count:,} of {sum(confusion[i]):,} ({-100 * count / sum(confusion[i]):.2f} %)"
         lines.append(f"| {_cell(names[i])} | {_cell(names[j])} | {share} |")
     return "\n".join(lines)
 
@@ -121,7 +129,7 @@ def cost(summary: dict[str, Any], environment: dict[str, Any], watts: float | No
     )
     if watts is None:
         energy = (
-            "Energy: not estimated, for nobody stated what the machine drew. At a mean power of P watts it is P x "
+            "Energy: not estimated, because no power was given (--watts). At a mean power of P watts it is P x "
             f"{seconds:,.1f} s / 3600 = P x {seconds / 3600:.3g} Wh."
         )
     else:

@@ -53,11 +53,14 @@ class Source:
         """Returns the parameters and the model state of one seed as NumPy arrays."""
         return jax.tree.map(lambda x: np.asarray(x[index]), (self.model.params, self.model.model_state))
 
+    def seeds_in_words(self) -> str:
+        """Returns which seeds these are, such as "the mean probability of seeds 0 and 1"."""
+        *others, last = self.model.seeds
+        return f"the mean probability of seeds {', '.join(map(str, others))} and {last}" if others else f"seed {last}"
+
     def in_words(self) -> str:
         """Returns which weights these are, such as "the last state, the mean probability of seeds 0 and 1"."""
-        seeds = self.model.seeds
-        several = f"the mean probability of seeds {', '.join(map(str, seeds[:-1]))} and {seeds[-1]}"
-        return f"the {self.which} state, {f'seed {seeds[0]}' if len(seeds) == 1 else several}"
+        return f"the {self.which} state, {self.seeds_in_words()}"
 
 
 def open_source(folder: Path | None, *, which: str, seed: int | None, log: Callable[[str], None]) -> Source:
