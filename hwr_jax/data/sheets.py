@@ -1,7 +1,8 @@
 """The data sheets: where each data set comes from, under which licence, how to cite it, and what is wrong with it.
 
-`sources` has the sizes and classes. The citations and home pages are those of tensorflow-datasets, which registers no
-licence for any of these sets: a licence stands with the place that states it, and where none does, none is claimed.
+`sources` has the sizes and classes. The citations and home pages are those of tensorflow-datasets, except those of
+`digits`, which follow scikit-learn's description. tensorflow-datasets registers no licence for any of these sets: a
+licence stands with the place that states it, and where none does, none is claimed.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ SHEETS = {
             "At least 15 test labels are wrong (Northcutt, Athalye & Mueller 2021, arXiv:2103.14749): errors below "
             "0.15 % mean little.",
             "The files do not say who wrote what, so accuracy for each writer is unknown.",
-            "One country and two groups of writers: a 1 with a long flag, or a 7 with a bar, is rare.",
+            "Its writers are of one country and of two groups.",
             "Clean, cut out and centred: photographs and scans are harder.",
         ),
     ),
@@ -81,7 +82,7 @@ SHEETS = {
 }
 """,
         faults=(
-            "No handwriting: it is here to compare methods.",
+            "It holds no handwriting: it is here to compare methods.",
             "Some classes overlap by what they mean: T-shirt/top, Pullover, Coat and Shirt.",
         ),
     ),
