@@ -27,6 +27,7 @@ def test_it_prints_the_runs_and_their_difference(place, command, two_seeds):
     assert f"{100 * accuracy['mean']:.3f} │ {' to '.join(f'{100 * x:.3f}' for x in accuracy['ci95'])}" in done.stdout
     assert "test accuracy minus that of first, points" in done.stdout
     assert "+0.000" in done.stdout
+    assert "McNemar's test of one seed" in done.stdout
     assert "The configs are the same but for the seeds." in done.stdout
     assert "Note: With 2 seeds no difference can be significant over the seeds: 6 are needed." in done.stdout
 
@@ -49,12 +50,17 @@ def test_another_metric_is_compared_over_the_seeds(place, command):
     done = command("compare", "--metric=loss", "first", "=second", cwd=place)
     assert "test loss minus that of first, nats" in done.stdout
     assert "over images" not in done.stdout
+    assert "Differences are a run minus first, of the common seeds;" in done.stdout
+    for word in ("McNemar", "±", "better"):  # of columns that are not shown
+        assert word not in done.stdout
 
 
 def test_one_run_alone_is_a_table_without_differences(place, command):
     done = command("compare", "first", cwd=place)
     assert done.returncode == 0
-    assert "minus" not in done.stdout
+    assert "Intervals over seeds are Student's, 95 %; ± is two standard errors, by the choice of images." in done.stdout
+    for word in ("minus", "McNemar", "Holm"):
+        assert word not in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,10 @@ def _unfinished(folder: Path) -> str:
         return (
             "it is a study, which report.md compares" if is_study else "it is not a run folder: it has no config.json"
         )
-    return "" if (folder / "summary.json").is_file() else "it is not finished: it has no summary.json"
+    if (folder / "summary.json").is_file():
+        return ""
+    is_export = (folder / "environment.json").is_file() and "exported" in run_folder.read_environment(folder)
+    return "it is an export, which has no results" if is_export else "it is not finished: it has no summary.json"
 
 
 def _read(name: str, folder: Path) -> FinishedRun:

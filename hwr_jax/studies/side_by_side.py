@@ -19,11 +19,15 @@ from hwr_jax.studies.metric import Metric
 from hwr_jax.studies.runs import FinishedRun
 
 OVER_SEEDS = ("seeds", "mean", "t", "p", "p_holm", "effect", "mcnemar")  # of `Paired`
-HOW = """\
-Differences are a run minus {first}; p is corrected for the number of runs (Holm). Over seeds, another training: pairs
-of the same seed, sign-flip test. Over images, other test images: McNemar's test of one seed, Student's t test of
-several; better on the images that a larger share of its seeds gets right, worse where it is a smaller one. Intervals
-are Student's, 95 %; ± is two standard errors, by the choice of images."""
+INTERVALS = "Intervals over seeds are Student's, 95 %"
+HOW_IMAGES = "; ± is two standard errors, by the choice of images"
+HOW_SEEDS = """\
+Differences are a run minus {first}, of the common seeds; p is corrected for the number of comparisons (Holm). Over
+seeds, another training: pairs of the same seed, sign-flip test."""
+HOW_OVER_IMAGES = """\
+Over images, other test images: McNemar's test of one seed, Student's t test of several, and Student's interval; better
+on the images that a larger share of a run's seeds gets right, worse where it is a smaller one. Runs without a common
+seed are compared over images alone, each by all its seeds."""
 
 
 def compare(found: Sequence[FinishedRun], metric: Metric) -> dict[str, Any]:
@@ -60,8 +64,25 @@ def compare(found: Sequence[FinishedRun], metric: Metric) -> dict[str, Any]:
             }
             for name in others
         ],
-        "notes": [*runs.notes(found), *_too_few(over_seeds)],
+        "notes": [*runs.notes(found), *_left_out(found), *_too_few(over_seeds)],
     }
+
+
+def _left_out(found: Sequence[FinishedRun]) -> list[str]:
+    """A sentence for each run that is compared by a part of the seeds, and which are left out."""
+    first, *others = found
+    said = []
+    for run in others:
+        own, base = run.summary["seeds"], first.summary["seeds"]
+        common = [seed for seed in own if seed in base]
+        missing = [
+            f"{_seeds(seeds)} {'are' if len(seeds) > 1 else 'is'} not in {lacks.name}"
+            for seeds, lacks in ((sorted(set(own) - set(base)), first), (sorted(set(base) - set(own)), run))
+            if seeds
+        ]
+        if common and missing:
+            said.append(f"{run.name} is compared with {first.name} by {_seeds(common)} alone: {', '.join(missing)}.")
+    return said
 
 
 def _too_few(pairs: dict[tuple[str, str], Paired]) -> list[str]:
@@ -99,10 +120,21 @@ def tables(found: dict[str, Any], metric: Metric) -> list[Table | str]:
     shown: list[Table | str] = [_of_runs(found, metric)]
     if found["differences"]:
         shown += [_of_differences(found, metric), *([_of_config(found)] if found["config"] else [])]
-        shown.append(HOW.format(first=printable.line(found["first"])))
-        if not found["config"]:
-            shown.append("The configs are the same but for the seeds.")
-    return [*shown, *(f"Note: {note}" for note in found["notes"])]
+    shown.append(_how(found))
+    if found["differences"] and not found["config"]:
+        shown.append("The configs are the same but for the seeds.")
+    return [*shown, *(f"Note: {printable.line(note)}" for note in found["notes"])]
+
+
+def _how(found: dict[str, Any]) -> str:
+    """What the columns that are shown mean."""
+    images = HOW_IMAGES if any(row["test_images_error"] is not None for row in found["runs"]) else ""
+    said = [f"{INTERVALS}{images}."]
+    if found["differences"]:
+        said.append(HOW_SEEDS.format(first=printable.line(found["first"])))
+    if any(row["over_images"] for row in found["differences"]):
+        said.append(HOW_OVER_IMAGES)
+    return "\n".join(said)
 
 
 def _of_runs(found: dict[str, Any], metric: Metric) -> Table:
@@ -167,6 +199,11 @@ def _listed(seeds: Sequence[int]) -> str:
     if len(seeds) > 2 and seeds == list(range(seeds[0], seeds[-1] + 1)):
         return f"{seeds[0]} to {seeds[-1]}"
     return ", ".join(map(str, seeds))
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    """Seeds in a sentence: seed 3, or seeds 0 to 4."""
+    return f"seed{'s' if len(seeds) > 1 else ''} {_listed(seeds)}"
 
 
 def _shown(value: Any) -> str:

@@ -90,6 +90,15 @@ def test_runs_without_a_common_seed_are_paired_by_image_alone(two, tmp_path):
     assert not difference["over_images"]["paired_by_seed"]
 
 
+def test_seeds_that_not_both_runs_have_are_named(two, tmp_path):
+    names = two("a", "b")
+    change(tmp_path / "b" / "summary.json", seeds=[0, 7])
+    (tmp_path / "b" / "predictions.npz").unlink()
+    found = side_by_side.compare(runs.read(names, ACCURACY), ACCURACY)
+    assert found["differences"][0]["over_seeds"]["seeds"] == 1
+    assert "b is compared with a by seed 0 alone: seed 7 is not in a, seed 1 is not in b." in found["notes"]
+
+
 def test_without_predictions_the_seeds_alone_are_compared_and_a_note_says_so(two, tmp_path):
     names = two("a", "b")
     (tmp_path / "b" / "predictions.npz").unlink()
@@ -134,12 +143,15 @@ def test_all_that_is_no_finished_run_is_named_in_one_sentence(two, tmp_path):
     (tmp_path / "study" / "results.jsonl").write_text("")
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("")
+    two("export")
+    (tmp_path / "export" / "summary.json").unlink()
+    change(tmp_path / "export" / "environment.json", exported={})
     with pytest.raises(ConfigError, match="leave them out") as refused:
-        runs.read([*names, "study", "empty", "file", "none"], ACCURACY)
+        runs.read([*names, "study", "empty", "file", "export", "none"], ACCURACY)
     assert str(refused.value) == (
         "b (it is not finished: it has no summary.json), study (it is a study, which report.md compares), empty (it is "
-        "not a run folder: it has no config.json), file (it is a file), none (it does not exist) cannot be compared: "
-        "leave them out"
+        "not a run folder: it has no config.json), file (it is a file), export (it is an export, which has no "
+        "results), none (it does not exist) cannot be compared: leave them out"
     )
 
 
