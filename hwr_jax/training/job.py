@@ -56,15 +56,17 @@ def run(
       OSError: a file cannot be read or written.
     """
     folder, log = session.folder, session.screen.print
-    trackers.check(session.track)
     with contextlib.ExitStack() as held:
         status = STATUSES[0]
         if processes.is_main_process():
+            trackers.check(session.track)  # it alone reports
             held.enter_context(run_folder.locked(folder, log))
             status = claim.claim(folder, config, dataset, overwrite=overwrite, resume=resume, log=log)
         status = STATUSES[processes.from_main_process(STATUSES.index(status))]
         if status == "finished":
             log(f"{folder} holds this run, finished: nothing was trained (use --overwrite to train it again)")
+            if session.track:
+                log(f"the run is finished: nothing is reported to {', '.join(session.track)}")
             return Result(status, run_folder.read_summary(folder))
         return Result(status, do(config, dataset, session, resume=status == "resume"))
 

@@ -127,6 +127,7 @@ class Tracker:
         self._name, self._log, self._patience_s = name, log, PATIENCE_STOPPED_S
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  until `close`: what the tracker writes to standard error
         self._left = bytearray()  # what the pipe has not taken yet
+        self._unread = False  # whether nobody reads the pipe any more: the tracker has ended, or is just ending
         self._process: subprocess.Popen[bytes] | None = None
         path = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]))
         try:
@@ -157,7 +158,7 @@ class Tracker:
         self._send({"results": results_of(summary)})
 
     def close(self) -> None:
-        """Closes the pipe, and waits a while for the tracker to end; it goes on alone if it needs longer."""
+        """Closes the pipe, and waits a while for the tracker to end; it finishes alone if it needs longer."""
         deadline = time.monotonic() + self._patience_s
         while self._process is not None and self._left and time.monotonic() < deadline:
             select.select([], [self._pipe(self._process)], [], 1.0)
@@ -166,12 +167,13 @@ class Tracker:
             process = self._process
             self._pipe(process).close()
             try:
-                if process.wait(max(0.0, deadline - time.monotonic())):
+                if process.wait(max(0.0, deadline - time.monotonic())) or self._unread:
                     self._give_up(self._reason())
             except subprocess.TimeoutExpired:
                 self._forget()
                 self._log(
-                    f"warning: the tracker {self._name} is slow: process {process.pid} goes on without the training"
+                    f"warning: the tracker {self._name} is slow: process {process.pid} keeps sending after the "
+                    "training has ended"
                 )
         self._said.close()
 
@@ -182,11 +184,12 @@ class Tracker:
 
     def _send(self, message: dict[str, Any]) -> None:
         if self._process is not None:
-            self._left += (json.dumps(message) + "\n").encode()
+            if not self._unread:
+                self._left += (json.dumps(message) + "\n").encode()
             self._flush()
 
     def _flush(self) -> None:
-        """Writes what the pipe takes now."""
+        """Writes what the pipe takes now, and gives up a tracker that has ended."""
         if self._process is None:
             return
         try:
@@ -195,9 +198,10 @@ class Tracker:
         except BlockingIOError:
             if len(self._left) > MOST_BYTES:
                 self._give_up("it does not keep up")
-        except OSError:  # nobody reads: it has ended, or is just ending
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(1.0)
+        except OSError:
+            self._unread = True
+            self._left.clear()
+        if self._unread and self._process is not None and self._process.poll() is not None:
             self._give_up(self._reason())
 
     def _reason(self) -> str:

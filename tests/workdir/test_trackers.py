@@ -15,12 +15,14 @@ import signal
 import sqlite3
 import sys
 import textwrap
+import time
 
 import pytest
 
 from hwr_jax.cli import console
 from hwr_jax.core import stats
 from hwr_jax.core.errors import ConfigError
+from hwr_jax.distributed import processes
 from hwr_jax.distributed.signals import Signals
 from hwr_jax.training import job
 from hwr_jax.training.session import Session
@@ -152,7 +154,7 @@ def test_a_tracker_that_hangs_never_makes_the_training_wait(fake, facts):
     tracker.close()
     with contextlib.suppress(ProcessLookupError):
         os.kill(process, signal.SIGKILL)
-    assert said == [f"warning: the tracker wandb is slow: process {process} goes on without the training"]
+    assert said == [f"warning: the tracker wandb is slow: process {process} keeps sending after the training has ended"]
 
 
 def test_what_waits_for_a_tracker_has_a_limit(fake, facts, monkeypatch):
@@ -166,6 +168,22 @@ def test_what_waits_for_a_tracker_has_a_limit(fake, facts, monkeypatch):
     tracker.close()
     os.kill(process, signal.SIGKILL)
     assert said == ["warning: the tracker wandb failed, and the training goes on without it: it does not keep up"]
+
+
+def test_a_tracker_that_reads_no_more_is_not_waited_for_before_the_end(fake, facts):
+    notes, said = fake("note(); os.close(0); time.sleep(3); os._exit(7)"), []
+    (tracker,) = trackers.start(["wandb"], facts, said.append)
+    while not notes.exists():
+        time.sleep(0.01)
+    time.sleep(0.1)
+    before = time.monotonic()
+    for _ in range(10):
+        tracker.write(LINE)
+    assert time.monotonic() - before < 0.5
+    assert said == []  # it may yet say why
+    tracker._patience_s = 60.0
+    tracker.close()
+    assert said == ["warning: the tracker wandb failed, and the training goes on without it: it ended with code 7"]
 
 
 def test_a_tracker_that_cannot_be_started_is_one_warning(facts, monkeypatch):
@@ -192,6 +210,10 @@ def test_a_training_is_the_same_with_a_tracker_that_dies_in_its_middle(fake, smo
     assert told(notes)[0]["name"] == "tracked"
     failed = "warning: the tracker wandb failed, and the training goes on without it: it ended with code 5"
     assert out.getvalue().count("warning: the tracker") == out.getvalue().count(failed) == 1
+    with Signals() as signals, contextlib.redirect_stdout(out):
+        session = Session(tmp_path / "tracked", console.make_console(), signals, devices=1, track=("wandb",))
+        assert job.run(config, digits, session).status == "finished"
+    assert out.getvalue().endswith("the run is finished: nothing is reported to wandb\n")
 
 
 @pytest.mark.parametrize(
@@ -205,6 +227,23 @@ def test_a_tracker_that_is_not_there_is_a_wrong_flag(names, words, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=words):
         trackers.check(names)
+
+
+def test_only_the_main_process_needs_the_package_of_a_tracker(smoke, tmp_path, monkeypatch):
+    class Others(Exception):
+        pass
+
+    def wait(status):
+        raise Others
+
+    monkeypatch.setattr(processes, "is_main_process", lambda: False)
+    monkeypatch.setattr(processes, "from_main_process", wait)
+    session = Session(tmp_path, console.make_console(quiet=True), None, track=("tensorbored",))
+    with pytest.raises(Others):
+        job.run(smoke(), None, session)
+    monkeypatch.setattr(processes, "is_main_process", lambda: True)
+    with pytest.raises(ConfigError, match="--track=tensorbored is not known"):
+        job.run(smoke(), None, session)
 
 
 def test_weights_and_biases_stays_offline_unless_somebody_has_logged_in(monkeypatch, tmp_path):
