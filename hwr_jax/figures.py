@@ -25,7 +25,7 @@ NAMES = (
 
 FLAGS = flags.Flags()
 _WORKDIR = flags.workdir(FLAGS)
-_COMPARE = FLAGS.names("compare", [], "Other runs of the same test set, to draw beside it.", kind="FOLDER,...")
+_COMPARE = FLAGS.names("compare", [], "Other runs of the same data set, to draw beside it.", kind="FOLDER,...")
 _ONLY = FLAGS.names("only", [], f"Draw only these: {', '.join(NAMES)}; default: all.")
 _IMAGE = FLAGS.string("image", None, "A picture of one character: draw what the model sees of it.", kind="PICTURE")
 _SEED = FLAGS.integer("seed", None, "The seed whose network is opened; default: the run's first.")

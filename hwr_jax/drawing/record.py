@@ -51,8 +51,8 @@ def read(folders: Sequence[Path]) -> list[Record]:
     """Reads runs that were trained to the end, on data sets with the same test set.
 
     Raises:
-      ConfigError: not a run folder, named twice, or tested on other data than the first.
-      RunFolderError: it has not finished, or a file of it is damaged.
+      ConfigError: not a run folder, not finished, named twice, or tested on other data than the first.
+      RunFolderError: a file of it is damaged.
     """
     resolved = [folder.resolve() for folder in folders]
     for folder, place in zip(folders, resolved, strict=True):
@@ -62,20 +62,37 @@ def read(folders: Sequence[Path]) -> list[Record]:
     names = [f"{p.parent.name}/{p.name}" if names.count(p.name) > 1 else p.name for p in resolved]
     found = [_read(folder, name) for folder, name in zip(folders, names, strict=True)]
     for other in found[1:]:
-        if not np.array_equal(other.label, found[0].label) or other.classes != found[0].classes:
+        if problem := _different(other, found[0]):
             raise ConfigError(
-                f"--compare={other.folder} was tested on {other.facts['name']}, {found[0].folder} on "
-                f"{found[0].facts['name']}, with other test images or classes: compare runs of one test set"
+                f"--compare={other.folder} ({problem}) cannot be compared with {found[0].folder}: leave it out"
             )
     return found
 
 
+def _different(record: Record, first: Record) -> str:
+    """Returns why a run cannot share figures with the first; "": it can."""
+    own, other = record.facts, first.facts
+    if own["name"] != other["name"]:
+        return f"another data set: {own['name']}, not {other['name']}"
+    if own["sha256"] != other["sha256"]:
+        return f"another content of {own['name']}: SHA-256 {own['sha256']:.12}, not {other['sha256']:.12}"
+    if record.classes != first.classes:
+        return "other classes"
+    return "" if np.array_equal(record.label, first.label) else "other test labels"
+
+
 def _read(folder: Path, name: str) -> Record:
     run_folder.read_config(folder)  # whose error names a folder that is no run
-    facts = run_folder.read_environment(folder)["dataset"]
-    path = folder / "predictions.npz"
+    environment, path = run_folder.read_environment(folder), folder / "predictions.npz"
+    if "exported" in environment:
+        raise ConfigError(f"{folder} is an export, without the results of its run: name the run folder")
+    if not (folder / "summary.json").is_file():
+        raise ConfigError(
+            f"{folder} is not finished, it has no summary.json: run its `python -m hwr_jax.main` command again to "
+            "resume it"
+        )
     if not path.is_file():
-        raise RunFolderError(f"{folder} has not finished: run its `python -m hwr_jax.main` command again to resume it")
+        raise RunFolderError(f"{folder} has no {path.name}, of which figures are drawn")
     try:
         arrays = archives.arrays(path, PREDICTIONS, limit=LIMIT)
     except DataError as error:
@@ -85,4 +102,4 @@ def _read(folder: Path, name: str) -> Record:
         raise RunFolderError(f"{path} is damaged: its arrays are of different numbers of seeds or examples")
     lines = files.read_json_lines(folder / "metrics.jsonl")
     outcomes = [arrays[key] for key in PREDICTIONS[:-1]]
-    return Record(name, folder, lines, facts, *outcomes, seeds=arrays["seeds"].tolist())
+    return Record(name, folder, lines, environment["dataset"], *outcomes, seeds=arrays["seeds"].tolist())

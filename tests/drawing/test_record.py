@@ -1,11 +1,13 @@
 """What the figures read of a run, and which runs they refuse."""
 
 import json
+import re
 import shutil
 
 import numpy as np
 import pytest
 
+from hwr_jax.core import files
 from hwr_jax.core.errors import ConfigError, RunFolderError
 from hwr_jax.drawing import classes, hardest, record
 
@@ -20,7 +22,7 @@ def copy(run, tmp_path):
     """A second run, with what the figures read."""
     folder = tmp_path / "other"
     folder.mkdir()
-    for name in ("config.json", "environment.json", "metrics.jsonl", "predictions.npz"):
+    for name in ("config.json", "environment.json", "metrics.jsonl", "predictions.npz", "summary.json"):
         shutil.copy(run / name, folder / name)
     return folder
 
@@ -55,13 +57,44 @@ def test_a_run_is_not_compared_with_itself(run, copy):
 def test_runs_of_other_test_sets_are_not_compared(run, copy):
     arrays = dict(np.load(copy / "predictions.npz"))
     np.savez(copy / "predictions.npz", **{**arrays, "label": arrays["label"][::-1]})
-    with pytest.raises(ConfigError, match=r"was tested on digits, .* compare runs of one test set"):
+    with pytest.raises(ConfigError, match=r"other \(other test labels\) cannot be compared with .*: leave it out"):
+        record.read([run, copy])
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("name", "letters", "another data set: letters, not digits"),
+        ("sha256", "0" * 64, "another content of digits: SHA-256 000000000000, not"),
+        ("classes", list("abcdefghij"), "other classes"),
+    ],
+)
+def test_runs_of_other_data_with_the_same_labels_are_not_compared(run, copy, key, value, words):
+    environment = files.read_json(copy / "environment.json")
+    environment["dataset"][key] = value
+    files.write_json(copy / "environment.json", environment)
+    with pytest.raises(ConfigError, match=re.escape(f"--compare={copy} ({words}")):
         record.read([run, copy])
 
 
 def test_a_run_that_has_not_finished_is_named(copy):
+    (copy / "summary.json").unlink()
+    with pytest.raises(ConfigError, match=r"other is not finished, it has no summary\.json: run its .* again"):
+        record.read([copy])
+
+
+def test_an_export_is_named_as_one(copy):
+    environment = files.read_json(copy / "environment.json")
+    files.write_json(copy / "environment.json", {**environment, "exported": {}})
+    for name in ("predictions.npz", "summary.json"):
+        (copy / name).unlink()
+    with pytest.raises(ConfigError, match=r"other is an export, without the results of its run"):
+        record.read([copy])
+
+
+def test_a_run_whose_predictions_were_removed_is_named(copy):
     (copy / "predictions.npz").unlink()
-    with pytest.raises(RunFolderError, match=r"other has not finished: run its `python -m hwr_jax.main`"):
+    with pytest.raises(RunFolderError, match=r"other has no predictions\.npz"):
         record.read([copy])
 
 
