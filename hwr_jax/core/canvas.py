@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import io
 import math
 import textwrap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from hwr_jax.core import files
 
 DPI = 110
 MARKS = "os^DvP*"  # as many as colours: 49 names can be told apart
@@ -106,7 +109,7 @@ def drawn(path: Path, width: float, height: float, *, title: str = "") -> Iterat
     """Yields an empty figure in the project's style, without a window, and saves it as PNG.
 
     Args:
-      path: of the file; it is not written if the drawing fails.
+      path: of the file; an older one is replaced at the end, and kept if the drawing fails.
       width, height: in inches.
       title: above all axes, wrapped; "": none.
     """
@@ -122,7 +125,14 @@ def drawn(path: Path, width: float, height: float, *, title: str = "") -> Iterat
         if title:
             figure.suptitle("\n".join(textwrap.wrap(title, round(LETTERS_PER_INCH * width))))
         yield figure
-        figure.savefig(path)
+        save(figure, Path(path))
+
+
+def save(figure: Any, path: Path) -> None:
+    """Writes a figure as PNG, atomically."""
+    content = io.BytesIO()
+    figure.savefig(content, format="png")
+    files.write_atomic(path, content.getvalue())
 
 
 def _register_maps() -> None:

@@ -17,17 +17,17 @@ SHOWN = 32  # filters
 COLUMNS = 8
 
 
-def draw(path: Path, record: Record, network: Network, test: Arrays) -> None:
+def draw(path: Path, record: Record, network: Network, test: Arrays) -> bool:
     """Draws each filter with its feature map of the first test image that all seeds read rightly; of a network that
-    does not begin with a convolution, the weights from the pixels to each unit. Draws nothing if it has neither."""
+    does not begin with a convolution, the weights from the pixels to each unit. Returns False if it has neither."""
     filters = figures.filters_of(network.variables["params"])
     if filters is None:
-        return
+        return False
     filters, layer = filters[:SHOWN], network.first_convolution
     words = f"The first layer of {record.name}, seed {network.seed}"
     if layer is None:
         figures.montage(path, filters, None, f"{words}: weights from each pixel", columns=COLUMNS, signed=True)
-        return
+        return True
     example = int(np.argmax(record.correct.all(0)))
     image = np.asarray(test.image)[example : example + 1]
     maps = network.watched(image, layer).given[0].transpose(2, 0, 1)[: len(filters)]
@@ -48,6 +48,7 @@ def draw(path: Path, record: Record, network: Network, test: Arrays) -> None:
         figure.supxlabel(
             "blue: positive, orange: negative; the maps are those before pooling and activation", fontsize=8
         )
+    return True
 
 
 def _tile(axes: Any, image: np.ndarray, cmap: str, low: float, high: float) -> None:

@@ -17,7 +17,7 @@ RECORDS, TEST, NETWORK = "records", "test", "network"
 class Sheet(NamedTuple):
     """A figure."""
 
-    draw: Callable[..., None]
+    draw: Callable[..., bool | None]  # False: there was nothing to draw
     needs: str  # RECORDS: of all runs; TEST: the first run and its test images; NETWORK: its network, too
     of_classes: bool = False  # undefined for strings
 
@@ -46,22 +46,23 @@ def draw(
 
     Args:
       name: a key of `SHEETS`.
-      path: of the PNG file; one of an earlier call is removed.
+      path: of the PNG file; one of an earlier call is replaced, or removed if there is nothing to draw.
       records: of the runs, the first of which all figures show.
       test: returns the test images of the first run; called only if they are needed.
       network: returns the first run's network (see `network.open_run`); likewise.
     """
     sheet, path = SHEETS[name], Path(path)
-    path.unlink(missing_ok=True)
     if sheet.of_classes and records[0].reads_strings:
-        return False
-    if sheet.needs == RECORDS:
-        sheet.draw(path, records)
+        something = False
+    elif sheet.needs == RECORDS:
+        something = sheet.draw(path, records)
     elif sheet.needs == TEST:
-        sheet.draw(path, records[0], test())
+        something = sheet.draw(path, records[0], test())
     else:
-        sheet.draw(path, records[0], network(), test())
-    return path.exists()
+        something = sheet.draw(path, records[0], network(), test())
+    if something is False:
+        path.unlink(missing_ok=True)
+    return something is not False
 
 
 def shows_several(name: str) -> bool:

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 
 from hwr_jax.benchmarks import figures
+from hwr_jax.core import canvas
 
 LIMITS = {"matmul_gflops": 400.0, "copy_gbps": 10.0}
 
@@ -18,7 +18,7 @@ def run(value, *, speed, intensity=1.0, gflops=100.0):
 def drawn(monkeypatch, tmp_path):
     """Returns drawn(parts): name -> the matplotlib figure."""
     kept = {}
-    monkeypatch.setattr(Figure, "savefig", lambda self, path: kept.update({path.name: self}))
+    monkeypatch.setattr(canvas, "save", lambda figure, path: kept.update({path.name: figure}))
 
     def draw(parts):
         figures.speed(tmp_path, parts, title="a config on a machine")

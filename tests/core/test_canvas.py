@@ -1,6 +1,8 @@
 """The style sheet: colours that the colour-blind tell apart, legends that end, and nothing left in matplotlib."""
 
+import errno
 import itertools
+import os
 
 import matplotlib
 import numpy as np
@@ -83,10 +85,25 @@ def test_a_figure_is_saved_in_its_theme_and_leaves_the_users_settings_alone(tmp_
     assert canvas.theme() is canvas.LIGHT
 
 
-def test_a_figure_that_fails_leaves_no_file(tmp_path):
+@pytest.mark.parametrize("before", [{}, {"a.png": b"of an earlier call"}], ids=["new", "older"])
+def test_a_figure_that_fails_changes_no_file(tmp_path, before):
+    for name, content in before.items():
+        (tmp_path / name).write_bytes(content)
     with pytest.raises(RuntimeError, match="no data"), canvas.drawn(tmp_path / "a.png", 2, 1):
         raise RuntimeError("no data")
-    assert not list(tmp_path.iterdir())
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_disk_that_is_full_leaves_the_older_figure(tmp_path, monkeypatch):
+    (tmp_path / "a.png").write_bytes(b"of an earlier call")
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"), canvas.drawn(tmp_path / "a.png", 2, 1):
+        pass
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"of an earlier call"]
 
 
 def test_a_long_title_is_wrapped_to_the_width(tmp_path):

@@ -8,10 +8,9 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import pytest
-from matplotlib.figure import Figure
 
 from hwr_jax.config import configs, shipped
-from hwr_jax.core import files
+from hwr_jax.core import canvas, files
 from hwr_jax.data import STRINGS
 from hwr_jax.steps import overrides, recipe, train_step
 from hwr_jax.studies import comparison, report, results, spec
@@ -68,7 +67,7 @@ def grown(tmp_path_factory):
 @pytest.mark.parametrize("path", RESULTS, ids=name)
 def test_a_report_is_made_from_its_records_to_the_byte(path, tmp_path, grown, monkeypatch):
     monkeypatch.setattr(shipped, "folder", lambda: grown)
-    monkeypatch.setattr(Figure, "savefig", lambda self, path, **options: Path(path).write_bytes(b"-"))
+    monkeypatch.setattr(canvas, "save", lambda figure, path: path.write_bytes(b"-"))
     study_folder = shutil.copytree(path.parent, grown.parent / "experiments" / name(path))
     study = spec.load(study_folder / path.name)
     assert study.configs[study.baseline].optim.new_key == 0.5

@@ -11,7 +11,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 from rich.console import Console
 
 from configs import base
@@ -759,7 +758,7 @@ def test_only_what_no_other_beats_is_on_the_front():
 def drawn_with(monkeypatch, draw):
     """Returns the matplotlib figure that `draw` saves."""
     kept = []
-    monkeypatch.setattr(Figure, "savefig", lambda self, path: kept.append(self))
+    monkeypatch.setattr(canvas, "save", lambda figure, path: kept.append(figure))
     draw()
     return kept[-1]
 

@@ -6,8 +6,8 @@ import matplotlib.image
 import numpy as np
 import optuna
 import pytest
-from matplotlib.figure import Figure
 
+from hwr_jax.core import canvas
 from hwr_jax.tuning import figures
 
 LONG_NAMES = ("pytorch_uniform", "xavier_uniform", "orthogonal")
@@ -38,15 +38,15 @@ def study():
 @pytest.fixture(scope="module")
 def drawn(study, tmp_path_factory):
     """name -> the matplotlib figure; and their folder."""
-    kept, save = {}, Figure.savefig
+    kept, save = {}, canvas.save
 
-    def keep(self, path):
-        kept[path.name] = self
-        save(self, path)
+    def keep(figure, path):
+        kept[path.name] = figure
+        save(figure, path)
 
     folder = tmp_path_factory.mktemp("drawn")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Figure, "savefig", keep)
+        patch.setattr(canvas, "save", keep)
         assert figures.draw_all(study, folder) == list(kept)
     return kept, folder
 

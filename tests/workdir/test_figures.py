@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
 
 from hwr_jax.core import canvas
 from hwr_jax.workdir import figures
@@ -13,7 +12,7 @@ from hwr_jax.workdir import figures
 def drawn(monkeypatch):
     """Returns drawn(function, *arguments): the matplotlib figure that the function saves, drawn."""
     kept = []
-    monkeypatch.setattr(Figure, "savefig", lambda self, path: (self.canvas.draw(), kept.append(self)))
+    monkeypatch.setattr(canvas, "save", lambda figure, path: (figure.canvas.draw(), kept.append(figure)))
 
     def draw(function, *arguments, **options):
         function("unused.png", *arguments, **options)
