@@ -25,7 +25,8 @@ def scores(record: Record) -> tuple[dict[str, np.ndarray], np.ndarray]:
 
 
 def table(path: Path, records: Sequence[Record]) -> None:
-    """Draws the table of the first run, and beside it 100 % - F1 of all runs: means, and the range of the seeds."""
+    """Draws the table of the first run, and beside it 100 - F1 (%) of all runs: means, and the range of the seeds. A
+    class without test images, such as `none`, has only its name and the count 0."""
     first, found = records[0], [scores(record)[0] for record in records]
     confusion = scores(first)[1]
     count = len(first.classes)
@@ -35,12 +36,13 @@ def table(path: Path, records: Sequence[Record]) -> None:
         _write(left, first.classes, found[0], confusion)
         looks = canvas.looks(r.name for r in records)
         for i, (record, of_run) in enumerate(zip(records, found, strict=True)):
-            missed = 100 * (1 - of_run["f1"])
-            rows = np.arange(count) + 0.5 * ((i + 0.5) / len(records) - 0.5)  # beside each other
+            tested = np.flatnonzero(of_run["support"][0])
+            missed = 100 * (1 - of_run["f1"][:, tested])
+            rows = tested + 0.5 * ((i + 0.5) / len(records) - 0.5)  # beside each other
             look = {**looks[record.name], "linestyle": ""}
             right.hlines(rows, missed.min(0), missed.max(0), color=look["color"], alpha=0.4, linewidth=2)
             right.plot(missed.mean(0), rows, label=record.name, **look)
-        right.set(xlabel="100 % - F1 (%); line: all seeds", xlim=(0, None))
+        right.set(xlabel="100 - F1 (%); line: range of the seeds", xlim=(0, None))
         right.tick_params(left=False)
         canvas.plain_ticks_of(right.xaxis)
         if len(records) > 1:
@@ -60,10 +62,10 @@ def _write(axes: Any, classes: Sequence[str], found: dict[str, np.ndarray], conf
     for name, x in COLUMNS.items():
         axes.text(x, -0.75, name, ha=_side(name), va="bottom", fontsize=8)
     for k in range(len(classes)):
-        support, read = int(found["support"][0, k]), confusion[:, k].sum()
+        support = int(found["support"][0, k])
         shares = [found[key][:, k].mean() for key in ("precision", "recall", "f1")]
         cells = [f"{support:,}", *(f"{100 * share:.2f}" for share in shares), _taken_for(confusion[k], k, classes)]
-        if not support and not read:
+        if not support:
             cells = ["0", "", "", "", ""]
         for (name, x), cell in zip(COLUMNS.items(), cells, strict=True):
             axes.text(x, k, cell, ha=_side(name), va="center", fontsize=8)

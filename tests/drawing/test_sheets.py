@@ -1,11 +1,12 @@
-"""What a figure does to the one of an earlier call."""
+"""What a figure does to the one of an earlier call, and what the table of the classes shows of a class without tests."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from hwr_jax.drawing import record, sheets
+from hwr_jax.core import canvas
+from hwr_jax.drawing import classes, record, sheets
 
 
 def made(label, classes="ab"):
@@ -36,3 +37,17 @@ def test_a_figure_without_content_removes_the_older_one_and_a_failing_one_keeps_
 
 def _fail(path, records):
     raise RuntimeError("torn")
+
+
+def test_a_class_without_test_images_has_a_name_and_a_count_and_no_mark(tmp_path, monkeypatch):
+    kept = []
+    monkeypatch.setattr(canvas, "save", lambda figure, path: kept.append(figure))
+    tested = made([0, 0, 0, 1], classes="abc")
+    classes.table(tmp_path / "classes.png", [tested._replace(pred=np.array([[0, 0, 0, 1], [2, 0, 0, 1]]))])
+    left, right = kept[0].axes
+    (marks,) = right.lines
+    np.testing.assert_allclose(marks.get_xdata(), [10, 0])  # F1 of a: 1 and 0.8
+    assert right.get_xlim()[1] < 25
+    written = {text.get_text(): round(text.get_position()[1]) for text in left.texts if text.get_position()[1] >= 0}
+    assert [text for text, row in written.items() if row == 2 and text] == ["0"]
+    assert [label.get_text() for label in left.get_yticklabels()] == ["a", "b", "c"]
