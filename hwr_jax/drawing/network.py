@@ -15,6 +15,7 @@ from hwr_jax.inference import predictor
 from hwr_jax.models import inside
 from hwr_jax.steps import train_step
 from hwr_jax.steps.recipe import Recipe
+from hwr_jax.workdir import figures
 
 BATCH = 500  # images at once
 
@@ -58,12 +59,8 @@ class Network(NamedTuple):
 
     @property
     def first_convolution(self) -> str | None:
-        """The name of the layer that convolves the image; None: there is none at the top of the network."""
-        for name, layer in self.variables["params"].items():
-            kernel = layer.get("kernel")
-            if kernel is not None and kernel.ndim == 4 and kernel.shape[2] == 1:
-                return name
-        return None
+        """The name of the layer that convolves the image; None: there is none."""
+        return figures.first_convolution(self.variables["params"])
 
 
 def open_run(folder: Path, *, seed: int, log) -> Network:

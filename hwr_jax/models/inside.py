@@ -20,7 +20,7 @@ class Layer(NamedTuple):
 
 def watch(model: Model, variables: Tree, image: jax.Array, layer: str) -> tuple[jax.Array, Layer]:
     """Applies a network to standardised images [B, H, W, 1] as in evaluation; returns the logits, and what the layer of
-    that name (see `model.layer_names`) took and gave.
+    that name (see `model.layer_names`; of one inside a block Block_0/Conv_0) took and gave.
 
     Raises:
       ValueError: the network has no such layer.
@@ -29,7 +29,7 @@ def watch(model: Model, variables: Tree, image: jax.Array, layer: str) -> tuple[
 
     def note(call: Any, arguments: tuple, options: dict, context: nn.module.InterceptorContext) -> Any:
         given = call(*arguments, **options)
-        if context.module.path == (layer,) and context.method_name == "__call__":
+        if context.module.path == tuple(layer.split("/")) and context.method_name == "__call__":
             calls.append(Layer(arguments[0], given))
         return given
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,10 +73,13 @@ def over_epochs(lines: list[dict[str, Any]], split: str) -> tuple[list[int], np.
 
 def finish_curves(panels: Any) -> None:
     """Gives the axes of loss and error rate names and readable ticks; logarithmic where nothing is 0."""
+    from matplotlib.ticker import MaxNLocator
+
     for axes, words in zip(panels, ("loss (nats)", "error rate (%)"), strict=True):
         lowest = min((float(np.min(line.get_ydata())) for line in axes.lines if len(line.get_ydata())), default=0.0)
         axes.set(xlabel="epoch", ylabel=words, yscale="log" if lowest > 0 else "linear")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    panels[1].set_ylim(top=min(100.0, panels[1].get_ylim()[1]))
     canvas.plain_ticks(*panels)
 
 
@@ -129,11 +133,23 @@ def first_filters(path: Path, params: Tree) -> None:
 def filters_of(params: Tree) -> np.ndarray | None:
     """Returns the kernels of the first convolution as images [F, h, w], or at most `SAMPLE` columns of the first matrix
     as images [F, 28, 28]; None: the network has neither."""
-    kernels = [p for p in jax.tree.leaves(params) if p.ndim == 4 and p.shape[2] == 1]
-    if kernels:
-        return np.asarray(kernels[0][:, :, 0].transpose(2, 0, 1))
+    layer = first_convolution(params)
+    if layer is not None:
+        kernel = functools.reduce(lambda tree, name: tree[name], layer.split("/"), params)["kernel"]
+        return np.asarray(kernel[:, :, 0].transpose(2, 0, 1))
     dense = [p for p in jax.tree.leaves(params) if p.ndim == 2 and p.shape[0] == 28 * 28]
     return np.asarray(dense[0].T[:SAMPLE].reshape(-1, 28, 28)) if dense else None
+
+
+def first_convolution(params: Tree) -> str | None:
+    """Returns the name of the layer that convolves the image, such as Conv_0; of one inside a block Block_0/Conv_0.
+    None: there is none."""
+    names = [
+        jax.tree_util.keystr(path[:-1], simple=True, separator="/")
+        for path, p in jax.tree_util.tree_leaves_with_path(params)
+        if path[-1] == jax.tree_util.DictKey("kernel") and p.ndim == 4 and p.shape[2] == 1
+    ]
+    return min(names, key=lambda name: name.count("/"), default=None)  # a depthwise one in a block has one channel, too
 
 
 def montage(

@@ -56,6 +56,34 @@ def test_curves_are_logarithmic_unless_an_error_is_zero(drawn, errors, scale):
     np.testing.assert_allclose(train.get_ydata(), [100 * np.mean(e) for e in errors])
 
 
+def test_one_epoch_has_one_tick_and_no_error_above_100_percent(drawn):
+    loss, error = drawn(figures.learning_curves, lines([0.9]), "title").axes
+    for axes in (loss, error):
+        low, high = axes.get_xlim()
+        assert [tick for tick in axes.get_xticks() if low <= tick <= high] == [1]
+    assert error.get_yscale() == "log"
+    assert error.get_ylim()[1] == 100
+
+
+def kernel(channels):
+    return {"kernel": np.full((3, 3, channels, 4), float(channels))}
+
+
+@pytest.mark.parametrize(
+    ("params", "name"),
+    [
+        ({"Dense_0": {"kernel": np.zeros((49, 64))}, "position": np.zeros((1, 16, 64))}, None),
+        ({"Block_0": {"Conv_0": {"kernel": np.zeros((5, 5, 1, 8))}}, "Conv_0": kernel(1)}, "Conv_0"),
+        ({"Block_0": {"Conv_0": kernel(1)}, "Conv_0": kernel(8)}, "Block_0/Conv_0"),
+    ],
+    ids=["a matrix of patches", "a depthwise one in a block", "in a block"],
+)
+def test_the_filters_are_those_of_the_layer_that_is_named(params, name):
+    assert figures.first_convolution(params) == name
+    filters = figures.filters_of(params)
+    assert filters is None if name is None else filters.shape == (4, 3, 3) and (filters == 1).all()
+
+
 def test_signed_images_have_the_colour_of_the_paper_at_zero(drawn):
     images = np.zeros((3, 5, 5))
     images[0, 0, 0], images[1, 0, 0] = 2.0, -1.0
