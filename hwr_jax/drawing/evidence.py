@@ -19,6 +19,7 @@ from hwr_jax.drawing.record import Record
 SHOWN = 4  # right ones, and as many mistakes
 SQUARE_PX = 5  # side of the square that is covered
 SQUARES_AT_ONCE = 98
+OUTLINE = 0.4  # the ink around which a line is drawn
 
 
 def saliency(network: Network, framed: jax.Array, target: np.ndarray) -> np.ndarray:
@@ -109,8 +110,8 @@ def show(panels: Any, images: np.ndarray, saliency: np.ndarray, occlusion: np.nd
         panels[0, column].imshow(image, cmap="gray_r", vmin=0, vmax=1)
         panels[1, column].imshow(slope, cmap=theme.scale, vmin=0)
         panels[2, column].imshow(fall, cmap=theme.signed, vmin=-limit, vmax=limit)
-        for panel in panels[1:, column]:  # the outline of the ink
-            panel.contour(image, [0.4], colors=theme.ink, linewidths=0.5, alpha=0.6)
+        for panel in panels[1:, column] if image.min() < OUTLINE < image.max() else ():
+            panel.contour(image, [OUTLINE], colors=theme.ink, linewidths=0.5, alpha=0.6)
     for panel in np.ravel(panels):
         panel.set(xticks=[], yticks=[])
         panel.grid(visible=False)

@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pytest
 
+from hwr_jax.core import canvas
 from hwr_jax.drawing import embedding, evidence, network
 
 
@@ -54,6 +55,14 @@ def test_saliency_is_the_slope_of_the_log_probability(opened, images):
     log_prob = jax.jit(opened.log_prob)
     slope = (log_prob(framed + step) - log_prob(framed - step))[0, target[0]] / 2e-2
     assert abs(float(slope)) == pytest.approx(found[0, y, x], rel=0.1)
+
+
+def test_a_faint_image_has_no_outline_and_no_warning(tmp_path):
+    images = np.stack([np.full((8, 8), 0.2), np.eye(8)])
+    with canvas.drawn(tmp_path / "a.png", 3, 3) as figure:
+        panels = figure.subplots(3, 2)
+        evidence.show(panels, images, images, images)
+    assert [len(panel.collections) for panel in panels[1]] == [0, 1]
 
 
 def test_occlusion_is_what_a_square_of_paper_costs(opened, images):
