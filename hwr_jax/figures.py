@@ -40,6 +40,12 @@ def main() -> int:
     others = [command.folder("compare", name) for name in _COMPARE.value]
     if unknown := [name for name in _ONLY.value if name not in NAMES]:
         raise errors.ConfigError(f"--only={unknown[0]} is not possible: use any of {', '.join(NAMES)}")
+    if _ONLY.present and not _ONLY.value:
+        raise errors.ConfigError(f"--only is empty: use any of {', '.join(NAMES)}")
+    if _COMPARE.present and not others:
+        raise errors.ConfigError("--compare is empty: name run folders, such as --compare=runs/mlp,runs/cnn")
+    if _IMAGE.value == "":
+        raise errors.ConfigError("--image is empty: name a picture, such as --image=photo.jpg")
     if _IMAGE.value is not None and (others or _ONLY.value):
         raise errors.ConfigError("--image draws one figure, of one run: leave --compare and --only out")
     from hwr_jax.cli import console, folders
@@ -94,7 +100,7 @@ def _draw_picture(record, seed: int, picture: Path, out: Path, screen) -> int:
     if record.reads_strings:
         raise errors.ConfigError(f"--image is for models of single characters, and {record.folder} reads strings")
     opened = network.open_run(record.folder, seed=seed, log=screen.print)
-    path = out / "own_picture.png"
+    path = out / f"own_picture_{picture.stem}.png"
     read, sure = own_picture.draw(path, record.name, opened, picture)
     screen.print(f"{path} (read: {read}, {sure:.1%})")
     return errors.DONE

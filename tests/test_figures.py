@@ -48,9 +48,14 @@ def test_several_runs_share_the_figures_that_can_show_them(command, run, other):
 
 
 def test_overwriting_a_run_removes_its_figures():
-    alone = [*figures.NAMES, "own_picture", *(f"compared_{n}" for n in figures.NAMES if sheets.shows_several(n))]
+    alone = [
+        *figures.NAMES,
+        "own_picture_my photo",
+        *(f"compared_{n}" for n in figures.NAMES if sheets.shows_several(n)),
+    ]
     assert len(alone) == len(figures.NAMES) + 5
     assert all(re.fullmatch(claim.FOLDERS["figures"], f"{name}.png") for name in alone)
+    assert re.fullmatch(claim.FOLDERS["figures"], "hardest.png.tmp-7")  # of a process that was killed
     assert not re.fullmatch(claim.FOLDERS["figures"], "compared_hardest.png")
 
 
@@ -61,14 +66,17 @@ def test_ones_own_picture_is_shown_as_the_model_sees_it(command, run, tmp_path, 
         "figures", f"--workdir={run}", f"--image={tmp_path / 'three.png'}", f"--out={tmp_path}", figures=True
     )
     assert done.returncode == 0, done.stderr
-    assert f"{tmp_path / 'own_picture.png'} (read: 3, " in done.stdout
-    assert (tmp_path / "own_picture.png").stat().st_size > 10_000
+    assert f"{tmp_path / 'own_picture_three.png'} (read: 3, " in done.stdout
+    assert (tmp_path / "own_picture_three.png").stat().st_size > 10_000
 
 
 @pytest.mark.parametrize(
     ("flags", "code", "words"),
     [
         (["--only=curve"], 64, "--only=curve is not possible: use any of curves, calibration"),
+        (["--only="], 64, "--only is empty: use any of curves, calibration"),
+        (["--compare="], 64, "--compare is empty: name run folders"),
+        (["--image="], 64, "--image is empty: name a picture"),
         (["--seed=7"], 64, "--seed=7 was not trained in"),
         (["--compare={run}"], 64, "is named twice"),
         (["--compare={tmp}/none"], 64, "none does not exist"),

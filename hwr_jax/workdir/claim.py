@@ -27,8 +27,9 @@ FOLDERS = {
     "tensorboard": r"seed_\d+",
     "wandb": r"(offline-)?run-[\w-]+|latest-run|debug(-internal)?\.log",
     "mlflow": r"mlflow\.db(-journal|-wal|-shm)?|artifacts",
-    "figures": r"(learning_curves|confusion_matrix|worst_mistakes|training_images|first_filters|own_picture|confusion"
-    r"|(compared_)?(curves|calibration|risk_coverage|classes)|hardest|embedding|evidence|features)\.png",
+    "figures": r"(learning_curves|confusion_matrix|worst_mistakes|training_images|first_filters|own_picture(_.+)?"
+    r"|(compared_)?(curves|calibration|risk_coverage|classes)|confusion|hardest|embedding|evidence|features)\.png"
+    r"(\.tmp-\d+)?",
 }
 PROOF = {  # the files that prove a run, and keys that only a run of hwr_jax has together
     "config.json": ("over_seeds", "steps_per_dispatch", "data.subset_seed", "nonfinite.policy", "transfer.layer_decay"),
