@@ -53,7 +53,7 @@ def calibration(path: Path, records: Sequence[Record]) -> None:
             upper.plot(found.confidence[enough], found.accuracy[enough], label=words, **looks[record.name])
             lower.plot(found.confidence, found.count / len(record.seeds), **looks[record.name])
         upper.set(ylabel="accuracy", xlim=(0, 1.01), ylim=(0, 1.02))
-        upper.text(0.98, 0.04, "below the line: surer than right", fontsize=8, ha="right")
+        upper.text(0.98, 0.04, "below the line: overconfident", fontsize=8, ha="right")
         lower.set(xlabel="confidence", ylabel="test images", yscale="log")
         canvas.plain_ticks_of(lower.yaxis, narrow=True)
         canvas.legend(upper, len(records), loc="upper left")
@@ -76,7 +76,7 @@ def risk_coverage(path: Path, records: Sequence[Record]) -> None:
             axes.plot(rejected[some], risk.mean(0)[some], label=record.name, **look)
             low, high = risk.min(0)[some], risk.max(0)[some]
             axes.fill_between(rejected[some], low, high, color=look["color"], alpha=0.18, linewidth=0)
-        axes.set(xlabel="rejected, the least sure first (%)", ylabel="error rate of the others (%)")
+        axes.set(xlabel="rejected, the least sure first (%)", ylabel="error rate on what is accepted (%)")
         axes.set(xlim=(0, min(100.0, 1.1 * farthest)), ylim=(0, None))
         canvas.plain_ticks(axes)
         canvas.legend(axes, len(records))
