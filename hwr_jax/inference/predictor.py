@@ -132,8 +132,6 @@ def open_run(
         )
     if given:
         config = with_reading(config, given)
-    if portable:
-        config.model.convolution = "native"
     facts = run_folder.read_environment(folder)["dataset"]
     bound = bind(
         config,
@@ -143,6 +141,7 @@ def open_run(
         mean=facts["mean"],
         std=facts["std"],
         devices=None,
+        portable=portable,
     )
     return bound, facts
 

@@ -70,6 +70,7 @@ def bind(
     counts: np.ndarray | None = None,
     seed_groups: int = 1,
     injected: bool = False,
+    portable: bool = False,
 ) -> Bound:
     """Makes the plan, the recipe and the programs of a checked config.
 
@@ -81,6 +82,7 @@ def bind(
       counts: see `make_recipe`.
       seed_groups: see `sharding.make_mesh`.
       injected: see `make_recipe`.
+      portable: use no kernels of this machine, so that the network can be exported.
 
     Raises:
       ConfigError: values that do not fit each other, the data or the devices.
@@ -88,7 +90,7 @@ def bind(
     mesh = sharding.own_mesh()
     if devices is not None:
         mesh = sharding.make_mesh(devices, batch_size=config.batch_size, groups=seed_groups, seeds=config.seeds)
-    config = on_mesh(config, mesh)
+    config = with_convolution(config, "native") if portable else on_mesh(config, mesh)
     recipe = make_recipe(
         config, examples=examples, classes=classes, mean=mean, std=std, counts=counts, injected=injected
     )
@@ -116,8 +118,13 @@ def on_mesh(config: ConfigDict, mesh: jax.sharding.Mesh | jax.sharding.AbstractM
         return config
     if config.model.convolution == "compiled" and jax.default_backend() == "cpu":
         raise ConfigError(f"config.model.convolution=compiled does not work with {split}: use auto")
+    return with_convolution(config, "plain")
+
+
+def with_convolution(config: ConfigDict, name: str) -> ConfigDict:
+    """Returns a copy of the config with another config.model.convolution."""
     own = config.copy_and_resolve_references()
-    own.model.convolution = "plain"
+    own.model.convolution = name
     return own
 
 
