@@ -116,11 +116,12 @@ def _check_same() -> None:
     """Raises an error unless all processes have the same config, code, libraries and devices."""
     from hwr_jax.config import configs
     from hwr_jax.distributed import processes
-    from hwr_jax.models import convolution
-    from hwr_jax.models.kernels import calls
     from hwr_jax.workdir import machine
 
     if processes.many():
+        from hwr_jax.models import convolution
+        from hwr_jax.models.kernels import calls
+
         versions = json.dumps(machine.facts()["versions"])
         devices = f"{_DEVICES.value}, {_SEED_GROUPS.value}"
         text = {"config": configs.to_json(_CONFIG.value), "code": machine.code_digest()}

@@ -57,11 +57,7 @@ def against_pytorch(plan: Plan) -> dict[str, Any] | None:
         theirs.append(peers.torch_speed(folder, python))
     found = {what: peers.compare([o[what] for o in ours], [t[what] for t in theirs]) for what in theirs[0]}
     for what, one in found.items():
-        ratio = one["ratio"]
-        plan.log(
-            f"{what}: {1e3 * np.median(one['ours_s']):.2f} ms, PyTorch {1e3 * np.median(one['theirs_s']):.2f} ms: "
-            f"{ratio['median']:.2f} of its time ({ratio['lowest']:.2f} to {ratio['highest']:.2f})"
-        )
+        plan.log(f"{what}: {peers.in_words(one)}")
     return found
 
 

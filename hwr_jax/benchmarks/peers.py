@@ -144,3 +144,13 @@ def compare(ours_s: list[float], theirs_s: list[float]) -> dict[str, Any]:
     ratios = [us / them for us, them in zip(ours_s, theirs_s, strict=True)]
     ratio = {"median": statistics.median(ratios), "lowest": min(ratios), "highest": max(ratios)}
     return {"pairs": len(ratios), "ours_s": ours_s, "theirs_s": theirs_s, "ratio": ratio}
+
+
+def in_words(compared: dict[str, Any]) -> str:
+    """Returns what `compare` found of us and PyTorch, in milliseconds."""
+    ours_s, theirs_s = (statistics.median(compared[whose]) for whose in ("ours_s", "theirs_s"))
+    ratio = compared["ratio"]
+    return (
+        f"{1e3 * ours_s:.2f} ms, PyTorch {1e3 * theirs_s:.2f} ms: "
+        f"{ratio['median']:.2f} of its time ({ratio['lowest']:.2f} to {ratio['highest']:.2f})"
+    )

@@ -187,7 +187,7 @@ def page() -> Iterator[str]:
 
 
 def _row(source: Source) -> str:
-    """The sizes of a data set; the validation images, by default so many, are taken from the training set."""
+    """Returns the sizes of a data set in words; by default, runs take the validation images from the training set."""
     height, width, _ = source.image_shape
     train = source.train_examples - source.validation_examples
     sizes = " | ".join(f"{n:,}" for n in (train, source.validation_examples, source.test_examples))

@@ -8,13 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hwr_jax.core import archives, files
-from hwr_jax.core.errors import ConfigError, DataError, RunFolderError
+from hwr_jax.core import files
+from hwr_jax.core.errors import ConfigError, RunFolderError
 from hwr_jax.tasks import metrics
 from hwr_jax.workdir import run_folder
 
-PREDICTIONS = ("label", "pred", "prob", "loss", "confidence", "seeds")
-LIMIT = 4 * 2**30  # bytes of predictions.npz
+OUTCOMES = ("label", "pred", "prob", "loss", "confidence", "seeds")
 
 
 class Record(NamedTuple):
@@ -71,11 +70,8 @@ def read(folders: Sequence[Path]) -> list[Record]:
 
 def _different(record: Record, first: Record) -> str:
     """Returns why a run cannot share figures with the first; "": it can."""
-    own, other = record.facts, first.facts
-    if own["name"] != other["name"]:
-        return f"another data set: {own['name']}, not {other['name']}"
-    if own["sha256"] != other["sha256"]:
-        return f"another content of {own['name']}: SHA-256 {own['sha256']:.12}, not {other['sha256']:.12}"
+    if problem := run_folder.other_data(record.facts, first.facts):
+        return problem
     if record.classes != first.classes:
         return "other classes"
     return "" if np.array_equal(record.label, first.label) else "other test labels"
@@ -83,7 +79,7 @@ def _different(record: Record, first: Record) -> str:
 
 def _read(folder: Path, name: str) -> Record:
     run_folder.read_config(folder)  # whose error names a folder that is no run
-    environment, path = run_folder.read_environment(folder), folder / "predictions.npz"
+    environment, path = run_folder.read_environment(folder), folder / run_folder.PREDICTIONS
     if "exported" in environment:
         raise ConfigError(f"{folder} is an export, without the results of its run: name the run folder")
     if not (folder / "summary.json").is_file():
@@ -93,13 +89,10 @@ def _read(folder: Path, name: str) -> Record:
         )
     if not path.is_file():
         raise RunFolderError(f"{folder} has no {path.name}, of which figures are drawn")
-    try:
-        arrays = archives.arrays(path, PREDICTIONS, limit=LIMIT)
-    except DataError as error:
-        raise RunFolderError(str(error)) from None
+    arrays = run_folder.read_predictions(folder, OUTCOMES)
     seeds, examples = arrays["seeds"].shape[0], arrays["label"].shape[0]
     if any(arrays[key].shape[:2] != (seeds, examples) for key in ("pred", "prob", "loss", "confidence")):
         raise RunFolderError(f"{path} is damaged: its arrays are of different numbers of seeds or examples")
     lines = files.read_json_lines(folder / "metrics.jsonl")
-    outcomes = [arrays[key] for key in PREDICTIONS[:-1]]
+    outcomes = [arrays[key] for key in OUTCOMES[:-1]]
     return Record(name, folder, lines, environment["dataset"], *outcomes, seeds=arrays["seeds"].tolist())

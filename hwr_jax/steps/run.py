@@ -26,6 +26,7 @@ class Bound:
     """A config, bound to the shapes of its data and to devices."""
 
     plan: Plan  # what the host needs of the config
+    model: ConfigDict  # config.model as these devices compute it (see `on_mesh`)
     recipe: Recipe
     programs: Programs
     how: str  # over the seeds: 'map' or 'vmap'
@@ -101,7 +102,7 @@ def bind(
         recipe, mesh, how=how, examples=examples, shape=tuple(shape), eval_batch=config.eval.batch_size
     )
     seeds = list(range(config.seed, config.seed + config.seeds))
-    return Bound(make_plan(config), recipe, programs, how, sharding.replicated(mesh), seeds)
+    return Bound(make_plan(config), config.model, recipe, programs, how, sharding.replicated(mesh), seeds)
 
 
 def on_mesh(config: ConfigDict, mesh: jax.sharding.Mesh | jax.sharding.AbstractMesh) -> ConfigDict:
@@ -112,9 +113,13 @@ def on_mesh(config: ConfigDict, mesh: jax.sharding.Mesh | jax.sharding.AbstractM
     Raises:
       ConfigError: config.model.convolution asks for the kernels there.
     """
-    groups, parts = mesh.shape["seed"], config.optim.accumulate
-    split = f"--seed_groups={groups}" if groups > 1 else f"config.optim.accumulate={parts} on {mesh.size} devices"
-    if (groups == 1 and (parts == 1 or mesh.size == 1)) or config.model.convolution not in ("auto", "compiled"):
+    if config.model.convolution not in ("auto", "compiled"):
+        return config
+    if (groups := mesh.shape["seed"]) > 1:
+        split = f"--seed_groups={groups}"
+    elif (parts := config.optim.accumulate) > 1 and mesh.size > 1:
+        split = f"config.optim.accumulate={parts} on {mesh.size} devices"
+    else:
         return config
     if config.model.convolution == "compiled" and jax.default_backend() == "cpu":
         raise ConfigError(f"config.model.convolution=compiled does not work with {split}: use auto")

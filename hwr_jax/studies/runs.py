@@ -13,15 +13,12 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from hwr_jax.config.flat import flatten
-from hwr_jax.core import archives
-from hwr_jax.core.errors import ConfigError, DataError, RunFolderError
+from hwr_jax.core.errors import ConfigError, RunFolderError
 from hwr_jax.studies import results
 from hwr_jax.studies.metric import Metric
 from hwr_jax.tasks import metrics
 from hwr_jax.workdir import forms, run_folder
 
-PREDICTIONS = "predictions.npz"
-LIMIT = 1 << 32  # bytes of labels and predictions
 APART = ("seed", "seeds", "data.manual_dir")  # keys of the config that are no difference: the seeds have a column
 
 
@@ -92,25 +89,21 @@ def _read(name: str, folder: Path) -> FinishedRun:
             raise RunFolderError(
                 f"{folder / 'summary.json'} is damaged: its {split} has not {seeds} values, one a seed"
             )
-    if (folder / PREDICTIONS).exists():
-        try:
-            outcomes = archives.arrays(folder / PREDICTIONS, ("label", "pred", "seeds"), limit=LIMIT)
-        except DataError as error:
-            raise RunFolderError(str(error)) from None
+    if (folder / run_folder.PREDICTIONS).exists():
+        outcomes = run_folder.read_predictions(folder, ("label", "pred", "seeds"))
         label, pred, seeds = outcomes["label"], outcomes["pred"], outcomes["seeds"]
         tested = summary["examples"]["test"]
         if len(label) != tested or pred.shape[:2] != (len(seeds), tested) or seeds.tolist() != summary["seeds"]:
-            raise RunFolderError(f"{folder / PREDICTIONS} does not belong to summary.json: other seeds or images")
+            path = folder / run_folder.PREDICTIONS
+            raise RunFolderError(f"{path} does not belong to summary.json: other seeds or images")
     return FinishedRun(name, run_folder.read_config(folder), run_folder.read_environment(folder), summary, outcomes)
 
 
 def _different(run: FinishedRun, first: FinishedRun) -> str:
     """Returns why a run cannot be compared with the first; "": it can."""
     own, other = run.environment["dataset"], first.environment["dataset"]
-    if own["name"] != other["name"]:
-        return f"another data set: {own['name']}, not {other['name']}"
-    if own["sha256"] != other["sha256"]:
-        return f"another content of {own['name']}: SHA-256 {own['sha256']:.12}, not {other['sha256']:.12}"
+    if problem := run_folder.other_data(own, other):
+        return problem
     for split in ("validation", "test"):
         if own["examples"][split] != other["examples"][split]:
             sizes = f"{own['examples'][split]:,} images, not {other['examples'][split]:,}"
@@ -167,5 +160,5 @@ def notes(found: Sequence[FinishedRun]) -> list[str]:
     if len(devices) > 1:
         said.append("The runs were trained on several kinds of devices: compare no seconds.")
     if without := [run.name for run in found if run.outcomes is None]:
-        said.append(f"Without {PREDICTIONS} nothing is compared image by image: {', '.join(without)}.")
+        said.append(f"Without {run_folder.PREDICTIONS} nothing is compared image by image: {', '.join(without)}.")
     return said

@@ -48,7 +48,7 @@ def finish(
     for split, each in outputs.items():
         arrays = getattr(run.dataset, split)
         both[split] = evaluation.scores(arrays, each) | {"ensemble": evaluation.ensemble(arrays, each)}
-    evaluation.save_predictions(folder / "predictions.npz", run.dataset.test, outputs["test"], run.seeds)
+    evaluation.save_predictions(folder / run_folder.PREDICTIONS, run.dataset.test, outputs["test"], run.seeds)
     values = {name: np.array(both["test"][name]["per_seed"]) for name in ("loss", "accuracy")}
     line = logs.metrics_line(_epochs(run, state), int(state.step[0]), "test", run.seeds, **values)
     line |= run_folder.origin(folder)

@@ -17,7 +17,7 @@ MOST = 100  # parameters, and metrics, in a request
 
 
 class MlflowWriter:
-    """A run, which goes on when the training is resumed. See `tracking.Writer`."""
+    """A run of MLflow; a resumed training continues it. See `tracking.Writer`."""
 
     def __init__(self, about: dict[str, Any]):
         logging.getLogger("mlflow").setLevel(logging.WARNING)

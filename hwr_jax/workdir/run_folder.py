@@ -12,21 +12,24 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+import numpy as np
 from ml_collections import ConfigDict
 
 import hwr_jax
 from hwr_jax.config import defaults
 from hwr_jax.config.configs import difference, flatten, from_json, to_json
-from hwr_jax.core import files
-from hwr_jax.core.errors import ConfigError, RunFolderError
+from hwr_jax.core import archives, files
+from hwr_jax.core.errors import ConfigError, DataError, RunFolderError
 from hwr_jax.core.types import Dataset
 from hwr_jax.workdir import forms, machine
 
-FILES = ("config.json", "environment.json", "metrics.jsonl", "timing.jsonl", "predictions.npz", "summary.json")
+PREDICTIONS = "predictions.npz"
+FILES = ("config.json", "environment.json", "metrics.jsonl", "timing.jsonl", PREDICTIONS, "summary.json")
+LIMIT_BYTES = 1 << 32  # of what is read of PREDICTIONS
 LOCK = ".lock"
 NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)  # such as NFS without a lock manager
 CODE = ("version", "sha256")  # what is recorded of the code
@@ -230,6 +233,28 @@ def read_environment(folder: Path) -> dict[str, Any]:
 def read_summary(folder: Path) -> dict[str, Any]:
     """Returns the content of summary.json, checked. Raises as `read_json` does."""
     return forms.check(read_json(folder, "summary.json"), forms.SUMMARY, folder / "summary.json")
+
+
+def read_predictions(folder: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Returns arrays of predictions.npz (see `evaluation.save_predictions`), which must be there.
+
+    Raises:
+      RunFolderError: it is damaged, or lacks one of them.
+    """
+    try:
+        return archives.arrays(folder / PREDICTIONS, names, limit=LIMIT_BYTES)
+    except DataError as error:
+        raise RunFolderError(str(error)) from None
+
+
+def other_data(own: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    """Returns how the data set of a run differs from that of another, as environment.json describes them; "": the same
+    name and content."""
+    if own["name"] != other["name"]:
+        return f"another data set: {own['name']}, not {other['name']}"
+    if own["sha256"] != other["sha256"]:
+        return f"another content of {own['name']}: SHA-256 {own['sha256']:.12}, not {other['sha256']:.12}"
+    return ""
 
 
 def _read(folder: Path, name: str) -> bytes:

@@ -224,7 +224,7 @@ class Tracker:
             with contextlib.suppress(OSError):
                 self._pipe(process).close()
             if process.poll() is None:
-                process.returncode = 0  # it goes on, and Popen need not warn of it
+                process.returncode = 0  # it keeps running, and Popen need not warn about it
 
 
 def values_of(line: dict[str, Any]) -> dict[str, float]:

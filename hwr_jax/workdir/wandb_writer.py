@@ -31,7 +31,7 @@ def mode() -> str:
 
 
 class WandbWriter:
-    """A run, which goes on under its id when the training is resumed. See `tracking.Writer`."""
+    """A run of W&B; a resumed training continues it under the same id. See `tracking.Writer`."""
 
     def __init__(self, about: dict[str, Any]):
         import wandb

@@ -1,4 +1,4 @@
-"""Trackers: what they are told, and that none of them can stop, slow or change a training.
+"""Trackers: what the training tells them, and that none of them can stop, slow or change it.
 
 The processes are real; the package `wandb` that they import is written by the test, except in the last tests, which use
 the real ones where they are installed.
@@ -55,7 +55,7 @@ def init(**given):
 
 @pytest.fixture
 def fake(tmp_path, monkeypatch):
-    """Returns fake(init=..., log=...): a package wandb that does this, and the path of what it is told."""
+    """Returns fake(init=..., log=...): a package wandb that does this, and the path where it notes what it gets."""
 
     def write(init="pass", log="note(**values)"):
         folder = tmp_path / "fake"

@@ -9,24 +9,22 @@ from typing import Any
 
 import numpy as np
 
-from hwr_jax.core import archives
-from hwr_jax.core.errors import DataError
+from hwr_jax.core.errors import RunFolderError
 from hwr_jax.inference.export.source import Source
 from hwr_jax.tasks import metrics
-
-LIMIT = 1 << 32  # bytes of labels, predictions and probabilities
+from hwr_jax.workdir import run_folder
 
 
 def of_model(source: Source) -> dict[str, Any] | None:
     """Returns `classes` with `per_class` and `confusion`, or for strings `per_length`, as summary.json of a run with
     one seed has them; of several seeds those of their mean probability. None: predictions.npz does not give them."""
-    path, summary = source.folder / "predictions.npz", source.summary
-    if summary is None or not path.is_file():
+    summary = source.summary
+    if summary is None or not (source.folder / run_folder.PREDICTIONS).is_file():
         return None
     several = len(source.model.seeds) > 1
     try:
-        arrays = archives.arrays(path, ("label", "seeds", "prob" if several else "pred"), limit=LIMIT)
-    except DataError:
+        arrays = run_folder.read_predictions(source.folder, ("label", "seeds", "prob" if several else "pred"))
+    except RunFolderError:
         return None
     label, known = arrays["label"], arrays["seeds"].tolist()
     if known != summary["seeds"] or len(label) != summary["examples"]["test"]:  # of another run

@@ -54,7 +54,12 @@ def spread(call: Callable, rule: str, arguments: tuple[bool, ...], results: tupl
       rule: its axes, in the language of `custom_partitioning`.
       arguments, results: of each, whether its second axis is the batch, which devices may share. A result without that
         axis is a sum over the batch.
+
+    Raises:
+      RuntimeError: this machine cannot build the kernels (see `available`).
     """
+    if not available():
+        raise RuntimeError(f"there are no compiled kernels here: {what()}")
     run = custom_vmap(_partitioned(call, rule, arguments, results))
 
     def tracked(*arrays: jax.Array) -> tuple[jax.Array, ...]:

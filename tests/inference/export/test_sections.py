@@ -1,4 +1,4 @@
-"""The sections of a model card: the numbers are those of the summary, and nothing is said that no record says."""
+"""The sections of a model card: they quote the numbers of the summary, and claim nothing that no record states."""
 
 import numpy as np
 import pytest
