@@ -9,7 +9,7 @@ import numpy as np
 
 from hwr_jax.core import canvas
 from hwr_jax.drawing.record import Record
-from hwr_jax.tasks import metrics, reliability
+from hwr_jax.tasks import metrics, reliability, selective
 from hwr_jax.workdir import figures
 
 WIDTH = 7.5  # inches
@@ -66,7 +66,7 @@ def risk_coverage(path: Path, records: Sequence[Record]) -> None:
         axes, looks = figure.subplots(), canvas.looks(r.name for r in records)
         farthest = 0.01
         for record in records:
-            each = [reliability.risk_coverage(*one) for one in zip(record.confidence, record.correct, strict=True)]
+            each = [selective.risk_coverage(*one) for one in zip(record.confidence, record.correct, strict=True)]
             risk = 100 * np.stack(each)[:, ::-1]  # from none rejected
             rejected = 100 * np.arange(risk.shape[1]) / risk.shape[1]
             left = np.flatnonzero(risk.mean(0) > 0.02 * risk.mean(0)[0])  # where there is still something to see

@@ -55,9 +55,14 @@ def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, bins
       bins: how many of the intervals (0, 1/bins], (1/bins, 2/bins], ...
     """
     confidence = confidence.astype(np.float64)
-    index = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
-    gap = np.bincount(index, weights=correct.astype(np.float64) - confidence, minlength=bins)
+    gap = np.bincount(bin_of(confidence, bins), weights=correct.astype(np.float64) - confidence, minlength=bins)
     return float(np.abs(gap).sum() / len(confidence))
+
+
+def bin_of(confidence: np.ndarray, bins: int) -> np.ndarray:
+    """Returns in which of the intervals (0, 1/bins], (1/bins, 2/bins], ... each confidence lies: float64 [N] -> int64
+    [N], 0..bins - 1."""
+    return np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
 
 
 def right(pred: Array, label: Array) -> Array:

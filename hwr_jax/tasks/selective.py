@@ -15,16 +15,20 @@ def aurc(confidence: np.ndarray, correct: np.ndarray) -> float:
       confidence: float [N], N >= 1. Examples of equal confidence count as if in random order.
       correct: bool [N].
     """
+    return float(risk_coverage(confidence, correct).mean())
+
+
+def risk_coverage(confidence: np.ndarray, correct: np.ndarray) -> np.ndarray:
+    """Returns the error rate on the n surest examples, for n = 1 ... N: float64 [N], 0..1.
+
+    El-Yaniv & Wiener 2010, "On the Foundations of Noise-free Selective Classification".
+
+    Args:
+      confidence, correct: see `aurc`.
+    """
     _, wrong, accepted = _curve(confidence, correct)
-    sizes = np.diff(accepted, prepend=0)
-    # Between two confidences the errors grow evenly, and the risk after k of n more examples is (a + b k) / (c + k).
-    return float(sum(_steps(wrong, accepted, i, n) for i, n in enumerate(sizes)) / accepted[-1])
-
-
-def _steps(wrong: np.ndarray, accepted: np.ndarray, i: int, n: int) -> float:
-    before, had = (int(accepted[i - 1]), float(wrong[i - 1])) if i else (0, 0.0)
-    k = np.arange(1, n + 1)
-    return float(np.sum((had + (wrong[i] - had) * k / n) / (before + k)))
+    errors, sizes = np.diff(wrong, prepend=0), np.diff(accepted, prepend=0)  # of each confidence that occurs
+    return np.cumsum(np.repeat(errors / sizes, sizes)) / np.arange(1, accepted[-1] + 1)
 
 
 def rejected_at(confidence: np.ndarray, correct: np.ndarray, accuracy: float) -> tuple[float, float]:

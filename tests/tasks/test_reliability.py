@@ -31,15 +31,15 @@ def test_empty_bins_are_left_out_and_a_bin_has_its_right_end():
 
 
 def test_the_mean_of_the_risk_is_the_area_under_its_curve(outcomes):
-    risk = reliability.risk_coverage(*outcomes)
+    risk = selective.risk_coverage(*outcomes)
     assert risk.mean() == pytest.approx(selective.aurc(*outcomes))
     assert risk[-1] == pytest.approx(1 - outcomes[1].mean())
 
 
 def test_the_risk_of_distinct_confidences_is_that_of_the_surest():
     confidence, correct = np.array([0.2, 0.9, 0.5, 0.7]), np.array([False, True, True, False])
-    np.testing.assert_allclose(reliability.risk_coverage(confidence, correct), [0, 1 / 2, 1 / 3, 1 / 2])
+    np.testing.assert_allclose(selective.risk_coverage(confidence, correct), [0, 1 / 2, 1 / 3, 1 / 2])
 
 
 def test_examples_of_equal_confidence_count_as_in_random_order():
-    np.testing.assert_allclose(reliability.risk_coverage(np.ones(4), np.array([True, False, False, True])), [0.5] * 4)
+    np.testing.assert_allclose(selective.risk_coverage(np.ones(4), np.array([True, False, False, True])), [0.5] * 4)
