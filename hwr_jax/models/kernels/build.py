@@ -27,7 +27,7 @@ from hwr_jax.core import cores, files
 from hwr_jax.data import cache
 
 SOURCE = Path(__file__).with_name("kernels.cc")
-HEADERS = ("convolution.h", "shared.h", "sums.h")
+HEADERS = ("convolution.h", "plain.h", "products.h", "shape.h", "shared.h", "sums.h", "winograd.h")
 COMPILERS = ("c++", "g++", "clang++")
 FLAGS = ("-std=c++17", "-O3", "-ffp-contract=fast", "-fPIC", "-shared", "-w")
 NATIVE = ("-march=native", "-mcpu=native")  # which of them a compiler knows depends on the processor
@@ -177,7 +177,9 @@ def _loaded(path: Path) -> ctypes.CDLL | None:
 
 
 CASES = (  # B, H, W, C, F, kernel side, stride, padding: each of the kernel's ways once
-    (3, 9, 8, 9, 11, 3, 1, 1),
+    (3, 9, 8, 9, 11, 3, 1, 1),  # large tiles
+    (2, 6, 6, 9, 11, 3, 1, 1),  # small ones
+    (2, 8, 7, 40, 33, 3, 1, 1),  # large and small ones, the kernel's gradient place by place
     (2, 7, 7, 66, 64, 3, 1, 0),
     (3, 9, 9, 1, 5, 5, 1, 0),
     (2, 9, 8, 16, 12, 3, 2, 1),
