@@ -17,20 +17,24 @@
 
 namespace {
 
-constexpr int64_t kLeastTiles = 12;   // of Winograd's, that a thread takes: few rows leave a product's tile half empty
-constexpr int64_t kLargeSums = 1024;  // channels x features, from which on a thread has no sums of its own
+constexpr int64_t kLeastTiles = 12;      // of Winograd's, that a thread takes: few rows leave a product's tile half empty
+constexpr int64_t kSmallKernel = 16384;  // values, up to which one thread alone turns and transforms a kernel
+constexpr int64_t kLargeSums = 1024;     // channels x features, from which on a thread has no sums of its own
+
+// The threads for work on the kernel itself: this thread alone if it is small.
+ffi::ThreadPool* for_kernel(const Shape& s, ffi::ThreadPool* pool) { return s.kernel() < kSmallKernel ? nullptr : pool; }
 
 // kernel [h, w, C, F] -> [h, w, F, C], turned by half a turn.
-void turn(const float* kernel, const Shape& s, float* turned) {
+void turn(ffi::ThreadPool* pool, const float* kernel, const Shape& s, float* turned) {
   int64_t taps = s.rows * s.columns, tap = s.channels * s.features;
-  for (int64_t k = 0; k < taps; ++k) {
+  parallel(for_kernel(s, pool), taps, [&](int64_t k) {
     const float* from = kernel + (taps - 1 - k) * tap;
     float* to = turned + k * tap;
     for (int64_t c0 = 0; c0 < s.channels; c0 += 8)
       for (int64_t f0 = 0; f0 < s.features; f0 += 8)
         for (int64_t c = c0; c < std::min(c0 + 8, s.channels); ++c)
           for (int64_t f = f0; f < std::min(f0 + 8, s.features); ++f) to[f * s.channels + c] = from[c * s.features + f];
-  }
+  });
 }
 
 void forward(ffi::ThreadPool* pool, const float* x, const float* kernel, const Shape& s, float* y) {
@@ -40,7 +44,9 @@ void forward(ffi::ThreadPool* pool, const float* x, const float* kernel, const S
     with_tiles(s, [&](auto form) {
       using Form = decltype(form);
       float* factor = scratch(kFactor, Form::kPlaces * factor_plane(panels, s.channels));
-      factor_of_kernel<Form>(kernel, s.channels, panels, factor);
+      parallel(for_kernel(s, pool), 8, [&, factor](int64_t p) {
+        factor_of_kernel<Form>(kernel, s.channels, s.channels * p / 8, s.channels * (p + 1) / 8, panels, factor);
+      });
       int64_t most = std::min<int64_t>(s.batch * Tiles<Form>(s).each() / kLeastTiles, 16);
       int64_t parts = parts_of(s.batch, std::max<int64_t>(most, 1));
       parallel(pool, parts, [&, factor](int64_t p) {
@@ -67,7 +73,7 @@ void forward(ffi::ThreadPool* pool, const float* x, const float* kernel, const S
 void image_gradient(ffi::ThreadPool* pool, const float* kernel, const float* g, const Shape& s, float* dx) {
   int64_t parts = parts_of(s.batch, 16), tap = s.channels * s.features;
   float* turned = scratch(kTurned, s.kernel());
-  turn(kernel, s, turned);
+  turn(pool, kernel, s, turned);
   Shape back{s.batch, s.out_height, s.out_width, s.features, s.height, s.width, s.channels,
              s.rows,  s.columns,    1,           1,          s.rows - 1 - s.top, s.columns - 1 - s.left};
   if (s.stride_y == 1 && s.stride_x == 1 && back.top >= 0 && back.left >= 0) {

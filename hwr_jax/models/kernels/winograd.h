@@ -212,20 +212,21 @@ inline void tile_of_gradient(const float* y, int64_t features, int64_t row, int 
 // Floats from the factor of one place to that of the next.
 int64_t factor_plane(const Panels& panels, int64_t channels) { return panels.size(channels) + kApart; }
 
-// U packed in panels, for every place the same way.
+// U of the kernel's channels `from` to `to`, packed in panels, for every place the same way.
 template <class Form>
-void factor_of_kernel(const float* kernel, int64_t channels, const Panels& panels, float* factor) {
+void factor_of_kernel(const float* kernel, int64_t channels, int64_t from, int64_t to, const Panels& panels,
+                      float* factor) {
   constexpr int kSide = Form::kSide;
   int64_t plane = factor_plane(panels, channels), features = panels.width, tap = channels * features;
   panels.each(channels, [&](int64_t first, int64_t n, int64_t offset) {
-    for (int64_t c = 0; c < channels; ++c)
+    for (int64_t c = from; c < to; ++c)
       for (int64_t v = 0; v < n; ++v) {
         int64_t f = first + v * kLanes;
-        float* to = factor + offset + (c * n + v) * kLanes;
+        float* u = factor + offset + (c * n + v) * kLanes;
         both_axes<3, kSide>(
             Form::kernel,
             [&](int i, int j) { return load_some(kernel + (3 * i + j) * tap + c * features + f, features - f); },
-            [&](int i, int j, Vec u) { store(to + (kSide * i + j) * plane, u); });
+            [&](int i, int j, Vec e) { store(u + (kSide * i + j) * plane, e); });
       }
   });
 }
