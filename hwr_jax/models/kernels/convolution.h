@@ -1,5 +1,5 @@
 // Two-dimensional convolution [B, H, W, C] * [h, w, C, F] -> [B, H', W', F] in float32, and its two gradients, on XLA's
-// own threads. 3x3 kernels of stride 1 take Winograd's products, all others the plain sum, without copies of the windows.
+// own threads: 3x3 kernels of stride 1 by Winograd's products, all others by the plain sum without copies of windows.
 //
 // Every sum has an order of its own that depends on the shapes alone: neither on the number of threads nor on the width
 // of the vectors. A batch is cut into parts, a thread takes the next part that nobody has taken, and the parts of a
@@ -17,12 +17,14 @@
 
 namespace {
 
-constexpr int64_t kLeastTiles = 12;      // of Winograd's, that a thread takes: few rows leave a product's tile half empty
+constexpr int64_t kLeastTiles = 12;      // of Winograd's that a thread takes: fewer leave a product's tile half empty
 constexpr int64_t kSmallKernel = 16384;  // values, up to which one thread alone turns and transforms a kernel
 constexpr int64_t kLargeSums = 1024;     // channels x features, from which on a thread has no sums of its own
 
 // The threads for work on the kernel itself: this thread alone if it is small.
-ffi::ThreadPool* for_kernel(const Shape& s, ffi::ThreadPool* pool) { return s.kernel() < kSmallKernel ? nullptr : pool; }
+ffi::ThreadPool* for_kernel(const Shape& s, ffi::ThreadPool* pool) {
+  return s.kernel() < kSmallKernel ? nullptr : pool;
+}
 
 // kernel [h, w, C, F] -> [h, w, F, C], turned by half a turn.
 void turn(ffi::ThreadPool* pool, const float* kernel, const Shape& s, float* turned) {
@@ -90,7 +92,7 @@ void image_gradient(ffi::ThreadPool* pool, const float* kernel, const float* g, 
   int64_t size = 0;
   for (int64_t y = 0; y < s.stride_y; ++y)
     for (int64_t x = 0; x < s.stride_x; ++x) {
-      // Taps k with (y + top - k) divisible by the stride: k = low, low + stride, ...; of the turned kernel the last first.
+      // Taps k with (y + top - k) divisible by the stride: k = low, low + stride, ...; the turned kernel's last first.
       int64_t low_y = (y + s.top) % s.stride_y, low_x = (x + s.left) % s.stride_x;
       int64_t rows = s.rows > low_y ? ceil_div(s.rows - low_y, s.stride_y) : 0;
       int64_t columns = s.columns > low_x ? ceil_div(s.columns - low_x, s.stride_x) : 0;

@@ -1,7 +1,7 @@
 // Winograd's convolution of 3x3 kernels with stride 1 (Lavin & Gray 2016). The result is cut into tiles of RxR values,
 // each of which needs (R + 2)x(R + 2) of the image: V = B' d B of such a tile, U = G g G' of the kernel, and the result
-// is Y = A' M A, where M is the sum over the channels of U V, place by place. The gradients are the same products turned
-// around. A tile of 2x2 costs 16 products where the plain sum has 36, one of 4x4 costs 36 where it has 144.
+// is Y = A' M A, where M is the sum over the channels of U V, place by place. The gradients are these products turned
+// around. A tile of 2x2 costs 16 products where the plain sum has 36; one of 4x4 costs 36 where it has 144.
 
 #pragma once
 
@@ -114,8 +114,8 @@ void with_tiles(const Shape& s, const Act& act) {
   large_tiles(s) ? act(Large{}) : act(Small{});
 }
 
-// One transform along both axes, T in T': values come from load(i, j), and go to store(i, j, value). Its outer loops stay
-// loops: unrolled, their addresses would need more registers than there are.
+// One transform along both axes, T in T': values come from load(i, j) and go to store(i, j, value). The outer loops
+// stay loops: unrolled, their addresses would need more registers than there are.
 template <int From, int To, typename Load, typename Store>
 inline __attribute__((always_inline)) void both_axes(void (*line)(const Vec (&)[From], Vec (&)[To]), const Load& load,
                                                      const Store& store) {
