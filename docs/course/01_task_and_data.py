@@ -76,7 +76,7 @@ show(digits.train.image[:30, :, :, 0], [str(label) for label in digits.train.lab
 # three consequences which no algorithm can repair later:
 #
 # 1. **Who is in the data decides whom the model can read.** Thirteen people are not all people. Somebody who writes a
-#    seven with a bar may simply be missing.
+#    seven with a bar may be missing.
 # 2. **How the ink was recorded decides which pictures the model can read.** Nobody photographed these forms with a
 #    telephone in a dim kitchen.
 # 3. **Examples of one writer resemble each other.** If the same hand appears in training and in the test, the test is

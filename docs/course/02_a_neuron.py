@@ -2,7 +2,7 @@
 # # 2. A neuron
 #
 # The smallest part of every network is a weighted sum followed by a bent line. One such *neuron* can already tell two
-# digits apart. It also contains everything that a large network needs in order to learn: a loss, a gradient, a step.
+# digits apart. It also contains everything that a large network needs to learn: a loss, a gradient, a step.
 #
 # The task of this chapter: is a digit a **0** or a **1**? The data are scikit-learn's `digits`, as in chapter 1.
 

@@ -30,7 +30,7 @@ target = scratch.one_hot(label, 10, smoothing=0.0, dtype=x.dtype)
 # ## Not zero
 #
 # Suppose all weights are equal, say zero. Then all neurons of a layer compute the same, get the same gradient, and
-# stay the same for ever. A layer of 32 neurons is then worth one. Random weights *break the symmetry*.
+# stay the same forever. A layer of 32 neurons is then worth one. Random weights *break the symmetry*.
 
 
 # %%

@@ -221,7 +221,7 @@ assert abs(np.mean(masks) - 1) < 0.01
 
 # %% [markdown] tags=["solution"]
 # $r \cdot 0 + (1 - r) \cdot \frac{1}{1-r} = 1$. The next layer sees sums of the same size on average, with and without
-# dropout, so in evaluation all neurons simply stay on.
+# dropout, so in evaluation all neurons stay on.
 
 # %% [markdown]
 # ### Exercise 2: L1 makes weights vanish

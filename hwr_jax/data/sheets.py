@@ -134,7 +134,7 @@ SHEETS = {
             "The files hold the pictures mirrored at the diagonal; hwr_jax loads them upright.",
             "`letters` counts a capital and its small letter as one class; `balanced` and `bymerge` do so for those "
             "that look alike.",
-            "`byclass` and `bymerge` have classes of very unequal sizes.",
+            "`byclass` and `bymerge` have classes of unequal sizes.",
             "Made from the same forms as MNIST: a test image of one may be a training image of the other, so neither "
             "is a test set for a model trained on the other.",
         ),
