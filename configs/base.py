@@ -173,7 +173,7 @@ def get_config() -> ml_collections.ConfigDict:
 
 def variant(config: ml_collections.ConfigDict, name: str, *, smoke_epochs: int = 1) -> ml_collections.ConfigDict:
     """Returns what FILE.py:NAME asks for: the config as it is (no name), or its test-sized version (smoke), which takes
-    seconds but is large enough to see it learn."""
+    seconds but is large enough to see it learn. Raises ValueError for any other name."""
     if not name:
         return config
     if name != "smoke":
@@ -192,7 +192,8 @@ def variant(config: ml_collections.ConfigDict, name: str, *, smoke_epochs: int =
 
 
 def override(config: ml_collections.ConfigDict, variants: dict[str, dict], name: str) -> ml_collections.ConfigDict:
-    """Returns what a study's FILE.py:NAME asks for: the config with a variant's flat overrides ("optim.name")."""
+    """Returns what a study's FILE.py:NAME asks for: the config with a variant's flat overrides ("optim.name").
+    Raises ValueError, which lists the variants, for another name."""
     if name not in variants:
         raise ValueError(f"there is no variant {name!r}: use one of {', '.join(variants)}")
     config.update_from_flattened_dict(variants[name])

@@ -9,7 +9,7 @@ SHOTS = (1, 5, 10, 100)
 
 
 def get_config(variant: str = ""):
-    """Returns the config; variant 'smoke' has the size of a test, and random weights."""
+    """Returns the config; variant 'smoke' has the size of a test, and random weights. Raises ValueError for others."""
     shots, _, scratch = ("10", "", "smoke") if variant == "smoke" else (variant or "10").partition("-")
     if shots not in map(str, SHOTS) or scratch not in ("", "scratch", "smoke"):
         raise ValueError(f"there is no variant {variant!r}: use {', '.join(map(str, SHOTS))}, N-scratch, or smoke")

@@ -25,7 +25,7 @@ _OUT = flags.out(FLAGS, "Folder to write comparison.json and comparison.csv to."
 
 
 def main(names: list[str]) -> int:
-    """Prints the comparison; returns the exit code."""
+    """Prints the comparison; returns the exit code. Raises ConfigError if no folder is named."""
     if not names:
         raise errors.ConfigError("name the run folders to compare, such as runs/cnn runs/nesterov")
     from hwr_jax.cli import console, folders

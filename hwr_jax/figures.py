@@ -35,7 +35,8 @@ _DATA_DIR = flags.data_dir(FLAGS)
 
 
 def main() -> int:
-    """Draws the figures, and prints the path of each; returns the exit code."""
+    """Draws the figures, and prints the path of each; returns the exit code. Raises ConfigError for flags that do not
+    fit."""
     folder = command.folder("workdir", _WORKDIR.value)
     others = [command.folder("compare", name) for name in _COMPARE.value]
     if unknown := [name for name in _ONLY.value if name not in NAMES]:

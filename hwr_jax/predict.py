@@ -39,7 +39,8 @@ _LABEL_COLUMN, _PIXEL_SCALE, _ORIENTATION = flags.reading(FLAGS)
 
 
 def main(paths: list[str]) -> int:
-    """Prints a prediction for each picture; returns the exit code, which is 66 if a picture could not be read."""
+    """Prints a prediction for each picture; returns the exit code, which is 66 if a picture could not be read. Raises
+    ConfigError if none is named."""
     if not paths:
         raise errors.ConfigError("no picture was given: name one or more picture files after the flags")
     from hwr_jax.cli import console

@@ -44,7 +44,7 @@ _DATA_DIR = flags.data_dir(FLAGS)
 
 
 def main() -> int:
-    """Searches; returns the exit code."""
+    """Searches; returns the exit code. Raises ConfigError without --search."""
     if not _SEARCH.value:
         raise errors.ConfigError("--search is missing: name one, such as --search=experiments/fast_search/search.py")
     from hwr_jax.tuning import spec

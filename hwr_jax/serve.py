@@ -63,7 +63,7 @@ _DRAIN = FLAGS.number("max_drain_s", 30, "Seconds for what was accepted before a
 
 
 def main() -> int:
-    """Serves until a signal comes; raises Stopped with the exit code."""
+    """Serves until a signal comes; raises Stopped with the exit code, and ConfigError for flags that do not fit."""
     _need_packages()
     from hwr_jax.web import guard, running
     from hwr_jax.web.measures import Measures

@@ -49,7 +49,7 @@ _WORKERS = FLAGS.integer(
 
 
 def main() -> int:
-    """Runs the study; returns the exit code."""
+    """Runs the study; returns the exit code. Raises ConfigError for flags that do not fit."""
     if not _STUDY.value:
         raise errors.ConfigError("--study is missing: name one, such as --study=experiments/initialisation/study.py")
     from hwr_jax.studies import spec

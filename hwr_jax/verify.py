@@ -29,7 +29,7 @@ _DATA_DIR = flags.data_dir(FLAGS)
 
 
 def main() -> int:
-    """Reruns and compares; returns the exit code."""
+    """Reruns and compares; returns the exit code. Raises ConfigError for a run that has not finished an epoch."""
     folder = command.folder("workdir", _WORKDIR.value)
     from hwr_jax.workdir import machine, run_folder
 

@@ -63,6 +63,14 @@ def test_ci_runs_the_test_command_of_the_readme():
     assert re.search(rf"^{re.escape(TEST)}( |$)", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
 
 
+def test_contributing_and_the_hooks_name_every_check_of_ci():
+    lint = (ROOT / ".ci/run").read_text().partition('\nstep "lint, ')[2].partition("\nstep ")[0]
+    checks = re.findall(r"^python3 scripts/run.py ((?:-m )?\S+)", lint, re.MULTILINE)
+    assert len(checks) == 6
+    for page in ("CONTRIBUTING.md", ".pre-commit-config.yaml"):
+        assert [check for check in checks if f"python3 scripts/run.py {check}" not in (ROOT / page).read_text()] == []
+
+
 @pytest.mark.parametrize("name", [".ci/run", "scripts/lock.sh", "scripts/try_pythons.sh"])
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such permission")
 def test_the_shell_scripts_can_be_run_and_stop_at_the_first_error(name):

@@ -146,7 +146,7 @@ def check(config: ConfigDict) -> None:
 
 
 def check_recorded(config: ConfigDict, folder: Path) -> None:
-    """Checks the config that a run folder records, in the same way."""
+    """Raises ConfigError, which names the folder, if the config that it records is not allowed here."""
     try:
         check(config)
     except ConfigError as error:

@@ -22,7 +22,7 @@ def names(path: Path) -> list[str]:
 
 
 def arrays(path: Path, wanted: Iterable[str], *, limit: int) -> dict[str, np.ndarray]:
-    """Returns the `wanted` arrays of an archive.
+    """Returns the `wanted` arrays of an archive, of any shape.
 
     Raises:
       DataError: it is damaged, lacks one of them, has one of Python objects, or they hold more than `limit` bytes.

@@ -53,8 +53,8 @@ def decompress(raw: bytes, path: File, limit: int) -> bytes:
 
 
 def parse(raw: bytes, path: File, *, types: tuple[int, ...] = (UINT8,)) -> np.ndarray:
-    """IDX bytes -> array, read-only. Raises DataError unless it has one of `types`, and the header accounts for every
-    byte."""
+    """IDX bytes -> array of any shape, read-only. Raises DataError unless it has one of `types`, and the header
+    accounts for every byte."""
     if len(raw) < 4 or raw[:2] != b"\0\0":
         raise DataError(f"{path} is not an IDX file: it begins with {raw[:4].hex() or 'nothing'}, expected 0000")
     dtype, axes = raw[2], raw[3]

@@ -25,14 +25,14 @@ class Content(NamedTuple):
 
 
 def arrays(content: Content) -> Iterator[tuple[str, np.ndarray]]:
-    """The four arrays with their names: train_image, train_label, test_image, test_label."""
+    """The four arrays with their names: train_image and test_image [N, H, W, 1], train_label and test_label."""
     for split, pair in zip(content._fields, content, strict=True):
         for field, array in zip(pair._fields, pair, strict=True):
             yield f"{split}_{field}", array
 
 
 def fingerprint(array: np.ndarray) -> str:
-    """SHA-256 of the elements, in C order, little endian. Hexadecimal."""
+    """SHA-256 of the elements of an array of any shape, in C order, little endian. Hexadecimal."""
     return hashlib.sha256(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).data).hexdigest()
 
 
@@ -93,7 +93,7 @@ def original(source: Source, arrays: Arrays) -> Arrays:
 
 
 def check_labels(label: np.ndarray, classes: int, *, where: str, first: int = 0) -> None:
-    """Raises DataError unless first <= label < first + classes."""
+    """Raises DataError unless first <= label < first + classes; label: integers of any shape."""
     wrong = np.flatnonzero((label < first) | (label >= first + classes))
     if wrong.size:
         raise DataError(f"{where}: label {wrong[0]} is {label[wrong[0]]}, expected {first} to {first + classes - 1}")

@@ -23,6 +23,9 @@ def make(source: Source) -> Content:
     """The digits in scikit-learn's order, with a stratified test split.
 
     Source: E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning Repository, 1998.
+
+    Raises:
+      DataError: scikit-learn's are not the 1,797 examples expected.
     """
     from sklearn.datasets import load_digits
 

@@ -140,7 +140,7 @@ def divided(own: Own, image: np.ndarray, label: np.ndarray) -> Content:
 
     Args:
         own: says of each whose split it is in.
-        image, label: of its N pictures, in order.
+        image, label: uint8 [N, H, W, 1] and int32 [N] of its pictures, in order.
     """
     every, source = Arrays(image, label), own.source
     split = np.array([item.split or "train" for item in own.found.items])

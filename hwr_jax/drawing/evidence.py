@@ -66,8 +66,8 @@ def occlusion(network: Network, framed: jax.Array, target: np.ndarray) -> np.nda
 
 
 def chosen(record: Record, seed: int) -> np.ndarray:
-    """Returns the indices of the test images to show: the first that are right, of different classes, and the hardest
-    that this seed reads wrongly."""
+    """Returns the indices int [n] of the test images to show: the first that are right, of different classes, and the
+    hardest that this seed reads wrongly."""
     pred = record.pred[record.seeds.index(seed)]
     firsts = np.sort(np.unique(np.where(pred == record.label, record.label, -1), return_index=True)[1])
     right = [i for i in firsts if pred[i] == record.label[i]][:SHOWN]

@@ -15,7 +15,7 @@ SHOWN = 30
 
 
 def ranked(record: Record) -> np.ndarray:
-    """Returns the indices of the test images that any seed reads wrongly, from the highest mean loss."""
+    """Returns the indices int [n] of the test images that any seed reads wrongly, from the highest mean loss."""
     wrong = np.flatnonzero(~record.correct.all(0))
     return wrong[np.argsort(-record.loss[:, wrong].mean(0), kind="stable")]
 

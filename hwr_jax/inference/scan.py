@@ -131,7 +131,7 @@ def pages_of(model: Reader, picture: PictureFile, *, mode: str = "auto") -> Iter
 def read_page(
     model: Reader, grey: np.ndarray, one: documents.DocumentPage, picture: PictureFile, mode: str = "auto"
 ) -> Page:
-    """Reads the grey values of a page of a file."""
+    """Reads the grey values [h, w] of a page of a file; see `read_grey`."""
     start = time.perf_counter()
     read = read_grey(model, grey, mode)
     ms = one.ms + 1000 * (time.perf_counter() - start)

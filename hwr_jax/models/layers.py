@@ -54,7 +54,7 @@ PRECISIONS = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
 def as_logits(x: jax.Array) -> jax.Array:
-    """Returns the scores in the loss's dtype: float32 whatever the layers compute, except float64, which stays."""
+    """Returns the scores, of any shape, in the loss's dtype: float32 whatever the layers compute; float64 stays."""
     return x if x.dtype == jnp.float64 else x.astype(jnp.float32)
 
 

@@ -46,7 +46,7 @@ def matmul(rows: jax.Array, kernel: jax.Array, precision=None) -> jax.Array:
 
 
 def dot_general(lhs, rhs, dimension_numbers, precision=None, preferred_element_type=None) -> jax.Array:
-    """`jax.lax.dot_general` for Flax's layers: contracts the last axes of lhs with the first of rhs by `matmul`."""
+    """`jax.lax.dot_general` for Flax's layers: lhs [..., m] times rhs [m, ...] by `matmul`; m may be several axes."""
     (of_lhs, of_rhs), batch = (tuple(map(tuple, pair)) for pair in dimension_numbers)
     count = len(of_rhs)
     layer = of_lhs == tuple(range(lhs.ndim - count, lhs.ndim)) and of_rhs == tuple(range(count)) and batch == ((), ())

@@ -146,6 +146,9 @@ def make_optimizer(config: Any, schedule: optax.Schedule, *, injected: bool = Fa
       schedule: step -> share of `config.learning_rate`.
       injected: the `scalars` are part of the state, where `with_scalars` changes them. The results have the same bits
         either way: scalars from the config are hidden from the compiler, which would otherwise fold them.
+
+    Raises:
+      ConfigError: decoupled weight decay with `adam`, which is called adamw.
     """
     if config.name == "adam" and config.weight_decay:
         raise ConfigError(

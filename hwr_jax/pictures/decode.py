@@ -77,7 +77,7 @@ def read_grey(source: PictureFile, *, max_bytes: int = MAX_BYTES, max_pixels: in
 
 
 def grey_of(content: bytes, name: str, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """The same of the bytes of a file, which messages call `name`."""
+    """Returns the grey values [h, w] of a file's bytes, called `name` in messages. Raises DataError: as `read_grey`."""
     with refusing(content, name), opened(content, name) as image:
         pictures = count(image)
         if pictures > 1 and image.format not in SEVERAL:

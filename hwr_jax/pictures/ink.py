@@ -238,7 +238,7 @@ def contrast_with(grey: np.ndarray, paper: np.ndarray, *, sample_px: int = 0) ->
 
 
 def otsu(contrast: np.ndarray) -> float:
-    """The threshold that best splits values in 0..1 into two classes (Otsu 1979), to 1/256."""
+    """The threshold that best splits values in 0..1, of any shape, into two classes (Otsu 1979), to 1/256."""
     return float(otsu_of_each(contrast.reshape(1, -1))[0])
 
 

@@ -156,7 +156,7 @@ def _character(grey: np.ndarray) -> Normalised:
 
 
 def judged(image: np.ndarray, found: Found) -> Normalised:
-    """Adds what speaks against reading a picture as the one character in `image`."""
+    """Adds what speaks against reading a picture as the one character in `image`, uint8 [28, 28]."""
     if found.characters == 1:
         return Normalised(image)
     lines = f" on {found.lines} lines" if found.lines > 1 else ""
@@ -230,7 +230,7 @@ def widen_thin_strokes(ink: np.ndarray, *, box_px: int = BOX_PX, fine: int = FIN
 
 
 def widen_perhaps_thin(ink: np.ndarray) -> np.ndarray:
-    """The same of ink whose strokes are probably thin: it does not try whether they are surely wide."""
+    """`widen_thin_strokes` of ink [h, w] whose strokes are probably thin: it does not check that first."""
     large = _fit(_crop(ink), BOX_PX * FINE)
     return _widened(ink, large, large > large.max() / 2, FINE)
 

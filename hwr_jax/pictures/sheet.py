@@ -58,7 +58,7 @@ def crop_to_sheet(grey: np.ndarray) -> np.ndarray:
 
 
 def cut(grey: np.ndarray, longer_px: int, *, least_ink: tuple[float, float] = PAGE) -> Sheet | None:
-    """The same, as a `Sheet` at most `longer_px` long; None if there is no sheet."""
+    """Cuts the sheet out of grey [h, w] as `crop_to_sheet` does, at most `longer_px` long; None if there is none."""
     from scipy import ndimage
 
     found = find_sheet(grey, least_ink)

@@ -15,7 +15,8 @@ MOST_RIMS = 200  # that are taken: deeper ink is wider than any pen
 
 
 def width_of(mask: np.ndarray) -> float:
-    """Mean width of the strokes in pixels: four times the mean distance to paper (exact for a long straight stroke)."""
+    """Mean width in pixels of the strokes in bool [h, w]: four times the mean distance to paper (exact for a long
+    straight stroke)."""
     return 4 * float(np.sqrt(_squared_distances(mask)[mask], dtype=float).mean())
 
 

@@ -41,7 +41,7 @@ def scale_of(values: np.ndarray, where: str, reading: Reading, notes: list[str])
     """Returns which value of a file is full ink or full white; adds a sentence to `notes` unless it is 255.
 
     Args:
-      values: all values of the file.
+      values: all values of the file, of any shape.
       where: the file, for messages.
       reading: its `pixel_scale` decides, where it is not 0.
       notes: for the user.

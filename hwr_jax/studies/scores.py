@@ -77,7 +77,8 @@ def scores(dataset: Dataset, outputs: dict[str, list[Outputs]], rows: slice) -> 
 
 
 def ensemble(outputs: list[Outputs], label: Array) -> Outputs:
-    """Returns the outcomes of several networks as one: the class with the highest mean probability. Not for strings."""
+    """Returns the outcomes of several networks on N images as one: the class with the highest mean probability; label
+    [N]. Not for strings."""
     prob = np.stack([np.asarray(o.prob, np.float64) for o in outputs]).mean(axis=0)
     pred, rows = prob.argmax(-1), np.arange(len(label))
     loss = -np.log(np.maximum(prob[rows, label], np.finfo(np.float32).tiny))

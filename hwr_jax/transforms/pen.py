@@ -1,4 +1,7 @@
-"""What another pen, sheet or scanner does to an image; each map is the identity at zero strength."""
+"""What another pen, sheet or scanner does to an image; each map is the identity at zero strength.
+
+An image is float32 [H, W, 1], 0 = paper, 1 = ink.
+"""
 
 from __future__ import annotations
 

@@ -27,7 +27,8 @@ def open_study(search: Search, folder: Path, storage: str, *, sampler_seed: int 
       sampler_seed: of the proposals; None: a new one each time, which several processes need.
 
     Raises:
-      ConfigError: Optuna is not installed, or the storage cannot be opened.
+      ConfigError: Optuna is not installed, or the storage has trials of another search.
+      RunFolderError: the storage cannot be opened.
     """
     try:
         import optuna

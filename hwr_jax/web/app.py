@@ -115,7 +115,7 @@ class Server:
         return Response(b'{"status": "ok"}', media_type="application/json")
 
     async def readyz(self, request: Request) -> Response:
-        """GET /readyz: it can read, and is not shutting down."""
+        """GET /readyz: it can read, and is not shutting down. Raises Problem, which answers 503."""
         if self.draining:
             raise Problem(503, "the server is shutting down")
         if not self.pool.ready:

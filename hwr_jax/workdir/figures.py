@@ -116,7 +116,7 @@ def worst_mistakes(path: Path, test: Arrays, outputs: Outputs, classes: tuple[st
 
 
 def training_images(path: Path, dataset: Dataset, augment: Callable[[np.ndarray], np.ndarray] | None) -> None:
-    """Draws training images as the model sees them: augmented, but not yet standardised."""
+    """Draws training images as the model sees them: augmented (float32 [N, H, W, 1]), but not yet standardised."""
     image = np.asarray(dataset.train.image[:SAMPLE], np.float32) / 255
     names = [metrics.text(label, dataset.classes) for label in dataset.train.label[: len(image)]]
     words = "training images as the model sees them" if augment else "training images (no augmentation)"

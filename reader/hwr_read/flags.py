@@ -30,7 +30,7 @@ class Flags(dict[str, Flag]):
         return self.setdefault(name, Flag(words, default, kind))
 
     def number(self, name: str, default: float, words: str, *, at_least: float) -> Flag:
-        """--name=X, which is finite; `at_least` is 0."""
+        """--name=X, which is finite. Raises ValueError unless `at_least` is 0."""
         if at_least != 0:
             raise ValueError("only numbers from 0 are supported")
         return self.setdefault(name, Flag(words, default, "X"))

@@ -54,7 +54,7 @@ class Graph:
         return made
 
     def array(self, name: str, value: Any, dtype: Any = np.float32) -> str:
-        """Adds a constant array under a name of its own; returns that."""
+        """Adds a constant array of any shape under its own name, and returns that. Raises ValueError if it is taken."""
         made = f"{self._prefix}{name}"
         if made in self.arrays:
             raise ValueError(f"there are two arrays {made!r} in the graph")

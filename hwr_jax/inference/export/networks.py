@@ -33,7 +33,7 @@ class Layers:
         return name, self._params.pop(name)
 
     def named(self, name: str) -> np.ndarray:
-        """Returns an array that belongs to no layer."""
+        """Returns an array, of any shape, that belongs to no layer."""
         return self._params.pop(name)
 
     def statistics(self, name: str) -> dict:

@@ -24,7 +24,8 @@ Pads = tuple[tuple[int, int], tuple[int, int]]
 
 
 def check_plain(who: str, lhs: jax.Array, rhs: jax.Array, dilations: tuple, dimension_numbers, groups: int) -> None:
-    """Raises NotImplementedError, in the name of `who`, for dilation, groups or a layout other than NHWC/HWIO."""
+    """Raises NotImplementedError, in the name of `who`, for dilation, groups, or shapes other than lhs [B, H, W, C] and
+    rhs [h, w, C, features]."""
     layout = lax.conv_dimension_numbers(lhs.shape, rhs.shape, dimension_numbers)
     same_layout = layout == lax.conv_dimension_numbers(lhs.shape, rhs.shape, NHWC)
     if not same_layout or any(d != 1 for d in (*dilations, groups)):

@@ -1,0 +1,93 @@
+"""scripts/docstrings.py: a docstring that leaves out an error or a shape is found, one that has them is not."""
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+GOOD = '''
+    """A module: images are [H, W, 1]."""
+
+    def area(image: np.ndarray) -> float:
+        """The share of ink."""
+
+    def mean(values: jax.Array) -> float:
+        """The mean of values [N]. Raises DataError if there are none."""
+        if not len(values):
+            raise errors.DataError("none")
+
+    def parse(text: str) -> int:
+        """The number in a text."""
+        try:
+            if not text:
+                raise ValueError("empty")
+            return int(text)
+        except ValueError as error:
+            return 0
+
+    def again(values: jax.Array) -> float:
+        """See `mean`."""
+        raise ValueError
+
+    def decorated(call):
+        """Returns a function that raises."""
+        def inner():
+            raise RuntimeError("later")
+        return inner
+
+    class Reader:
+        """Reads images [N, H, W]; raises ConfigError."""
+
+        def __init__(self, image: np.ndarray):
+            raise ConfigError("no")
+
+    def _hidden(image: np.ndarray):
+        raise OSError
+    '''
+BAD = '''
+    """A module."""
+
+    def mean(values: jax.Array) -> float:
+        """The mean."""
+        if not len(values):
+            raise errors.DataError("none")
+
+    class Reader:
+        """Reads."""
+
+        async def read(self, *, image: np.ndarray | None):
+            """Reads, or raises Other."""
+            try:
+                pass
+            except KeyError:
+                raise OSError("no") from None
+    '''
+
+
+def check(folder: Path, source: str) -> tuple[int, list[str]]:
+    """Returns the exit code for a folder with this module, and the lines printed."""
+    (folder / "module.py").write_text(textwrap.dedent(source))
+    command = [sys.executable, "scripts/docstrings.py", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
+    return done.returncode, done.stdout.splitlines()
+
+
+def test_a_missing_error_and_missing_shapes_are_found(tmp_path):
+    path = tmp_path / "module.py"
+    assert check(tmp_path, BAD) == (
+        1,
+        [
+            f"{path}:4: mean raises DataError, which its docstring does not name",
+            f"{path}:4: mean has arrays, but its docstring no shapes",
+            f"{path}:12: read raises OSError, which its docstring does not name",
+            f"{path}:12: read has arrays, but its docstring no shapes",
+            "1 files, 4 docstrings to mend",
+        ],
+    )
+
+
+def test_docstrings_that_say_it_themselves_or_elsewhere_pass(tmp_path):
+    assert check(tmp_path, GOOD) == (0, ["1 files: nothing to mend"])
