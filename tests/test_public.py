@@ -1,8 +1,9 @@
 """The public surface: names that cost nothing until they are used, their examples, and training without flags."""
 
+import ast
 import doctest
+import functools
 import importlib
-import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,22 @@ from hwr_jax.core.errors import ConfigError, DataMissing
 
 ROOT = Path(__file__).parent.parent
 PUBLIC = [name for name in hwr_jax.__all__ if name not in ("__version__", "data")]
+
+
+def examples():
+    """Yields the module and the name of everything in the package whose docstring has an example; "": the module."""
+    for path in sorted((ROOT / "hwr_jax").rglob("*.py")):
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        stack = [("", ast.parse(path.read_text(encoding="utf-8")))]
+        while stack:
+            name, node = stack.pop()
+            if ">>>" in (ast.get_docstring(node) or ""):
+                yield module, name
+            documented = (n for n in node.body if isinstance(n, ast.ClassDef | ast.FunctionDef))
+            stack += [(f"{name}.{inner.name}".lstrip("."), inner) for inner in documented]
+
+
+EXAMPLES = sorted(examples())
 
 
 @pytest.fixture(scope="module")
@@ -53,20 +70,22 @@ def test_an_unknown_name_is_an_attribute_error():
         _ = hwr_jax.nonsense
 
 
-@pytest.mark.parametrize("name", [*PUBLIC, "data.load", "hwr_jax"])
-def test_the_example_in_the_docstring_runs(run, name):
-    if name in hwr_jax._HOMES:  # not the verb of the same name, which another test may have imported
-        documented = getattr(importlib.import_module(hwr_jax._HOMES[name]), name)
-    else:
-        documented = hwr_jax.data.load if name == "data.load" else hwr_jax
-    names = dict(vars(inspect.getmodule(documented)))
-    examples = doctest.DocTestFinder(recurse=False).find(documented, name, globs=names)
-    found = [example for example in examples if example.examples]
+def test_every_name_of_the_package_has_an_example():
+    homes = {(hwr_jax._HOMES[name], name) for name in PUBLIC}
+    assert homes | {("hwr_jax", ""), ("hwr_jax.data.loading", "load")} <= set(EXAMPLES)
+
+
+@pytest.mark.parametrize(("module", "name"), EXAMPLES, ids=[".".join(filter(None, one)) for one in EXAMPLES])
+def test_the_example_in_the_docstring_runs(run, module, name):
+    home = importlib.import_module(module)
+    documented = functools.reduce(getattr, filter(None, name.split(".")), home)
+    tests = doctest.DocTestFinder(recurse=False).find(documented, name or module, home, globs=dict(vars(home)))
+    found = [test for test in tests if test.examples]
     assert len(found) == 1
     report = []
     outcome = doctest.DocTestRunner().run(found[0], out=report.append)
     assert outcome.failed == 0, "".join(report)
-    assert outcome.attempted > 1
+    assert outcome.attempted > 0
 
 
 def test_a_run_is_its_folder_its_results_and_its_model(run, digits):

@@ -37,6 +37,10 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Config
 
     Raises:
       ConfigError: no such file or variant, the file does not run, or an override does not fit.
+
+    >>> config = load("cnn:smoke", {"model.dropout": 0.3})
+    >>> config.model.name, config.model.dropout, config.epochs
+    ('cnn', 0.3, 1)
     """
     path = shipped.resolve(path)
     name, _, variant = path.partition(":")

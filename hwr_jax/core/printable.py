@@ -9,7 +9,7 @@ FORMULA = ("=", "+", "-", "@")  # a cell that begins so is computed by a spreads
 
 
 def line(text: str) -> str:
-    """Replaces what a terminal would obey, not show: control characters, and bytes that are not UTF-8.
+    r"""Replaces what a terminal would obey, not show: control characters, and bytes that are not UTF-8.
 
     >>> line("a\x1b[31m.png")
     'a\\x1b[31m.png'

@@ -19,7 +19,12 @@ def root(seed: int | jax.Array) -> jax.Array:
 
 
 def stream(key: jax.Array, name: str, step: jax.Array | int = 0) -> jax.Array:
-    """Returns the key [] of one stream at one step (for `order` the step is the epoch)."""
+    """Returns the key [] of one stream at one step (for `order` the step is the epoch).
+
+    >>> key = stream(root(0), "dropout", 7)
+    >>> bool(key == stream(root(0), "dropout", 7)), bool(key == stream(root(0), "dropout", 8))
+    (True, False)
+    """
     return jax.random.fold_in(jax.random.fold_in(key, STREAMS[name]), step)
 
 

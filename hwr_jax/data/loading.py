@@ -252,6 +252,10 @@ def with_classes(
 
     Raises:
         ConfigError: it has a class that is not among them.
+
+    >>> digits = load("digits", log=lambda line: None)
+    >>> with_classes(digits, (*"0123456789", "none")).classes[-1]  # those of the model that comes with the package
+    'none'
     """
     if dataset.classes == classes:
         return dataset

@@ -60,6 +60,12 @@ def compose(
 
     Raises:
       ValueError: an unknown paper, too small digits, or not as many glyphs and labels as digits.
+
+    >>> from hwr_jax import data
+    >>> test = data.load("digits", log=lambda line: None).test
+    >>> page = compose(np.random.default_rng(0), test.image[:5, ..., 0], test.label[:5], [3, 2], paper="ruled")
+    >>> [len(line) for line in page.lines], len(page.boxes)
+    ([3, 2], 5)
     """
     from scipy import ndimage
 

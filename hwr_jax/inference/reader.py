@@ -55,6 +55,12 @@ class Reader:
 
         Raises:
           ValueError: another shape or dtype.
+
+        >>> import hwr_jax
+        >>> model, digits = hwr_jax.load(), hwr_jax.data.load("digits", log=lambda line: None)
+        >>> [[(name, probability)]] = model.read(digits.test.image[:1], best=1)
+        >>> name == digits.classes[digits.test.label[0]], probability > 0.9
+        (True, True)
         """
         orders = ((prob, np.argsort(-prob, kind="stable")[:best]) for prob in self.predict(images))
         return [[(self.classes[k], float(prob[k])) for k in order] for prob, order in orders]
@@ -63,6 +69,15 @@ class Reader:
         """Reads pictures of any size: paths, bytes or binary files, one character or one line each.
 
         Where a picture holds more than the model reads, `doubts` says so and the probabilities are lowered.
+
+        >>> import io, hwr_jax
+        >>> from PIL import Image, ImageDraw
+        >>> picture, file = Image.new("L", (200, 150), "white"), io.BytesIO()
+        >>> ImageDraw.Draw(picture).line([(90, 30), (100, 120)], fill="black", width=12)
+        >>> picture.save(file, "PNG")
+        >>> [reading] = hwr_jax.load().read_pictures([file.getvalue()])
+        >>> reading.ranked[0][0], reading.doubts
+        ('1', ())
 
         Raises:
           DataError: not an accepted picture, or no ink in it.

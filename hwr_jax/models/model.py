@@ -59,6 +59,13 @@ def make(config: Any, *, classes: int, shape_px: tuple[int, int] = (28, 28)) -> 
 
     Raises:
       ConfigError: sizes that do not fit each other or the image.
+
+    >>> from hwr_jax.config import configs
+    >>> model = make(configs.load("mlp").model, classes=10)
+    >>> variables = model.init(jax.random.key(0), (1, 28, 28, 1))
+    >>> logits, _ = model.apply(variables, jax.numpy.zeros((5, 28, 28, 1)))
+    >>> logits.shape, sum(leaf.size for leaf in jax.tree.leaves(variables))
+    ((5, 10), 535818)
     """
     module = MODELS[config.name](config, classes, shape_px)
     evaluating = module(None, False)

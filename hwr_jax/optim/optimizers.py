@@ -149,6 +149,14 @@ def make_optimizer(config: Any, schedule: optax.Schedule, *, injected: bool = Fa
 
     Raises:
       ConfigError: decoupled weight decay with `adam`, which is called adamw.
+
+    >>> from hwr_jax.config import configs
+    >>> config = configs.load("mlp", {"optim.name": "sgd", "optim.learning_rate": 0.1, "optim.weight_decay": 0.0})
+    >>> optimizer = make_optimizer(config.optim, lambda step: 1.0)
+    >>> weights = jnp.array([1.0, -2.0])
+    >>> updates, _ = optimizer.update(jnp.array([3.0, 1.0]), optimizer.init(weights), weights)
+    >>> [round(float(update), 3) for update in updates]
+    [-0.3, -0.1]
     """
     if config.name == "adam" and config.weight_decay:
         raise ConfigError(

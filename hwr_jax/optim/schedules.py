@@ -28,6 +28,12 @@ def make_schedule(config: Any, *, peak: float, epochs: int, steps_per_epoch: int
 
     Raises:
       ConfigError: the warm-up is as long as the run.
+
+    >>> from hwr_jax.config import configs
+    >>> config = configs.load("mlp", {"schedule.name": "cosine", "schedule.warmup_epochs": 1.0})
+    >>> rate = make_schedule(config.schedule, peak=0.1, epochs=10, steps_per_epoch=100)
+    >>> [round(float(rate(step)), 3) for step in (0, 50, 100, 550, 1000)]
+    [0.0, 0.05, 0.1, 0.05, 0.0]
     """
     total = epochs * steps_per_epoch
     if config.name == "one_cycle":

@@ -73,7 +73,12 @@ def digit_from_picture(source: PictureFile) -> np.ndarray:
 
 
 def digit_from_grey(grey: np.ndarray) -> np.ndarray:
-    """The same from the grey values of a picture: [h, w] in 0..255, 0 = black, 255 = white.
+    """`digit_from_picture` from the grey values of a picture: [h, w] in 0..255, 0 = black, 255 = white.
+
+    >>> picture = np.full((120, 90), 235, np.uint8)
+    >>> picture[20:100, 40:50] = 30  # a stroke
+    >>> digit_from_grey(picture).shape
+    (28, 28)
 
     Raises:
         DataError: an array that is not accepted (`decode.as_grey`), or no ink in it.
@@ -111,7 +116,7 @@ def line_from_picture(source: PictureFile, height_px: int, width_px: int) -> np.
 
 
 def line_from_grey(grey: np.ndarray, height_px: int, width_px: int) -> np.ndarray:
-    """The same from the grey values of a picture: [h, w] in 0..255, 0 = black, 255 = white.
+    """`line_from_picture` from the grey values of a picture: [h, w] in 0..255, 0 = black, 255 = white.
 
     Raises:
         DataError: an array that is not accepted (`decode.as_grey`), or no ink in it.

@@ -34,7 +34,12 @@ def loss(logits: jax.Array, label: jax.Array) -> jax.Array:
 
 
 def best_path(logits: jax.Array) -> jax.Array:
-    """Returns the string of the most probable path: logits [B, T, K + 1] -> int32 [B, T]."""
+    """Returns the string of the most probable path: logits [B, T, K + 1] -> int32 [B, T].
+
+    >>> logits = jax.nn.one_hot(jnp.array([[3, 3, 10, 3, 7, 10]]), 11)  # digits; 10 is the blank
+    >>> best_path(logits).tolist()
+    [[3, 3, 7, -1, -1, -1]]
+    """
     blank = logits.shape[-1] - 1
     symbol = jnp.argmax(logits, -1).astype(jnp.int32)
     before = jnp.pad(symbol[:, :-1], ((0, 0), (1, 0)), constant_values=blank)

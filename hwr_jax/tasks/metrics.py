@@ -13,7 +13,11 @@ ECE_BINS = 15
 
 
 def confusion_matrix(label: np.ndarray, pred: np.ndarray, classes: int) -> np.ndarray:
-    """Counts int64 [K, K]: row = label, column = prediction."""
+    """Counts int64 [K, K]: row = label, column = prediction.
+
+    >>> confusion_matrix(np.array([0, 0, 1, 2]), np.array([0, 1, 1, 2]), 3).tolist()
+    [[1, 1, 0], [0, 1, 0], [0, 0, 1]]
+    """
     return np.bincount(label.astype(np.int64) * classes + pred, minlength=classes**2).reshape(classes, classes)
 
 
@@ -53,6 +57,10 @@ def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray, bins
       confidence: float [N], the probability of each prediction.
       correct: bool [N].
       bins: how many of the intervals (0, 1/bins], (1/bins, 2/bins], ...
+
+    >>> confidence, correct = np.array([0.9, 0.9, 0.6, 0.6]), np.array([True, True, True, False])
+    >>> round(expected_calibration_error(confidence, correct), 3)
+    0.1
     """
     confidence = confidence.astype(np.float64)
     gap = np.bincount(bin_of(confidence, bins), weights=correct.astype(np.float64) - confidence, minlength=bins)
@@ -88,6 +96,9 @@ def edit_distance(pred: np.ndarray, label: np.ndarray) -> np.ndarray:
     """Counts insertions, deletions and replacements from each string int [N, T] to [N, L] (Levenshtein 1966): int [N].
 
     Strings are padded with negative numbers.
+
+    >>> edit_distance(np.array([[1, 2, 3, -1]]), np.array([[1, 3, 3, 3]]))
+    array([2])
     """
     read, true = (pred >= 0).sum(1), (label >= 0).sum(1)
     rows = np.arange(len(label))

@@ -38,6 +38,10 @@ def rejected_at(confidence: np.ndarray, correct: np.ndarray, accuracy: float) ->
     Args:
       confidence, correct: see `aurc`.
       accuracy: 0..1.
+
+    >>> confidence, correct = np.array([0.9, 0.8, 0.7, 0.6]), np.array([True, True, False, True])
+    >>> rejected_at(confidence, correct, 1.0)  # half of them; the others have a confidence of 0.8 or more
+    (0.5, 0.8)
     """
     levels, wrong, accepted = _curve(confidence, correct)
     enough = np.flatnonzero(wrong <= (1 - accuracy) * accepted + 1e-9)

@@ -76,6 +76,12 @@ def augment(key: jax.Array, image: jax.Array, **strength: Any) -> jax.Array:
 
     Returns:
       float32 [H, W, 1] in 0..1.
+
+    >>> from hwr_jax.config import configs
+    >>> strength = configs.load("accurate", {"augment.rotate_deg": 10.0}).augment.to_dict()
+    >>> strength = {name: value for name, value in strength.items() if name not in MIX}
+    >>> augment(jax.random.key(0), jnp.zeros((28, 28, 1)), **strength).shape
+    (28, 28, 1)
     """
     image = warp(key, image, **{name: strength[name] for name in GEOMETRY})
     for one in PEN:
