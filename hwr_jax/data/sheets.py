@@ -53,7 +53,7 @@ SHEETS = {
             "At least 15 test labels are wrong (Northcutt, Athalye & Mueller 2021, arXiv:2103.14749): errors below "
             "0.15 % mean little.",
             "The files do not say who wrote what, so accuracy for each writer is unknown.",
-            "Its writers are of one country and of two groups.",
+            "Its writers come from one country and from two groups.",
             "Clean, cut out and centred: photographs and scans are harder.",
         ),
     ),
@@ -83,12 +83,12 @@ SHEETS = {
 """,
         faults=(
             "It holds no handwriting: it is here to compare methods.",
-            "Some classes overlap by what they mean: T-shirt/top, Pullover, Coat and Shirt.",
+            "Some classes overlap in meaning: T-shirt/top, Pullover, Coat and Shirt.",
         ),
     ),
     "kmnist": Sheet(
         title="Kuzushiji-MNIST",
-        shows="one cursive hiragana of an old book",
+        shows="one cursive hiragana from an old book",
         homepage="http://codh.rois.ac.jp/kmnist/index.html.en",
         licence=(
             'Creative Commons Attribution-ShareAlike 4.0 (README of its repository), with the attribution: "KMNIST '
@@ -131,10 +131,10 @@ SHEETS = {
 }
 """,
         faults=(
-            "The files hold the pictures mirrored at the diagonal; hwr_jax loads them upright.",
+            "The files hold the pictures transposed; hwr_jax loads them upright.",
             "`letters` counts a capital and its small letter as one class; `balanced` and `bymerge` do so for those "
             "that look alike.",
-            "`byclass` and `bymerge` have classes of unequal sizes.",
+            "`byclass` and `bymerge` have unbalanced classes.",
             "Made from the same forms as MNIST: a test image of one may be a training image of the other, so neither "
             "is a test set for a model trained on the other.",
         ),
