@@ -14,7 +14,7 @@ def speed(folder: Path, parts: dict[str, Any], *, title: str) -> None:
     """Draws scaling.png and roofline.png from the parts of a benchmark, as far as they were measured."""
     if "scaling" in parts:
         _scaling(folder / "scaling.png", parts["scaling"], title)
-    if "limits" in parts and "training" in parts and parts["training"]["flops_per_byte"]:
+    if "limits" in parts and "training" in parts and parts["training"]["fused_flops_per_byte"]:
         _roofline(folder / "roofline.png", parts, title)
 
 
@@ -38,20 +38,21 @@ def _scaling(path: Path, scaling: dict[str, list[dict]], title: str) -> None:
 def _roofline(path: Path, parts: dict[str, Any], title: str) -> None:
     """The roofline of Williams, Waterman & Patterson 2009: what the machine could do at an arithmetic intensity.
 
-    The bytes are counted before XLA fuses operations, and many of them never leave the cache. So a point may lie to the
-    left of the roof; a line leads to where it could lie at most: there it would use all of the memory's bandwidth.
+    The bytes are those that the compiled program reads and writes, after XLA has fused operations. Many of them never
+    leave the cache, so a point may lie to the left of the roof; a line leads to where it lies at least: there it would
+    use all of the memory's bandwidth.
     """
     limits = parts["limits"]
     peak, bandwidth = limits["matmul_gflops"], limits["copy_gbps"]
     runs = {"the config": [parts["training"]], "other widths": parts.get("scaling", {}).get("width", [])}
     runs = {name: points for name, points in runs.items() if points}
-    every = [point["flops_per_byte"] for points in runs.values() for point in points]
+    every = [point["fused_flops_per_byte"] for points in runs.values() for point in points]
     intensity = np.geomspace(min(every) / 2, max(*every, 8 * peak / bandwidth), 200)
     with canvas.drawn(path, 6.4, 4.2, title=title) as figure:
         axes, looks = figure.subplots(), canvas.looks(runs)
         axes.plot(intensity, np.minimum(peak, intensity * bandwidth), color=canvas.theme().ink, label="roof (measured)")
         for name, points in runs.items():
-            x, y = np.array([(p["flops_per_byte"], p["gflops"]) for p in points]).T
+            x, y = np.array([(p["fused_flops_per_byte"], p["gflops"]) for p in points]).T
             axes.plot(x, y, **{**looks[name], "linestyle": ""}, markersize=7, label=name)
             for at, speed in zip(x, y, strict=True):
                 if (least := speed / bandwidth) > at:
@@ -60,8 +61,8 @@ def _roofline(path: Path, parts: dict[str, Any], title: str) -> None:
         axes.annotate(f"{bandwidth:.1f} GB/s\n(copy)", (intensity[40], intensity[40] * bandwidth), (8, -18), **BESIDE)
         axes.annotate(f"{peak:,.0f} GFLOP/s (matrix product)", (intensity[-1], peak), (0, 5), **BESIDE, ha="right")
         axes.set(xscale="log", yscale="log", ylabel="GFLOP / s")
-        counted = "FLOP per byte (bytes counted before fusion)"
-        led = "\ndotted: the bytes that fusion and cache keep from memory, at least"
+        counted = "FLOP per byte (of the compiled program, after fusion)"
+        led = "\ndotted: the bytes that the cache keeps from memory, at least"
         axes.set_xlabel(counted + (led if any(line.get_linestyle() == ":" for line in axes.lines) else ""))
         canvas.plain_ticks(axes)
         canvas.legend(axes, 3, loc="lower right")

@@ -1,4 +1,4 @@
-"""The cost of a training step: FLOPs and bytes, counted by XLA."""
+"""The cost of a training step: FLOPs and bytes, counted by XLA before it fuses operations, and after."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.extend
+import numpy as np
 from jax.interpreters import partial_eval
 
 from hwr_jax.core.types import Arrays, TrainState
@@ -19,19 +20,21 @@ class StepCost(NamedTuple):
     """The cost of a training step by XLA's own analysis; None where the device's compiler has none."""
 
     flops_per_image: float | None
-    flops_per_byte: float | None  # before fusion: a lower bound of the arithmetic intensity
+    flops_per_byte: float | None  # of the program as it is written: each operation reads and writes memory
+    fused_flops_per_byte: float | None  # of the compiled program, whose fused operations pass values on in registers
 
 
-def step_cost(recipe: Recipe, state: TrainState, training: Arrays) -> StepCost:
+def step_cost(recipe: Recipe, state: TrainState, training: Arrays, *, compiled: bool = False) -> StepCost:
     """Analyses a training step of one seed.
 
     Args:
       recipe: the run's functions.
       state: with a leading seed axis; shapes are enough.
       training: the examples; shapes are enough.
+      compiled: also compile the step, which takes seconds, for `fused_flops_per_byte`; otherwise that is None.
     """
     if recipe.scratch is not None:  # NumPy, not XLA
-        return StepCost(None, None)
+        return StepCost(None, None, None)
 
     def step(state, rows):
         return train_step.train_step(recipe, state, rows)
@@ -39,22 +42,28 @@ def step_cost(recipe: Recipe, state: TrainState, training: Arrays) -> StepCost:
     batch = recipe.batch_size
     rows = Arrays(*(jax.ShapeDtypeStruct((batch, *x.shape[1:]), x.dtype) for x in training))
     one = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), state)
-    flops, moved = _cost(jax.make_jaxpr(step)(one, rows))
-    return StepCost(flops and flops / batch, flops and moved and flops / moved)
+    flops, before, after = (float(x) or None for x in _cost(jax.make_jaxpr(step)(one, rows), compiled))
+    per_byte = [flops and moved and flops / moved for moved in (before, after)]
+    return StepCost(flops and flops / batch, *per_byte)
 
 
-def _cost(closed: Any) -> tuple[float, float]:
-    """FLOPs and bytes of a closed jaxpr. XLA counts the body of a loop once; here a scan's body counts as often as it
-    runs. XLA cannot see into our compiled convolution: its operations are counted by their definition."""
+def _cost(closed: Any, compiled: bool) -> np.ndarray:
+    """FLOPs, bytes, and bytes after fusion (0 unless `compiled`) of a closed jaxpr, float64 [3].
+
+    XLA counts the body of a loop once; here a scan's body counts as often as it runs. XLA cannot see into our compiled
+    convolution: its operations are counted by their definition. FLOPs are those before fusion, which may compute a
+    value twice.
+    """
     needed, _ = partial_eval.dce_jaxpr(closed.jaxpr, [True] * len(closed.jaxpr.outvars), instantiate=True)
-    analysis = jax.jit(jax.extend.core.jaxpr_as_fun(closed)).lower(*closed.in_avals).cost_analysis() or {}
-    flops, moved = analysis.get("flops") or 0.0, analysis.get("bytes accessed") or 0.0
-    flops += sum(map(convolution.flops, _equations(needed, into_scans=True)))
+    lowered = jax.jit(jax.extend.core.jaxpr_as_fun(closed)).lower(*closed.in_avals)
+    counted = lowered.cost_analysis() or {}
+    fused = (lowered.compile().cost_analysis() or {}) if compiled else {}
+    found = np.array([counted.get("flops") or 0.0, *(each.get("bytes accessed") or 0.0 for each in (counted, fused))])
+    found[0] += sum(map(convolution.flops, _equations(needed, into_scans=True)))
     for equation in _equations(needed, into_scans=False):
         if equation.primitive.name == "scan":
-            of_body, more = _cost(equation.params["jaxpr"]), equation.params["length"] - 1
-            flops, moved = flops + more * of_body[0], moved + more * of_body[1]
-    return flops, moved
+            found += (equation.params["length"] - 1) * _cost(equation.params["jaxpr"], compiled)
+    return found
 
 
 def _equations(jaxpr: Any, *, into_scans: bool) -> Iterator[Any]:

@@ -10,7 +10,7 @@ LIMITS = {"matmul_gflops": 400.0, "copy_gbps": 10.0}
 
 
 def run(value, *, speed, intensity=1.0, gflops=100.0):
-    counted = {"flops_per_byte": intensity, "gflops": gflops}
+    counted = {"fused_flops_per_byte": intensity, "gflops": gflops}
     return {"value": value, "images_per_second": speed, "quartiles": [0.9 * speed, 1.1 * speed], **counted}
 
 
@@ -44,4 +44,4 @@ def test_a_point_above_the_roof_is_led_to_it(drawn, intensity, moved):
     assert len(dotted) == moved
     for line in dotted:
         np.testing.assert_allclose(line.get_xdata(), [intensity, 100.0 / LIMITS["copy_gbps"]])
-    assert ("fusion and cache" in axes.get_xlabel()) == moved
+    assert ("the cache keeps" in axes.get_xlabel()) == moved

@@ -78,6 +78,7 @@ def test_training_and_inference_are_measured(smoke, digits):
     found = measure.training(smoke(seeds=2), digits, steps=3, repeats=2, devices=1)
     assert found["quartiles"][0] <= found["images_per_second"] <= found["quartiles"][1]
     assert found["gflops"] == pytest.approx(found["images_per_second"] * found["flops_per_image"] / 1e9)
+    assert found["fused_flops_per_byte"] > 1.5 * found["flops_per_byte"]
     one = measure.inference(smoke(seeds=2), digits, batch=3, calls=5)
     assert one["p50_s"] <= one["p99_s"]
     assert one["images_per_second"] == pytest.approx(3 / one["p50_s"])
