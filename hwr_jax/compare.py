@@ -10,7 +10,8 @@ from hwr_jax.core import errors
 USAGE = """\
 Compares finished runs by what they left in their folders, and trains nothing: accuracy with intervals, time, the config
 keys that differ, and the difference of each run from the first one, over the seeds and over the test images, each with
-an interval and a corrected p. Refuses runs of another data set or split, and runs that are not finished.
+an interval and a corrected p. A folder of run folders that differ in nothing but their seeds, such as a Slurm array
+leaves, is one run. Refuses runs of another data set or split, and runs that are not finished.
 
     python -m hwr_jax.compare runs/cnn runs/nesterov
     python -m hwr_jax.compare --format=csv runs/* > runs.csv

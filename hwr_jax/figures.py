@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 from pathlib import Path
 
 from hwr_jax.cli import command, flags
@@ -78,12 +79,12 @@ def _draw(records, seed: int, out: Path, screen) -> None:
 
     @functools.cache
     def test():
-        config = run_folder.read_config(first.folder)
+        config = run_folder.read_config(first.folders[seed])
         return configured.load_of_run(config, first.facts, _DATA_DIR.value, screen.print).test
 
     @functools.cache
     def opened():
-        return network.open_run(first.folder, seed=seed, log=screen.print)
+        return network.open_run(first.folders[seed], seed=seed, log=screen.print)
 
     for name in _ONLY.value or NAMES:
         several = len(records) > 1 and sheets.shows_several(name)
@@ -99,9 +100,10 @@ def _draw_picture(record, seed: int, picture: Path, out: Path, screen) -> int:
     from hwr_jax.drawing import network, own_picture
 
     if record.reads_strings:
-        raise errors.ConfigError(f"--image is for models of single characters, and {record.folder} reads strings")
-    opened = network.open_run(record.folder, seed=seed, log=screen.print)
-    path = out / f"own_picture_{picture.stem}.png"
+        raise errors.ConfigError(f"--image is for models of single characters, and {record.name} reads strings")
+    opened = network.open_run(record.folders[seed], seed=seed, log=screen.print)
+    content = hashlib.sha256(picture.read_bytes()).hexdigest()  # two pictures of one name have a figure each
+    path = out / f"own_picture_{picture.stem}_{content:.8}.png"
     read, sure = own_picture.draw(path, record.name, opened, picture)
     screen.print(f"{path} (read: {read}, {sure:.1%})")
     return errors.DONE

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hwr_jax.core import files
 from hwr_jax.models import registry
 from hwr_jax.optim import optimizers
 
@@ -168,6 +169,7 @@ def place(two_seeds, tmp_path_factory):
         shutil.copytree(ROOT / name, folder / name)
     for name in ("cnn", "nesterov", "cnn20/0", "cnn20/1"):
         shutil.copytree(two_seeds[0], folder / "runs" / name)
+    _of_seeds(folder / "runs" / "cnn20" / "1", [2, 3])
     digit = np.full((60, 60), 235, np.uint8)
     digit[14:46, 27:33] = 40  # a 1
     row = np.concatenate([digit, digit, digit], 1)
@@ -182,6 +184,14 @@ def place(two_seeds, tmp_path_factory):
     shutil.copy(ROOT / "tests" / "fixtures" / "turned.heic", folder / "IMG_1.heic")
     (folder / "notes.txt").write_text("no picture\n")
     return folder
+
+
+def _of_seeds(folder, seeds):
+    """Makes a run one of other seeds, as a task of an array leaves it."""
+    for name, change in (("config.json", {"seed": seeds[0]}), ("summary.json", {"seeds": seeds})):
+        files.write_json(folder / name, {**files.read_json(folder / name), **change})
+    with np.load(folder / "predictions.npz") as kept:
+        np.savez(folder / "predictions.npz", **{**kept, "seeds": np.array(seeds)})
 
 
 def test_every_command_is_run_or_has_a_reason_and_no_row_of_the_tables_is_idle():

@@ -2,13 +2,15 @@
 
 import re
 import shutil
+from types import SimpleNamespace
+from unittest import mock
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from hwr_jax import figures
-from hwr_jax.drawing import sheets
+from hwr_jax.drawing import network, own_picture, sheets
 from hwr_jax.workdir import claim
 
 
@@ -50,7 +52,7 @@ def test_several_runs_share_the_figures_that_can_show_them(command, run, other):
 def test_overwriting_a_run_removes_its_figures():
     alone = [
         *figures.NAMES,
-        "own_picture_my photo",
+        "own_picture_my photo_1f2e3d4c",
         *(f"compared_{n}" for n in figures.NAMES if sheets.shows_several(n)),
     ]
     assert len(alone) == len(figures.NAMES) + 5
@@ -63,11 +65,27 @@ def test_ones_own_picture_is_shown_as_the_model_sees_it(command, run, tmp_path, 
     three = np.asarray(digits.test.image)[np.flatnonzero(np.asarray(digits.test.label) == 3)[0], ..., 0]
     Image.fromarray(255 - three).resize((280, 280)).save(tmp_path / "three.png")
     done = command(
-        "figures", f"--workdir={run}", f"--image={tmp_path / 'three.png'}", f"--out={tmp_path}", figures=True
+        "figures", f"--workdir={run}", f"--image={tmp_path / 'three.png'}", f"--out={tmp_path / 'out'}", figures=True
     )
     assert done.returncode == 0, done.stderr
-    assert f"{tmp_path / 'own_picture_three.png'} (read: 3, " in done.stdout
-    assert (tmp_path / "own_picture_three.png").stat().st_size > 10_000
+    (path,) = (tmp_path / "out").iterdir()
+    assert re.fullmatch(r"own_picture_three_[0-9a-f]{8}\.png", path.name)
+    assert f"{path} (read: 3, " in done.stdout
+    assert path.stat().st_size > 10_000
+
+
+def test_two_pictures_of_one_name_have_a_figure_each_and_the_same_picture_has_one(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(network, "open_run", lambda *_, **__: None)
+    monkeypatch.setattr(own_picture, "draw", lambda path, *_: drawn.append(path) or ("3", 0.9))
+    record = SimpleNamespace(name="run", folders={0: tmp_path}, reads_strings=False)
+    for name, content in (("a/1.png", b"one"), ("b/1.png", b"two"), ("1.jpg", b"one")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+        assert figures._draw_picture(record, 0, tmp_path / name, tmp_path, mock.Mock()) == 0
+    first, second, again = drawn
+    assert first != second
+    assert again == first
 
 
 @pytest.mark.parametrize(
@@ -79,7 +97,7 @@ def test_ones_own_picture_is_shown_as_the_model_sees_it(command, run, tmp_path, 
         (["--image="], 64, "--image is empty: name a picture"),
         (["--seed=7"], 64, "--seed=7 was not trained in"),
         (["--compare={run}"], 64, "is named twice"),
-        (["--compare={tmp}/none"], 64, "none does not exist"),
+        (["--compare={tmp}/none"], 64, "none (it does not exist) cannot be drawn: leave it out"),
         (["--image=x.png", "--only=curves"], 64, "leave --compare and --only out"),
         (["--image={tmp}/x.png"], 74, "x.png"),
         (["--image={run}/config.json"], 66, "config.json"),

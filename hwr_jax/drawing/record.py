@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +12,8 @@ import numpy as np
 from hwr_jax.core import files
 from hwr_jax.core.errors import ConfigError, RunFolderError
 from hwr_jax.tasks import metrics
-from hwr_jax.workdir import run_folder
+from hwr_jax.workdir import finished, run_folder
+from hwr_jax.workdir.finished import FinishedRun
 
 OUTCOMES = ("label", "pred", "prob", "loss", "confidence", "seeds")
 
@@ -20,7 +22,7 @@ class Record(NamedTuple):
     """A run."""
 
     name: str  # different from that of every other run in the figure
-    folder: Path
+    folders: dict[int, Path]  # seed -> the run folder that has its network
     lines: list[dict[str, Any]]  # of metrics.jsonl
     facts: dict[str, Any]  # about its data, from environment.json
     label: np.ndarray  # int32 [N] of the test set (strings: [N, L])
@@ -47,52 +49,40 @@ class Record(NamedTuple):
 
 
 def read(folders: Sequence[Path]) -> list[Record]:
-    """Reads runs that were trained to the end, on data sets with the same test set.
+    """Reads runs that were trained to the end, on data sets with the same test set. A folder of run folders that differ
+    in nothing but their seeds is one run.
 
     Raises:
       ConfigError: not a run folder, not finished, named twice, or tested on other data than the first.
       RunFolderError: a file of it is damaged.
     """
-    resolved = [folder.resolve() for folder in folders]
-    for folder, place in zip(folders, resolved, strict=True):
-        if resolved.count(place) > 1:
-            raise ConfigError(f"{folder} is named twice: name each run once, in --workdir or in --compare")
-    names = [place.name for place in resolved]
-    names = [f"{p.parent.name}/{p.name}" if names.count(p.name) > 1 else p.name for p in resolved]
-    found = [_read(folder, name) for folder, name in zip(folders, names, strict=True)]
-    for other in found[1:]:
-        if problem := _different(other, found[0]):
-            raise ConfigError(
-                f"--compare={other.folder} ({problem}) cannot be compared with {found[0].folder}: leave it out"
-            )
-    return found
+    found = finished.read(folders, OUTCOMES, how="drawn")
+    names = [folder.resolve().name for folder in folders]
+    if len(set(names)) < len(names):
+        places = [folder.resolve() for folder in folders]
+        names = [f"{p.parent.name}/{p.name}" if names.count(p.name) > 1 else p.name for p in places]
+    for run in found:
+        if not run.outcomes:
+            raise RunFolderError(f"{run.name} has no {run_folder.PREDICTIONS}, of which figures are drawn")
+        if run.facts["classes"] != found[0].facts["classes"]:
+            raise ConfigError(f"{run.name} (other classes) cannot be drawn with {found[0].name}: leave it out")
+    return [_record(run, name) for run, name in zip(found, names, strict=True)]
 
 
-def _different(record: Record, first: Record) -> str:
-    """Returns why a run cannot share figures with the first; "": it can."""
-    if problem := run_folder.other_data(record.facts, first.facts):
-        return problem
-    if record.classes != first.classes:
-        return "other classes"
-    return "" if np.array_equal(record.label, first.label) else "other test labels"
+def _record(run: FinishedRun, name: str) -> Record:
+    outcomes = [run.outcomes[key] for key in OUTCOMES[:-1]]
+    return Record(name, run.folders, _lines(run), run.facts, *outcomes, seeds=list(run.folders))
 
 
-def _read(folder: Path, name: str) -> Record:
-    run_folder.read_config(folder)  # whose error names a folder that is no run
-    environment, path = run_folder.read_environment(folder), folder / run_folder.PREDICTIONS
-    if "exported" in environment:
-        raise ConfigError(f"{folder} is an export, without the results of its run: name the run folder")
-    if not (folder / "summary.json").is_file():
-        raise ConfigError(
-            f"{folder} is not finished, it has no summary.json: run its `python -m hwr_jax.main` command again to "
-            "resume it"
-        )
-    if not path.is_file():
-        raise RunFolderError(f"{folder} has no {path.name}, of which figures are drawn")
-    arrays = run_folder.read_predictions(folder, OUTCOMES)
-    seeds, examples = arrays["seeds"].shape[0], arrays["label"].shape[0]
-    if any(arrays[key].shape[:2] != (seeds, examples) for key in ("pred", "prob", "loss", "confidence")):
-        raise RunFolderError(f"{path} is damaged: its arrays are of different numbers of seeds or examples")
-    lines = files.read_json_lines(folder / "metrics.jsonl")
-    outcomes = [arrays[key] for key in OUTCOMES[:-1]]
-    return Record(name, folder, lines, environment["dataset"], *outcomes, seeds=arrays["seeds"].tolist())
+def _lines(run: FinishedRun) -> list[dict[str, Any]]:
+    """The lines of metrics.jsonl with the values of all seeds, for the epochs that all folders of the run have."""
+    each = [
+        {(line["epoch"], line["split"]): line for line in files.read_json_lines(folder / "metrics.jsonl")}
+        for folder in dict.fromkeys(run.folders.values())
+    ]
+    common = [key for key in each[0] if all(key in lines for lines in each)]
+    values = {key: [lines[key]["per_seed"] for lines in each] for key in common}
+    return [
+        {**each[0][key], "per_seed": {name: list(chain(*(v[name] for v in values[key]))) for name in values[key][0]}}
+        for key in common
+    ]

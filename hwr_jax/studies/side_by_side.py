@@ -1,6 +1,6 @@
 """Finished runs side by side: one JSON object of all numbers, and what is printed and written of it.
 
-`runs` reads the runs; `comparison` and `by_image` compute the statistics.
+`workdir.finished` reads the runs; `comparison` and `by_image` compute the statistics.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from hwr_jax.core import printable, stats
 from hwr_jax.studies import by_image, comparison, runs
 from hwr_jax.studies.comparison import Paired
 from hwr_jax.studies.metric import Metric
-from hwr_jax.studies.runs import FinishedRun
+from hwr_jax.workdir.finished import FinishedRun
 
 OVER_SEEDS = ("seeds", "mean", "t", "p", "p_holm", "effect", "mcnemar")  # of `Paired`
 INTERVALS = "Intervals over seeds are Student's, 95 %"
@@ -47,7 +47,7 @@ def compare(found: Sequence[FinishedRun], metric: Metric) -> dict[str, Any]:
     pairs = [(name, first) for name in others]
     over_seeds = comparison.against(metric, records, pairs)
     over_images = by_image.against(records, pairs) if metric.name == "accuracy" else {}
-    of_data = found[0].environment["dataset"]
+    of_data = found[0].facts
     return {
         "metric": metric.name,
         "dataset": of_data["name"],
@@ -96,13 +96,13 @@ def _too_few(pairs: dict[tuple[str, str], Paired]) -> list[str]:
 
 def _row(run: FinishedRun, records: list[dict[str, Any]], metric: Metric) -> dict[str, Any]:
     test, validation = ([record[split][metric.name] for record in records] for split in ("test", "validation"))
-    by_images = run.outcomes is not None and metric.name == "accuracy"
+    by_images = bool(run.outcomes) and metric.name == "accuracy"
     return {
         "run": run.name,
-        "network": run.network,
+        "network": run.config.model.name,
         "parameters": run.summary["parameters"],
         "seeds": run.summary["seeds"],
-        "train_examples": run.environment["dataset"]["examples"]["train"],
+        "train_examples": run.facts["examples"]["train"],
         "test": stats.summarise(test, within=(0.0, metric.highest)),
         "test_images_error": by_image.share_error(records) if by_images else None,
         "validation": stats.summarise(validation, within=(0.0, metric.highest)),

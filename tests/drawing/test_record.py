@@ -57,7 +57,7 @@ def test_a_run_is_not_compared_with_itself(run, copy):
 def test_runs_of_other_test_sets_are_not_compared(run, copy):
     arrays = dict(np.load(copy / "predictions.npz"))
     np.savez(copy / "predictions.npz", **{**arrays, "label": arrays["label"][::-1]})
-    with pytest.raises(ConfigError, match=r"other \(other test labels\) cannot be compared with .*: leave it out"):
+    with pytest.raises(ConfigError, match=r"other \(other test labels\) cannot be drawn with .*: leave it out"):
         record.read([run, copy])
 
 
@@ -66,20 +66,30 @@ def test_runs_of_other_test_sets_are_not_compared(run, copy):
     [
         ("name", "letters", "another data set: letters, not digits"),
         ("sha256", "0" * 64, "another content of digits: SHA-256 000000000000, not"),
-        ("classes", list("abcdefghij"), "other classes"),
+        ("classes", list("abcdefghij"), "other test labels"),
     ],
 )
 def test_runs_of_other_data_with_the_same_labels_are_not_compared(run, copy, key, value, words):
     environment = files.read_json(copy / "environment.json")
     environment["dataset"][key] = value
     files.write_json(copy / "environment.json", environment)
-    with pytest.raises(ConfigError, match=re.escape(f"--compare={copy} ({words}")):
+    with pytest.raises(ConfigError, match=re.escape(f"{copy} ({words}")):
+        record.read([run, copy])
+
+
+def test_runs_whose_classes_are_in_another_order_are_not_drawn_together(run, copy):
+    environment = files.read_json(copy / "environment.json")
+    environment["dataset"]["classes"] = environment["dataset"]["classes"][::-1]
+    files.write_json(copy / "environment.json", environment)
+    arrays = dict(np.load(copy / "predictions.npz"))
+    np.savez(copy / "predictions.npz", **{**arrays, "label": 9 - arrays["label"]})  # the same names for all images
+    with pytest.raises(ConfigError, match=r"other \(other classes\) cannot be drawn with"):
         record.read([run, copy])
 
 
 def test_a_run_that_has_not_finished_is_named(copy):
     (copy / "summary.json").unlink()
-    with pytest.raises(ConfigError, match=r"other is not finished, it has no summary\.json: run its .* again"):
+    with pytest.raises(ConfigError, match=r"other \(it is not finished: its command resumes it\) cannot be drawn"):
         record.read([copy])
 
 
@@ -88,7 +98,7 @@ def test_an_export_is_named_as_one(copy):
     files.write_json(copy / "environment.json", {**environment, "exported": {}})
     for name in ("predictions.npz", "summary.json"):
         (copy / name).unlink()
-    with pytest.raises(ConfigError, match=r"other is an export, without the results of its run"):
+    with pytest.raises(ConfigError, match=r"other \(it is an export, which has no results\) cannot be drawn: name a"):
         record.read([copy])
 
 
@@ -114,7 +124,7 @@ def test_damaged_predictions_are_named(copy, damage):
 def fake(*, label, pred, loss, confidence):
     """A record of two classes, a and b."""
     values = [np.array(x) for x in (label, pred, np.zeros((*np.shape(pred), 2)), loss, confidence)]
-    return record.Record("fake", None, [], {"classes": ["a", "b"], "name": "none"}, *values, seeds=[0, 1, 2])
+    return record.Record("fake", {}, [], {"classes": ["a", "b"], "name": "none"}, *values, seeds=[0, 1, 2])
 
 
 def test_the_hardest_images_are_those_of_the_highest_mean_loss_that_a_seed_misreads():

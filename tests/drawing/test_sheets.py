@@ -1,7 +1,5 @@
 """What a figure does to the one of an earlier call, and what the table of the classes shows of an untested class."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -15,7 +13,7 @@ def made(label, classes="ab"):
     pred, prob = np.zeros((2, *label.shape), int), np.full((2, *label.shape, len(classes)), 1 / len(classes))
     loss = confidence = np.full((2, len(label)), 0.5)
     facts = {"classes": list(classes), "name": "none"}
-    return record.Record("fake", Path("fake"), [], facts, label, pred, prob, loss, confidence, seeds=[0, 1])
+    return record.Record("fake", {}, [], facts, label, pred, prob, loss, confidence, seeds=[0, 1])
 
 
 def none():

@@ -149,7 +149,7 @@ def test_all_that_is_no_finished_run_is_named_in_one_sentence(two, tmp_path):
     with pytest.raises(ConfigError, match="leave them out") as refused:
         runs.read([*names, "study", "empty", "file", "export", "none"], ACCURACY)
     assert str(refused.value) == (
-        "b (it is not finished: it has no summary.json), study (it is a study, which report.md compares), empty (it is "
+        "b (it is not finished: its command resumes it), study (it is a study, which report.md compares), empty (it is "
         "not a run folder: it has no config.json), file (it is a file), export (it is an export, which has no "
         "results), none (it does not exist) cannot be compared: leave them out"
     )
