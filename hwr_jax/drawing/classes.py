@@ -41,7 +41,7 @@ def table(path: Path, records: Sequence[Record]) -> None:
             rows = tested + 0.5 * ((i + 0.5) / len(records) - 0.5)  # beside each other
             look = {**looks[record.name], "linestyle": ""}
             right.hlines(rows, missed.min(0), missed.max(0), color=look["color"], alpha=0.4, linewidth=2)
-            right.plot(missed.mean(0), rows, label=record.name, **look)
+            right.plot(missed.mean(0), rows, label=record.name, clip_on=False, zorder=3, **look)  # whole at 0, too
         right.set(xlabel="100 - F1 (%); line: range of the seeds", xlim=(0, None))
         right.tick_params(left=False)
         canvas.plain_ticks_of(right.xaxis)

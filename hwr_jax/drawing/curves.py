@@ -14,6 +14,7 @@ from hwr_jax.workdir import figures
 
 WIDTH = 7.5  # inches
 POINTS = 400  # of a curve over the coverage, at most
+FEW = 0.2  # of the errors are left: the axis of what is rejected ends at twice the share that this takes
 
 
 def learning(path: Path, records: Sequence[Record]) -> None:
@@ -69,15 +70,15 @@ def risk_coverage(path: Path, records: Sequence[Record]) -> None:
             each = [selective.risk_coverage(*one) for one in zip(record.confidence, record.correct, strict=True)]
             risk = 100 * np.stack(each)[:, ::-1]  # from none rejected
             rejected = 100 * np.arange(risk.shape[1]) / risk.shape[1]
-            left = np.flatnonzero(risk.mean(0) > 0.02 * risk.mean(0)[0])  # where there is still something to see
-            farthest = max(farthest, float(rejected[left[-1]]) if len(left) else 0.0)
+            low_enough = np.flatnonzero(risk.mean(0) <= FEW * risk.mean(0)[0])  # one sure mistake can stay to the end
+            farthest = max(farthest, float(rejected[low_enough[0] if len(low_enough) else -1]))
             some = np.unique(np.geomspace(1, len(rejected), POINTS).astype(int)) - 1
             look = {**looks[record.name], "marker": ""}
             axes.plot(rejected[some], risk.mean(0)[some], label=record.name, **look)
             low, high = risk.min(0)[some], risk.max(0)[some]
             axes.fill_between(rejected[some], low, high, color=look["color"], alpha=0.18, linewidth=0)
         axes.set(xlabel="rejected, the least sure first (%)", ylabel="error rate on what is accepted (%)")
-        axes.set(xlim=(0, min(100.0, 1.1 * farthest)), ylim=(0, None))
+        axes.set(xlim=(0, min(100.0, 2 * farthest)), ylim=(0, None))
         canvas.plain_ticks(axes)
         canvas.legend(axes, len(records))
 

@@ -48,10 +48,14 @@ def draw(path: Path, name: str, network: Network, picture: Path) -> tuple[str, f
         axes = lower.subplots()
         colours = [canvas.theme().colours[0] if k == best else canvas.theme().faint for k in order]
         bars = axes.bar([classes[k] for k in order], 100 * prob[order] * found.trust, color=colours)
-        axes.bar_label(bars, [f"{100 * prob[k] * found.trust:.3g} %" for k in order], fontsize=8)
+        axes.bar_label(bars, [_percent(prob[k] * found.trust) for k in order], fontsize=8)
         axes.set(ylabel="confidence (%)", ylim=(0, 115), xlabel=f"read: {classes[best]}{doubts}")
         axes.grid(visible=False, axis="x")
     return classes[best], float(prob[best] * found.trust)
+
+
+def _percent(share: float) -> str:
+    return "< 0.1 %" if share < 0.001 else f"{100 * share:.3g} %"
 
 
 def _small(grey: np.ndarray) -> np.ndarray:

@@ -94,11 +94,9 @@ def _draw(run: Run, folder: Path, outputs: list[Outputs], params: Tree) -> None:
         keys = rng.per_example(key, jnp.arange(len(image)))
         return np.asarray(jax.jit(jax.vmap(lambda k, i: run.recipe.augment(k, run.recipe.frame(i))))(keys, image))
 
-    title = f"{run.plan.name} trained on {run.dataset.name}, seed {run.seeds[0]}"
-    if len(run.seeds) > 1:
-        title += f" (curves and confusion: all {len(run.seeds)} seeds)"
+    name = f"{run.plan.name} trained on {run.dataset.name}"
     shown = augment if run.recipe.augmented or any(run.plan.network["frame"].values()) else None
-    figures.draw_all(folder, run.dataset, outputs, params, title=title, augment=shown)
+    figures.draw_all(folder, run.dataset, outputs, params, name=name, seeds=run.seeds, augment=shown)
 
 
 def _summary(run: Run, state: TrainState, scores: dict[str, dict], folder: Path) -> dict[str, Any]:

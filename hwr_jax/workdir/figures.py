@@ -25,7 +25,8 @@ def draw_all(
     outputs: list[Outputs],
     params: Tree,
     *,
-    title: str,
+    name: str,
+    seeds: list[int],
     augment: Callable[[np.ndarray], np.ndarray] | None,
 ) -> None:
     """Draws every figure of a finished run into figures/.
@@ -35,17 +36,20 @@ def draw_all(
       dataset: what the run was trained and tested on.
       outputs: on the test set, per seed; the mistakes are the first seed's.
       params: of one seed, for the filters.
-      title: names the run in every figure.
+      name: of the run, for the titles.
+      seeds: all, in the order of `outputs`.
       augment: images float32 [N, H, W, 1] in 0..1 -> the same, as in training; None: no augmentation.
     """
     figures = folder / "figures"
     figures.mkdir(exist_ok=True)
     label, classes = np.asarray(dataset.test.label), dataset.classes
+    first, several = f"{name}, seed {seeds[0]}", f"{name}, {len(seeds)} seeds"
+    title = several if len(seeds) > 1 else first
     learning_curves(figures / "learning_curves.png", files.read_json_lines(folder / "metrics.jsonl"), title)
     if label.ndim == 1:
         confusion = np.sum([metrics.confusion_matrix(label, np.asarray(o.pred), len(classes)) for o in outputs], axis=0)
         confusion_matrix(figures / "confusion_matrix.png", confusion, classes, title)
-    worst_mistakes(figures / "worst_mistakes.png", dataset.test, outputs[0], classes, title)
+    worst_mistakes(figures / "worst_mistakes.png", dataset.test, outputs[0], classes, first)
     training_images(figures / "training_images.png", dataset, augment)
     first_filters(figures / "first_filters.png", params)
 
