@@ -1,4 +1,4 @@
-"""Every command and every Python example in README and docs/ is run: here, by another test, or the page says why not.
+"""Every command and every Python example in a page is run: here, by another test, or the page or NOT_RUN says why not.
 
 A command is run here in a folder with a small trained run and a few pictures. `main` gets --summary, which checks the
 flags, config and keys and builds the network, and the digits that are always there; other tests train.
@@ -24,7 +24,10 @@ from hwr_jax.models import registry
 from hwr_jax.optim import optimizers
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "experiments" / "README.md"]
+NAMES = ("README.md", "CONTRIBUTING.md", "docs/course/index.md", "experiments/README.md", "reader/README.md")
+PAGES = [*(ROOT / name for name in NAMES), *sorted((ROOT / "docs").glob("*.md"))]
+HELP = ROOT / "docs" / "commands.md"  # the help of every verb, with examples
+KINDS = {"sh", "python", "console", "text", "yaml", "bibtex", "kotlin", "swift"}  # what is run: the first three
 BLOCK = re.compile(
     r"(?P<why><!-- (?:not run:|run by) (?:.|\n)+? -->\n)?^```(?P<kind>\w+)\n(?P<text>(?:.|\n)*?)^```$", re.MULTILINE
 )
@@ -54,6 +57,22 @@ ELSEWHERE = {
     r"python -m hwr_jax.verify .*--quick": (
         "tests/checks/test_reproduction.py::test_another_version_is_named_and_the_first_epoch_alone_is_quick"
     ),
+    r"python -m hwr_jax.compare --format=csv runs/\* .*": (
+        "tests/test_compare.py::test_csv_and_json_are_the_same_numbers_and_out_writes_both"
+    ),
+    r"python -m hwr_jax.benchmark --config=fast --parts=.*": (
+        "tests/benchmarks/test_benchmark.py::test_it_measures_parts_and_keeps_those_of_an_earlier_call"
+    ),
+    r"python -m hwr_jax.benchmark .*--peers_dir=.*": (
+        "tests/benchmarks/test_benchmark.py::test_pytorch_is_measured_in_turns_by_the_python_that_has_it"
+    ),
+    r"python -m hwr_jax.benchmark .*--parts=twin .*": (
+        "tests/benchmarks/test_twin.py::test_the_faster_form_of_the_twin_counts_in_each_turn"
+    ),
+    r"python -m hwr_jax.evaluate --pages=FOLDER": (
+        "tests/inference/test_page_scores.py::test_evaluate_says_how_well_pages_are_read"
+    ),
+    r"python -m hwr_jax.serve --workdir=.*": "tests/test_serve.py::test_a_run_is_served_with_its_own_model",
     r"python -m hwr_jax.doctor": "tests/checks/test_health.py::test_a_healthy_machine_has_nothing_bad",
     r"python -m hwr_jax.study .*--dry_run": (
         "tests/studies/test_study.py::test_a_dry_run_without_records_times_each_variant"
@@ -70,7 +89,7 @@ ELSEWHERE = {
     r"python -m hwr_jax.study --study=\S+( --out=\S+)?": (
         "tests/studies/test_study.py::test_a_study_trains_every_variant_with_the_same_seeds_and_reports"
     ),
-    r"python -m hwr_jax.search .*--minutes=\d+": (
+    r"python -m hwr_jax.search .*--minutes=\d+( --trials=\d+)?": (
         "tests/tuning/test_search.py::test_a_killed_search_resumes_and_its_running_trial_counts_as_interrupted"
     ),
     r"python -m hwr_jax.evaluate --workdir=runs/cnn": (
@@ -79,7 +98,9 @@ ELSEWHERE = {
     r"python -m hwr_jax.evaluate .*--split=validation --checkpoint=best": (
         "tests/test_main.py::test_evaluate_takes_split_checkpoint_and_seed"
     ),
-    r"python -m hwr_jax.figures --workdir=\S+( --only=\S+)?": ("tests/test_figures.py::test_a_run_gets_every_figure"),
+    r"python -m hwr_jax.figures --workdir=\S+( --only=\S+)?( --dark)?": (
+        "tests/test_figures.py::test_a_run_gets_every_figure"
+    ),
     r"python -m hwr_jax.figures --workdir=\S+ --compare=.*": (
         "tests/test_figures.py::test_several_runs_share_the_figures_that_can_show_them"
     ),
@@ -119,6 +140,10 @@ ELSEWHERE = {
 }
 # Commands that no test runs, and why.
 NOT_RUN = {
+    r"python -m pytest -m \w+": "the suite itself, which .ci/run starts",
+    r"python (-m (ruff|ty|codespell_lib)|scripts/(course|check_site|docstrings|prose)\.py)( .*)?": "a step of .ci/run",
+    r"\.ci/run": "what CI runs",
+    r"python3 -m http.server .*": "Python's own",
     r"tensorboard .*": "no part of hwr_jax, which only writes its files",
     r"python -m pip install .*": "installs packages into the environment that runs the tests",
     r"python -c .*secrets.*": "Python's own",
@@ -131,10 +156,16 @@ def blocks(page, *kinds):
     return [m["text"] for m in BLOCK.finditer(page.read_text()) if m["kind"] in kinds and not m["why"]]
 
 
+def examples(page):
+    """The examples in a verb's help, without the remark behind two spaces."""
+    lines = re.findall(r"^    (python .*)$", "\n".join(blocks(page, "text")), re.MULTILINE) if page == HELP else []
+    return [re.sub(r"  +\(.*\)$", "", line) for line in lines]
+
+
 def commands(page):
     """The commands of a page, each as one line without comment, as in an environment that has the package."""
     variables = {}
-    for text in blocks(page, "sh", "bash"):
+    for text in (*blocks(page, "sh"), *examples(page)):
         for line in text.replace("\\\n", " ").splitlines():
             words = shlex.split(line, comments=True)
             while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
@@ -198,10 +229,37 @@ def test_every_command_is_run_or_has_a_reason_and_no_row_of_the_tables_is_idle()
     assert len(ALL) > 50, len(ALL)
     for pattern in (*ELSEWHERE, *NOT_RUN):
         assert any(re.fullmatch(pattern, line) for line in ALL), f"no page has a command like {pattern}"
+    assert "python -m hwr_jax.scan --mode=line --debug=steps code.png" in HERE  # of the help alone
+    assert any("scripts/course.py --out=course" in line for line in ALL)
     for line in HERE:
         assert re.match(r"python (-m hwr_jax\.(main|evaluate|predict|scan|compare) |-c )", line), (
             f"{line}: add what runs it to a table of this file, or <!-- not run: why --> to the page"
         )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_block_of_a_page_escapes(page):
+    found = [*BLOCK.finditer(page.read_text())]
+    assert {m["kind"] for m in found} <= KINDS
+    rest = BLOCK.sub("", page.read_text())
+    assert not re.search(r"^\s*(```|~~~)", rest, re.MULTILINE), "a fence that is indented, unlabelled or left open"
+    indented = re.search(
+        r"^(    |\t)(\$ )?(python3?|hwr|hwr-read|pip|bash|curl|scripts/|\./|\.ci/).*$", rest, re.MULTILINE
+    )
+    assert not indented, f"{indented[0]}: a command stands in a block that begins with ```sh"
+    for test in re.findall(r"<!-- run by (\S+?)(?:::\w+)? -->", page.read_text()):
+        assert (ROOT / test).is_file(), test
+
+
+def test_no_other_page_has_commands():
+    chapters = re.compile(r"docs/course/\d\d_\w+\.md")  # made from their sources, which CI executes
+    folders = ("docs", "experiments", "hwr_jax", "reader", "scripts", "tests", "configs")
+    every = [*ROOT.glob("*.md"), *(path for name in folders for path in (ROOT / name).rglob("*.md"))]
+    others = [path for path in every if path not in PAGES and not chapters.fullmatch(str(path.relative_to(ROOT)))]
+    assert len(others) > 30, "reports and the pages of the reference"
+    assert [
+        path for path in others if re.search(r"^\s*```(sh|bash|shell|console)", path.read_text(), re.MULTILINE)
+    ] == []
 
 
 @pytest.mark.parametrize("test", sorted(set(ELSEWHERE.values())))
