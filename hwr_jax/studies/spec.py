@@ -68,6 +68,13 @@ class Study(NamedTuple):
         return self.path.resolve().parent.name
 
     @property
+    def place(self) -> str:
+        """Its file as a reader of the report finds it: in the repository, else as it was named."""
+        folder = self.path.resolve().parent
+        inside = folder.parent.name == "experiments"
+        return f"experiments/{folder.name}/{self.path.name}" if inside else self.path.as_posix()
+
+    @property
     def folder(self) -> Path:
         """Where its results lie by default."""
         return self.path.parent

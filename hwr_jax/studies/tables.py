@@ -111,8 +111,8 @@ def setup(study: Study, records: list[dict[str, Any]], rows: list[Row]) -> str:
         _smallest_p(rows),
         f"- Cost: {len(records)} trials, {steps:.0f} s inside the steps, {compiling:.0f} s of compiling, "
         f"{whole:.0f} s in total.",
-        f"- Command: `python -m hwr_jax.study --study=experiments/{study.name}/study.py`; a single variant as an "
-        f"ordinary run: `python -m hwr_jax.main --config=experiments/{study.name}/study.py:{study.baseline}`.",
+        f"- Command: `python -m hwr_jax.study --study={study.place}`; a single variant as an ordinary run: "
+        f"`python -m hwr_jax.main --config={study.place}:{study.baseline}`.",
     ]
     changes = ["| variant | what it changes |", "|---|---|"]
     for name, overrides in study.variants.items():

@@ -13,7 +13,7 @@ from hwr_jax.config import configs, shipped
 from hwr_jax.core import canvas, files
 from hwr_jax.data import STRINGS
 from hwr_jax.steps import overrides, recipe, train_step
-from hwr_jax.studies import comparison, report, results, spec
+from hwr_jax.studies import comparison, figures, report, results, spec
 
 ROOT = Path(__file__).parents[2] / "experiments"
 STUDIES = sorted(ROOT.glob("*/study.py"))
@@ -94,3 +94,23 @@ def test_the_page_of_the_experiments_is_up_to_date(monkeypatch):
 
 def test_there_are_studies():
     assert len(STUDIES) >= 14
+
+
+def test_the_command_of_a_report_names_the_file_where_it_is(tmp_path):
+    path = ROOT / "optimizers" / "study.py"
+    assert spec.load(path).place == "experiments/optimizers/study.py"
+    own = shutil.copytree(path.parent, tmp_path / "mine") / "study.py"
+    assert spec.load(own).place == own.as_posix()
+
+
+def test_no_interval_of_the_forest_plot_is_cut_off(monkeypatch, tmp_path):
+    study = spec.load(ROOT / "precision" / "study.py")
+    rows = comparison.compare(study, results.read(study, ROOT / "precision"))
+    (bfloat16,) = [row.paired for row in rows if row.paired is not None]
+    low, high = bfloat16.t
+    wide = bfloat16._replace(bootstrap=(3 * low, 3 * high))
+    kept = []
+    monkeypatch.setattr(canvas, "save", lambda figure, path: kept.append(figure.axes[0].get_xlim()))
+    figures._differences(tmp_path / "x.png", study, [rows[0]._replace(paired=wide)])
+    assert kept[-1][0] < study.metric.factor * 3 * low
+    assert kept[-1][1] > study.metric.factor * 3 * high

@@ -1,12 +1,10 @@
 """The figures that every run leaves: numbers that can be read on any cell, and axes that fit what they show."""
 
-import shutil
-
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from hwr_jax.core import canvas
+from hwr_jax.core import canvas, files
 from hwr_jax.core.types import Outputs
 from hwr_jax.workdir import figures
 
@@ -96,13 +94,15 @@ def test_signed_images_have_the_colour_of_the_paper_at_zero(drawn):
     np.testing.assert_allclose(shown.cmap(0.5)[:3], to_rgb(canvas.LIGHT.paper), atol=0.02)
 
 
-def test_a_figure_of_all_seeds_and_one_of_the_first_are_called_so(monkeypatch, two_seeds, digits, tmp_path):
-    shutil.copy(two_seeds[0] / "metrics.jsonl", tmp_path)
-    with np.load(two_seeds[0] / "predictions.npz") as kept:
-        every = [Outputs(*(kept[key][i] for key in Outputs._fields)) for i in range(2)]
+def test_a_figure_of_all_seeds_and_one_of_the_first_are_called_so(monkeypatch, digits, tmp_path):
+    scores = {"loss": [0.5, 0.6], "accuracy": [0.9, 0.8]}
+    lines = [{"epoch": 1, "split": split, "per_seed": scores} for split in ("train", "validation")]
+    files.write_json_lines(tmp_path / "metrics.jsonl", lines)
+    n = len(digits.test.label)
+    one = Outputs(np.ones(n), np.zeros(n, int), np.full((n, 10), 0.1), np.full(n, 0.1))
     titles = {}
     monkeypatch.setattr(canvas, "save", lambda figure, path: titles.update({path.stem: figure.get_suptitle()}))
     params = {"Dense_0": {"kernel": np.zeros((5, 2))}}
-    figures.draw_all(tmp_path, digits, every, params, name="cnn trained on digits", seeds=[0, 1], augment=None)
+    figures.draw_all(tmp_path, digits, [one, one], params, name="cnn trained on digits", seeds=[0, 1], augment=None)
     assert titles["learning_curves"] == titles["confusion_matrix"] == "cnn trained on digits, 2 seeds"
     assert titles["worst_mistakes"].startswith("Worst mistakes: cnn trained on digits, seed 0 (")
