@@ -43,7 +43,7 @@ def _differences(path: Path, study: Study, rows: list[Row]) -> bool:
     if not any(paired.significant or paired.decidable for _, paired in shown):
         return False
     factor = study.metric.factor
-    both = np.array([(*paired.t, *paired.bootstrap) for _, paired in shown])
+    both = np.hstack([[paired.t for _, paired in shown], [paired.bootstrap for _, paired in shown]])
     low, high = limits(factor * np.stack([both.min(1), both.max(1)], axis=1))
     better = "right" if study.metric.higher_is_better else "left"
     with canvas.drawn(path, WIDTH, 1.2 + 0.3 * len(shown), title=study.question) as figure:
