@@ -302,7 +302,7 @@ def test_the_messages_of_the_faq_are_what_the_commands_print(place, command):
 
 
 @pytest.mark.parametrize(
-    "example", marked(EXAMPLES, lambda one: one[0].name), ids=lambda one: f"{one[0].name}-{one[1]}"
+    "example", marked(EXAMPLES, lambda one: one[0].name), ids=lambda one: f"{one[0].relative_to(ROOT)}-{one[1]}"
 )
 def test_an_example_in_python_runs(example, place, here, monkeypatch):
     page, number = example
