@@ -262,6 +262,16 @@ def test_no_other_page_has_commands():
     ] == []
 
 
+def test_the_steps_of_ci_are_in_it():
+    steps = (ROOT / ".ci" / "run").read_text()
+    (pattern,) = [pattern for pattern, why in NOT_RUN.items() if why == "a step of .ci/run"]
+    lines = [line.split() for line in ALL if re.fullmatch(pattern, line)]
+    assert len(lines) >= 6
+    for words in lines:
+        step = words[1 : 4 if words[2:3] == ["ruff"] else 3 if words[1] == "-m" else 2]
+        assert f"python3 scripts/run.py {' '.join(step)}" in steps
+
+
 @pytest.mark.parametrize("test", sorted(set(ELSEWHERE.values())))
 def test_the_tests_that_run_the_other_commands_exist(test):
     path, _, name = test.partition("::")
