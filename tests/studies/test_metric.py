@@ -1,5 +1,6 @@
 """How a metric's numbers are written, and which way is better."""
 
+import numpy as np
 import pytest
 
 from hwr_jax.studies.metric import METRICS
@@ -20,6 +21,24 @@ def test_a_loss_is_shown_as_it_is():
     assert loss.value_with_unit(0.03214) == "0.0321 nats"
     assert loss.difference(-0.5) == "-0.5000 nats"
     assert loss.difference_unit == "nats"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown", "best", "highest"),
+    [
+        ("accuracy", "98.765 %", 0.9, 1.0),
+        ("loss", "0.9877 nats", 0.1, np.inf),
+        ("cer", "98.765 %", 0.1, np.inf),
+        ("ece", "98.765 %", 0.1, 1.0),
+        ("f1_macro", "98.765 %", 0.9, 1.0),
+    ],
+)
+def test_each_metric_has_its_unit_its_better_way_and_its_highest_value(name, shown, best, highest):
+    metric = METRICS[name]
+    assert metric.value_with_unit(0.987654) == shown
+    assert min((0.1, 0.5, 0.9), key=metric.badness) == best
+    assert metric.error(best) == pytest.approx(0.1)
+    assert metric.highest == highest
 
 
 @pytest.mark.parametrize("name", METRICS)

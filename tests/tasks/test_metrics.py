@@ -44,7 +44,8 @@ def test_every_metric_equals_scikit_learn(seed, missing):
 @pytest.mark.parametrize("seed", [0, 1])
 def test_calibration_error_equals_that_of_scikit_learns_bins(seed):
     label, outputs = draw(seed)
-    correct, confidence = outputs.pred == label, outputs.prob.max(-1).astype(np.float64)
+    confidence = outputs.prob.max(-1).astype(np.float64)
+    correct = np.random.default_rng(seed).random(400) < 0.6  # too sure in some bins, not sure enough in others
     share, mean = calibration_curve(correct, confidence, n_bins=15, strategy="uniform")
     count = np.histogram(confidence, np.linspace(0, 1, 16))[0]
     expected = (np.abs(share - mean) * count[count > 0]).sum() / len(label)
@@ -54,6 +55,31 @@ def test_calibration_error_equals_that_of_scikit_learns_bins(seed):
 def test_calibration_error_of_a_sure_and_always_right_model_is_zero():
     assert metrics.expected_calibration_error(np.ones(4), np.ones(4, bool)) == 0.0
     assert metrics.expected_calibration_error(np.ones(4), np.zeros(4, bool)) == 1.0
+
+
+def test_a_bin_has_its_right_end_and_the_last_one_what_rounding_puts_above_1():
+    confidence = np.array([0.0, 1 / 4, 0.26, 3 / 4, 1.0, 1.0000001])
+    assert metrics.bin_of(confidence, 4).tolist() == [0, 0, 1, 2, 3, 3]
+
+
+def test_the_means_over_classes_count_those_that_are_only_read_or_only_written():
+    label, pred = np.array([0, 0, 1, 2, 5]), np.array([0, 0, 1, 1, 3])
+    ones = np.ones(5, np.float32)
+    found = metrics.evaluate(label, Outputs(ones, pred, np.zeros((5, 7), np.float32), ones))
+    expected = sk.precision_recall_fscore_support(label, pred, average="macro", zero_division=0)
+    np.testing.assert_allclose([found[f"{n}_macro"] for n in ("precision", "recall", "f1")], expected[:3], rtol=1e-12)
+
+
+def test_what_a_metric_can_be():
+    found = {name: metrics.possible(name, 20) for name in ("accuracy", "ece", "error_count", "loss", "cer")}
+    infinite = (0.0, np.inf)
+    assert found == {
+        "accuracy": (0.0, 1.0),
+        "ece": (0.0, 1.0),
+        "error_count": (0.0, 20),
+        "loss": infinite,
+        "cer": infinite,
+    }
 
 
 @settings(deadline=None, max_examples=50)
@@ -86,6 +112,21 @@ def test_the_edit_distance_is_that_of_its_definition(pairs):
     pred, label = (rows(strings, width) for strings, width in zip(zip(*pairs, strict=True), (6, 4), strict=True))
     assert metrics.edit_distance(pred, label).tolist() == [levenshtein(a, b) for a, b in pairs]
     assert metrics.right(pred, label).tolist() == [a == b for a, b in pairs]
+
+
+@pytest.mark.parametrize("more", [[0], [1], [2, 0]], ids=str)
+def test_a_string_that_goes_on_is_another_one(more):
+    short, long = rows([[1, 2]], 2), rows([[1, 2, *more]], 5)
+    assert not metrics.right(short, long).any()
+    assert not metrics.right(long, short).any()
+    assert metrics.right(short, rows([[1, 2]], 5)).all()
+    assert metrics.right(rows([[1, 2]], 5), short).all()
+
+
+def test_a_label_has_a_name_and_a_string_its_letters():
+    classes = ("a", "b", "c")
+    assert metrics.text(np.array(1), classes) == "b"
+    assert metrics.text(np.array([2, 0, -1, -1]), classes) == "ca"
 
 
 def test_the_metrics_of_strings_by_hand():
