@@ -19,8 +19,9 @@ def simulated():
     return np.random.default_rng(0).normal(EFFECT, 1.0, (TRIALS, SEEDS))
 
 
-def test_the_interval_over_seeds_is_students():
-    values = [0.991, 0.993, 0.9925, 0.994]
+@pytest.mark.parametrize("shift", [0.0, -2.0])
+def test_the_interval_over_seeds_is_students(shift):
+    values = [v + shift for v in (0.991, 0.993, 0.9925, 0.994)]
     found = stats.summarise(values)
     expected = scipy_stats.t.interval(0.95, 3, np.mean(values), scipy_stats.sem(values))
     np.testing.assert_allclose(found["ci95"], expected, rtol=1e-12)
@@ -89,8 +90,16 @@ def test_for_many_seeds_the_sign_flip_test_draws_the_same_random_signs_each_time
     assert p == pytest.approx(scipy_stats.ttest_1samp(d, 0).pvalue, abs=0.01)
 
 
+def test_13_seeds_try_all_signs_and_14_draw_9999_beside_their_own():
+    assert stats.sign_flip_p(np.ones(13)) == 2 / 2**13
+    p = float(stats.sign_flip_p(np.arange(1.0, 15.0) - 4))
+    assert p * 10_000 == pytest.approx(round(p * 10_000), abs=1e-9)
+    assert stats.sign_flip_p(np.full(40, 1.0)) == 1 / 10_000
+
+
 def test_no_difference_at_all_is_no_evidence():
     assert stats.sign_flip_p(np.zeros(8)) == 1.0
+    np.testing.assert_array_equal(stats.bootstrap_interval(np.zeros((2, 5))), np.zeros((2, 2)))
     assert stats.effect_size(np.zeros(8)) is None
     np.testing.assert_array_equal(stats.bootstrap_interval(np.full(5, 0.25)), [0.25, 0.25])
 
@@ -163,6 +172,10 @@ def test_the_number_of_seeds_at_the_edges():
     assert stats.seeds_needed(0.0, 0.1) is None
     assert stats.seeds_needed(1e-6, 1.0) is None  # more than 100,000
     assert stats.seeds_needed(0.1, 0.0) == 6
+    assert stats.seeds_needed(100.0, 1.0, level=1e-6) == 21  # by the t test 14 would do, but their smallest p is 1e-4
+    assert stats.fewest_seeds(2 / 2**5) == 5
+    assert stats.seeds_needed(0.00887, 1.0) == pytest.approx(99_760, abs=50)
+    assert stats.seeds_needed(0.00885, 1.0) is None
 
 
 def test_the_error_of_the_test_set_is_what_other_test_sets_show():
