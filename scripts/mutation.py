@@ -27,6 +27,7 @@ import gc
 import importlib
 import importlib.machinery
 import importlib.util
+import itertools
 import json
 import os
 import random
@@ -69,6 +70,7 @@ GROUPS = {  # name -> (files of hwr_jax, tests)
 }  # fmt: skip
 SLOW = {"command", "warm", "kernel", "slow", "exhaustive", "browser"}  # fixtures and markers of tests left out
 CPU_S = 30  # a test that needs more of them, where all need less without the fault, has noticed it
+TESTS_S = 5  # of processor time: the quickest tests, as many as fit
 WALL_S = 600  # of the clock: a test that waits for ever
 UNNOTICED = ("survived", "not reached")
 KEY = ("file", "line", "column", "operator")  # of a fault
@@ -258,7 +260,9 @@ def tests_of(fault: Fault, seen: dict[str, Any]) -> list[str]:
     if not functions:  # a test that only reads a constant runs no line
         files = {name.partition("::")[0] for name in reach}
         reach = [name for name in seen if name.partition("::")[0] in files]
-    return sorted(reach, key=lambda name: seen[name]["s"])
+    reach = sorted(reach, key=lambda name: seen[name]["s"])
+    spent = itertools.accumulate(seen[name]["s"] for name in reach)
+    return [name for name, total in zip(reach, spent, strict=True) if total < TESTS_S] or reach[:1]
 
 
 def reached(tests: list[str], files: list[str], folder: Path) -> dict[str, Any]:

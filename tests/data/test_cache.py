@@ -137,6 +137,14 @@ def test_a_cache_folder_that_cannot_be_made_is_named(tmp_path):
         cache.write(cache.folder(tmp_path / "file", TINY), TINY, some())
 
 
+def test_a_cache_that_cannot_even_be_looked_for_stays_in_memory(tmp_path):
+    said = []
+    found, sha256 = cache.read_or_make(tmp_path / ("x" * 300), TINY, some, log=said.append)
+    assert sha256 == digest("mnist", found)
+    np.testing.assert_array_equal(found.train.image, some().train.image)
+    assert [line.partition(":")[0] for line in said] == ["Nothing is kept for the next time"]
+
+
 def test_a_damaged_cache_is_removed(written):
     cache.remove(written)
     assert not [*written.parent.iterdir()]

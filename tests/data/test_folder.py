@@ -9,7 +9,7 @@ from PIL import Image
 
 from hwr_jax import data
 from hwr_jax.core.errors import ConfigError, DataError
-from hwr_jax.data import folder
+from hwr_jax.data import folder, layouts
 from hwr_jax.pictures import inputs
 from hwr_jax.pictures.normalise import digit_from_picture
 
@@ -188,6 +188,21 @@ def test_missing_places_and_unusable_pictures_are_named(own, caches, tmp_path):
     with pytest.raises(DataError, match=r"2 of 30 pictures cannot be used; .*7.png: no ink.*5.png") as caught:
         load(own, caches)
     assert "\n" not in str(caught.value)
+
+
+def test_a_picture_that_cannot_be_used_is_named_once():
+    assert folder.reason(Path("p.png"), DataError("p.png is empty")) == "p.png is empty"
+    assert folder.reason(Path("p.png"), PermissionError(13, "Permission denied")) == "p.png: Permission denied"
+    assert folder.reason(Path("p.png"), ValueError("odd")) == "p.png: odd"
+
+
+@pytest.mark.parametrize(("count", "more"), [(3, ""), (4, "; ...")])
+def test_the_first_three_pictures_that_are_gone_are_named(tmp_path, count, more):
+    gone = [layouts.Item("", "2", f"{i}.png", tmp_path / f"{i}.png") for i in range(count)]
+    names = "; ".join(f"{tmp_path / f'{i}.png'}: No such file or directory" for i in range(3))
+    with pytest.raises(DataError) as caught:
+        folder.version(gone)
+    assert str(caught.value) == f"{count} of {count} pictures cannot be read: {names}{more}"
 
 
 def test_one_class_is_not_a_data_set(own, caches, tmp_path):

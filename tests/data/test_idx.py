@@ -47,6 +47,19 @@ def test_what_is_encoded_is_parsed_to_the_same_array(array):
     np.testing.assert_array_equal(idx.parse(encode(array), Path("x")), array)
 
 
+@pytest.mark.parametrize(
+    ("code", "element"), [(8, "u1"), (9, "i1"), (11, ">i2"), (12, ">i4"), (13, ">f4"), (14, ">f8")]
+)
+def test_every_type_of_the_format_is_parsed_where_it_is_allowed(code, element):
+    array = np.array([[1, 2, 3], [4, 5, 100]]).astype(element)
+    raw = struct.pack(">BBBB2I", 0, 0, code, 2, 2, 3) + array.tobytes()
+    found = idx.parse(raw, Path("x"), types=(code, 7))
+    np.testing.assert_array_equal(found, array)
+    assert found.dtype == array.dtype
+    with pytest.raises(DataError, match=f"x holds IDX type 0x{code:02x}, expected 0x07, 0x06"):
+        idx.parse(raw, Path("x"), types=(7, 6))
+
+
 @settings(deadline=None, max_examples=100)
 @given(st.binary(max_size=64))
 def test_any_bytes_are_parsed_or_refused_with_the_file_named(raw):

@@ -66,3 +66,22 @@ def test_a_data_set_is_cut_and_spoiled_in_training_alone(caches, digits):
     for split in ("validation", "test"):
         np.testing.assert_array_equal(getattr(cut, split).label, getattr(digits, split).label)
     assert cut.sha256 == digits.sha256
+
+
+def test_a_subset_of_strings_is_any_of_them_with_their_labels():
+    strings = Arrays(TRAIN.image, np.arange(200, dtype=np.int32).reshape(100, 2))
+    few, more = (subset.fewer(strings, n, seed=4) for n in (10, 20))
+    assert len(rows(few)) == 10
+    assert rows(few) == sorted(rows(few))
+    assert set(rows(few)) < set(rows(more))
+    assert few.label.tolist() == [[2 * i, 2 * i + 1] for i in rows(few)]
+
+
+def test_all_examples_may_be_asked_for():
+    assert rows(subset.fewer(TRAIN, 100, seed=0)) == list(range(100))
+
+
+def test_strings_have_no_wrong_labels():
+    subset.refuse_noise_for_strings(0.0)
+    with pytest.raises(ConfigError, match=r"config.data.label_noise=0.1 is not for strings"):
+        subset.refuse_noise_for_strings(0.1)
