@@ -265,6 +265,17 @@ def test_the_maps_of_emnist_are_codes_and_a_class_without_a_name_is_refused(tmp_
         layouts.mapping(tmp_path / "map")
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(None, "cannot be read"), ("null,n\u00e9ant\n".encode("latin-1"), "cannot be read"), (b'{"a": ', "is not JSON")],
+)
+def test_a_class_map_that_cannot_be_read_is_named(tmp_path, content, words):
+    if content is not None:
+        (tmp_path / "map").write_bytes(content)
+    with pytest.raises(ConfigError, match=f"the class map {tmp_path / 'map'} {words}"):
+        layouts.mapping(tmp_path / "map")
+
+
 @pytest.mark.parametrize("prefix", ["", "images/"])
 def test_a_table_beside_one_folder_of_pictures_says_their_classes(tmp_path, load, prefix):
     fill(tmp_path / "mine" / "images", 30)
