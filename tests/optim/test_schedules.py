@@ -52,6 +52,11 @@ def test_restarts_are_cosines_of_growing_length(smoke):
     np.testing.assert_allclose([rate(int(i)) for i in steps], expected, rtol=1e-5)
 
 
+def test_a_restart_may_come_after_one_step(smoke):
+    rate = schedule(smoke, steps_per_epoch=1, name="restarts", step_epochs=0.4, growth=2.0, final=0.0)
+    np.testing.assert_allclose([rate(i) for i in (0, 1, 2, 3)], [0.5, 0.5, 0.25, 0.5], rtol=1e-5)
+
+
 @pytest.mark.parametrize("name", [name for name in schedules.SCHEDULES if name != "one_cycle"])
 def test_a_warm_up_rises_linearly_to_the_peak(smoke, name):
     rate = schedule(smoke, name=name, warmup_epochs=1.0)
@@ -78,6 +83,7 @@ def test_a_run_of_one_or_two_steps_has_finite_rates(smoke, name, steps_per_epoch
     assert np.all((values >= 0) & (values <= 0.5))
 
 
-def test_a_warm_up_as_long_as_the_run_is_refused(smoke):
-    with pytest.raises(ConfigError, match="config.schedule.warmup_epochs=10.0 must be less than config.epochs=10"):
-        schedule(smoke, name="cosine", warmup_epochs=10.0)
+@pytest.mark.parametrize("epochs", [10.0, 12.0])
+def test_a_warm_up_as_long_as_the_run_is_refused(smoke, epochs):
+    with pytest.raises(ConfigError, match=f"config.schedule.warmup_epochs={epochs} must be less than config.epochs=10"):
+        schedule(smoke, name="cosine", warmup_epochs=epochs)
