@@ -178,6 +178,10 @@ def test_the_number_of_seeds_at_the_edges():
     assert stats.seeds_needed(0.00885, 1.0) is None
 
 
+def test_the_smallest_difference_that_13_seeds_show_needs_13():
+    assert stats.seeds_needed(stats.smallest_visible(1.0, 13), 1.0) == 13
+
+
 def test_the_error_of_the_test_set_is_what_other_test_sets_show():
     rng = np.random.default_rng(5)
     chance = np.array([0.004, 0.990, 0.006])  # of an example: right by the baseline alone, by both or none, by one
