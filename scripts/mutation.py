@@ -70,7 +70,7 @@ GROUPS = {  # name -> (files of hwr_jax, tests)
 }  # fmt: skip
 SLOW = {"command", "warm", "kernel", "slow", "exhaustive", "browser"}  # fixtures and markers of tests left out
 CPU_S = 30  # a test that needs more of them, where all need less without the fault, has noticed it
-TESTS_S = 5  # of processor time: the quickest tests, as many as fit
+TESTS_S = 10  # of processor time: the quickest tests, as many as fit
 WALL_S = 600  # of the clock: a test that waits for ever
 UNNOTICED = ("survived", "not reached")
 KEY = ("file", "line", "column", "operator")  # of a fault

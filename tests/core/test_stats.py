@@ -190,6 +190,11 @@ def test_the_error_of_the_test_set_is_what_other_test_sets_show():
     assert found == pytest.approx(np.std(many.mean(1)), rel=0.05)
 
 
+def test_the_error_of_a_few_test_examples_is_that_of_their_mean():
+    hits = np.array([1.0, 0.0, -1.0, 1.0])
+    assert stats.test_set_error(hits) == pytest.approx(scipy_stats.sem(hits), rel=1e-12)
+
+
 def test_the_effect_size_is_cohens_d():
     d = np.array([0.1, 0.3, 0.2, 0.6])
     assert stats.effect_size(d) == pytest.approx(0.3 / np.std(d, ddof=1))
