@@ -11,7 +11,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from importlib import metadata
 from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
@@ -22,15 +21,11 @@ import jax
 import jax.numpy as jnp
 import package_coverage
 import pytest
+import quick_runs
 import warm_python
+from quick_runs import LEVEL, QUICK
 
 ROOT = Path(__file__).parent.parent
-# In one piece, and by XLA's older emitters, a step compiles in half the time.
-QUICK = "--xla_cpu_parallel_codegen_split_count=1"
-if metadata.version("jaxlib").startswith("0.10."):  # 0.12 does not know the flag
-    QUICK += " --xla_cpu_use_fusion_emitters=false"
-# Of LLVM. A step at 1 runs as fast as at 3; at 0 it compiles three times faster.
-LEVEL = "xla_backend_optimization_level"
 if os.environ["JAX_PLATFORMS"] == "cpu":
     flags = f"--xla_force_host_platform_device_count=8 {QUICK} --{LEVEL}=0"  # the tests' own programs take few steps
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flags}"
@@ -87,7 +82,33 @@ def caches(shared):
     other = ("HWR_", "TFDS_", "XLA_", "JAX_", "NPROC", "PYTHONDONTWRITEBYTECODE")
     keep = {k: v for k, v in os.environ.items() if not k.startswith(other) or k == "HWR_COVERAGE"}
     own = {"HWR_CACHE_DIR": str(shared / "hwr"), "TFDS_DATA_DIR": str(shared / "tfds"), "JAX_PLATFORMS": "cpu"}
-    return {**keep, **own, "XLA_FLAGS": f"{QUICK} --{LEVEL}=1", "PYTHONPATH": str(ROOT)}
+    _kernels_of_this_process(shared)
+    return {**keep, **own, "XLA_FLAGS": quick_runs.xla_flags([]), "PYTHONPATH": str(ROOT)}
+
+
+def _kernels_of_this_process(shared):
+    """Our kernels take ten seconds to build: once for the tests of all workers, and for their commands."""
+    from hwr_jax.data import cache
+    from hwr_jax.models.kernels import build
+
+    with open(shared / "kernels.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        built = cache.default_cache_dir() / "kernels"
+        if build.kernel().library is not None and not (shared / "hwr").exists():
+            (shared / "hwr").mkdir()
+            (shared / "hwr" / "kernels").symlink_to(built)
+
+
+@pytest.fixture
+def without_data(caches, tmp_path):
+    """The environment of a machine that has neither data nor a network, but whatever the suite has compiled."""
+    own = tmp_path / "cache"
+    own.mkdir()
+    for name in ("kernels", "xla"):
+        compiled = Path(caches["HWR_CACHE_DIR"]) / name
+        compiled.mkdir(parents=True, exist_ok=True)
+        (own / name).symlink_to(compiled)
+    return {"HTTPS_PROXY": "http://127.0.0.1:9", "TFDS_DATA_DIR": str(tmp_path), "HWR_CACHE_DIR": str(own)}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -139,8 +160,8 @@ def command(caches, warm):
     """
 
     def run(verb, *arguments, timeout=240, env=None, cwd=ROOT, fresh=False, figures=False):
-        env = {**caches, **(env or {})}
         module, arguments = f"hwr_jax.{verb}", [str(a) for a in arguments]
+        env = {**caches, "XLA_FLAGS": quick_runs.xla_flags(arguments), **(env or {})}
         if warm.fits(env) and not fresh:
             return warm.run(module, arguments, env=env, cwd=cwd, timeout=timeout, figures=figures)
         line = [sys.executable, "-m", module, *arguments]
@@ -155,9 +176,10 @@ def start(caches, warm):
     started = []
 
     def run(verb, *arguments, env=None):
-        env = {**caches, **(env or {})}
+        arguments = [str(a) for a in arguments]
+        env = {**caches, "XLA_FLAGS": quick_runs.xla_flags(arguments), **(env or {})}
         assert warm.fits(env)
-        started.append(warm.start(f"hwr_jax.{verb}", [str(a) for a in arguments], env=env, cwd=ROOT))
+        started.append(warm.start(f"hwr_jax.{verb}", arguments, env=env, cwd=ROOT))
         return started[-1]
 
     yield run

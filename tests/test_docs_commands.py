@@ -193,9 +193,11 @@ SUMMARY = ("--summary", "--config.data.name=digits", "--config.data.validation_e
 
 
 @pytest.fixture(scope="module")
-def place(two_seeds, tmp_path_factory):
+def place(two_seeds, caches, tmp_path_factory):
     """A folder like the clone of somebody who has trained, with a few pictures."""
     folder = tmp_path_factory.mktemp("clone")
+    (folder / "none").mkdir()  # a cache without data; building our kernels there would take ten seconds
+    (folder / "none" / "kernels").symlink_to(f"{caches['HWR_CACHE_DIR']}/kernels")
     for name in ("configs", "docs"):
         shutil.copytree(ROOT / name, folder / name)
     for name in ("cnn", "nesterov", "cnn20/0", "cnn20/1"):

@@ -13,14 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from quick_runs import TINY, xla_flags
 
 from hwr_jax.core import files
 from hwr_jax.inference import predictor
 
 ROOT = Path(__file__).parent.parent
 SMOKE = "--config=configs/digits.py:smoke"
-MLP = ("--config=configs/mlp.py:smoke", "--config.data.name=digits", "--config.data.validation_examples=200")
-TINY = ("--config.model.name=mlp", "--config.model.hidden=(16,)")  # its programs compile quickly
 RUN_FILES = {
     "config.json", "environment.json", "metrics.jsonl", "timing.jsonl", "predictions.npz", "manifests", "summary.json",
     "checkpoints", "tensorboard", "figures",
@@ -242,7 +241,7 @@ def test_a_full_disk_is_reported_and_the_same_command_resumes_when_there_is_spac
     # Files that may not grow beyond a size are what a full disk is to a run; the compilation cache is left out of it.
     shell = f"trap '' XFSZ; ulimit -f {kilobytes}; exec \"$@\""
     line = ["bash", "-c", shell, "bash", sys.executable, "-m", "hwr_jax.main", *arguments]
-    env = {**caches, "JAX_ENABLE_COMPILATION_CACHE": "false"}
+    env = {**caches, "JAX_ENABLE_COMPILATION_CACHE": "false", "XLA_FLAGS": xla_flags(arguments)}
     done = subprocess.run(line, capture_output=True, text=True, timeout=240, cwd=ROOT, env=env)
     assert done.returncode == 74
     assert done.stderr.strip().splitlines()[-1].startswith("hwr_jax: ")
@@ -251,7 +250,12 @@ def test_a_full_disk_is_reported_and_the_same_command_resumes_when_there_is_spac
 
 def test_a_loss_that_is_not_finite_stops_the_run(command, tmp_path):
     done = command(
-        "main", *MLP, "--config.optim.name=sgd", "--config.optim.learning_rate=1e30", f"--workdir={tmp_path / 'r'}"
+        "main",
+        SMOKE,
+        *TINY,
+        "--config.optim.name=sgd",
+        "--config.optim.learning_rate=1e30",
+        f"--workdir={tmp_path / 'r'}",
     )
     wrong(done, 65, "is not finite at step", "lower config.optim.learning_rate")
     assert not list((tmp_path / "r" / "manifests").iterdir())
@@ -285,16 +289,7 @@ def test_a_run_stops_early_and_its_summary_says_after_how_many_epochs(command, t
     assert "finished" in command("main", *arguments, "--config.seeds=2", f"--workdir={tmp_path / 'r'}").stdout
 
 
-def test_without_mnist_the_main_job_says_so_and_runs_on_digits(command, tmp_path, caches):
-    unreachable = {
-        "HTTPS_PROXY": "http://127.0.0.1:9",
-        "TFDS_DATA_DIR": str(tmp_path),
-        "HWR_CACHE_DIR": str(tmp_path / "c"),
-    }
-    programs = Path(caches["HWR_CACHE_DIR"]) / "xla"
-    programs.mkdir(parents=True, exist_ok=True)
-    (tmp_path / "c").mkdir()
-    (tmp_path / "c" / "xla").symlink_to(programs)  # no data are at hand, but what was compiled is
+def test_without_mnist_the_main_job_says_so_and_runs_on_digits(command, tmp_path, without_data):
     start = time.monotonic()
     done = command(
         "main",
@@ -302,7 +297,7 @@ def test_without_mnist_the_main_job_says_so_and_runs_on_digits(command, tmp_path
         *TINY,
         "--config.seed=4",
         f"--workdir={tmp_path / 'r'}",
-        env=unreachable,
+        env=without_data,
     )
     assert done.returncode == 0, done.stderr
     assert "MNIST WAS NOT FOUND: TRAINING ON ANOTHER DATA SET INSTEAD" in done.stdout
@@ -315,13 +310,8 @@ def test_without_mnist_the_main_job_says_so_and_runs_on_digits(command, tmp_path
     assert time.monotonic() - start < 200
 
 
-def test_without_mnist_and_without_fallback_it_is_an_error(command, tmp_path):
-    unreachable = {
-        "HTTPS_PROXY": "http://127.0.0.1:9",
-        "TFDS_DATA_DIR": str(tmp_path),
-        "HWR_CACHE_DIR": str(tmp_path / "c"),
-    }
-    done = command("main", "--config=configs/cnn.py", "--config.data.fallback=none", env=unreachable)
+def test_without_mnist_and_without_fallback_it_is_an_error(command, without_data):
+    done = command("main", "--config=configs/cnn.py", "--config.data.fallback=none", env=without_data)
     wrong(done, 66, "the data set mnist was not found")
 
 
@@ -457,7 +447,7 @@ def test_the_fast_recipe_reaches_99_percent_on_the_real_mnist_in_one_epoch(comma
 
 def test_deterministic_kernels_are_asked_for_and_recorded(command, tmp_path):
     folder = tmp_path / "run"
-    done = command("main", *MLP, "--config.epochs=1", "--deterministic", f"--workdir={folder}")
+    done = command("main", SMOKE, *TINY, "--config.epochs=1", "--deterministic", f"--workdir={folder}")
     assert done.returncode == 0, done.stderr
     flags = json.loads((folder / "environment.json").read_text())["xla_flags"]
     assert "--xla_gpu_exclude_nondeterministic_ops=true" in flags

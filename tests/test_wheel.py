@@ -51,13 +51,6 @@ def hwr(wheel, caches, tmp_path):
     return run
 
 
-@pytest.fixture
-def nowhere(tmp_path):
-    """The environment of a machine without a network, on which nothing was ever fetched."""
-    caches = {"HWR_CACHE_DIR": str(tmp_path / "c"), "TFDS_DATA_DIR": str(tmp_path)}
-    return {**caches, "HTTPS_PROXY": "http://127.0.0.1:9"}
-
-
 def test_it_holds_the_package_its_types_the_configs_and_the_program(wheel):
     assert {path.name for path in wheel.iterdir() if not path.name.endswith(".dist-info")} == {"hwr_jax"}
     tracked = subprocess.run(["git", "ls-files", "hwr_jax"], capture_output=True, text=True, cwd=ROOT).stdout.split()
@@ -121,17 +114,17 @@ def test_it_serves_without_a_network_until_it_is_ended(wheel, caches, tmp_path):
 
 
 @pytest.mark.slow
-def test_it_exports_its_model_without_a_network(hwr, nowhere, tmp_path):
-    done = hwr("export", "--format=onnx", "--out=exported", env=nowhere)
+def test_it_exports_its_model_without_a_network(hwr, without_data, tmp_path):
+    done = hwr("export", "--format=onnx", "--out=exported", env=without_data)
     assert done.returncode == 0, done.stderr
     assert "digits" in done.stdout  # on which it is checked in place of MNIST
     (tmp_path / "page.png").write_bytes(encode(draw("4")))
-    done = hwr("scan", "--workdir=exported", "--format=text", "page.png", env=nowhere)
+    done = hwr("scan", "--workdir=exported", "--format=text", "page.png", env=without_data)
     assert (done.returncode, done.stdout) == (0, "4\n"), done.stderr
 
 
 @pytest.mark.slow
-def test_it_trains_falls_back_and_reads_a_picture_in_an_empty_folder(hwr, nowhere, tmp_path):
+def test_it_trains_falls_back_and_reads_a_picture_in_an_empty_folder(hwr, without_data, tmp_path):
     from PIL import Image
 
     done = hwr("train", "--config=digits:smoke")
@@ -144,6 +137,6 @@ def test_it_trains_falls_back_and_reads_a_picture_in_an_empty_folder(hwr, nowher
     done = hwr("predict", "--workdir=runs/digits-smoke", "--format=json", "one.png")
     assert done.returncode == 0, done.stderr
     assert [row["image"] for row in json.loads(done.stdout)] == ["one.png"]
-    done = hwr("train", "--config=cnn:smoke", "--summary", env=nowhere)
+    done = hwr("train", "--config=cnn:smoke", "--summary", env=without_data)
     assert done.returncode == 0, done.stderr
     assert "MNIST WAS NOT FOUND" in done.stdout

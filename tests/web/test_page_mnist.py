@@ -9,7 +9,7 @@ from hwr_jax import data
 from scripts import page_browser
 
 pytestmark = [pytest.mark.browser, pytest.mark.mnist]
-SHEET = {"width": 760, "height": 480}  # read at a width of 512 pixels: a low sheet has half as many of them as a square one
+SHEET = {"width": 760, "height": 480}  # read at a width of 512 pixels: the lower, the fewer pixels
 DIGIT = 0.84  # of the sheet's height that MNIST's 28 pixels take
 RESULT = """() => {
     const text = document.getElementById("text").textContent;
