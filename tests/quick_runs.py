@@ -12,12 +12,14 @@ if metadata.version("jaxlib").startswith("0.10."):  # 0.12 does not know the fla
     QUICK += " --xla_cpu_use_fusion_emitters=false"
 # Of LLVM. A step at 1 runs as fast as at 3; at 0 it compiles three times faster.
 LEVEL = "xla_backend_optimization_level"
+FASTEST = f"{QUICK} --{LEVEL}=0"
 
 NETWORK = {"model.name": "mlp", "model.hidden": (16,)}  # its programs compile quickly
 UNCHANGED = {"augment.shift_px": 0.0, "augment.rotate_deg": 0.0, "augment.scale": 0.0, "augment.shear_deg": 0.0}
+SMALL = {key.replace(".", "__"): value for key, value in {**NETWORK, **UNCHANGED}.items()}  # for the fixture `smoke`
 TINY = tuple(f"--config.{key}={value}" for key, value in {**NETWORK, **UNCHANGED}.items())
 
 
 def xla_flags(arguments: list[str]) -> str:
     """XLA_FLAGS of a command: a tiny network computes fast enough as it is compiled fastest."""
-    return f"{QUICK} --{LEVEL}={0 if set(TINY) <= set(arguments) else 1}"
+    return FASTEST if set(TINY) <= set(arguments) else f"{QUICK} --{LEVEL}=1"

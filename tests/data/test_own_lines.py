@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from quick_runs import FASTEST
 
 from hwr_jax import data
 from hwr_jax.config import check, configs
@@ -378,14 +379,15 @@ def test_a_run_learns_own_lines_and_is_evaluated_on_others(tmp_path, command, ca
         **dict.fromkeys(("augment.shift_px", "augment.rotate_deg", "augment.scale", "augment.shear_deg"), 0.0),
     }  # fmt: skip
     flags = [f"--config.{key}={value}" for key, value in flags.items()]
-    done = command("main", "--config=configs/crnn.py:smoke", f"--workdir={run}", *flags)
+    few_steps = {"XLA_FLAGS": FASTEST}
+    done = command("main", "--config=configs/crnn.py:smoke", f"--workdir={run}", *flags, env=few_steps)
     assert done.returncode == 0, done.stderr
     assert f"{place}: 120 lines of 1 to 2 characters; 10 different ones: 0 1 2 3 4 5 6 7 8 9; 80 lines" in done.stdout
     lines = logs.read_metrics(run / "metrics.jsonl")
     losses = [line["per_seed"]["loss"][0] for line in lines if line["split"] == "train"]
     assert losses[-1] < losses[0] / 2
     summary = json.loads((run / "summary.json").read_text())
-    found = json.loads(command("evaluate", f"--workdir={run}", "--format=json").stdout)
+    found = json.loads(command("evaluate", f"--workdir={run}", "--format=json", env=few_steps).stdout)
     assert (found["cer"], found["examples"]) == (summary["test"]["cer"], 24)
     (place / "labels.csv").write_text("path,text\n0.png,1a\n")
     wrong = command("evaluate", f"--workdir={run}", "--dataset=folder", f"--manual_dir={place}")

@@ -1,9 +1,6 @@
 """Matrix product whose gradient does not depend on the number of threads."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import flax.linen as nn
@@ -75,11 +72,12 @@ def test_wide_and_small_products_are_not_cut(rows, inputs, outputs):
 
 
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="threads of the CPU")
-def test_no_bit_depends_on_the_number_of_threads(caches):
+def test_no_bit_depends_on_the_number_of_threads(caches, warm, tmp_path):
+    (tmp_path / "digests.py").write_text(DIGESTS)
+
     def digests(threads):
-        env = {**os.environ, **caches, "NPROC": str(threads), "XLA_FLAGS": ""}  # eight devices have eight threads
-        line = [sys.executable, "-c", DIGESTS]
-        done = subprocess.run(line, capture_output=True, text=True, env=env, cwd=ROOT, timeout=300)
+        env = {**caches, "NPROC": str(threads), "XLA_FLAGS": ""}  # eight devices have eight threads
+        done = warm.run("digests", [], env=env, cwd=tmp_path, timeout=300)
         assert done.returncode == 0, done.stderr
         return [[one for one in done.stdout.splitlines() if one.startswith(kind)] for kind in ("ours", "whole")]
 

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from quick_runs import SMALL
 
 from hwr_jax import models
 from hwr_jax.core.errors import ConfigError
@@ -12,7 +13,6 @@ from hwr_jax.steps import run
 
 GRADS = np.random.default_rng(0).standard_normal((4, 3, 2))
 START = np.random.default_rng(1).standard_normal((3, 2))
-SMALL = {"model__name": "mlp", "model__hidden": (16,)}
 RATE, M, B1, B2, EPS = 0.1, 0.9, 0.9, 0.999, 1e-8
 
 
@@ -220,7 +220,7 @@ def _standard_promotion():
 @pytest.mark.parametrize(
     "made",
     [
-        {"optim__learning_rate": 0.0123, "optim__weight_decay": 0.07, "optim__l1": 1.3e-5},
+        {"optim__learning_rate": 0.0123, "optim__weight_decay": 0.07, "optim__l1": 1.3e-5} | SMALL,
         {"optim__name": "momentum", "optim__weight_decay": 0.0, "optim__l2": 1e-4, "schedule__name": "one_cycle"}
         | SMALL,
         {"optim__name": "lamb", "schedule__name": "exponential", "schedule__warmup_epochs": 0.5} | SMALL,

@@ -293,7 +293,7 @@ def test_a_picture_full_of_specks_takes_no_time(count):
 
 def mnist_digits(name):
     content = gzip.decompress((Path(os.environ["HWR_MNIST_DIR"]) / name).read_bytes())
-    return np.frombuffer(content, np.uint8, offset=16).reshape(-1, 28, 28)[:60]
+    return np.frombuffer(content, np.uint8, offset=16).reshape(-1, 28, 28)[:30]
 
 
 @pytest.mark.mnist

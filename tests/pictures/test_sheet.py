@@ -82,7 +82,7 @@ def test_scikit_learns_digits_are_read_when_enlarged_without_margin():
     """15 of 200 were said to hold no ink, and 83 more of those cropped first."""
     from sklearn.datasets import load_digits
 
-    for values in load_digits().images[:200] / 16 * 255:
+    for values in load_digits().images[:200:2] / 16 * 255:
         rows, columns = np.flatnonzero(values.any(axis=1)), np.flatnonzero(values.any(axis=0))
         for part in (values, values[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]):
             large = Image.fromarray(part.astype(np.float32)).resize((10 * part.shape[1], 10 * part.shape[0]))

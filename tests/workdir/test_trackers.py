@@ -18,6 +18,7 @@ import textwrap
 import time
 
 import pytest
+from quick_runs import SMALL
 
 from hwr_jax.cli import console
 from hwr_jax.core import stats
@@ -198,7 +199,7 @@ def test_a_tracker_that_cannot_be_started_is_one_warning(facts, monkeypatch):
 
 def test_a_training_is_the_same_with_a_tracker_that_dies_in_its_middle(fake, smoke, digits, here, tmp_path):
     notes = fake(log="note(**values) if values['step'] < 20 else os._exit(5)")
-    config, out, summaries = smoke(epochs=2), io.StringIO(), []
+    config, out, summaries = smoke(epochs=2, **SMALL), io.StringIO(), []
     with Signals() as signals, contextlib.redirect_stdout(out):
         for name, names in (("alone", ()), ("tracked", ("wandb",))):
             session = Session(tmp_path / name, console.make_console(), signals, devices=1, track=names)
