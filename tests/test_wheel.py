@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from quick_runs import TINY
 
 from tests.pictures.test_normalise import draw, encode
 
@@ -127,7 +128,7 @@ def test_it_exports_its_model_without_a_network(hwr, without_data, tmp_path):
 def test_it_trains_falls_back_and_reads_a_picture_in_an_empty_folder(hwr, without_data, tmp_path):
     from PIL import Image
 
-    done = hwr("train", "--config=digits:smoke")
+    done = hwr("train", "--config=digits:smoke", *TINY)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["workdir"] == "runs/digits-smoke"
     assert json.loads((tmp_path / "runs/digits-smoke/environment.json").read_text())["code"]["git"] is None

@@ -9,6 +9,7 @@ import numpy as np
 import optax
 import pytest
 from PIL import Image
+from quick_runs import NETWORK, TINY
 
 from hwr_jax import models
 from hwr_jax.config import configs
@@ -19,19 +20,17 @@ from hwr_jax.optim import optimizers
 from hwr_jax.steps.recipe import make_recipe
 from hwr_jax.studies import trial
 
-SMALL = ["--config.batch_size=32", "--config.epochs=2", "--config.augment.shift_px=0", "--config.augment.rotate_deg=0"]
-TRANSFER = [
-    "--config=configs/transfer.py:smoke",
-    *SMALL,
-    "--config.augment.scale=0",
-    "--config.data.train_examples=100",
-]
+SMALL = ["--config.batch_size=32", "--config.epochs=2"]
+TRANSFER = ["--config=configs/transfer.py:smoke", *SMALL, "--config.data.train_examples=100"]
 
 
-@pytest.fixture
-def source(two_seeds):
-    """A run on digits with two seeds."""
-    return two_seeds[0]
+@pytest.fixture(scope="module")
+def source(command, tmp_path_factory):
+    """A tiny run on digits with two seeds."""
+    folder = tmp_path_factory.mktemp("transfer") / "source"
+    done = command("main", "--config=configs/digits.py:smoke", *TINY, "--config.seeds=2", f"--workdir={folder}")
+    assert done.returncode == 0, done.stderr
+    return folder
 
 
 def weights(folder):
@@ -43,8 +42,8 @@ def per_seed(folder):
     return files.read_json(folder / "summary.json")["test"]["accuracy"]["per_seed"]
 
 
-def test_a_run_begins_with_the_weights_of_another_and_reports_before_and_after(source, command, tmp_path):
-    run = tmp_path / "run"
+def test_a_run_begins_with_the_weights_of_another_and_reports_before_and_after(two_seeds, command, tmp_path):
+    source, run = two_seeds[0], tmp_path / "run"
     done = command("main", *TRANSFER, f"--config.init_from={source}", "--config.seeds=2", f"--workdir={run}")
     assert done.returncode == 0, done.stderr
     found = files.read_json(run / "summary.json")["transfer"]
@@ -59,7 +58,7 @@ def test_a_run_begins_with_the_weights_of_another_and_reports_before_and_after(s
 def test_frozen_layers_stay_as_they_are_to_the_bit(source, command, tmp_path, head):
     run = tmp_path / "run"
     flags = [f"--config.init_from={source}", "--config.transfer.frozen=True", f"--config.transfer.head={head}"]
-    done = command("main", *TRANSFER, *flags, f"--workdir={run}")
+    done = command("main", *TRANSFER, *TINY, *flags, f"--workdir={run}")
     assert done.returncode == 0, done.stderr
     before, after = weights(source), weights(run)
     for name in after:
@@ -76,7 +75,7 @@ def test_a_run_learns_own_pictures_of_some_classes_and_rehearses_the_old_data(so
         for i in np.flatnonzero(digits.test.label == int(name))[:20]:
             Image.fromarray(255 - np.asarray(digits.test.image[i, :, :, 0])).save(own / name / f"{i}.png")
     run = tmp_path / "run"
-    flags = ["--config=configs/finetune.py:smoke", *SMALL, f"--config.init_from={source}"]
+    flags = ["--config=configs/finetune.py:smoke", *SMALL, *TINY, f"--config.init_from={source}"]
     flags += ["--config.data.name=folder", f"--config.data.manual_dir={own}", "--config.data.validation_examples=4"]
     flags += ["--config.data.rehearsal=digits", "--config.data.rehearsal_examples=60"]
     done = command("main", *flags, f"--workdir={run}")
@@ -101,16 +100,16 @@ def test_a_run_learns_own_pictures_of_some_classes_and_rehearses_the_old_data(so
         ),
         (["--config.init_from={source}", "--config.data.rehearsal=folder"], 64, "config.data.rehearsal='folder'"),
         (
-            ["--config.init_from={source}", "--config.model.dense=16"],
+            ["--config.init_from={source}", "--config.model.hidden=(8,)"],
             64,
-            "frame or size of images; .*dense: 32 -> 16",
+            r"frame or size of images; .*hidden: \[16\] -> \[16, 8\]",
         ),
         (["--config.data.rehearsal=digits"], 64, "config.data.rehearsal=digits needs config.init_from"),
         (["--config.transfer.frozen=True"], 64, "config.transfer.frozen=True has no effect here"),
     ],
 )
 def test_a_transfer_that_cannot_work_gives_a_clear_error(source, command, tmp_path, flags, code, words):
-    done = command("main", *TRANSFER, *(f.format(source=source) for f in flags), f"--workdir={tmp_path / 'r'}")
+    done = command("main", *TRANSFER, *TINY, *(f.format(source=source) for f in flags), f"--workdir={tmp_path / 'r'}")
     assert done.returncode == code
     assert "Traceback" not in done.stderr
     assert re.search(words, done.stderr), done.stderr
@@ -123,7 +122,13 @@ def test_a_class_that_the_weights_do_not_know_needs_a_new_head(source, command, 
         (own / name).mkdir(parents=True)
         for i in range(10):
             Image.fromarray(255 - np.asarray(digits.test.image[i, :, :, 0])).save(own / name / f"{i}.png")
-    flags = [*TRANSFER, f"--config.init_from={source}", "--config.data.name=folder", f"--config.data.manual_dir={own}"]
+    flags = [
+        *TRANSFER,
+        *TINY,
+        f"--config.init_from={source}",
+        "--config.data.name=folder",
+        f"--config.data.manual_dir={own}",
+    ]
     flags += ["--config.data.validation_examples=2", "--config.data.train_examples=0", "--config.batch_size=7"]
     done = command("main", *flags, f"--workdir={tmp_path / 'r'}")
     assert done.returncode == 64
@@ -138,11 +143,11 @@ def test_a_class_that_the_weights_do_not_know_needs_a_new_head(source, command, 
 def test_a_run_is_not_resumed_after_the_weights_it_began_with_have_changed(source, command, tmp_path):
     begun, run = tmp_path / "begun", tmp_path / "run"
     shutil.copytree(source, begun)
-    flags = [*TRANSFER, f"--config.init_from={begun}", f"--workdir={run}"]
+    flags = [*TRANSFER, *TINY, f"--config.init_from={begun}", f"--workdir={run}"]
     assert command("main", *flags).returncode == 0
     (run / "summary.json").unlink()
     shutil.rmtree(begun)
-    other = ["--config=configs/digits.py:smoke", "--config.seed=7", f"--workdir={begun}"]
+    other = ["--config=configs/digits.py:smoke", *TINY, "--config.seed=7", f"--workdir={begun}"]
     assert command("main", *other).returncode == 0
     done = command("main", *flags)
     assert done.returncode == 64
@@ -157,7 +162,7 @@ def test_a_run_is_not_resumed_after_the_weights_it_began_with_have_changed(sourc
 @pytest.mark.exhaustive
 def test_it_works_on_several_devices(source, command, tmp_path):
     env = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
-    done = command("main", *TRANSFER, f"--config.init_from={source}", f"--workdir={tmp_path / 'r'}", env=env)
+    done = command("main", *TRANSFER, *TINY, f"--config.init_from={source}", f"--workdir={tmp_path / 'r'}", env=env)
     assert done.returncode == 0, done.stderr
     assert "2 x cpu" in done.stdout
     found = files.read_json(tmp_path / "r" / "summary.json")["transfer"]["digits"]
@@ -195,7 +200,13 @@ def test_factors_multiply_updates():
 
 @pytest.mark.parametrize("block", [1, 2])
 def test_trials_begin_with_the_weights_of_their_own_seed_whatever_the_block(source, digits, here, block):
-    overrides = {"init_from": str(source), "optim.learning_rate": 1e-9, "optim.weight_decay": 0.0, "epochs": 1}
+    overrides = {
+        **NETWORK,
+        "init_from": str(source),
+        "optim.learning_rate": 1e-9,
+        "optim.weight_decay": 0.0,
+        "epochs": 1,
+    }
     own = configs.load("configs/digits.py:smoke", overrides)
     with signals.Signals() as handlers:
         compiled = trial.compile_config(own, digits, block=block, devices=1, log=print)
