@@ -3,11 +3,11 @@
 import json
 
 import pytest
+from quick_runs import TINY
 
 from hwr_jax.core import files
 
 SMOKE = "--config=configs/digits.py:smoke"
-TINY = ("--config.model.name=mlp", "--config.model.hidden=(32,)")  # its programs compile quickly
 
 
 @pytest.mark.slow

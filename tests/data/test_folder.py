@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from quick_runs import TINY
 
 from hwr_jax import data
 from hwr_jax.core.errors import ConfigError, DataError
@@ -215,7 +216,7 @@ def test_one_class_is_not_a_data_set(own, caches, tmp_path):
 @pytest.mark.slow
 def test_training_evaluation_and_prediction_on_own_pictures(own, command, tmp_path):
     run = tmp_path / "run"
-    flags = ["--config=configs/digits.py:smoke", "--config.data.name=folder", f"--config.data.manual_dir={own}"]
+    flags = ["--config=configs/digits.py:smoke", *TINY, "--config.data.name=folder", f"--config.data.manual_dir={own}"]
     flags += ["--config.data.validation_examples=3", "--config.batch_size=7", "--config.epochs=30"]
     done = command("main", *flags, f"--workdir={run}")
     assert done.returncode == 0, done.stderr

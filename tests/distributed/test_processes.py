@@ -14,6 +14,8 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from quick_runs import TINY as NETWORK
+from quick_runs import UNCHANGED, xla_flags
 
 from hwr_jax.core.errors import ConfigError, Stopped
 from hwr_jax.distributed import processes as distributed
@@ -31,8 +33,9 @@ SGD = ("--config=configs/digits.py:smoke", "--config.optim.name=sgd", "--config.
 SMOOTH = (
     *SGD, "--config.model.activation=tanh", "--config.model.pools=(False, False)", "--config.model.strides_px=(2, 2)",
     "--config.model.norm=batch", "--config.epochs=3", "--config.optim.learning_rate=0.03",
+    *(f"--config.{key}={value}" for key, value in UNCHANGED.items()),
 )  # fmt: skip
-TINY = (*SGD, "--config.model.name=mlp", "--config.model.hidden=(16,)")  # its programs compile quickly
+TINY = (*SGD, *NETWORK)
 CODES = {"refused": 64, "terminated": 143}
 
 _spec = importlib.util.spec_from_file_location("launch_local", ROOT / "scripts" / "launch_local.py")
@@ -43,9 +46,9 @@ _spec.loader.exec_module(launch_local)
 class Job:
     """The processes of a job; `of_one`: the last one's further flags, or the environment of one of them, by number."""
 
-    def __init__(self, start, caches, folder, *arguments, processes=2, devices=1, of_one=(), env=None):
+    def __init__(self, start, folder, *arguments, processes=2, devices=1, of_one=(), env=None):
         common = [f"--coordinator=127.0.0.1:{launch_local.free_port()}", f"--processes={processes}", "--heartbeat_s=5"]
-        flags = f"{caches['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}"
+        flags = f"{xla_flags(arguments)} --xla_force_host_platform_device_count={devices}"
         env = {**(env or {}), "XLA_FLAGS": flags}
         self.processes = []
         for i in range(processes):
@@ -78,9 +81,9 @@ class Job:
 
 
 @pytest.fixture
-def job(start, caches):
+def job(start):
     """Returns a `Job` of these arguments, which ends with the test."""
-    return functools.partial(Job, start, caches)
+    return functools.partial(Job, start)
 
 
 def records(folder):

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from quick_runs import SMALL, TINY
 
 from hwr_jax.core import rng
 from hwr_jax.core.errors import NotFiniteError
@@ -18,8 +19,6 @@ from hwr_jax.training import loop
 from hwr_jax.workdir import logs
 
 SMOKE = "--config=configs/digits.py:smoke"
-SMALL = {"model__name": "mlp", "model__hidden": (16,)}
-TINY = ("--config.model.name=mlp", "--config.model.hidden=(16,)")
 
 
 @pytest.fixture
@@ -104,7 +103,7 @@ def test_skipping_every_update_halts_after_the_limit(command, tmp_path):
 @pytest.mark.slow
 def test_a_rollback_halves_the_rate_of_the_bad_seed_until_it_trains(command, tmp_path):
     """At a rate at which plain SGD overflows, and at 2**-n of which it does not."""
-    flags = ["--config.optim.name=sgd", "--config.optim.learning_rate=40.0", "--config.schedule.name=constant"]
+    flags = [*TINY, "--config.optim.name=sgd", "--config.optim.learning_rate=40.0", "--config.schedule.name=constant"]
     flags += ["--config.nonfinite.policy=rollback", "--config.seeds=2"]
     done = command("main", SMOKE, *flags, "--config.nonfinite.limit=30", f"--workdir={tmp_path / 'r'}")
     assert done.returncode == 0, done.stderr

@@ -9,6 +9,7 @@ import time
 import numpy as np
 import optuna
 import pytest
+from quick_runs import FASTEST
 
 from hwr_jax.core.errors import ConfigError, RunFolderError
 from hwr_jax.core.types import Arrays, Dataset
@@ -31,8 +32,10 @@ SEEDS = 2
 def get_config(variant: str = ""):
     config = digits.get_config("smoke")
     config.epochs, config.model.name = 2, "mlp"
+    config.augment.update(shift_px=0.0, rotate_deg=0.0, scale=0.0, shear_deg=0.0)
     return config
 """
+QUICKLY = {"XLA_FLAGS": FASTEST}  # compiled quickly rather than well
 ONE_PROGRAM = SEARCH.replace("config.epochs, config.model.name = 2", "config.epochs, config.model.name = 60")
 for axis in ('    "model.hidden": ("choice", (16,), (32,)),\n', '    "batch_size": ("int", 32, 64, 32),\n'):
     assert axis in ONE_PROGRAM
@@ -240,7 +243,7 @@ def fake(config=None):
 
 def test_a_killed_search_resumes_and_its_running_trial_counts_as_interrupted(make, start, command):
     path = make(ONE_PROGRAM)
-    process = start("search", f"--search={path}", "--confirm=0")
+    process = start("search", f"--search={path}", "--confirm=0", env=QUICKLY)
     assert process.first_line().startswith("trial 0: ")
     time.sleep(0.2)  # the next one compiles
     process.send_signal(signal.SIGKILL)
@@ -250,7 +253,7 @@ def test_a_killed_search_resumes_and_its_running_trial_counts_as_interrupted(mak
     assert of_states(study, "RUNNING") == []  # marked as failed when it was opened
     assert len(of_states(study, "FAIL")) == 1
     ended = len(of_states(study, "COMPLETE", "PRUNED"))
-    done = command("search", f"--search={path}", f"--trials={ended + 1}", "--confirm=0", figures=True)
+    done = command("search", f"--search={path}", f"--trials={ended + 1}", "--confirm=0", figures=True, env=QUICKLY)
     assert done.returncode == 0, done.stderr
     assert len(opened(spec.load(path), path.parent).get_trials()) == before + 1
     assert "It has not been compared with the original config on new seeds." in done.stdout
@@ -260,7 +263,7 @@ def test_a_killed_search_resumes_and_its_running_trial_counts_as_interrupted(mak
 
 def test_a_signal_ends_a_search_with_its_code(make, start):
     path = make(ONE_PROGRAM)
-    process = start("search", f"--search={path}")
+    process = start("search", f"--search={path}", env=QUICKLY)
     assert process.first_line().startswith("trial 0: ")
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=60)

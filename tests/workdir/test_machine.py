@@ -4,6 +4,7 @@ import os
 import subprocess
 
 import pytest
+from quick_runs import TINY, xla_flags
 
 import hwr_jax
 from hwr_jax.workdir import machine, run_folder
@@ -30,8 +31,8 @@ def test_virtual_devices_get_threads_to_compute_with_while_others_wait(monkeypat
 
 
 def test_a_run_over_virtual_devices_records_its_threads(command, tmp_path):
-    env = {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
-    flags = ("--config=configs/mlp.py:smoke", "--config.data.name=digits", "--config.data.validation_examples=200")
+    flags = ("--config=configs/digits.py:smoke", *TINY)
+    env = {"XLA_FLAGS": f"{xla_flags(flags)} --xla_force_host_platform_device_count=4"}
     done = command("main", *flags, "--config.epochs=1", f"--workdir={tmp_path / 'run'}", env=env)
     assert done.returncode == 0, done.stderr
     found = run_folder.read_json(tmp_path / "run", "environment.json")
