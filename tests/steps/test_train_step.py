@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.sharding import PartitionSpec
+from quick_runs import SMALL as MLP
 
 from hwr_jax.config import configs
 from hwr_jax.core.errors import ConfigError
@@ -18,7 +19,6 @@ from hwr_jax.steps.recipe import make_recipe
 
 N, B = 64, 32
 SGD = {"optim__name": "sgd", "optim__learning_rate": 0.05, "optim__weight_decay": 0.0, "schedule__name": "constant"}
-MLP = {"model__name": "mlp", "model__hidden": (16,)}
 # For comparisons up to rounding. Without ReLU and max-pooling: at a kink, or where two pixels of a window are equal up
 # to rounding, another order of additions sends the gradient another way. Few positions keep batch statistics exact.
 SMOOTH = {
