@@ -29,9 +29,11 @@ def raised(node: ast.AST) -> Iterator[str]:
             name = ast.unparse(error).rpartition(".")[2]
             if name[0].isupper() and name != "AssertionError":  # not one caught before, nor one that a function makes
                 yield name
-        if isinstance(child, ast.Try):
-            caught = " ".join(ast.unparse(handler.type) for handler in child.handlers if handler.type)
-            yield from (name for part in child.body for name in raised(ast.Module([part], [])) if name not in caught)
+        if isinstance(child, ast.Try | ast.TryStar):
+            types = [ast.unparse(handler.type) if handler.type else "Exception" for handler in child.handlers]
+            caught = set(re.findall(r"\w+", " ".join(types)))
+            inside = (name for part in child.body for name in raised(ast.Module([part], [])))
+            yield from (name for name in inside if not caught & {name, "Exception", "BaseException"})
             yield from (name for part in (*child.handlers, *child.orelse, *child.finalbody) for name in raised(part))
         elif not isinstance(child, Function | ast.ClassDef | ast.Lambda):
             yield from raised(child)

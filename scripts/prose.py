@@ -24,9 +24,9 @@ NOT_PROSE = re.compile(
     r"^ *(?P<fence>```+|~~~+)[\s\S]*?^ *(?P=fence) *$"  # fenced code
     r"|(?:(?<=\n\n)|\A)(?: {4}.*\n+)+"  # indented code
     r"|<!--[\s\S]*?-->|</?[a-z][^>]*>"  # comments and tags
-    r"|(?P<ticks>`+)[\s\S]+?(?P=ticks)"  # code in a sentence
+    r"|(?P<ticks>`+)(?:(?!\n\s*\n)[\s\S])+?(?P=ticks)"  # code in a sentence
     r"|(?<=\])\([^)]*\)|https?://\S+|\b\w+/[\w/]+\.\w+"  # addresses and paths
-    r"|\$[^$\n]+\$|\$\$[\s\S]+?\$\$",  # formulas
+    r"|\$\$[\s\S]+?\$\$|\$(?!\s)[^$\n]*?(?<!\s)\$(?!\d)",  # formulas
     re.MULTILINE,
 )
 

@@ -63,6 +63,13 @@ BAD = '''
                 pass
             except KeyError:
                 raise OSError("no") from None
+
+        def write(self):
+            """Writes."""
+            try:
+                raise OSError("full")
+            except MyOSErrorOfOthers:
+                raise
     '''
 
 
@@ -84,7 +91,8 @@ def test_a_missing_error_and_missing_shapes_are_found(tmp_path):
             f"{path}:4: mean has arrays, but its docstring no shapes",
             f"{path}:12: read raises OSError, which its docstring does not name",
             f"{path}:12: read has arrays, but its docstring no shapes",
-            "1 files, 4 docstrings to mend",
+            f"{path}:19: write raises OSError, which its docstring does not name",
+            "1 files, 5 docstrings to mend",
         ],
     )
 

@@ -28,14 +28,16 @@ def test_bad_sentences_are_found_at_their_line_and_column(tmp_path):
         ("Optimizers are compared.", 1, "words"),
         ("The rank is told which shard it holds.", 10, "words"),
         ("The result of the the run.", 15, "lexical_illusions"),
+        ("A price of $5 is very good, and not $6.", 18, "weasel_words.very"),
     ]
     code, lines = check(
-        page, "# Title\n\n" + "\n\n".join(sentence for sentence, _, _ in bad) + "\n\nIt waits in\norder to end.\n"
+        page, "# Title\n\n" + "\n\n".join(sentence for sentence, _, _ in bad) + "\n\nIt waits in\norder to end.\n\nA `tick.\n\nvery` often\n"
     )
     found = {tuple(line.removeprefix(f"{page}:").split(":")[:2]) + (line.rpartition("[")[2],) for line in lines[:-1]}
     assert code == 1
     assert found >= {(str(3 + 2 * at), str(column), f"{rule}]") for at, (_, column, rule) in enumerate(bad)}
-    assert ("13", "10", "words]") in found  # a phrase over the end of a line
+    assert ("15", "10", "words]") in found  # a phrase over the end of a line
+    assert ("20", "1", "weasel_words.very]") in found  # no code reaches over an empty line
 
 
 def test_good_sentences_code_and_addresses_pass(tmp_path):
@@ -48,6 +50,8 @@ Run the same command again to resume a run: `utilize` is [a name](https://exampl
 ```python
 color = behavior(in order to)
 ```
+
+The sum is $a + very$, and the price $5.
 
 The bracket [[resume]] holds 28 x 28 "pixels" ... <!-- not run: very -->
 """

@@ -179,8 +179,8 @@ def _loaded(path: Path) -> ctypes.CDLL | None:
 CASES = (  # B, H, W, C, F, kernel side, stride, padding: each of the kernel's ways once
     (3, 9, 8, 9, 11, 3, 1, 1),  # large tiles
     (2, 6, 6, 9, 11, 3, 1, 1),  # small ones
-    (2, 8, 7, 40, 33, 3, 1, 1),  # large and small ones, the kernel's gradient place by place
-    (2, 7, 7, 66, 64, 3, 1, 0),
+    (9, 14, 14, 40, 33, 3, 1, 1),  # large ones, more than a thread takes at once; the kernel's gradient place by place
+    (2, 7, 7, 66, 64, 3, 1, 0),  # small ones, and large ones for the gradient of the image
     (3, 9, 9, 1, 5, 5, 1, 0),
     (2, 9, 8, 16, 12, 3, 2, 1),
     (2, 8, 8, 24, 40, 1, 2, 0),

@@ -18,8 +18,8 @@
 namespace {
 
 constexpr int64_t kLeastTiles = 12;      // of Winograd's that a thread takes: fewer leave a product's tile half empty
-constexpr int64_t kSmallKernel = 16384;  // values, up to which one thread alone turns and transforms a kernel
-constexpr int64_t kLargeSums = 1024;     // channels x features, from which on a thread has no sums of its own
+constexpr int64_t kSmallKernel = 16384;  // values, below which one thread alone turns and transforms a kernel
+constexpr int64_t kLargeSums = 1024;     // channels x features, above which Winograd's threads have no sums of their own
 
 // The threads for work on the kernel itself: this thread alone if it is small.
 ffi::ThreadPool* for_kernel(const Shape& s, ffi::ThreadPool* pool) {
@@ -41,7 +41,6 @@ void turn(ffi::ThreadPool* pool, const float* kernel, const Shape& s, float* tur
 
 void forward(ffi::ThreadPool* pool, const float* x, const float* kernel, const Shape& s, float* y) {
   Panels panels(s.features);
-  int64_t parts = parts_of(s.batch, 16);
   if (s.winograd()) {
     with_tiles(s, [&](auto form) {
       using Form = decltype(form);
@@ -57,7 +56,7 @@ void forward(ffi::ThreadPool* pool, const float* x, const float* kernel, const S
     });
     return;
   }
-  int64_t tap = s.channels * s.features, positions = s.out_height * s.out_width;
+  int64_t parts = parts_of(s.batch, 16), tap = s.channels * s.features, positions = s.out_height * s.out_width;
   float* packed = scratch(kFactor, panels.size(s.rows * s.columns * s.channels));
   pack(s, s.rows, s.columns, [&](int64_t i, int64_t j) { return kernel + (i * s.columns + j) * tap; }, panels, packed);
   Padded padded(s, (s.out_height - 1) * s.stride_y + s.rows, (s.out_width - 1) * s.stride_x + s.columns);

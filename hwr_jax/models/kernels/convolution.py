@@ -1,8 +1,9 @@
 """The compiled convolution as a JAX function, with its gradients, over any number of devices.
 
 Same arguments as `jax.lax.conv_general_dilated`. The kernel computes 3x3 kernels of stride 1 by Winograd's
-F(4x4, 3x3) or F(2x2, 3x3) (Lavin & Gray 2016), whichever has fewer products, and all others by the plain sum, without
-copies of the windows; its sums have one order for any number of threads and any width of the processor's vectors.
+F(2x2, 3x3) (Lavin & Gray 2016), or F(4x4, 3x3) where that needs clearly fewer products, and all others by the plain
+sum, without copies of the windows; its sums have one order for any number of threads and any width of the processor's
+vectors.
 """
 
 from __future__ import annotations

@@ -103,11 +103,7 @@ struct Walk {
 template <int M, int N>
 inline __attribute__((always_inline)) void outer(const float* a, const float* g, const Walk& walk, float* out,
                                                  int64_t pitch) {
-  Vec sum[M][N];
-#pragma GCC unroll 16
-  for (int m = 0; m < M; ++m)
-#pragma GCC unroll 4
-    for (int n = 0; n < N; ++n) sum[m][n] = load(out + m * pitch + kLanes * n);
+  Vec sum[M][N] = {};  // they join `out` at the end: one sum of a whole batch would lose a digit
   for (int64_t i = 0; i < walk.count; ++i) {
     const float* x = a + i * walk.a_row;
     const float* y = g + i * walk.g_row;
@@ -128,7 +124,10 @@ inline __attribute__((always_inline)) void outer(const float* a, const float* g,
 #pragma GCC unroll 16
   for (int m = 0; m < M; ++m)
 #pragma GCC unroll 4
-    for (int n = 0; n < N; ++n) store(out + m * pitch + kLanes * n, sum[m][n]);
+    for (int n = 0; n < N; ++n) {
+      float* to = out + m * pitch + kLanes * n;
+      store(to, load(to) + sum[m][n]);
+    }
 }
 
 template <int M, int N>

@@ -49,8 +49,8 @@ struct Small {
   }
 };
 
-// F(4, 3) at 0, a, -a, b, -b and infinity. The usual points 1 and 2 lose three times more digits than these (Barabasz,
-// Anderson, Soodhalter & Gregg 2020 on the choice); a and b are exact in binary.
+// F(4, 3) at 0, a, -a, b, -b and infinity. The usual points 1 and 2 have four times the error of these
+// (Barabasz, Anderson, Soodhalter & Gregg 2020 on the choice); a and b are exact in binary.
 struct Large {
   static constexpr int kResults = 4, kSide = 6, kPlaces = 36;
   static constexpr float a = 0.75f, b = 1.5f, a2 = a * a, b2 = b * b, a3 = a * a2, b3 = b * b2;
@@ -108,7 +108,7 @@ bool large_tiles(const Shape& s) {
   return large * 10 < small * 9;
 }
 
-// Calls act(Small{}) or act(Large{}), whichever has fewer products.
+// Calls act(Small{}) or act(Large{}).
 template <typename Act>
 void with_tiles(const Shape& s, const Act& act) {
   large_tiles(s) ? act(Large{}) : act(Small{});
@@ -251,10 +251,14 @@ void kernel_of_factor(const float* sums, const Shape& s, int64_t first, int64_t 
 
 // ---- some images ----
 
+// Floats of the two vectors of a tile at one place, in vectors of 16 on every machine: the number of tiles that are
+// added up before they join the sums depends on it.
+int64_t floats_of_pair(const Shape& s) { return 16 * (ceil_div(s.channels, 16) + ceil_div(s.features, 16)); }
+
 // Tiles at a time: what they take of the second cache, and enough for the factor to be worth reading.
 template <class Form>
 int64_t tiles_at_once(const Shape& s) {
-  int64_t fit = (200 << 10) / (Form::kPlaces * sizeof(float) * (round_up(s.channels) + round_up(s.features)));
+  int64_t fit = (200 << 10) / (Form::kPlaces * sizeof(float) * floats_of_pair(s));
   return std::max<int64_t>(24, fit / 12 * 12);
 }
 
@@ -363,7 +367,7 @@ void winograd_outer(const float* x, const float* g, const Shape& s, int64_t firs
 template <class Form>
 void winograd_outer_by_place(ffi::ThreadPool* pool, const float* x, const float* g, const Shape& s, float* dw) {
   int64_t of_image = Tiles<Form>(s).each(), place = sums_plane(s);
-  int64_t bytes = Form::kPlaces * (round_up(s.channels) + round_up(s.features)) * of_image * sizeof(float);
+  int64_t bytes = Form::kPlaces * floats_of_pair(s) * of_image * sizeof(float);
   int64_t at_once = std::clamp<int64_t>((8 << 20) / bytes, 1, s.batch);  // images
   Pairs<Form> pairs(s, at_once * of_image);
   float* sums = scratch(kParts, Form::kPlaces * place);

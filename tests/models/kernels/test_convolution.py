@@ -55,6 +55,16 @@ def test_it_equals_sums_in_float64_for_any_shape(batch, size, channels, features
         assert np.abs(found - wanted[what]).max() <= 1e-5 * np.abs(wanted[what]).max()
 
 
+def test_the_gradient_of_a_large_batch_is_no_less_exact():
+    draw = np.random.default_rng(0).standard_normal
+    image, gradient = (draw((400, 14, 14, 33), np.float32) for _ in range(2))
+    shape = [*image.shape, *gradient.shape[1:], 3, 3, 1, 1, 1, 1]
+    weights = np.zeros((3, 3, 33, 33), np.float32)
+    wanted = build.reference(image, weights, gradient, 1, 1)[compiled.KERNEL_GRADIENT]
+    found = alone(compiled.KERNEL_GRADIENT, image, gradient, shape, weights.shape)
+    assert np.abs(found - wanted).max() <= 4e-6 * np.abs(wanted).max()
+
+
 def drawn(channels=16, features=24, side=3, batch=32):
     image = jax.random.normal(jax.random.key(0), (batch, 8, 8, channels))
     return image, jax.random.normal(jax.random.key(1), (side, side, channels, features))
