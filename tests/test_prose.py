@@ -30,9 +30,8 @@ def test_bad_sentences_are_found_at_their_line_and_column(tmp_path):
         ("The result of the the run.", 15, "lexical_illusions"),
         ("A price of $5 is very good, and not $6.", 18, "weasel_words.very"),
     ]
-    code, lines = check(
-        page, "# Title\n\n" + "\n\n".join(sentence for sentence, _, _ in bad) + "\n\nIt waits in\norder to end.\n\nA `tick.\n\nvery` often\n"
-    )
+    ends = "It waits in\norder to end.\n\nA `tick.\n\nvery` often\n"
+    code, lines = check(page, "\n\n".join(["# Title", *(sentence for sentence, _, _ in bad), ends]))
     found = {tuple(line.removeprefix(f"{page}:").split(":")[:2]) + (line.rpartition("[")[2],) for line in lines[:-1]}
     assert code == 1
     assert found >= {(str(3 + 2 * at), str(column), f"{rule}]") for at, (_, column, rule) in enumerate(bad)}
