@@ -23,4 +23,4 @@ def test_portable_programs_compute_the_same(begun, kernel):
     models = [predictor.open_run(begun, portable=portable)[0].recipe.model for portable in (True, False)]
     variables = models[0].init(jax.random.key(0), image.shape)
     ours, theirs = (jax.jit(model.apply)(variables, image)[0] for model in models)
-    np.testing.assert_allclose(ours, theirs, atol=1e-6)
+    assert float(jnp.abs(ours - theirs).max()) <= 2e-6 * float(jnp.abs(theirs).max())  # the kernel's rounding
