@@ -14,8 +14,13 @@ def speed(folder: Path, parts: dict[str, Any], *, title: str) -> None:
     """Draws scaling.png and roofline.png from the parts of a benchmark, as far as they were measured."""
     if "scaling" in parts:
         _scaling(folder / "scaling.png", parts["scaling"], title)
-    if "limits" in parts and "training" in parts and parts["training"]["fused_flops_per_byte"]:
+    if "limits" in parts and _counted([parts.get("training", {})]):
         _roofline(folder / "roofline.png", parts, title)
+
+
+def _counted(points: list[dict]) -> list[dict]:
+    """The points whose bytes were counted; a benchmark.json of an earlier version has none."""
+    return [point for point in points if point.get("fused_flops_per_byte")]
 
 
 def _scaling(path: Path, scaling: dict[str, list[dict]], title: str) -> None:
@@ -44,7 +49,7 @@ def _roofline(path: Path, parts: dict[str, Any], title: str) -> None:
     """
     limits = parts["limits"]
     peak, bandwidth = limits["matmul_gflops"], limits["copy_gbps"]
-    runs = {"the config": [parts["training"]], "other widths": parts.get("scaling", {}).get("width", [])}
+    runs = {"the config": [parts["training"]], "other widths": _counted(parts.get("scaling", {}).get("width", []))}
     runs = {name: points for name, points in runs.items() if points}
     every = [point["fused_flops_per_byte"] for points in runs.values() for point in points]
     intensity = np.geomspace(min(every) / 2, max(*every, 8 * peak / bandwidth), 200)

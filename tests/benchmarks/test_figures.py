@@ -45,3 +45,14 @@ def test_a_point_above_the_roof_is_led_to_it(drawn, intensity, moved):
     for line in dotted:
         np.testing.assert_allclose(line.get_xdata(), [intensity, 100.0 / LIMITS["copy_gbps"]])
     assert ("the cache keeps" in axes.get_xlabel()) == moved
+
+
+def test_points_of_an_earlier_benchmark_without_the_count_are_left_out(drawn):
+    def uncounted(point):
+        return {key: value for key, value in point.items() if key != "fused_flops_per_byte"}
+
+    old = uncounted(run(1, speed=1))
+    assert drawn({"limits": LIMITS, "training": old}) == {}
+    parts = {"limits": LIMITS, "training": run(1, speed=1), "scaling": {"width": [old, run(2, speed=1, intensity=7.0)]}}
+    lines = drawn(parts)["roofline.png"].axes[0].lines
+    assert [line.get_xdata().tolist() for line in lines if line.get_label() == "other widths"] == [[7.0]]
