@@ -3,7 +3,7 @@
 A docstring names every exception that the function raises itself, and gives the shapes of arrays: [N, H, W], "scalar",
 "of any shape". A method may leave that to its class, a function to its module, and any of them to another function:
 "See `Reader.predict`", "as of `pages`". That there is a docstring is ruff's rule D1. Exits with 1 if one has to be
-mended.
+fixed.
 """
 
 import ast
@@ -70,7 +70,7 @@ def main(folders: list[str]) -> int:
     found = [(path, *fault) for path in paths for fault in faults(ast.parse(path.read_text(encoding="utf-8")))]
     for path, line, fault in found:
         print(f"{path.relative_to(ROOT) if path.is_relative_to(ROOT) else path}:{line}: {fault}")
-    print(f"{len(paths)} files, {len(found)} docstrings to mend" if found else f"{len(paths)} files: nothing to mend")
+    print(f"{len(paths)} files, {len(found)} docstrings to fix" if found else f"{len(paths)} files: nothing to fix")
     return 1 if found else 0
 
 

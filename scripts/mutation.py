@@ -1,7 +1,7 @@
 """How many small faults the tests notice: one operator, number or condition at a time is changed, and tests are run.
 
     python scripts/mutation.py stats metrics            # in an environment with the extra dev and cosmic-ray==8.7.0
-    python scripts/mutation.py data:160                 # so many of the group's faults, always the same ones
+    python scripts/mutation.py data:160                 # 160 of the group's faults, the same ones each time
     python scripts/mutation.py stats --again            # those that were not noticed, after tests were added
 
 The changes are those of cosmic-ray: at each place in the code one of its operators is drawn, with a fixed seed.

@@ -2,7 +2,7 @@
 
 proselint's rules find clichés, weasel words and the like; `scripts/prose.toml` says which of them are off and why, and
 has this project's own words to avoid. Code, commands and addresses are not prose and are left out. Exits with 1 if a
-sentence has to be mended.
+sentence has to be fixed.
 """
 
 import re
@@ -63,9 +63,9 @@ def register() -> None:
 
 
 def findings(name: str, text: str) -> list[LintResult]:
-    """Returns what is to be mended in a Markdown text, or in a chapter if `name` ends with .py; `register` comes first.
+    """Returns what to fix in a Markdown text, or in a chapter if `name` ends with .py; `register` comes first.
 
-    A finding that reaches over an empty line is none, since no phrase does; nor is one that the style allows.
+    A finding that spans an empty line does not count, since no phrase does, nor does one that the style allows.
     """
     page = LintFile(name, prose(markdown_of_chapter(text) if name.endswith(".py") else text) or "\n")
     rules = dict.fromkeys(STYLE["off"], False) | {"words": True} | DEFAULT["checks"]
@@ -88,7 +88,7 @@ def main(names: list[str]) -> int:
     for name, one in found:
         message = " ".join(one.check_result.message.split())
         print(f"{name}:{one.pos[0]}:{one.pos[1]}: {message} [{one.check_result.check_path}]")
-    print(f"{len(names)} pages, {len(found)} sentences to mend" if found else f"{len(names)} pages: nothing to mend")
+    print(f"{len(names)} pages, {len(found)} sentences to fix" if found else f"{len(names)} pages: nothing to fix")
     return 1 if found else 0
 
 

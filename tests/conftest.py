@@ -171,6 +171,19 @@ def command(caches, warm):
 
 
 @pytest.fixture
+def findings():
+    """Returns findings(script, path): the exit code of a check in scripts/ for a path, and the lines it printed."""
+
+    def run(script, path):
+        command = [sys.executable, f"scripts/{script}.py", str(path)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+        assert done.stderr == ""
+        return done.returncode, done.stdout.splitlines()
+
+    return run
+
+
+@pytest.fixture
 def start(caches, warm):
     """Returns start(verb, *arguments): a command that runs, for a test to watch and signal: `warm_python.Process`."""
     started = []

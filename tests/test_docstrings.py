@@ -1,11 +1,8 @@
 """scripts/docstrings.py: a docstring that leaves out an error or a shape is found, one that has them is not."""
 
-import subprocess
-import sys
 import textwrap
-from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+import pytest
 
 GOOD = '''
     """A module: images are [H, W, 1]."""
@@ -73,18 +70,20 @@ BAD = '''
     '''
 
 
-def check(folder: Path, source: str) -> tuple[int, list[str]]:
-    """Returns the exit code for a folder with this module, and the lines printed."""
-    (folder / "module.py").write_text(textwrap.dedent(source))
-    command = [sys.executable, "scripts/docstrings.py", str(folder)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert done.stderr == ""
-    return done.returncode, done.stdout.splitlines()
+@pytest.fixture
+def check(findings, tmp_path):
+    """Returns check(source): what is found in a folder with this module."""
+
+    def run(source):
+        (tmp_path / "module.py").write_text(textwrap.dedent(source))
+        return findings("docstrings", tmp_path)
+
+    return run
 
 
-def test_a_missing_error_and_missing_shapes_are_found(tmp_path):
+def test_a_missing_error_and_missing_shapes_are_found(check, tmp_path):
     path = tmp_path / "module.py"
-    assert check(tmp_path, BAD) == (
+    assert check(BAD) == (
         1,
         [
             f"{path}:4: mean raises DataError, which its docstring does not name",
@@ -92,10 +91,10 @@ def test_a_missing_error_and_missing_shapes_are_found(tmp_path):
             f"{path}:12: read raises OSError, which its docstring does not name",
             f"{path}:12: read has arrays, but its docstring no shapes",
             f"{path}:19: write raises OSError, which its docstring does not name",
-            "1 files, 5 docstrings to mend",
+            "1 files, 5 docstrings to fix",
         ],
     )
 
 
-def test_docstrings_that_say_it_themselves_or_elsewhere_pass(tmp_path):
-    assert check(tmp_path, GOOD) == (0, ["1 files: nothing to mend"])
+def test_docstrings_that_say_it_themselves_or_elsewhere_pass(check):
+    assert check(GOOD) == (0, ["1 files: nothing to fix"])

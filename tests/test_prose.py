@@ -1,7 +1,5 @@
 """scripts/prose.py: a bad sentence is found where it stands, a good one is not, and code is no prose."""
 
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
@@ -11,16 +9,18 @@ ROOT = Path(__file__).parent.parent
 STYLE = tomllib.loads((ROOT / "scripts/prose.toml").read_text(encoding="utf-8"))
 
 
-def check(path: Path, text: str) -> tuple[int, list[str]]:
-    """Returns the exit code for a page of this text, and the lines printed."""
-    path.write_text(text, encoding="utf-8")
-    command = [sys.executable, "scripts/prose.py", str(path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert done.stderr == ""
-    return done.returncode, done.stdout.splitlines()
+@pytest.fixture
+def check(findings):
+    """Returns check(path, text): what is found in a page of this text."""
+
+    def run(path, text):
+        path.write_text(text, encoding="utf-8")
+        return findings("prose", path)
+
+    return run
 
 
-def test_bad_sentences_are_found_at_their_line_and_column(tmp_path):
+def test_bad_sentences_are_found_at_their_line_and_column(check, tmp_path):
     page = tmp_path / "page.md"
     bad = [
         ("It is a very good result.", 9, "weasel_words.very"),
@@ -39,7 +39,7 @@ def test_bad_sentences_are_found_at_their_line_and_column(tmp_path):
     assert ("20", "1", "weasel_words.very]") in found  # no code reaches over an empty line
 
 
-def test_good_sentences_code_and_addresses_pass(tmp_path):
+def test_good_sentences_code_and_addresses_pass(check, tmp_path):
     page = """# Resume
 
 Run the same command again to resume a run: `utilize` is [a name](https://example.org/utilize) and the `the` a word.
@@ -54,11 +54,11 @@ The sum is $a + very$, and the price $5.
 
 The bracket [[resume]] holds 28 x 28 "pixels" ... <!-- not run: very -->
 """
-    assert check(tmp_path / "page.md", page) == (0, ["1 pages: nothing to mend"])
-    assert check(tmp_path / "empty.md", "") == (0, ["1 pages: nothing to mend"])
+    assert check(tmp_path / "page.md", page) == (0, ["1 pages: nothing to fix"])
+    assert check(tmp_path / "empty.md", "") == (0, ["1 pages: nothing to fix"])
 
 
-def test_of_a_chapter_the_markdown_cells_are_read(tmp_path):
+def test_of_a_chapter_the_markdown_cells_are_read(check, tmp_path):
     chapter = "# %% [markdown]\n# A {} network.\n\n# %%\n# very much code\nutilize = 'very'\n"
     assert check(tmp_path / "chapter.py", chapter.format("small"))[0] == 0
     code, lines = check(tmp_path / "chapter.py", chapter.format("very small"))

@@ -57,10 +57,9 @@ def read(folders: Sequence[Path]) -> list[Record]:
       RunFolderError: a file of it is damaged.
     """
     found = finished.read(folders, OUTCOMES, how="drawn")
-    names = [folder.resolve().name for folder in folders]
-    if len(set(names)) < len(names):
-        places = [folder.resolve() for folder in folders]
-        names = [f"{p.parent.name}/{p.name}" if names.count(p.name) > 1 else p.name for p in places]
+    places = [folder.resolve() for folder in folders]
+    alone = [place.name for place in places]
+    names = [f"{p.parent.name}/{p.name}" if alone.count(p.name) > 1 else p.name for p in places]
     for run in found:
         if not run.outcomes:
             raise RunFolderError(f"{run.name} has no {run_folder.PREDICTIONS}, of which figures are drawn")

@@ -67,7 +67,8 @@ def read(names: Sequence[str | Path], arrays: Sequence[str], *, how: str) -> lis
 
 
 def _refuse(problems: dict[str, str], what: str, *, of: int) -> None:
-    """Raises ConfigError if there are problems ("": none), with all of them in one sentence; `of` so many names."""
+    """Raises ConfigError if there are problems ("": none), with all of them in one sentence; `of`: how many runs
+    there are."""
     if wrong := [f"{name} ({problem})" for name, problem in problems.items() if problem]:
         advice = f"leave {'it' if len(wrong) == 1 else 'them'} out" if len(wrong) < of else "name a finished run"
         raise ConfigError(f"{', '.join(wrong)} {what}: {advice}")
