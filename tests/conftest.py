@@ -55,6 +55,7 @@ def pytest_collection_modifyitems(items):
 def pytest_collection_finish():
     gc.collect()
     gc.freeze()  # what is imported by now stays: no search for garbage looks through it
+    gc.set_threshold(50_000, 20, 50)  # as a command does: hwr_jax.cli.command
 
 
 def pytest_terminal_summary(terminalreporter):

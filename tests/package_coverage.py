@@ -36,7 +36,7 @@ def start() -> None:
             return self.sci.instrument(super().get_code(name))
 
     importer.SlipcoverLoader = Loader
-    counter = slipcover.Slipcover(**OPTIONS)
+    counter = slipcover.Slipcover(**OPTIONS, d_miss_threshold=-1)  # probes stay: they cost less than to take them out
     importer.ImportManager(counter, importer.FileMatcher(sources=[PACKAGE], omit=OMIT)).__enter__()
     atexit.register(_write, counter, Path(folder))
     leave = os._exit  # as some commands do

@@ -28,6 +28,7 @@ ECHOES = ("Event loop is closed", "Encountered error while reading array index")
 OUT_OF_MEMORY = (
     "out of memory: lower config.batch_size, config.eval.batch_size or config.seeds (GPU: docs/distributed.md)"
 )
+GARBAGE = (50_000, 20, 50)  # while JAX traces, almost nothing is garbage: to look for it often took a smoke run 0.7 s
 MAIN_PROCESS_LAST_S = 1.0  # when the main process has gone, JAX aborts the others
 
 
@@ -42,6 +43,7 @@ def run(main: Callable[..., int | None], verb: flags.Flags, *, usage: str, argum
         list of them.
     """
     code = errors.DONE
+    gc.set_threshold(*GARBAGE)
     sys.unraisablehook = leave_out_echoes
     interrupts.handle_from_now()
     ending.prepare_streams()
