@@ -86,6 +86,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.model.initializer = "he_normal"  # one of INITIALIZERS in hwr_jax/models/layers.py
     config.model.precision = "float32"  # of the layers: float32, bfloat16 (weights, norms' sums, scores: float32)
     config.model.convolution = "auto"  # auto (the fastest), plain (it, without C++), compiled (C++), patches, native
+    config.model.recurrence = "auto"  # rnn, crnn: auto (the fastest), scan (XLA's loop), compiled (C++)
 
     config.loss = ml_collections.ConfigDict()
     config.loss.label_smoothing = 0.0  # share of the target spread over all classes, 0..1

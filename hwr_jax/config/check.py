@@ -12,7 +12,7 @@ from hwr_jax.config import defaults
 from hwr_jax.config.flat import flatten
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.core.ranges import COUNT, NOT_NEGATIVE, POSITIVE, RATE, SHARE, Range, integer, number
-from hwr_jax.models import convolution, layers, rnn
+from hwr_jax.models import convolution, layers, recurrence
 from hwr_jax.optim import averages, optimizers, schedules
 from hwr_jax.pictures.values import ORIENTATIONS
 from hwr_jax.tasks import losses
@@ -22,13 +22,14 @@ CHOICES = {
     "over_seeds": ("auto", "map", "vmap"),
     "data.name": data.DATASETS,
     "model.name": models.MODELS,
-    "model.cell": rnn.CELLS,
+    "model.cell": recurrence.CELLS,
     "model.padding": ("valid", "same"),
     "model.norm": layers.NORMS,
     "model.activation": layers.ACTIVATIONS,
     "model.precision": layers.PRECISIONS,
     "model.initializer": layers.INITIALIZERS,
     "model.convolution": (*convolution.CHOICES, *convolution.CONVOLUTIONS),
+    "model.recurrence": recurrence.CHOICES,
     "data.orientation": ORIENTATIONS,
     "loss.class_weights": losses.CLASS_WEIGHTS,
     "optim.name": optimizers.OPTIMIZERS,
@@ -134,11 +135,12 @@ def check(config: ConfigDict) -> None:
             "config.data.balanced=True with config.loss.class_weights=balanced would count rare classes twice: use one "
             "of them"
         )
-    if config.model.convolution == "compiled" and config.model.precision != "float32":
-        raise ConfigError(
-            f"config.model.convolution=compiled computes in float32 alone, not in {config.model.precision}: use "
-            "config.model.convolution=auto, or config.model.precision=float32"
-        )
+    for key in ("convolution", "recurrence"):
+        if config.model[key] == "compiled" and config.model.precision != "float32":
+            raise ConfigError(
+                f"config.model.{key}=compiled computes in float32 alone, not in {config.model.precision}: use "
+                f"config.model.{key}=auto, or config.model.precision=float32"
+            )
     if config.seed + config.seeds > 2**31:
         raise ConfigError(
             f"config.seeds={config.seeds} from config.seed={config.seed} on exceed the last seed, 2**31 - 1"

@@ -8,13 +8,11 @@ one, which needs a C++ compiler. On accelerators XLA's own (`native`) is used.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from hwr_jax.core import networks
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.models import product
 from hwr_jax.models.kernels import calls
@@ -106,22 +104,3 @@ def chosen(name: str, *, train: bool, precision: str = "float32") -> str:
 def by_name(name: str, *, train: bool, precision: str = "float32") -> Callable:
     """Returns the convolution that `name` stands for: see `chosen`."""
     return CONVOLUTIONS[chosen(name, train=train, precision=precision)]
-
-
-def may_be_compiled(model: Any) -> bool:
-    """Whether a network, `config.model`, takes our kernels where they can be built."""
-    asks = model.name in networks.CONVOLUTIONAL and model.convolution in ("auto", "compiled")
-    return asks and model.precision == "float32" and jax.default_backend() == "cpu"
-
-
-def facts(model: Any) -> dict[str, str]:
-    """Returns what a run records of its convolution: which one trains and, on CPU, how the kernel was built, or why
-    there is none. Nothing for networks without convolutions.
-
-    Args:
-      model: config.model.
-    """
-    if model.name not in networks.CONVOLUTIONAL:
-        return {}
-    name = chosen(model.convolution, train=True, precision=model.precision)
-    return {"convolution": name, **({"kernel": calls.what()} if may_be_compiled(model) else {})}

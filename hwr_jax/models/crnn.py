@@ -11,9 +11,9 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from hwr_jax.core.errors import ConfigError
-from hwr_jax.models import arguments
+from hwr_jax.models import arguments, recurrence
 from hwr_jax.models.layers import Dense, Dropout, as_logits, max_pool_2x2, max_pool_rows
-from hwr_jax.models.rnn import recurrent
+from hwr_jax.models.recurrence import recurrent
 
 
 class CRNN(nn.Module):
@@ -25,7 +25,7 @@ class CRNN(nn.Module):
       kernels_px: kernel side of each convolution, pixels.
       column_px: pixels of a time step; the first log2(column_px) convolutions halve the width too.
       dense: width of the layer before the recurrent ones; 0: none.
-      cell, width, layers, bidirectional: of the recurrent layers (see `rnn`).
+      cell, width, layers, bidirectional, recurrence: of the recurrent layers (see `rnn`).
       dropout: rate before and after the recurrent layers.
       norm, activation, kernel_init, convolution: see `layers` and `convolution`.
       dtype: of what the layers compute; the parameters and the logits are float32.
@@ -41,6 +41,7 @@ class CRNN(nn.Module):
     width: int
     layers: int
     bidirectional: bool
+    recurrence: str
     dropout: float
     norm: Callable
     activation: Callable
@@ -71,7 +72,14 @@ class CRNN(nn.Module):
             x = self.activation(self.norm()(x, train))
         x = Dropout(self.dropout, self.axis_name)(x, train)
         for _ in range(self.layers):
-            x = recurrent(x, cell=self.cell, width=self.width, bidirectional=self.bidirectional, dtype=self.dtype)
+            x = recurrent(
+                x,
+                cell=self.cell,
+                width=self.width,
+                bidirectional=self.bidirectional,
+                dtype=self.dtype,
+                how=self.recurrence,
+            )
             x = Dropout(self.dropout, self.axis_name)(x, train)
         return as_logits(Dense(self.classes + 1, kernel_init=self.kernel_init, dtype=self.dtype)(x))
 
@@ -107,5 +115,6 @@ def build(config: Any, classes: int, shape_px: tuple[int, int]) -> Callable[[str
         width=config.width,
         layers=config.layers,
         bidirectional=config.bidirectional,
+        recurrence=recurrence.chosen(config.recurrence, train=train, precision=config.precision),
         **arguments.convolutional(config, classes, axis_name, train),
     )

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import jax
 
 from hwr_jax.core.types import Tree
+from hwr_jax.models import compiled
 from hwr_jax.models.layers import DENSE
 from hwr_jax.models.registry import MODELS
 
@@ -47,7 +48,7 @@ def head_of(params: Tree) -> str:
 def describe(config: Any, *, classes: int, shape: tuple[int, ...]) -> str:
     """Returns a table of the network's layers: output shapes, parameters, and FLOPs of one image (counted by XLA)."""
     plain = config.copy_and_resolve_references()
-    plain.convolution = "native"  # XLA does not count the operations of our kernels
+    plain.update(compiled.PORTABLE)  # XLA does not count the operations of our kernels
     module = MODELS[config.name](plain, classes, (shape[0], shape[1]))(None, False)
     image = jax.numpy.zeros((1, *shape), jax.numpy.float32)
     options = {"width": 200, "force_terminal": False}

@@ -10,10 +10,9 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from hwr_jax.models import arguments
+from hwr_jax.models import arguments, recurrence
 from hwr_jax.models.layers import Dense, Dropout, as_logits
-
-CELLS = {"lstm": nn.OptimizedLSTMCell, "gru": nn.GRUCell, "simple": nn.SimpleCell}
+from hwr_jax.models.recurrence import recurrent
 
 
 class RNN(nn.Module):
@@ -26,6 +25,7 @@ class RNN(nn.Module):
       layers: recurrent layers, stacked.
       bidirectional: whether each layer also reads upwards (Schuster & Paliwal 1997).
       dropout: rate of the outputs of each layer.
+      recurrence: how the layers are read (see `recurrence`).
       kernel_init: of the output layer (see `layers`).
       dtype: of what the layers compute; the parameters and the logits are float32.
       axis_name: the mapped axis over which the batch is split, if any.
@@ -37,6 +37,7 @@ class RNN(nn.Module):
     layers: int
     bidirectional: bool
     dropout: float
+    recurrence: str
     kernel_init: Callable
     dtype: DTypeLike = jnp.float32
     axis_name: str | None = None
@@ -46,27 +47,19 @@ class RNN(nn.Module):
         """Maps images [B, H, W, 1] to logits [B, K]."""
         x = image.reshape(*image.shape[:2], -1).astype(self.dtype)
         for _ in range(self.layers):
-            x = recurrent(x, cell=self.cell, width=self.width, bidirectional=self.bidirectional, dtype=self.dtype)
+            x = recurrent(
+                x,
+                cell=self.cell,
+                width=self.width,
+                bidirectional=self.bidirectional,
+                dtype=self.dtype,
+                how=self.recurrence,
+            )
             x = Dropout(self.dropout, self.axis_name)(x, train)
         last = x[:, -1]
         if self.bidirectional:  # the upward reading ends at the first row
             last = jnp.concatenate([x[:, -1, : self.width], x[:, 0, self.width :]], axis=-1)
         return as_logits(Dense(self.classes, kernel_init=self.kernel_init, dtype=self.dtype)(last))
-
-
-def recurrent(x: jax.Array, *, cell: str, width: int, bidirectional: bool, dtype: DTypeLike) -> jax.Array:
-    """Reads x [B, T, C] step by step; returns [B, T, width], twice as wide with both directions. Inside a module."""
-
-    def read(*, reverse):
-        reader = CELLS[cell](width, dtype=dtype)
-        zeros = reader.initialize_carry(jax.random.key(0), x[:, 0].shape)  # the default is float32 whatever the dtype
-        # Made from x: under shard_map the loop's carry varies between devices, and a constant does not.
-        zeros = jax.tree.map(lambda c: c.astype(dtype) + 0 * x[:, 0, :1].astype(dtype), zeros)
-        return nn.RNN(reader, reverse=reverse, keep_order=True)(x, initial_carry=zeros)
-
-    if not bidirectional:
-        return read(reverse=False)
-    return jnp.concatenate([read(reverse=False), read(reverse=True)], axis=-1)
 
 
 def build(config: Any, classes: int, shape_px: tuple[int, int]) -> Callable[[str | None, bool], RNN]:
@@ -77,6 +70,7 @@ def build(config: Any, classes: int, shape_px: tuple[int, int]) -> Callable[[str
         layers=config.layers,
         bidirectional=config.bidirectional,
         dropout=config.dropout,
+        recurrence=recurrence.chosen(config.recurrence, train=train, precision=config.precision),
         axis_name=axis_name,
         **arguments.shared(config, classes),
     )

@@ -11,7 +11,7 @@ import numpy as np
 from jax.interpreters import partial_eval
 
 from hwr_jax.core.types import Arrays, TrainState
-from hwr_jax.models.kernels import convolution
+from hwr_jax.models.kernels import convolution, recurrent
 from hwr_jax.steps import train_step
 from hwr_jax.steps.recipe import Recipe
 
@@ -51,7 +51,7 @@ def _cost(closed: Any, compiled: bool) -> np.ndarray:
     """FLOPs, bytes, and bytes after fusion (0 unless `compiled`) of a closed jaxpr, float64 [3].
 
     XLA counts the body of a loop once; here a scan's body counts as often as it runs. XLA cannot see into our compiled
-    convolution: its operations are counted by their definition. FLOPs are those before fusion, which may compute a
+    kernels: their operations are counted by their definition. FLOPs are those before fusion, which may compute a
     value twice.
     """
     needed, _ = partial_eval.dce_jaxpr(closed.jaxpr, [True] * len(closed.jaxpr.outvars), instantiate=True)
@@ -59,7 +59,8 @@ def _cost(closed: Any, compiled: bool) -> np.ndarray:
     counted = lowered.cost_analysis() or {}
     fused = (lowered.compile().cost_analysis() or {}) if compiled else {}
     found = np.array([counted.get("flops") or 0.0, *(each.get("bytes accessed") or 0.0 for each in (counted, fused))])
-    found[0] += sum(map(convolution.flops, _equations(needed, into_scans=True)))
+    kernels = (convolution.flops, recurrent.flops)
+    found[0] += sum(flops(each) for each in _equations(needed, into_scans=True) for flops in kernels)
     for equation in _equations(needed, into_scans=False):
         if equation.primitive.name == "scan":
             found += (equation.params["length"] - 1) * _cost(equation.params["jaxpr"], compiled)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from ml_collections import ConfigDict
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.core.types import Arrays, Dataset, TrainState, Tree
 from hwr_jax.distributed import sharding
+from hwr_jax.models import compiled as kernels
 from hwr_jax.steps import balanced, compiled
 from hwr_jax.steps.balanced import ByClass
 from hwr_jax.steps.compiled import Programs
@@ -91,7 +93,7 @@ def bind(
     mesh = sharding.own_mesh()
     if devices is not None:
         mesh = sharding.make_mesh(devices, batch_size=config.batch_size, groups=seed_groups, seeds=config.seeds)
-    config = with_convolution(config, "native") if portable else on_mesh(config, mesh)
+    config = with_model(config, kernels.PORTABLE) if portable else on_mesh(config, mesh)
     recipe = make_recipe(
         config, examples=examples, classes=classes, mean=mean, std=std, counts=counts, injected=injected
     )
@@ -111,9 +113,10 @@ def on_mesh(config: ConfigDict, mesh: jax.sharding.Mesh | jax.sharding.AbstractM
     That is so for groups of devices with seeds of their own, and on several devices for a batch in parts.
 
     Raises:
-      ConfigError: config.model.convolution asks for the kernels there.
+      ConfigError: config.model.convolution or config.model.recurrence asks for the kernels there.
     """
-    if config.model.convolution not in ("auto", "compiled"):
+    asks = [key for key in kernels.KEYS if config.model[key] in kernels.ASKS]
+    if not asks:
         return config
     if (groups := mesh.shape["seed"]) > 1:
         split = f"--seed_groups={groups}"
@@ -121,15 +124,16 @@ def on_mesh(config: ConfigDict, mesh: jax.sharding.Mesh | jax.sharding.AbstractM
         split = f"config.optim.accumulate={parts} on {mesh.size} devices"
     else:
         return config
-    if config.model.convolution == "compiled" and jax.default_backend() == "cpu":
-        raise ConfigError(f"config.model.convolution=compiled does not work with {split}: use auto")
-    return with_convolution(config, "plain")
+    for key in asks:
+        if config.model[key] == "compiled" and jax.default_backend() == "cpu":
+            raise ConfigError(f"config.model.{key}=compiled does not work with {split}: use auto")
+    return with_model(config, {key: kernels.WITHOUT[key] for key in asks})
 
 
-def with_convolution(config: ConfigDict, name: str) -> ConfigDict:
-    """Returns a copy of the config with another config.model.convolution."""
+def with_model(config: ConfigDict, changes: Mapping[str, str]) -> ConfigDict:
+    """Returns a copy of the config with other values of keys of config.model."""
     own = config.copy_and_resolve_references()
-    own.model.convolution = name
+    own.model.update(changes)
     return own
 
 

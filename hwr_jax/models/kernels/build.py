@@ -25,9 +25,13 @@ import numpy as np
 
 from hwr_jax.core import cores, files
 from hwr_jax.data import cache
+from hwr_jax.models.kernels import reference as plain
 
 SOURCE = Path(__file__).with_name("kernels.cc")
-HEADERS = ("convolution.h", "plain.h", "products.h", "shape.h", "shared.h", "sums.h", "winograd.h")
+HEADERS = (
+    "cells.h", "convolution.h", "exponential.h", "plain.h", "products.h", "recurrent.h", "shape.h", "shared.h",
+    "sums.h", "winograd.h",
+)  # fmt: skip
 COMPILERS = ("c++", "g++", "clang++")
 FLAGS = ("-std=c++17", "-O3", "-ffp-contract=fast", "-fPIC", "-shared", "-w")
 NATIVE = ("-march=native", "-mcpu=native")  # which of them a compiler knows depends on the processor
@@ -170,8 +174,9 @@ def _loaded(path: Path) -> ctypes.CDLL | None:
         if hashlib.sha256(path.read_bytes()).hexdigest() != _digest(path).read_text().strip():
             return None
         library = ctypes.CDLL(str(path))
-        library.HwrConvolve.restype = library.HwrSum.restype = None
-        return library if library.HwrConvolution and library.HwrSums else None
+        library.HwrConvolve.restype = library.HwrSum.restype = library.HwrReadAlone.restype = None
+        entries = (library.HwrConvolution, library.HwrSums, library.HwrRead, library.HwrReadBack)
+        return library if all(entries) else None
     except (OSError, AttributeError):
         return None
 
@@ -185,6 +190,9 @@ CASES = (  # B, H, W, C, F, kernel side, stride, padding: each of the kernel's w
     (2, 9, 8, 16, 12, 3, 2, 1),
     (2, 8, 8, 24, 40, 1, 2, 0),
 )
+
+
+BLOCKS = {"lstm": (4, 4), "gru": (4, 3), "simple": (1, 1)}  # of a cell's bias, and of its factors
 
 
 def deviation(library: ctypes.CDLL) -> str:
@@ -221,7 +229,27 @@ def _deviation_of_sums(library: ctypes.CDLL) -> str:
     library.HwrSum(*pointers, *sizes, *(ctypes.c_void_p(x.ctypes.data) for x in found))
     wanted = np.stack([a.sum(0, np.float64), (a * (b.astype(np.float64) - shift)).sum(0)])
     error = np.max(np.abs(found - wanted) / np.max(np.abs(wanted), axis=1, keepdims=True))
-    return "" if error <= TOLERANCE else f"the sums over a batch: error {error:.1e}"
+    return _deviation_of_cells(library) if error <= TOLERANCE else f"the sums over a batch: error {error:.1e}"
+
+
+def _deviation_of_cells(library: ctypes.CDLL) -> str:
+    for which, (cell, (blocks, columns)) in enumerate(BLOCKS.items()):
+        draw = np.random.default_rng(which).standard_normal
+        batch, steps, values, directions, width = 26, 5, 19, 2, 48
+        x, of_out = draw((batch, steps, values), np.float32), draw((batch, steps, directions, width), np.float32)
+        factors = [draw((directions, n, columns, width), np.float32) / 4 for n in (values, width)]
+        given = (x, *factors, draw((directions, blocks, width), np.float32), of_out)
+        sizes = np.array([1, batch, steps, values, directions, width], np.int64)  # as in the source's Layer
+        wanted = plain.recurrent(cell, *given)
+        found = [np.full(a.shape, np.nan, np.float32) for a in (wanted[0], *given[:4])]
+        found[1] = np.full((batch, directions, steps, values), np.nan, np.float32)
+        pointers = (ctypes.c_void_p(a.ctypes.data) for a in (*given, sizes, *found))
+        library.HwrReadAlone(ctypes.c_int64(which), *pointers)
+        found[1] = found[1].sum(1)
+        error = max(np.max(np.abs(a - b)) / np.max(np.abs(b)) for a, b in zip(found, wanted, strict=True))
+        if not error <= TOLERANCE:
+            return f"the recurrent layer {cell}: error {error:.1e}"
+    return ""
 
 
 def reference(

@@ -17,7 +17,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from hwr_jax.distributed import processes
 from hwr_jax.models.kernels import build
 
-CONVOLUTION, SUMS = "hwr_convolution", "hwr_sums"
+CONVOLUTION, SUMS, READ, READ_BACK = "hwr_convolution", "hwr_sums", "hwr_read", "hwr_read_back"
 
 
 @functools.cache
@@ -43,6 +43,8 @@ def _registered() -> bool:
         return False
     jax.ffi.register_ffi_target(CONVOLUTION, jax.ffi.pycapsule(library.HwrConvolution), platform="cpu")
     jax.ffi.register_ffi_target(SUMS, jax.ffi.pycapsule(library.HwrSums), platform="cpu")
+    jax.ffi.register_ffi_target(READ, jax.ffi.pycapsule(library.HwrRead), platform="cpu")
+    jax.ffi.register_ffi_target(READ_BACK, jax.ffi.pycapsule(library.HwrReadBack), platform="cpu")
     return True
 
 

@@ -40,14 +40,21 @@ inline __attribute__((always_inline)) void accumulate(const float* const* a, int
   }
 }
 
-// A product of `rows` rows with one panel of the right factor, N vectors wide, of which `width` values count.
+// A product of `rows` rows with one panel of the right factor, N vectors wide, of which `width` values count; it is
+// stored in `out`, or added to it.
 template <int M, int N>
 void panel(const float* const* a, int64_t rows, int64_t segments, int64_t step, int64_t length, const float* b,
-           float* const* out, int64_t shift, int64_t width) {
+           float* const* out, int64_t shift, int64_t width, bool add) {
   int64_t m = 0;
   for (; m + M <= rows; m += M) {
     Vec sum[M][N] = {};
     accumulate<M, N>(a + m, segments, step, length, b, sum);
+    if (add) {
+#pragma GCC unroll 16
+      for (int i = 0; i < M; ++i)
+#pragma GCC unroll 4
+        for (int n = 0; n < N; ++n) sum[i][n] += load(out[m + i] + shift + kLanes * n);
+    }
     if (width == N * kLanes) {
 #pragma GCC unroll 16
       for (int i = 0; i < M; ++i)
@@ -63,7 +70,7 @@ void panel(const float* const* a, int64_t rows, int64_t segments, int64_t step, 
     }
   }
   if constexpr (M > 1) {
-    if (m < rows) panel<(M + 1) / 2, N>(a + m, rows - m, segments, step, length, b, out + m, shift, width);
+    if (m < rows) panel<(M + 1) / 2, N>(a + m, rows - m, segments, step, length, b, out + m, shift, width, add);
   }
 }
 
@@ -82,14 +89,14 @@ struct Panels {
   int64_t size(int64_t depth) const { return vectors * kLanes * depth; }
 };
 
-// out[m][0:F] = sum over the pieces of a[m] with the packed factor b.
+// out[m][0:F] = sum over the pieces of a[m] with the packed factor b, or += for F of whole vectors.
 void product(const float* const* a, int64_t rows, int64_t segments, int64_t step, int64_t length, const float* b,
-             const Panels& panels, float* const* out) {
+             const Panels& panels, float* const* out, bool add = false) {
   panels.each(segments * length, [&](int64_t first, int64_t n, int64_t offset) {
     int64_t width = std::min(panels.width - first, n * kLanes);
-    if (n == 3) panel<rows_of(3), 3>(a, rows, segments, step, length, b + offset, out, first, width);
-    if (n == 2) panel<rows_of(2), 2>(a, rows, segments, step, length, b + offset, out, first, width);
-    if (n == 1) panel<rows_of(1), 1>(a, rows, segments, step, length, b + offset, out, first, width);
+    if (n == 3) panel<rows_of(3), 3>(a, rows, segments, step, length, b + offset, out, first, width, add);
+    if (n == 2) panel<rows_of(2), 2>(a, rows, segments, step, length, b + offset, out, first, width, add);
+    if (n == 1) panel<rows_of(1), 1>(a, rows, segments, step, length, b + offset, out, first, width, add);
   });
 }
 

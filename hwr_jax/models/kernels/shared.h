@@ -69,12 +69,12 @@ void parallel(ffi::ThreadPool* pool, int64_t parts, const Act& act) {
 }
 
 // Memory of this thread that grows and stays: one piece for each purpose.
+enum { kPadded, kLeft, kRight, kSums, kFactor, kTurned, kParts, kGates, kMemory, kState, kPieces };
 float* scratch(int which, int64_t size) {
-  static thread_local std::vector<float> pieces[7];
+  static thread_local std::vector<float> pieces[kPieces];
   if (static_cast<int64_t>(pieces[which].size()) < size) pieces[which].resize(size);
   return pieces[which].data();
 }
-enum { kPadded, kLeft, kRight, kSums, kFactor, kTurned, kParts };
 
 // Parts of a batch: a function of the shape, so that the sums' order is one too.
 int64_t parts_of(int64_t batch, int64_t most) { return std::min(batch, most); }
