@@ -69,6 +69,16 @@ def test_where_our_kernels_cannot_be_split_a_network_trains_without_them(digits,
         make_run(config, digits, devices=4, seed_groups=groups)
 
 
+def test_networks_that_read_sequences_do_without_the_kernels_there_too(kernel):
+    mesh = sharding.make_mesh(4, batch_size=32, groups=2, seeds=2)
+    config = configs.load("configs/crnn.py:smoke", {"seeds": 2})
+    model = on_mesh(config, mesh).model
+    assert (model.convolution, model.recurrence) == ("plain", "scan")
+    config.model.convolution, config.model.recurrence = "native", "compiled"
+    with pytest.raises(ConfigError, match="model.recurrence=compiled does not work with --seed_groups=2: use auto"):
+        on_mesh(config, mesh)
+
+
 def test_on_one_device_a_batch_in_parts_takes_our_kernels(kernel):
     config = configs.load("configs/digits.py:smoke", {"optim.accumulate": 2})
     assert on_mesh(config, sharding.make_mesh(1, batch_size=32)).model.convolution == "auto"

@@ -97,18 +97,3 @@ def test_a_name_is_taken_at_its_word():
 def test_the_networks_that_convolve_are_named(name):
     module = MODELS[name](configs.load("configs/base.py", {"model.name": name}).model, 10, (28, 28))(None, False)
     assert hasattr(module, "convolution") == (name in networks.CONVOLUTIONAL)
-
-
-def test_a_run_records_its_convolution(kernel, monkeypatch):
-    config = configs.load("configs/cnn.py").model
-    assert convolution.facts(config) == {"convolution": "compiled", "kernel": kernel.what}
-    monkeypatch.setattr(calls, "available", lambda: False)
-    monkeypatch.setattr(calls, "what", lambda: "no C++ compiler is installed")
-    assert convolution.facts(config) == {"convolution": "patches", "kernel": "no C++ compiler is installed"}
-    for name in ("auto", "plain"):
-        config.convolution, config.precision = name, "bfloat16"
-        assert convolution.facts(config) == {"convolution": "patches"}  # it would not use a kernel
-    config.convolution = "native"
-    assert convolution.facts(config) == {"convolution": "native"}
-    config.name = "mlp"
-    assert convolution.facts(config) == {}

@@ -103,6 +103,12 @@ def test_a_kernel_that_computes_wrong_is_not_used(anew, monkeypatch):
     assert "computes wrong (the result of 3x3 kernels with stride 1: error" in found.what
 
 
+def test_a_recurrent_layer_that_computes_wrong_is_not_used(anew, monkeypatch):
+    right = build.plain.recurrent
+    monkeypatch.setattr(build.plain, "recurrent", lambda *a: tuple(x + 1e-3 for x in right(*a)))
+    assert "computes wrong (the recurrent layer lstm: error" in anew().what
+
+
 def test_the_switch_leaves_it_out(monkeypatch):
     monkeypatch.setenv("HWR_KERNEL", "0")
     assert build.kernel.__wrapped__() == (None, "HWR_KERNEL=0")
