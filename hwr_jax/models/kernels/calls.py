@@ -71,8 +71,8 @@ def spread(call: Callable, rule: str, arguments: tuple[bool, ...], results: tupl
     def over(size: int, batched: list[bool], *arrays: jax.Array):
         pairs = zip(arrays, batched, strict=True)
         every = [x if has else jnp.broadcast_to(x, (size, *x.shape)) for x, has in pairs]
-        out = run(*(x.reshape(-1, *x.shape[2:]) for x in every))
-        return tuple(x.reshape(size, -1, *x.shape[1:]) for x in out), (True,) * len(results)
+        out = run(*(x.reshape(size * x.shape[1], *x.shape[2:]) for x in every))
+        return tuple(x.reshape(size, len(x) // size, *x.shape[1:]) for x in out), (True,) * len(results)
 
     return tracked
 

@@ -43,7 +43,7 @@ inline __attribute__((always_inline)) void accumulate(const float* const* a, int
 // A product of `rows` rows with one panel of the right factor, N vectors wide, of which `width` values count; it is
 // stored in `out`, or added to it.
 template <int M, int N>
-void panel(const float* const* a, int64_t rows, int64_t segments, int64_t step, int64_t length, const float* b,
+__attribute__((noinline)) void panel(const float* const* a, int64_t rows, int64_t segments, int64_t step, int64_t length, const float* b,
            float* const* out, int64_t shift, int64_t width, bool add) {
   int64_t m = 0;
   for (; m + M <= rows; m += M) {
@@ -69,8 +69,14 @@ void panel(const float* const* a, int64_t rows, int64_t segments, int64_t step, 
       for (int i = 0; i < M; ++i) std::memcpy(out[m + i] + shift, whole[i], width * sizeof(float));
     }
   }
-  if constexpr (M > 1) {
-    if (m < rows) panel<(M + 1) / 2, N>(a + m, rows - m, segments, step, length, b, out + m, shift, width, add);
+  if (m == rows) return;
+  if constexpr (M == 2 && N == 1) {
+    // GCC rounds the products of a single chain of sums, and of no other: the row twice, for the bits of any other row.
+    const float* twice[] = {a[m], a[m]};
+    float* to[] = {out[m], out[m]};
+    panel<2, 1>(twice, 2, segments, step, length, b, to, shift, width, add);
+  } else if constexpr (M > 1) {
+    panel<(M + 1) / 2, N>(a + m, rows - m, segments, step, length, b, out + m, shift, width, add);
   }
 }
 

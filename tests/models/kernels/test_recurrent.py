@@ -101,6 +101,15 @@ def test_the_gradients_of_a_large_batch_are_no_less_exact():
     close(alone("lstm", given), reference.recurrent("lstm", *given), 2e-6)
 
 
+@pytest.mark.parametrize("values", [5, 16, 24])
+def test_an_example_has_the_same_bits_alone_and_among_others(values):
+    given = arguments("gru", 31, 4, values, 2, 16)
+    out, of_x, *_ = alone("gru", given)
+    for i in (0, 23, 24, 30):
+        own = alone("gru", [a if which in (1, 2, 3) else a[i : i + 1] for which, a in enumerate(given)])
+        assert same(own[:2], (out[i : i + 1], of_x[i : i + 1]))
+
+
 def result_and_gradients(cell):
     def run(x, *others):
         def loss(*given):
