@@ -189,7 +189,7 @@ def threads() -> Finding:
 
 
 def compiled_convolution() -> Finding:
-    """Whether this machine builds the kernel of our convolution; computes with it."""
+    """Whether this machine builds the kernels of convolutions and recurrent layers; computes with them."""
     import jax
 
     from hwr_jax.models.kernels import build
@@ -199,7 +199,7 @@ def compiled_convolution() -> Finding:
         return Finding(GOOD, f"built by {kernel.what}; right to {build.TOLERANCE:g} in {len(build.CASES)} cases")
     if jax.default_backend() != "cpu":
         return Finding(GOOD, f"not needed: {kernel.what}")
-    fix = "convolutions train at about half the speed without it: install a C++ compiler, such as g++"
+    fix = "convolutions and recurrent layers take about twice the time without: install a C++ compiler, such as g++"
     return Finding(NOTE, f"none: {kernel.what}", fix)
 
 
