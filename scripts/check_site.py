@@ -70,18 +70,34 @@ class Page(HTMLParser):
             self.paragraphs[-1] += data
 
 
+def shown(root: Path) -> dict[Path, tuple[int, int]]:
+    """Returns the files in `root` that the site is made of, each with its bytes and the nanosecond of its last change:
+    zensical.toml and all that it allows."""
+    allowed = re.findall(r"^!/(\w[^/\n]*)", (root / "zensical.toml").read_text(), re.MULTILINE)
+    places = [root / name for name in ("zensical.toml", *allowed)]
+    found = [file for place in places for file in (place.rglob("*") if place.is_dir() else [place])]
+    files = [file for file in found if file.is_file() and "__pycache__" not in file.parts]
+    return {file.relative_to(root): ((at := file.stat()).st_size, at.st_mtime_ns) for file in files}
+
+
+def follow(root: Path, copy: Path, has: dict[Path, tuple[int, int]]) -> dict[Path, tuple[int, int]]:
+    """Makes a copy of what the site shows, which `has` these files of `root`, equal to it; returns what it has then."""
+    wanted = shown(root)
+    for file in has.keys() - wanted.keys():
+        (copy / file).unlink(missing_ok=True)
+    for file in (file for file in wanted if wanted[file] != has.get(file)):
+        (copy / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(root / file, copy / file)
+    return wanted
+
+
 def build() -> list[str]:
     """Builds the site in a copy of what it shows, and returns the builder's complaints.
 
     In a root with an environment (.venv) zensical 0.0.73 never ends.
     """
     with tempfile.TemporaryDirectory() as copy:
-        allowed = re.findall(r"^!/(\w[^/\n]*)", (ROOT / "zensical.toml").read_text(), re.MULTILINE)
-        for name in {"zensical.toml", *allowed}:
-            if (ROOT / name).is_dir():
-                shutil.copytree(ROOT / name, Path(copy) / name, ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                shutil.copy2(ROOT / name, copy)
+        follow(ROOT, Path(copy), {})
         try:
             done = subprocess.run(BUILD, cwd=copy, capture_output=True, text=True, timeout=LIMIT_S)
         except subprocess.TimeoutExpired:

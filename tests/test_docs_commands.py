@@ -136,6 +136,7 @@ ELSEWHERE = {
         "tests/distributed/test_processes.py::"
         "test_two_processes_train_the_same_parameters_and_one_reads_what_they_wrote"
     ),
+    r"python scripts/serve_site.py": "tests/test_serve_site.py::test_a_page_is_shown_and_shown_anew_when_it_is_saved",
     r"pip install ./reader": "tests/test_slim_reader.py::test_with_its_dependencies_alone_it_reads_what_scan_reads",
 }
 # Commands that no test runs, and why.
@@ -143,7 +144,6 @@ NOT_RUN = {
     r"python -m pytest -m \w+": "the suite itself, which .ci/run starts",
     r"python (-m (ruff|ty|codespell_lib)|scripts/(course|check_site|docstrings|prose)\.py)( .*)?": "a step of .ci/run",
     r"\.ci/run": "what CI runs",
-    r"python3 -m http.server .*": "Python's own",
     r"tensorboard .*": "no part of hwr_jax, which only writes its files",
     r"python -m pip install .*": "installs packages into the environment that runs the tests",
     r"python -c .*secrets.*": "Python's own",
