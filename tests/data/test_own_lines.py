@@ -12,7 +12,7 @@ from quick_runs import FASTEST
 from hwr_jax import data
 from hwr_jax.config import check, configs
 from hwr_jax.core.errors import ConfigError, DataError
-from hwr_jax.data import configured, loading, own_lines, strings
+from hwr_jax.data import configured, line_layouts, loading, own_lines, strings
 from hwr_jax.data.own_lines import Frame
 from hwr_jax.pictures import inputs
 from hwr_jax.pictures.tables import Reading
@@ -221,6 +221,31 @@ def test_what_holds_no_texts_is_refused(tmp_path, load):
     (tmp_path / "pixels.csv").write_text("\n".join(rows))
     with pytest.raises(DataError, match="names no picture files: expected a line of path,text"):
         load(tmp_path / "pixels.csv")
+    save(tmp_path / "latin" / "a.png")
+    (tmp_path / "latin" / "a.txt").write_bytes("née".encode("latin-1"))
+    with pytest.raises(DataError, match=r"a\.txt is not text in UTF-8 \(byte 2\): save it as UTF-8"):
+        load(tmp_path / "latin")
+
+
+def test_tables_and_splits_that_contradict_each_other_are_refused(tmp_path):
+    def find(place, **reading):
+        return line_layouts.find(place, Reading(**reading)).items
+
+    table(tmp_path / "two", SOME)
+    table(tmp_path / "two", SOME, name="other.csv")
+    with pytest.raises(DataError, match=r"two has 2 tables \(labels\.csv, other\.csv\), so name one of them"):
+        find(tmp_path / "two")
+    table(tmp_path / "mine" / "train", ["1", "2"], header="path,text,split", splits=["train", "test"])
+    with pytest.raises(DataError, match=r"line 3 says test, but the table lies in .*train: leave one of them out"):
+        find(tmp_path / "mine")
+    save(tmp_path / "beside" / "train" / "0.png")
+    (tmp_path / "beside" / "train" / "0.txt").write_text("12")
+    assert [(item.split, item.label) for item in find(tmp_path / "beside")] == [("train", "12")]
+    with pytest.raises(ConfigError, match=r"config\.data\.label_column=text has no effect: .*beside holds no table"):
+        find(tmp_path / "beside", label_column="text")
+    save(tmp_path / "beside" / "a.png")
+    with pytest.raises(DataError, match=r"beside has a\.png beside the splits train: move these away, or into a split"):
+        find(tmp_path / "beside")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from hwr_jax.core.errors import NotFiniteError
 from hwr_jax.core.types import Arrays
 from hwr_jax.steps import gradient, train_step
 from hwr_jax.steps.recipe import make_recipe
-from hwr_jax.training import loop
+from hwr_jax.training import loop, nonfinite
 from hwr_jax.workdir import logs
 
 SMOKE = "--config=configs/digits.py:smoke"
@@ -192,3 +192,16 @@ def test_rollbacks_before_a_restart_count_towards_the_limit(monkeypatch, before)
     with pytest.raises(NotFiniteError):
         loop.epochs(SimpleNamespace(plan=plan), None, state, tools)
     assert scales == [[0.5 ** (i + 1), 1.0] for i in range(max(0, 3 - before))]
+
+
+def test_the_parameters_of_a_seed_are_finite_only_if_every_one_is():
+    params = {"kernel": jnp.array([[[1.0, -2.0]], [[3.0, jnp.nan]]]), "bias": jnp.array([[-4.0], [5.0]])}
+    np.testing.assert_array_equal(nonfinite.magnitude(SimpleNamespace(params=params)), [7.0, np.nan])
+
+
+def test_a_seed_that_skipped_a_whole_epoch_is_named():
+    run = SimpleNamespace(seeds=[7, 8, 9])
+    nonfinite.check_trained(run, np.array([3, 1, 2]), 40)
+    with pytest.raises(NotFiniteError, match="seed 8 skipped every update of the epoch before step 40") as caught:
+        nonfinite.check_trained(run, np.array([3, 0, 0]), 40)
+    assert caught.value.bad.tolist() == [False, True, True]
