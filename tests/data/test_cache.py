@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hwr_jax.core import files
 from hwr_jax.core.errors import DataError
 from hwr_jax.core.types import Arrays
 from hwr_jax.data import cache
@@ -151,6 +152,17 @@ def test_a_damaged_cache_is_removed(written):
     cache.remove(written)
 
 
+def test_a_damaged_cache_that_cannot_be_removed_is_named(written, monkeypatch):
+    def refuse(self, target):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(
+        OSError, match=rf"the damaged cache {written} cannot be removed \(Permission denied\): remove it"
+    ):
+        cache.remove(written)
+
+
 def test_the_default_folder_follows_the_environment(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setenv("HWR_CACHE_DIR", str(tmp_path / "own"))
@@ -187,3 +199,39 @@ def test_a_split_without_examples_is_kept_and_read(tmp_path):
     folder = cache.folder(tmp_path, source)
     cache.write(folder, source, Content(some().train, empty))
     assert cache.read(folder, source)[0].test.image.shape == (0, 28, 28, 1)
+
+
+def test_what_files_a_data_set_came_from_is_noted_up_to_ten_times(written):
+    assert cache.origins(written) == []
+    for i in range(12):
+        cache.add_origin(written, f"files {i}")
+    cache.add_origin(written, "files 5")
+    assert cache.origins(written) == [*(f"files {i}" for i in (2, 3, 4, 6, 7, 8, 9, 10, 11)), "files 5"]
+    assert cache.read(written, TINY)[1] == digest("mnist", some())
+
+
+def test_a_cache_that_cannot_be_written_keeps_the_origins_that_it_has(written, monkeypatch):
+    def refuse(path, text):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    cache.add_origin(written, "files")
+    monkeypatch.setattr(files, "write_atomic", refuse)
+    cache.add_origin(written, "others")
+    assert cache.origins(written) == ["files"]
+    (written / "content.json").write_text("{")
+    cache.add_origin(written, "others")
+    assert cache.origins(written) == []
+
+
+def test_of_a_place_the_newest_two_stay_and_what_is_damaged_is_left_alone(tmp_path):
+    place = tmp_path / "mine"
+    made = [cache.folder(tmp_path, TINY._replace(name="folder", version=version)) for version in "abcd"]
+    for i, folder in enumerate(made):
+        cache.write(folder, TINY, some(), place=place)
+        os.utime(folder / "content.json", ns=(i, i))
+    other, damaged = (made[0].with_name(f"folder-{name}") for name in ("other", "damaged"))
+    cache.write(other, TINY, some(), place=tmp_path / "others")
+    damaged.mkdir()
+    (damaged / "content.json").write_text("{")
+    cache.tidy(made[1], place)
+    assert [path.exists() for path in (*made, other, damaged)] == [False, True, True, True, True, True]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwr_jax.core.errors import ConfigError
+from hwr_jax.core.errors import ConfigError, DataError
 from hwr_jax.core.types import Arrays
 from hwr_jax.data import content, splits
 from hwr_jax.data.content import Content
@@ -101,3 +101,13 @@ def test_no_validation_copies_nothing():
 def test_validation_examples_out_of_range_names_the_key_the_value_and_the_range(value):
     with pytest.raises(ConfigError, match=rf"config.data.validation_examples = {value!r}: .* from 0 to 59999"):
         splits.check(value, 60_000)
+
+
+@pytest.mark.parametrize(("label", "fits"), [(0, False), (1, True), (3, True), (4, False)])
+def test_labels_are_counted_from_the_first_one(label, fits):
+    labels = np.array([1, label, 2])
+    if fits:
+        content.check_labels(labels, 3, where="here", first=1)
+    else:
+        with pytest.raises(DataError, match=f"here: label 1 is {label}, expected 1 to 3"):
+            content.check_labels(labels, 3, where="here", first=1)

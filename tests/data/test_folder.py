@@ -1,6 +1,7 @@
 """A user's own pictures: every layout gives the same data set, and whatever is wrong is named."""
 
 import csv
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from quick_runs import TINY
 from hwr_jax import data
 from hwr_jax.core.errors import ConfigError, DataError
 from hwr_jax.data import folder, layouts
+from hwr_jax.data.sources import Source
 from hwr_jax.pictures import inputs
 from hwr_jax.pictures.normalise import digit_from_picture
 
@@ -204,6 +206,44 @@ def test_the_first_three_pictures_that_are_gone_are_named(tmp_path, count, more)
     with pytest.raises(DataError) as caught:
         folder.version(gone)
     assert str(caught.value) == f"{count} of {count} pictures cannot be read: {names}{more}"
+
+
+@pytest.mark.parametrize(("classes", "words"), [("ab", "the class b, after"), ("abc", "the classes b, c, after")])
+def test_classes_without_a_training_picture_are_named(classes, words):
+    with pytest.raises(DataError, match=f"no training picture is left of {words} some were drawn"):
+        folder.check_trained(np.zeros(9, np.int32), tuple(classes), refuse=True, log=pytest.fail)
+
+
+def source(classes, train=60, **more):
+    return Source("folder", "1", tuple(map(str, range(classes))), train, 20, 0, None, stratified=True, **more)
+
+
+@pytest.mark.parametrize(("classes", "named"), [(12, "10, 11"), (13, "10, 11, ...")])
+def test_up_to_twelve_classes_are_named_and_every_number_is_given(classes, named):
+    assert folder.sizes(source(classes), 10) == (
+        f"{classes} classes (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, {named}), 50 pictures to train on, 10 for validation "
+        "(drawn), 20 for test (drawn)"
+    )
+
+
+@pytest.mark.parametrize(("train", "some"), [(60, 10), (20, 5), (40, 10), (3, 1)])
+def test_where_the_default_does_not_fit_a_sixth_or_one_of_each_class_is_for_validation(train, some):
+    assert folder.validation_size(source(10, train), 5000, adapt=True, log=lambda line: None) == some
+
+
+def test_a_split_of_the_user_decides_how_many_are_for_validation():
+    assert folder.validation_size(source(10, own_validation=7), 5000, adapt=False, log=pytest.fail) == 7
+
+
+def test_too_few_pictures_are_refused_in_a_sentence():
+    with pytest.raises(DataError, match="here holds no picture"):
+        folder.describe("folder", Path("here"), [])
+    with pytest.raises(DataError, match="here has pictures for test, validation only: add a split train"):
+        folder.check_train(Path("here"), Counter(test=2, validation=1))
+    with pytest.raises(DataError, match="here has 4 pictures: too few for a training and a test split"):
+        folder.test_size(Path("here"), Counter(train=4), whole=False)
+    assert folder.test_size(Path("here"), Counter(train=5), whole=False) == 1
+    assert folder.test_size(Path("here"), Counter(train=4), whole=True) == 0
 
 
 def test_one_class_is_not_a_data_set(own, caches, tmp_path):

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from hwr_jax.core.errors import DataError
+from hwr_jax.core.idx import load
+from hwr_jax.data import checksums
 from hwr_jax.data.checksums import Registered, registered
 from hwr_jax.data.formats import idx
 from hwr_jax.data.sources import DIGITS, IDX_FILES, SOURCES, Source
@@ -69,6 +71,18 @@ def test_any_bytes_are_parsed_or_refused_with_the_file_named(raw):
         assert str(error).startswith("some-file ")
     else:
         assert encode(array) == raw
+
+
+def test_a_file_of_as_many_bytes_as_are_allowed_is_read(tmp_path):
+    path = tmp_path / "some-file"
+    for raw in (encode(np.arange(9, dtype=np.uint8)), gzip.compress(encode(np.zeros(900, np.uint8)))):
+        path.write_bytes(raw)
+        plain = gzip.decompress(raw) if raw.startswith(b"\x1f") else raw
+        assert load(path, len(plain)) == plain
+        with pytest.raises(DataError, match=f"some-file holds more than the {len(plain) - 1:,} bytes allowed"):
+            load(path, len(plain) - 1)
+    with pytest.raises(DataError, match="some-file holds more than the 5 bytes allowed"):
+        load(path, 5)
 
 
 def test_the_four_files_become_images_and_labels(tmp_path):
@@ -175,3 +189,8 @@ def test_tfds_registers_every_original_file(name):
 
 def test_a_name_that_tfds_does_not_know_has_no_registered_files():
     assert registered("no_such_set") == {}
+
+
+def test_without_tfds_no_file_is_registered(monkeypatch):
+    monkeypatch.setattr(checksums.importlib.util, "find_spec", lambda name: None)
+    assert registered("mnist") == {}

@@ -83,6 +83,21 @@ def test_splits_within_the_classes_and_a_wrapping_folder_are_found(tmp_path, loa
     assert any("holds only the folder unpacked" in line for line in lines)
 
 
+def test_what_a_mac_adds_to_an_archive_is_no_folder_of_it(tmp_path, load):
+    for label in ("a", "b"):
+        fill(tmp_path / "mine" / "unpacked" / label)
+        fill(tmp_path / "mine" / "__MACOSX" / "unpacked" / label)
+    dataset, lines = load(tmp_path / "mine")
+    assert sum(sizes(dataset)) == 12
+    assert any("holds only the folder unpacked" in line for line in lines)
+
+
+def test_a_folder_whose_name_ends_like_an_idx_file_is_a_class(tmp_path, load):
+    for label in ("a-idx3-ubyte", "b"):
+        fill(tmp_path / "mine" / label)
+    assert load(tmp_path / "mine")[0].classes == ("a-idx3-ubyte", "b")
+
+
 def test_pictures_in_no_class_and_classes_beside_splits_are_reported(tmp_path, load):
     fill(tmp_path / "mine" / "train", 2)
     with pytest.raises(DataError, match="train holds pictures .* outside of the folders of its classes"):
@@ -214,6 +229,21 @@ def test_own_data_in_arrays_and_tables_with_splits_is_one_data_set(tmp_path, loa
         assert any("left out sample_submission.csv" in line for line in lines)
 
 
+def test_one_idx_file_is_a_data_set_with_the_labels_beside_it(tmp_path, load, digits):
+    image, label = arrays(digits, "test", 60)
+    place = tmp_path / "my-image-idx3-ubyte"
+    place.write_bytes(idx(image))
+    with pytest.raises(DataError, match="my-image-idx3-ubyte has no labels beside it: expected my-labels-idx1-ubyte"):
+        load(place)
+    (tmp_path / "my-label-idx1-ubyte.gz").write_bytes(gzip.compress(idx(label.astype(np.uint8))))
+    dataset, lines = load(place)
+    assert sum(sizes(dataset)) == 60
+    assert f"{place} and my-label-idx1-ubyte.gz: 60 pictures" in lines
+    (tmp_path / "my-label-idx1-ubyte").write_bytes(idx(label.astype(np.uint8)))
+    with pytest.raises(DataError, match="expected the file of the pictures, such as train-images-idx3-ubyte"):
+        load(tmp_path / "my-label-idx1-ubyte")
+
+
 def test_transposed_digits_are_warned_about_and_can_be_turned(tmp_path, load, digits):
     image, label = arrays(digits, "test", 100)
     np.savez(tmp_path / "a.npz", images=image.swapaxes(1, 2), labels=label)
@@ -260,6 +290,13 @@ def test_the_maps_of_emnist_are_codes_and_a_class_without_a_name_is_refused(tmp_
     fill(tmp_path / "mine" / "3")
     with pytest.raises(ConfigError, match="does not name the classes 3"):
         layouts.find(tmp_path / "mine", Reading(), str(tmp_path / "map"))
+    (tmp_path / "map").write_text("0 48 33\n")  # with three cells in a line any printable code is one
+    assert layouts.mapping(tmp_path / "map") == {"0": "!"}
+    (tmp_path / "map").write_text("0 33\n")
+    assert layouts.mapping(tmp_path / "map") == {"0": "33"}
+    (tmp_path / "map").write_text("one two three\n")
+    with pytest.raises(ConfigError, match="expected two names in each line"):
+        layouts.mapping(tmp_path / "map")
     (tmp_path / "map").write_text("one two three four\n")
     with pytest.raises(ConfigError, match="expected a line such as `name,class`"):
         layouts.mapping(tmp_path / "map")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import re
 import shutil
 import struct
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 
 from hwr_jax import data
 from hwr_jax.core.errors import ConfigError, DataError, DataMissing
-from hwr_jax.core.types import Arrays
+from hwr_jax.core.types import Arrays, Dataset
 from hwr_jax.data import content, download, find, loading, tfds_reader, tfds_writer
 from hwr_jax.data.checksums import Registered
 from hwr_jax.data.content import Content
@@ -395,3 +396,34 @@ def test_importing_the_package_imports_nothing_heavy():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
     )
     assert done.stdout.strip() == "[]"
+
+
+def of_classes(*classes):
+    part = Arrays(np.zeros((len(classes), 28, 28, 1), np.uint8), np.arange(len(classes), dtype=np.int32))
+    return Dataset("mine", "1", "0" * 64, part, part, part, classes, 0.1, 0.3)
+
+
+def test_classes_are_matched_by_name_and_words_by_digit():
+    lines = []
+    found = data.with_classes(of_classes("one", "0"), ("0", "1", "none"), log=lines.append)
+    assert (found.classes, found.named) == (("0", "1", "none"), ("one", "0"))
+    assert [part.label.tolist() for part in (found.train, found.validation, found.test)] == [[1, 0]] * 3
+    assert lines == ["mine: one is 1"]
+    lines.clear()
+    assert data.with_classes(of_classes("1", "0"), ("0", "1"), log=lines.append).train.label.tolist() == [1, 0]
+    assert lines == []
+
+
+@pytest.mark.parametrize(
+    ("classes", "words"),
+    [
+        (("0", "a"), "mine has the class 'a', which the model does not know (it knows 0, 1): rename it"),
+        (("a", "b"), "mine has the classes 'a', 'b', which the model"),
+        (tuple("abcde"), "mine has the classes 'a', 'b', 'c', 'd', 'e', which"),
+        (tuple("abcdef"), "mine has the classes 'a', 'b', 'c', 'd', 'e', ..., which"),
+        (("0", "zero"), "mine has two names for one class of the model (it knows 0, 1): rename it"),
+    ],
+)
+def test_classes_that_a_model_does_not_know_are_named(classes, words):
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        data.with_classes(of_classes(*classes), ("0", "1"), hint="rename it")

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from pathlib import Path
 
 import jax
@@ -65,10 +66,24 @@ def test_glyphs_stand_side_by_side_in_their_order_and_as_far_apart_as_is_reporte
     assert set(seen) == set(range(4, 10))
 
 
+def test_a_blank_glyph_is_one_column_of_paper():
+    (first, width), (second, _) = runs(write(np.concatenate([bars(6), bars(0), bars(6)])))
+    assert second - first - width == 1
+
+
 def test_neighbours_overlap_by_as_much_as_is_reported_and_no_ink_is_lost():
     image = write(bars(10, 10), overlap_px=4, gap_px=-4)
     assert runs(image) == [(runs(image)[0][0], 16)]
     assert image.max() == 255
+
+
+@pytest.mark.parametrize(("bar", "edge", "is_ink"), [(255, 65, 1), (255, 64, 0), (80, 41, 1), (80, 40, 0)])
+def test_the_ink_of_a_glyph_ends_where_its_edge_is_faint(bar, edge, is_ink):
+    glyph = np.zeros((28, 28), np.uint8)
+    glyph[4:24, 9:17], glyph[4:24, 10:16] = edge, bar
+    row = write(np.stack([glyph, glyph]), overlap_px=-3, gap_px=3)[16]
+    first, second = np.flatnonzero(np.diff((row == bar).astype(int)) == 1)
+    assert second - first == 6 + 2 * is_ink + 3
 
 
 def test_without_any_change_a_glyph_is_itself():
@@ -124,13 +139,16 @@ def test_slant_leans_and_slope_climbs():
     tops = [[np.flatnonzero(column > 127)[0] for column in image.T if column.max() > 127] for image in (flat, climbing)]
     assert np.ptp(tops[0]) == 0
     assert np.ptp(tops[1]) >= 2
+    assert np.mean(tops[1]) == pytest.approx(np.mean(tops[0]), abs=0.5)  # about its middle
+    assert set(np.unique(climbing)) == {0, 255}  # paper takes the place of what was shifted
 
 
 def test_what_is_too_long_is_narrowed_and_nothing_is_cut_off():
     image = write(bars(*[12] * 10), overlap_px=-4, gap_px=4)
     found = runs(image)
     assert len(found) == 10
-    assert found[0][0] >= strings.MARGIN_PX
+    assert found[0][0] == strings.MARGIN_PX
+    assert sum(found[-1]) >= 96 - strings.MARGIN_PX - 2  # behind the ink lie two columns of soft edge
     assert sum(found[-1]) <= 96 - strings.MARGIN_PX
 
 
@@ -173,6 +191,7 @@ def test_the_same_settings_give_the_same_strings_and_any_other_others(stamped, t
     said = []
     first = strings.compose(stamped, PLAIN, cache_dir=tmp_path, log=said.append)
     assert any("Composing" in line for line in said)
+    assert re.fullmatch(r"1\.0\.0-[0-9a-f]{12}", first.version)
     again = strings.compose(stamped, PLAIN, cache_dir=tmp_path, log=pytest.fail)  # mapped: nothing is said
     afresh = strings.compose(stamped, PLAIN, cache_dir=tmp_path / "other", **QUIET)
     assert first.sha256 == again.sha256 == afresh.sha256

@@ -63,6 +63,13 @@ def test_a_data_set_is_cut_and_spoiled_in_training_alone(caches, digits):
     assert cut.train.image.shape == (50, 28, 28, 1)
     clean = data.load("digits", cache_dir=caches["HWR_CACHE_DIR"], train_examples=50, log=lambda line: None)
     assert np.sum(cut.train.label != clean.train.label) == 10
+    seeded = [
+        data.load(
+            "digits", cache_dir=caches["HWR_CACHE_DIR"], train_examples=50, subset_seed=seed, log=lambda line: None
+        )
+        for seed in (0, 1)
+    ]
+    assert [np.array_equal(one.train.image, clean.train.image) for one in seeded] == [True, False]
     for split in ("validation", "test"):
         np.testing.assert_array_equal(getattr(cut, split).label, getattr(digits, split).label)
     assert cut.sha256 == digits.sha256
