@@ -65,7 +65,7 @@ GROUPS = {  # name -> (files of hwr_jax, tests)
          "core/idx.py"],
         ["data/test_cache.py", "data/test_content.py", "data/test_folder.py", "data/test_idx.py",
          "data/test_layouts.py", "data/test_loading.py", "data/test_strings.py", "data/test_subset.py",
-         "data/test_digits.py"],
+         "data/test_digits.py", "data/test_stream.py", "data/test_emnist.py"],
     ),
 }  # fmt: skip
 SLOW = {"command", "warm", "kernel", "slow", "exhaustive", "browser"}  # fixtures and markers of tests left out

@@ -163,6 +163,15 @@ def test_a_damaged_cache_that_cannot_be_removed_is_named(written, monkeypatch):
         cache.remove(written)
 
 
+def test_what_is_left_of_a_damaged_cache_is_no_error(written, monkeypatch):
+    def refuse(*arguments, **more):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "unlink", refuse)
+    cache.remove(written)
+    assert not written.exists()
+
+
 def test_the_default_folder_follows_the_environment(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setenv("HWR_CACHE_DIR", str(tmp_path / "own"))
@@ -229,9 +238,11 @@ def test_of_a_place_the_newest_two_stay_and_what_is_damaged_is_left_alone(tmp_pa
     for i, folder in enumerate(made):
         cache.write(folder, TINY, some(), place=place)
         os.utime(folder / "content.json", ns=(i, i))
-    other, damaged = (made[0].with_name(f"folder-{name}") for name in ("other", "damaged"))
+    other, *damaged = (made[0].with_name(f"folder-{name}") for name in ("other", *"123456789"))
     cache.write(other, TINY, some(), place=tmp_path / "others")
-    damaged.mkdir()
-    (damaged / "content.json").write_text("{")
+    for folder in damaged:
+        folder.mkdir()
+        (folder / "content.json").write_text("{")
     cache.tidy(made[1], place)
-    assert [path.exists() for path in (*made, other, damaged)] == [False, True, True, True, True, True]
+    assert [path.exists() for path in (*made, other)] == [False, True, True, True, True]
+    assert all(path.exists() for path in damaged)

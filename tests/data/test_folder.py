@@ -191,6 +191,7 @@ def test_missing_places_and_unusable_pictures_are_named(own, caches, tmp_path):
     with pytest.raises(DataError, match=r"2 of 30 pictures cannot be used; .*7.png: no ink.*5.png") as caught:
         load(own, caches)
     assert "\n" not in str(caught.value)
+    assert str(caught.value).count("7.png") == 1
 
 
 def test_a_picture_that_cannot_be_used_is_named_once():

@@ -85,6 +85,12 @@ def test_a_file_of_as_many_bytes_as_are_allowed_is_read(tmp_path):
         load(path, 5)
 
 
+def test_a_header_without_axes_is_one_element():
+    assert idx.parse(b"\0\0\x08\0\x07", Path("x")).tolist() == 7
+    with pytest.raises(DataError, match=r"x holds 0 bytes of data, expected 1 for its shape \[\]"):
+        idx.parse(b"\0\0\x08\0", Path("x"))
+
+
 def test_the_four_files_become_images_and_labels(tmp_path):
     content = idx.read(write(tmp_path), TINY, {})
     assert content.train.image.shape == (3, 28, 28, 1)
@@ -163,6 +169,17 @@ def test_files_that_do_not_fit_together_are_refused(tmp_path, key, array, senten
 def test_another_number_of_images_than_expected_is_refused(tmp_path):
     with pytest.raises(DataError, match="train-images.* has 3 images, expected 60000"):
         idx.read(write(tmp_path), SOURCES["mnist"], {})
+
+
+@pytest.mark.parametrize(
+    ("key", "elements"), [("train_image", 3 * 784), ("train_label", 3), ("test_image", 2 * 784), ("test_label", 2)]
+)
+def test_of_a_file_twice_as_much_as_is_expected_is_read(tmp_path, key, elements):
+    assert idx.most_bytes(key, TINY) == 2 * (elements + 16) + 100_000
+    paths = write(tmp_path)
+    paths[key].write_bytes(bytes(2 * (elements + 16) + 100_001))
+    with pytest.raises(DataError, match=f"{paths[key].name} holds more than the .* bytes allowed"):
+        idx.read(paths, TINY, {})
 
 
 def test_a_gzipped_file_must_have_the_registered_size_and_checksum(tmp_path):

@@ -87,9 +87,18 @@ def test_what_a_mac_adds_to_an_archive_is_no_folder_of_it(tmp_path, load):
     for label in ("a", "b"):
         fill(tmp_path / "mine" / "unpacked" / label)
         fill(tmp_path / "mine" / "__MACOSX" / "unpacked" / label)
+    Image.fromarray(drawn(0)).save(tmp_path / "mine" / "unpacked" / "._0.png")
     dataset, lines = load(tmp_path / "mine")
+    assert not any("left out" in line for line in lines)
     assert sum(sizes(dataset)) == 12
     assert any("holds only the folder unpacked" in line for line in lines)
+
+
+def test_a_table_beside_the_folders_of_several_classes_is_not_read(tmp_path, load):
+    for label in ("a", "b"):
+        fill(tmp_path / "mine" / label)
+    (tmp_path / "mine" / "other.csv").write_text("a/0.png,c\na/1.png,d\n")
+    assert load(tmp_path / "mine")[0].classes == ("a", "b")
 
 
 def test_a_folder_whose_name_ends_like_an_idx_file_is_a_class(tmp_path, load):
@@ -239,6 +248,9 @@ def test_one_idx_file_is_a_data_set_with_the_labels_beside_it(tmp_path, load, di
     dataset, lines = load(place)
     assert sum(sizes(dataset)) == 60
     assert f"{place} and my-label-idx1-ubyte.gz: 60 pictures" in lines
+    assert [item.name for item in layouts.find(place, Reading()).items[::59]] == [
+        f"{place}, picture {i}" for i in (1, 60)
+    ]
     (tmp_path / "my-label-idx1-ubyte").write_bytes(idx(label.astype(np.uint8)))
     with pytest.raises(DataError, match="expected the file of the pictures, such as train-images-idx3-ubyte"):
         load(tmp_path / "my-label-idx1-ubyte")
@@ -265,6 +277,18 @@ def test_a_table_with_labels_only_for_training_is_used_without_the_other(tmp_pat
     dataset, lines = load(tmp_path)
     assert sum(sizes(dataset)) == 60
     assert any("test.csv has no column for the label" in line and "left out" in line for line in lines)
+
+
+def test_a_table_without_labels_that_is_needed_is_refused(tmp_path, load):
+    header = ",".join(f"pixel{i}" for i in range(16))
+    row = ",".join(["9"] * 16)
+    (tmp_path / "one.csv").write_text(f"{header}\n{row}\n")
+    with pytest.raises(DataError, match="one.csv has no column for the label"):
+        load(tmp_path)
+    (tmp_path / "one.csv").rename(tmp_path / "train.csv")
+    (tmp_path / "test.csv").write_text(f"label,{header}\n3,{row}\n")
+    with pytest.raises(DataError, match="train.csv has no column for the label"):
+        load(tmp_path)
 
 
 MAPS = {
@@ -294,9 +318,10 @@ def test_the_maps_of_emnist_are_codes_and_a_class_without_a_name_is_refused(tmp_
     assert layouts.mapping(tmp_path / "map") == {"0": "!"}
     (tmp_path / "map").write_text("0 33\n")
     assert layouts.mapping(tmp_path / "map") == {"0": "33"}
-    (tmp_path / "map").write_text("one two three\n")
-    with pytest.raises(ConfigError, match="expected two names in each line"):
-        layouts.mapping(tmp_path / "map")
+    for text in ("one two three\n", "0 48 32\n", "0 48 127\n"):  # 32 is a space, 127 cannot be printed
+        (tmp_path / "map").write_text(text)
+        with pytest.raises(ConfigError, match="expected two names in each line"):
+            layouts.mapping(tmp_path / "map")
     (tmp_path / "map").write_text("one two three four\n")
     with pytest.raises(ConfigError, match="expected a line such as `name,class`"):
         layouts.mapping(tmp_path / "map")

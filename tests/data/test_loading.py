@@ -414,6 +414,13 @@ def test_classes_are_matched_by_name_and_words_by_digit():
     assert lines == []
 
 
+def test_characters_are_matched_by_name_and_what_lies_behind_a_string_stays():
+    mine = of_classes("b", "a")
+    part = Arrays(mine.train.image, np.array([[0, 1], [1, -1]], np.int32))
+    found = data.with_classes(mine._replace(train=part, validation=part, test=part), ("a", "b", "c"))
+    assert found.test.label.tolist() == [[1, 0], [0, -1]]
+
+
 @pytest.mark.parametrize(
     ("classes", "words"),
     [

@@ -109,6 +109,13 @@ def test_the_height_varies_within_what_is_reported(settings, low, high):
     assert (len(set(heights)) > 3) == bool(settings.get("size", 0))
 
 
+def test_the_glyphs_of_a_line_differ_a_little_in_height():
+    image = write(bars(6, 6, 6, 6), size=0.2, gap_px=4.0, overlap_px=-3.0)
+    heights = {int(np.count_nonzero(image[:, left + 2] > 127)) for left, _ in runs(image)}
+    assert len(heights) > 1
+    assert max(heights) <= 1.14 * min(heights) + 1
+
+
 def test_glyphs_lie_above_and_below_the_base_line_by_as_much_as_is_reported():
     tops = []
     for seed in range(40):
@@ -139,8 +146,19 @@ def test_slant_leans_and_slope_climbs():
     tops = [[np.flatnonzero(column > 127)[0] for column in image.T if column.max() > 127] for image in (flat, climbing)]
     assert np.ptp(tops[0]) == 0
     assert np.ptp(tops[1]) >= 2
+    drawn = np.random.default_rng(3)
+    _, _, slope = (drawn.uniform(-limit, limit) for limit in (0.0, 0.0, 8.0))  # size and slant come first
+    assert (tops[1][-1] > tops[1][0]) == (slope > 0)
     assert np.mean(tops[1]) == pytest.approx(np.mean(tops[0]), abs=0.5)  # about its middle
     assert set(np.unique(climbing)) == {0, 255}  # paper takes the place of what was shifted
+
+
+def test_a_slope_cuts_off_no_row_of_a_column_that_stays():
+    sheet = np.full((1, 28, 28), 255, np.uint8)  # larger than the line, with the size of some of the seeds
+    assert (
+        max(np.count_nonzero(write(sheet, seed, size=0.5, slope_deg=8.0) == 255, axis=0).max() for seed in range(8))
+        == 32
+    )
 
 
 def test_what_is_too_long_is_narrowed_and_nothing_is_cut_off():
