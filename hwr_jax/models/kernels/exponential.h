@@ -10,8 +10,8 @@ namespace {
 
 typedef int32_t Int __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
 
-// e^x for -87 <= x <= 87; beyond, e^87 and e^-87 (no number that sigmoid makes of it is subnormal). As in Cephes (Moshier
-// 1992): x = n log 2 + r, and a polynomial of r.
+// e^x for -87 <= x <= 87; beyond, e^87 and e^-87 (no number that sigmoid makes of it is subnormal). As in Cephes
+// (Moshier 1992): x = n log 2 + r, and a polynomial of r.
 inline Vec exponential(Vec x) {
   x = x > 87 ? broadcast(87) : x;
   x = x < -87 ? broadcast(-87) : x;

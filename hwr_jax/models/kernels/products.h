@@ -43,8 +43,9 @@ inline __attribute__((always_inline)) void accumulate(const float* const* a, int
 // A product of `rows` rows with one panel of the right factor, N vectors wide, of which `width` values count; it is
 // stored in `out`, or added to it.
 template <int M, int N>
-__attribute__((noinline)) void panel(const float* const* a, int64_t rows, int64_t segments, int64_t step, int64_t length, const float* b,
-           float* const* out, int64_t shift, int64_t width, bool add) {
+__attribute__((noinline)) void panel(const float* const* a, int64_t rows, int64_t segments, int64_t step,
+                                     int64_t length, const float* b, float* const* out, int64_t shift, int64_t width,
+                                     bool add) {
   int64_t m = 0;
   for (; m + M <= rows; m += M) {
     Vec sum[M][N] = {};

@@ -52,8 +52,9 @@ const float* zeros(int64_t size) {
 // ---- forward ----
 
 // Examples [first, last) of one seed and direction. `gates` and `memory` may be null: nothing is kept then.
-void read_forward(const Cell& cell, const Layer& s, const float* x, int64_t direction, const float* inputs, const float* state,
-                  const float* bias, int64_t first, int64_t last, float* out, float* gates, float* memory) {
+void read_forward(const Cell& cell, const Layer& s, const float* x, int64_t direction, const float* inputs,
+                  const float* state, const float* bias, int64_t first, int64_t last, float* out, float* gates,
+                  float* memory) {
   int64_t count = last - first, width = s.width, columns = cell.columns * width, all = cell.gates * width;
   int64_t at_once = std::clamp<int64_t>(kRowsAtOnce / count, 1, s.steps);
   float* sums = gates ? nullptr : scratch(kGates, count * at_once * all);
@@ -92,15 +93,15 @@ void read_forward(const Cell& cell, const Layer& s, const float* x, int64_t dire
         product(from.data(), count, 1, 0, width, state, panels, to.data(), true);
       }
       for (int64_t b = first; b < last; ++b)
-        cell.step({bias, step ? out_at(b, step - 1) : none,
-                       step && cell.memory ? memory_at(b, step - 1) : none, gates_at(b, step),
-                       cell.memory ? memory_at(b, step) : nullptr, out_at(b, step)},
-                      width);
+        cell.step({bias, step ? out_at(b, step - 1) : none, step && cell.memory ? memory_at(b, step - 1) : none,
+                   gates_at(b, step), cell.memory ? memory_at(b, step) : nullptr, out_at(b, step)},
+                  width);
     }
   }
 }
 
-void read_all(ffi::ThreadPool* pool, const Cell& cell, const Layer& s, const Given& given, float* out, float* gates, float* memory) {
+void read_all(ffi::ThreadPool* pool, const Cell& cell, const Layer& s, const Given& given, float* out, float* gates,
+              float* memory) {
   int64_t width = s.width, columns = cell.columns * width, all = cell.gates * width;
   Panels panels(columns);
   int64_t of_inputs = panels.size(s.inputs), each = of_inputs + panels.size(width);
@@ -118,9 +119,8 @@ void read_all(ffi::ThreadPool* pool, const Cell& cell, const Layer& s, const Giv
     int64_t r = p / blocks, seed = r / s.directions, first = p % blocks * rows, examples = seed * s.batch;
     int64_t kept = examples * s.directions * s.steps;
     read_forward(cell, s, given.x + examples * s.steps * s.inputs, r % s.directions, packed + r * each,
-                       packed + r * each + of_inputs, given.bias + r * all, first, std::min(s.batch, first + rows),
-                       out + kept * width, gates ? gates + kept * all : nullptr,
-                       memory ? memory + kept * width : nullptr);
+                 packed + r * each + of_inputs, given.bias + r * all, first, std::min(s.batch, first + rows),
+                 out + kept * width, gates ? gates + kept * all : nullptr, memory ? memory + kept * width : nullptr);
   });
 }
 
@@ -134,10 +134,10 @@ struct Gradients {
         size(bias + cell.gates * s.width) {}
 };
 
-// Examples [first, last) of one seed and direction: adds to the gradients `sums`, and writes that of x, [B, D, T, C], if
-// it is wanted. The factors are those of the products with the gates' gradients.
-void read_backward(const Cell& cell, const Layer& s, const Given& given, int64_t direction, const float* inputs, const float* state,
-                   const float* of_out, int64_t first, int64_t last, float* of_x, float* sums) {
+// Examples [first, last) of one seed and direction: adds to the gradients `sums`, and writes that of x, [B, D, T, C],
+// if it is wanted. The factors are those of the products with the gates' gradients.
+void read_backward(const Cell& cell, const Layer& s, const Given& given, int64_t direction, const float* inputs,
+                   const float* state, const float* of_out, int64_t first, int64_t last, float* of_x, float* sums) {
   int64_t count = last - first, width = s.width, all = cell.gates * width;
   int64_t at_once = std::clamp<int64_t>(kRowsAtOnce / count, 1, s.steps);
   Gradients at(cell, s);
@@ -196,8 +196,8 @@ void read_backward(const Cell& cell, const Layer& s, const Given& given, int64_t
 }
 
 // The gradients, [S, ...] each, of x [B, D, T, C] (null: not wanted), of the factors, and of the bias.
-void learn_all(ffi::ThreadPool* pool, const Cell& cell, const Layer& s, const Given& given, const float* of_out, float* of_x,
-               float* of_inputs, float* of_state, float* of_bias) {
+void learn_all(ffi::ThreadPool* pool, const Cell& cell, const Layer& s, const Given& given, const float* of_out,
+               float* of_x, float* of_inputs, float* of_state, float* of_bias) {
   int64_t width = s.width, columns = cell.columns * width, all = cell.gates * width;
   int64_t readers = s.seeds * s.directions, blocks = ceil_div(s.batch, kExamples), parts = parts_of(blocks, 8);
   Panels back(s.inputs), again(width);
@@ -222,8 +222,8 @@ void learn_all(ffi::ThreadPool* pool, const Cell& cell, const Layer& s, const Gi
     std::memset(to, 0, at.size * sizeof(float));
     for (int64_t block = blocks * part / parts; block < blocks * (part + 1) / parts; ++block)
       read_backward(cell, s, own, r % s.directions, packed + r * each, packed + r * each + to_inputs,
-                          of_out + kept * width, block * kExamples, std::min(s.batch, (block + 1) * kExamples),
-                          of_x ? of_x + kept * s.inputs : nullptr, to);
+                    of_out + kept * width, block * kExamples, std::min(s.batch, (block + 1) * kExamples),
+                    of_x ? of_x + kept * s.inputs : nullptr, to);
   });
   parallel(pool, readers * 4, [&](int64_t p) {
     int64_t r = p / 4, first = at.size * (p % 4) / 4, last = at.size * (p % 4 + 1) / 4;
