@@ -50,7 +50,7 @@ class Read(NamedTuple):
 
 def read(model: Reader, ink: PageInk, found: list[Character]) -> list[Read]:
     """Reads each character by itself."""
-    images = [characters.image_of(ink, c, characters.mask_of(ink, c)) for c in found]
+    images = characters.images_of(ink, [characters.Drawn(c, characters.mask_of(ink, c)) for c in found])
     return [Read(*one) for one in zip(found, probabilities(model, images, again=True), images, strict=True)]
 
 
@@ -125,7 +125,7 @@ def _parts_of(ink: PageInk, one: Read) -> _Parts:
     whole, mask = one.character, characters.mask_of(ink, one.character)
     ways = characters.cuts(mask)
     right = [characters.right_of(cut, mask.shape) for cut in ways]
-    found = {}
+    drawn = {}
     for i in range(len(ways) + 1):
         for j in range(i + 1, len(ways) + 2):
             if (i, j) == (0, len(ways) + 1):
@@ -149,8 +149,9 @@ def _parts_of(ink: PageInk, one: Read) -> _Parts:
             )  # fmt: skip
             # The negative labels make parts of equal boxes differ; their ink is `part`, not that of the labels.
             inside = slice(top, bottom), slice(left, right_)
-            image = characters.image_of(ink, box, part[inside], without=(mask & ~part)[inside])
-            found[i, j] = (box, image)
+            drawn[i, j] = characters.Drawn(box, part[inside], (mask & ~part)[inside])
+    images = characters.images_of(ink, list(drawn.values()))
+    found = {key: (own.character, image) for (key, own), image in zip(drawn.items(), images, strict=True)}
     return _Parts(one, ways, found)
 
 

@@ -16,6 +16,7 @@ from hwr_jax.pictures.ink import FAINT
 from hwr_jax.pictures.marks import Mark
 from hwr_jax.pictures.page import PageInk
 
+AT_ONCE = 32  # characters whose strokes are measured at a time
 FINE = 4  # of the grid on which thin strokes are widened: a page has a hundred characters
 ALIKE = 0.7  # ratio of the heights of characters of one hand
 SEVERAL = 3
@@ -68,6 +69,14 @@ class Cut(NamedTuple):
     column: float  # where it crosses the middle row
     slant: float  # columns per row
     crossed: float  # ink pixels on it
+
+
+class Drawn(NamedTuple):
+    """A character as it is drawn on the page."""
+
+    character: Character  # its box
+    mask: np.ndarray  # bool [height, width], its ink in the box
+    without: np.ndarray | None = None  # bool [height, width], the ink of its neighbours, which its soft edge leaves out
 
 
 class Found(NamedTuple):
@@ -146,21 +155,29 @@ def mask_of(page: PageInk, character: Character) -> np.ndarray:
     return part == character.labels[0] if len(character.labels) == 1 else np.isin(part, character.labels)
 
 
-def image_of(page: PageInk, character: Character, mask: np.ndarray, *, without: np.ndarray | None = None) -> np.ndarray:
-    """The image of a character as the models know it: uint8 [28, 28], 0 = paper, 255 = ink.
+def images_of(page: PageInk, drawn: Sequence[Drawn]) -> list[np.ndarray]:
+    """The images of characters as the models know them: uint8 [28, 28] each, 0 = paper, 255 = ink.
 
     Args:
         page: see `page.find_marks`.
-        character: its box.
-        mask: bool [height, width], its ink in the box.
-        without: the ink of its neighbours, which its soft edge leaves out; None: no neighbours.
+        drawn: the characters.
     """
-    dark = page.darkness[character.top : character.bottom, character.left : character.right]
-    soft = _wider(mask)
-    if without is not None:
-        soft &= ~without
-    ink = np.where(soft & (dark > FAINT), dark, 0).astype(np.float32)
-    return normalise.to_mnist(normalise.widen_thin_strokes(ink, fine=FINE))
+    images: list[np.ndarray] = []
+    for first in range(0, len(drawn), AT_ONCE):
+        inks = [_ink_of(page, one) for one in drawn[first : first + AT_ONCE]]
+        for ink, is_wide in zip(inks, normalise.are_surely_wide(inks, fine=FINE), strict=True):
+            images.append(normalise.to_mnist(ink if is_wide else normalise.widen_perhaps_thin(ink, fine=FINE)))
+    return images
+
+
+def _ink_of(page: PageInk, drawn: Drawn) -> np.ndarray:
+    """The ink of a character without a margin: float32 [h, w] in 0..1."""
+    box = drawn.character
+    dark = page.darkness[box.top : box.bottom, box.left : box.right]
+    soft = _wider(drawn.mask)
+    if drawn.without is not None:
+        soft &= ~drawn.without
+    return normalise.crop(np.where(soft & (dark > FAINT), dark, 0).astype(np.float32))
 
 
 def _wider(mask: np.ndarray) -> np.ndarray:

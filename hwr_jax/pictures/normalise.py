@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -177,9 +178,9 @@ def _line(grey: np.ndarray, height_px: int, width_px: int) -> Normalised:
     paper = float(np.median(outline))
     grey = grey if paper.is_integer() else grey.astype(np.float32)
     found = find_ink(np.pad(grey, around, constant_values=paper), line=True)
-    height, width = _crop(found.ink).shape
+    height, width = crop(found.ink).shape
     longer_px = round(LINE_SHARE * height_px * max(1.0, width / height))
-    line = _fit(_crop(widen_thin_strokes(found.ink, box_px=longer_px)), longer_px)
+    line = _fit(crop(widen_thin_strokes(found.ink, box_px=longer_px)), longer_px)
     doubts, trust = [], 1.0
     if found.lines > 1:
         doubts.append(f"{found.lines} lines in the picture, but the model reads one: {_lowered(found.lines)}")
@@ -227,17 +228,22 @@ def widen_thin_strokes(ink: np.ndarray, *, box_px: int = BOX_PX, fine: int = FIN
     Raises:
         DataError: there is no ink.
     """
-    large = _fit(_crop(ink), box_px * fine)
+    large = _fit(crop(ink), box_px * fine)
     mask = large > large.max() / 2
     if strokes.is_at_least(mask, THIN_PX * fine):  # many times as quick as the width itself
         return ink
     return _widened(ink, large, mask, fine)
 
 
-def widen_perhaps_thin(ink: np.ndarray) -> np.ndarray:
+def are_surely_wide(inks: Sequence[np.ndarray], *, fine: int = FINE) -> np.ndarray:
+    """Whether `widen_thin_strokes` surely returns each ink as it is: float32 [h, w] without a margin -> bool [N]."""
+    return strokes.are_surely_wide(inks, BOX_PX * fine, THIN_PX * fine)
+
+
+def widen_perhaps_thin(ink: np.ndarray, *, fine: int = FINE) -> np.ndarray:
     """`widen_thin_strokes` of ink [h, w] whose strokes are probably thin: it does not check that first."""
-    large = _fit(_crop(ink), BOX_PX * FINE)
-    return _widened(ink, large, large > large.max() / 2, FINE)
+    large = _fit(crop(ink), BOX_PX * fine)
+    return _widened(ink, large, large > large.max() / 2, fine)
 
 
 def _widened(ink: np.ndarray, large: np.ndarray, mask: np.ndarray, fine: int) -> np.ndarray:
@@ -273,14 +279,14 @@ def to_mnist(ink: np.ndarray, *, size_px: int = SIZE_PX, box_px: int = BOX_PX) -
 
     Source: LeCun, Bottou, Bengio, Haffner 1998, "Gradient-based learning applied to document recognition", III.A.
     """
-    digit = _fit(_crop(np.asarray(ink, np.float32)), box_px)
+    digit = _fit(crop(np.asarray(ink, np.float32)), box_px)
     square = np.zeros((size_px, size_px), np.float32)
     top, left = (_offset(digit.sum(axis=1 - axis), size_px) for axis in (0, 1))
     square[top : top + digit.shape[0], left : left + digit.shape[1]] = digit / digit.max()
     return np.rint(square * 255).astype(np.uint8)
 
 
-def _crop(ink: np.ndarray) -> np.ndarray:
+def crop(ink: np.ndarray) -> np.ndarray:
     """The bounding box of what is darker than `MIN_INK`. float32 [h, w] -> float32 [h', w']."""
     is_ink = ink > MIN_INK
     if not is_ink.any():

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hwr_jax.pictures import ink, marks, normalise, several, strokes
+from hwr_jax.pictures import ink, marks, normalise, several
 from hwr_jax.pictures.rules import MIN_LINED_PX
 from hwr_jax.pictures.sheet import MIN_SIDE_PX
 
@@ -22,9 +22,6 @@ TOGETHER = 64  # pictures at a time: their arrays stay in the processor's cache
 STRONGLY = 0.01  # beyond `ink.SURE`: the rounding of polarity is a hundredth of it
 STRUCTURED = 1e4  # sum of squares from which on that holds; MNIST's digits have 1e6
 BETWEEN = 1e-3  # pixels: a centre of mass so near to the middle between two is computed in the usual order
-ROUNDING = 1e-5  # of ink in 0..1, after resampling to the fine grid by another order of sums: ten times what was seen
-PART = 8  # pictures on the fine grid at a time
-FINE_PX = normalise.BOX_PX * normalise.FINE
 MIDDLE_9 = (  # a network that sorts the middle of nine (Devillard 1998, "Fast median search: an ANSI C implementation")
     (1, 2), (4, 5), (7, 8), (0, 1), (3, 4), (6, 7), (1, 2), (4, 5), (7, 8), (0, 3), (5, 8), (4, 7), (3, 6), (1, 4),
     (2, 5), (4, 7), (4, 2), (6, 4), (4, 2),
@@ -76,7 +73,8 @@ def _together(greys: np.ndarray) -> list[normalise.Normalised | None]:
     if not len(at):
         return found
     boxes = _boxes(inks)
-    is_wide = _are_surely_wide(inks, boxes)
+    drawings = [one[top:bottom, left:right] for one, top, bottom, left, right in zip(inks, *boxes, strict=True)]
+    is_wide = normalise.are_surely_wide(drawings)
     images, is_done = _digits(inks, boxes)
     for i, place in enumerate(at):
         one = ink.Found(inks[i], several.count_characters(own[i]), several.count_lines(own[i]))
@@ -244,47 +242,6 @@ def _boxes(inks: np.ndarray) -> _Boxes:
         lines = np.any(is_ink, axis=axis)
         ends += [lines.argmax(axis=1), lines.shape[1] - lines[:, ::-1].argmax(axis=1)]
     return _Boxes(*ends)
-
-
-def _are_surely_wide(inks: np.ndarray, boxes: _Boxes) -> np.ndarray:
-    """Whether `normalise.widen_thin_strokes` surely returns the ink as it is: bool [N].
-
-    The ink is drawn on the fine grid by products of matrices. That rounds otherwise than Pillow, so what is surely ink
-    is measured, and what may be ink is the area.
-    """
-    found = np.zeros(len(inks), bool)
-    tall, wide = boxes.bottom - boxes.top, boxes.right - boxes.left
-    most = int(max(tall.max(), wide.max()))
-    if most >= FINE_PX:
-        return found
-    scales = FINE_PX / np.maximum(tall, wide)
-    tall_to, wide_to = (np.maximum(1, np.rint(side * scales)).astype(int) for side in (tall, wide))
-    order = np.argsort(wide_to)  # those of one width together: less of what is computed is paper
-    for first in range(0, len(inks), PART):
-        some = order[first : first + PART]
-        crops = np.zeros((len(some), most, most), np.float32)
-        rows = np.zeros((len(some), int(tall_to[some].max()), most), np.float32)
-        columns = np.zeros((len(some), most, int(wide_to[some].max())), np.float32)
-        for k, i in enumerate(some.tolist()):
-            h, w = int(tall[i]), int(wide[i])
-            crops[k, :h, :w] = inks[i, boxes.top[i] : boxes.bottom[i], boxes.left[i] : boxes.right[i]]
-            rows[k, : tall_to[i], :h] = _enlarging(h, int(tall_to[i]))
-            columns[k, :w, : wide_to[i]] = _enlarging(w, int(wide_to[i])).T
-        large = rows @ (crops @ columns)
-        half = np.minimum(large.max(axis=(1, 2), keepdims=True), 1) / 2
-        areas = np.count_nonzero(large > half - ROUNDING, axis=(1, 2))
-        bits = strokes.packed(large > half + ROUNDING)
-        found[some] = strokes.are_at_least(bits, normalise.THIN_PX * normalise.FINE, areas)
-    return found
-
-
-@functools.lru_cache(1024)
-def _enlarging(side: int, to: int) -> np.ndarray:
-    """What enlarging does to a line of pixels: float32 [to, side]."""
-    from PIL import Image
-
-    eye = Image.fromarray(np.eye(side, dtype=np.float32))
-    return np.asarray(eye.resize((side, to), Image.Resampling.BICUBIC))
 
 
 def _digits(inks: np.ndarray, boxes: _Boxes) -> tuple[np.ndarray, np.ndarray]:

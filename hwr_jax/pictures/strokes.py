@@ -6,12 +6,15 @@ Masks of the fine grid are looked at as bits, 64 pixels of a row in a word: the 
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 
 import numpy as np
 
 WORD = 64  # pixels of a row in a word
 MOST_SMALL = 255  # rows: the squares of half of them, and of as many columns, are an int16 together
 MOST_RIMS = 200  # that are taken: deeper ink is wider than any pen
+PART = 8  # drawings on the fine grid at a time
+ROUNDING = 1e-5  # of ink in 0..1, after resampling to the fine grid by another order of sums: ten times what was seen
 
 
 def width_of(mask: np.ndarray) -> float:
@@ -64,6 +67,54 @@ def are_at_least(bits: np.ndarray, width_px: float, areas: np.ndarray) -> np.nda
         else:
             bits[:, 1:-1] = inner & _beside(bits[:, 1:-1])
     return found & (areas > 0)
+
+
+def are_surely_wide(drawings: Sequence[np.ndarray], fine_px: int, width_px: float) -> np.ndarray:
+    """Whether strokes are surely so wide, of many drawings enlarged to a fine grid.
+
+    The grid is made by products of matrices. That rounds otherwise than Pillow, so what is surely ink is measured, and
+    what may be ink is the area.
+
+    Args:
+        drawings: ink in 0..1 without a margin, float32 [h, w] each.
+        fine_px: the longer side on the fine grid.
+        width_px: the least mean width there.
+
+    Returns:
+        bool [N]; False also of a drawing that is not smaller than the fine grid.
+    """
+    found = np.zeros(len(drawings), bool)
+    tall, wide = np.array([one.shape for one in drawings]).reshape(-1, 2).T
+    longer = np.maximum(tall, wide)
+    scales = fine_px / np.maximum(longer, 1)
+    tall_to, wide_to = (np.maximum(1, np.rint(side * scales)).astype(int) for side in (tall, wide))
+    order = np.argsort(wide_to, kind="stable")  # those of one width together: less of what is computed is paper
+    order = order[longer[order] < fine_px]
+    for first in range(0, len(order), PART):
+        some = order[first : first + PART]
+        most_tall, most_wide = int(tall[some].max()), int(wide[some].max())
+        ink = np.zeros((len(some), most_tall, most_wide), np.float32)
+        rows = np.zeros((len(some), int(tall_to[some].max()), most_tall), np.float32)
+        columns = np.zeros((len(some), most_wide, int(wide_to[some].max())), np.float32)
+        for k, i in enumerate(some.tolist()):
+            h, w = drawings[i].shape
+            ink[k, :h, :w] = drawings[i]
+            rows[k, : tall_to[i], :h] = _enlarging(h, int(tall_to[i]))
+            columns[k, :w, : wide_to[i]] = _enlarging(w, int(wide_to[i])).T
+        large = rows @ (ink @ columns)
+        half = np.minimum(large.max(axis=(1, 2), keepdims=True), 1) / 2
+        areas = np.count_nonzero(large > half - ROUNDING, axis=(1, 2))
+        found[some] = are_at_least(packed(large > half + ROUNDING), width_px, areas)
+    return found
+
+
+@functools.lru_cache(1024)
+def _enlarging(side: int, to: int) -> np.ndarray:
+    """What enlarging does to a line of pixels: float32 [to, side]."""
+    from PIL import Image
+
+    eye = Image.fromarray(np.eye(side, dtype=np.float32))
+    return np.asarray(eye.resize((side, to), Image.Resampling.BICUBIC))
 
 
 def _beside(bits: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hwr_jax.pictures import characters, page
+from hwr_jax.pictures import characters, normalise, page
 
 
 def drawn(*boxes, shape=(400, 600), paper=240, pen=30):
@@ -98,10 +98,25 @@ def test_two_rings_that_touch_are_cut_where_they_touch():
 def test_the_image_of_a_character_is_as_the_models_know_it():
     ink = drawn(*DIGITS)
     one = characters.characters(ink).characters[0]
-    image = characters.image_of(ink, one, characters.mask_of(ink, one))
+    [image] = characters.images_of(ink, [characters.Drawn(one, characters.mask_of(ink, one))])
     assert (image.shape, image.dtype, image.max()) == ((28, 28), np.uint8, 255)
     rows = np.flatnonzero(image.max(1) > 127)
     assert rows[-1] - rows[0] + 1 == 20
+
+
+@pytest.mark.parametrize("pen_px", [2, 6])
+def test_the_images_of_many_characters_are_those_of_each(pen_px):
+    y, x = np.mgrid[:60, :2000]
+    pens = [np.abs(np.hypot((y - 30) / (1 + 0.01 * k), x - 25 - 50 * k) - 18) < pen_px / 2 for k in range(40)]
+    dark = np.any(pens, 0) * np.linspace(0.6, 1, 2000, dtype=np.float32)
+    found = [characters.Character(0, 50 * k, 60, 50 * k + 50, (k,), 1.0) for k in range(40)]
+    masks = [dark[c.top : c.bottom, c.left : c.right] > 0 for c in found]
+    ink = page.PageInk(dark, dark, dark, dark.astype(int), [], np.eye(3), None)
+    images = characters.images_of(ink, list(map(characters.Drawn, found, masks)))
+    assert len(images) == 40
+    for image, c in zip(images, found, strict=True):
+        widened = normalise.widen_thin_strokes(dark[c.top : c.bottom, c.left : c.right], fine=characters.FINE)
+        np.testing.assert_array_equal(image, normalise.to_mnist(widened))
 
 
 def test_a_page_without_marks_has_no_characters():

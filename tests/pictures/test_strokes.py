@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from hwr_jax.pictures import strokes
+from hwr_jax.pictures import normalise, strokes
 
 
 def blots(seed, height, width, smooth):
@@ -48,6 +48,27 @@ def test_a_stroke_clearly_wider_than_asked_is_surely_so_wide():
         stroke = np.abs(y - 80 - slope * (x - 80)) / np.hypot(1, slope) < 12
         assert strokes.is_at_least(stroke, 0.9 * width(stroke))
     assert not strokes.is_at_least(np.zeros((9, 9), bool), 1)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(masks, min_size=1, max_size=12), st.sampled_from([40, 80, 160]))
+def test_of_many_drawings_what_is_surely_wide_is_so_wide_alone(drawn, fine_px):
+    inks = [normalise.crop(mask.astype(np.float32)) for mask in drawn]
+    for ink, is_wide in zip(inks, strokes.are_surely_wide(inks, fine_px, 0.09 * fine_px), strict=True):
+        assert not is_wide or width(on_grid(ink, fine_px)) >= 0.09 * fine_px
+        assert not (is_wide and max(ink.shape) >= fine_px)
+
+
+def test_of_many_drawings_the_clearly_wide_ones_are_found():
+    y, x = np.mgrid[:60, :60]
+    rings = [(np.abs(np.hypot(y - 30, x - 30) - 20) < half).astype(np.float32) for half in (1, 5, 7, 1)] * 6
+    found = strokes.are_surely_wide(list(map(normalise.crop, rings)), 80, 7.0)
+    assert found.tolist() == [False, True, True, False] * 6
+
+
+def on_grid(ink, fine_px):
+    large = normalise._fit(ink, fine_px)
+    return large > large.max() / 2
 
 
 @settings(max_examples=30, deadline=None)
