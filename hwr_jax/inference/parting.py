@@ -21,13 +21,14 @@ SURELY_ONE, TOO_WIDE = 0.98, 1.3  # ... unless it is read as one with more than 
 UNSURE = 0.9  # a mark that is read with less than this may be several characters, if it is not narrow
 NARROW = 0.5  # typical heights: a mark less wide is one character
 EACH = 0.05  # nats that each character costs: two where one is read as well are worse
-CROSSED = 1.5  # nats for ink that a cut crosses, per height of the mark
+CROSSED = 0.5  # nats for ink that a cut crosses, per height of the mark
 BROAD = 3.0  # nats for each typical height by which a character is wider than one
+LOW, SHORT = 0.75, 5.0  # nats for each typical height by which a character is lower than this
 SHORTEST, LONGEST = 0.4, 1.6  # of the mark's height: the height, and the width, of a part that can be a character
-SLENDER, SPLIT = 0.8, 1.0  # a mark less wide than this, in typical heights, costs this many nats to take apart
+SLENDER, SPLIT = 1.0, 1.0  # a mark less wide than this, in typical heights, costs this many nats to take apart
 DOUBTFUL = 0.7  # an image whose most probable class has less than this is looked at again ...
 SHIFTS = ((-1, -1), (-1, 1), (1, -1), (1, 1))  # ... moved by these pixels down and to the right
-MOST = 100  # marks of a page that are taken apart: each takes some twenty readings, and a page of texture has thousands
+MOST = 100  # marks of a page that are taken apart: each takes twenty readings and more; a page of texture has thousands
 
 
 class Read(NamedTuple):
@@ -161,7 +162,8 @@ def _best(parts: _Parts, prob: dict[tuple[int, int], np.ndarray], typical: float
 
     def score(character: Character, prob: np.ndarray) -> float:
         broad = max(0.0, character.width / typical - 1)
-        return float(np.log(max(prob.max(), 1e-6))) - EACH - BROAD * broad
+        low = max(0.0, LOW - character.height / typical)
+        return float(np.log(max(prob.max(), 1e-6))) - EACH - BROAD * broad - SHORT * low
 
     best: list[tuple[float, list[Read]] | None] = [(0.0, []), *[None] * (len(parts.cuts) + 1)]
     for j in range(1, len(best)):

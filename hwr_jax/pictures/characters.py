@@ -37,7 +37,7 @@ TALL = 0.7  # of a character's height
 PALEST = 0.4  # of the median contrast of the characters: less is texture, or the writing on the other side
 ON_LINE = 0.7  # of its height: a character's middle is at most this far from that of those before it in the line
 SLANTS = (-0.4, -0.2, 0.0, 0.2, 0.4)  # columns per row of a cut
-CUTS = 6  # at most, in one mark
+CUTS, PAIR, MOST_CUTS = 6, 1.6, 12  # in a mark as wide as two characters, which is this in its heights; in any mark
 MARGIN = 0.12  # of the height: no cut lies closer than this to another, or to the end
 LEANING = 0.1  # of the height: how much more ink a cut may cross to stand upright, per unit of slant
 
@@ -196,6 +196,7 @@ def cuts(mask: np.ndarray) -> list[Cut]:
     the least ink (a thin joining stroke), the others those along which the ink reaches the least far (two loops)."""
     height, width = mask.shape
     apart = max(1, round(MARGIN * height))
+    half = min(max(CUTS // 2, round(CUTS / 2 * width / (PAIR * height))), MOST_CUTS // 2)
     found = []
     rows = np.arange(height)[:, None]
     for slant in SLANTS:
@@ -211,7 +212,7 @@ def cuts(mask: np.ndarray) -> list[Cut]:
         sorted(found, key=lambda f: f[1] + LEANING * height * abs(f[0].slant)),
     ]
     chosen: list[Cut] = []
-    for order, most in zip(orders, (CUTS // 2, CUTS), strict=True):
+    for order, most in zip(orders, (half, 2 * half), strict=True):
         for cut, _ in order:
             if len(chosen) == most:
                 break

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from hwr_jax.inference import parting, scan
+from hwr_jax.pictures.characters import Character, Cut
 from tests.inference.test_scan import Reader, Rejecting, ring
 
 
@@ -45,3 +46,12 @@ def test_an_image_read_with_doubt_is_looked_at_again_from_its_four_corners():
     assert asked == [2, 4]
     np.testing.assert_allclose(prob[0], [*[0.05] * 3, 0.25, 0.15, 0.25, *[0.05] * 4], atol=1e-6)
     np.testing.assert_array_equal(prob[1], np.eye(10)[3])
+
+
+@pytest.mark.parametrize(("height", "kept"), [(40, 2), (24, 1)])
+def test_a_part_much_lower_than_the_writing_is_hardly_a_character(height, kept):
+    whole = parting.Read(Character(0, 0, 40, 44, (1,), 1.0), np.array([0.5, 0.1]), np.zeros((28, 28), np.uint8))
+    left, right = Character(0, 0, 40, 22, (1,), 1.0), Character(40 - height, 22, 40, 44, (1,), 1.0)
+    parts = parting._Parts(whole, [Cut(22, 0.0, 1.0)], {(0, 1): (left, whole.image), (1, 2): (right, whole.image)})
+    prob = dict.fromkeys(parts.parts, np.array([0.1, 0.9]))
+    assert len(parting._best(parts, prob, 40.0)) == kept

@@ -86,7 +86,7 @@ def test_two_rings_that_touch_are_cut_where_they_touch():
     rings = [np.abs(np.hypot(y - 20, x - middle) - 18) < 3 for middle in (20, 57)]
     mask = rings[0] | rings[1]
     ways = characters.cuts(mask)
-    assert 1 <= len(ways) <= characters.CUTS
+    assert 1 <= len(ways) <= characters.MOST_CUTS
     assert [way.column for way in ways] == sorted(way.column for way in ways)
     assert min(abs(way.column - 38.5) for way in ways) <= 2
     best = min(ways, key=lambda way: abs(way.column - 38.5))
@@ -102,6 +102,11 @@ def test_the_image_of_a_character_is_as_the_models_know_it():
     assert (image.shape, image.dtype, image.max()) == ((28, 28), np.uint8, 255)
     rows = np.flatnonzero(image.max(1) > 127)
     assert rows[-1] - rows[0] + 1 == 20
+
+
+@pytest.mark.parametrize(("characters_px", "most"), [(64, 6), (160, 12), (400, 12)])
+def test_the_wider_a_mark_the_more_cuts_it_gets_up_to_a_limit(characters_px, most):
+    assert len(characters.cuts(np.ones((40, characters_px), bool))) == most
 
 
 @pytest.mark.parametrize("pen_px", [2, 6])

@@ -22,7 +22,7 @@
   const PALEST = 0.4;
   const ON_LINE = 0.7;
   const SLANTS = [-0.4, -0.2, 0, 0.2, 0.4];
-  const CUTS = 6;
+  const [CUTS, PAIR, MOST_CUTS] = [6, 1.6, 12];
   const MARGIN = 0.12;
   const LEANING = 0.1;
 
@@ -137,6 +137,7 @@
   function cuts(mask) {
     const { h, w } = mask;
     const apart = Math.max(1, rint(MARGIN * h));
+    const half = Math.min(Math.max(CUTS / 2, rint(((CUTS / 2) * w) / (PAIR * h))), MOST_CUTS / 2);
     const found = [];
     for (const slant of SLANTS) {
       const shift = Int32Array.from({ length: h }, (_, y) => rint(slant * (y - h / 2)));
@@ -156,7 +157,7 @@
     const orders = [sorted(found, (c) => c.crossed + leaning(c)), sorted(found, (c) => c.reach + leaning(c))];
     const chosen = [];
     orders.forEach((order, i) => {
-      const most = i ? CUTS : Math.floor(CUTS / 2);
+      const most = i ? 2 * half : half;
       for (const cut of order) {
         if (chosen.length === most) break;
         if (chosen.every((other) => Math.abs(cut.column - other.column) > apart)) chosen.push(cut);

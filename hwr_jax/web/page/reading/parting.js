@@ -10,10 +10,11 @@
   const UNSURE = 0.9;
   const NARROW = 0.5;
   const EACH = 0.05;
-  const CROSSED = 1.5;
+  const CROSSED = 0.5;
   const BROAD = 3;
+  const [LOW, SHORT] = [0.75, 5];
   const [SHORTEST, LONGEST] = [0.4, 1.6];
-  const [SLENDER, SPLIT] = [0.8, 1];
+  const [SLENDER, SPLIT] = [1, 1];
   const DOUBTFUL = 0.7;
   const SHIFTS = [[-1, -1], [-1, 1], [1, -1], [1, 1]];
   const MOST = 100;
@@ -140,7 +141,8 @@
   function best({ whole, cuts, found }, typical) {
     const score = ({ character, prob }) => {
       const broad = Math.max(0, width(character) / typical - 1);
-      return Math.log(Math.max(max(prob), 1e-6)) - EACH - BROAD * broad;
+      const low = Math.max(0, LOW - height(character) / typical);
+      return Math.log(Math.max(max(prob), 1e-6)) - EACH - BROAD * broad - SHORT * low;
     };
     const ways = [{ value: 0, pieces: [] }, ...new Array(cuts.length + 1).fill(null)];
     for (let j = 1; j < ways.length; j++) {
