@@ -287,7 +287,7 @@ def to_mnist(ink: np.ndarray, *, size_px: int = SIZE_PX, box_px: int = BOX_PX) -
 
 
 def crop(ink: np.ndarray) -> np.ndarray:
-    """The bounding box of what is darker than `MIN_INK`. float32 [h, w] -> float32 [h', w']. Raises DataError: no ink."""
+    """The bounding box of what is darker than `MIN_INK`. float32 [h, w] -> [h', w']. Raises DataError: no ink."""
     is_ink = ink > MIN_INK
     if not is_ink.any():
         raise DataError(f"no ink in the picture: all of its {ink.shape[1]}x{ink.shape[0]} pixels are paper")
