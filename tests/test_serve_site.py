@@ -56,7 +56,7 @@ def shows(port, words):
     while True:
         try:
             status, page = ask(port, "/docs/")
-        except ConnectionRefusedError:
+        except ConnectionError:  # also of a server that is about to begin
             status, page = 0, "no server"
         if status == 200 and words in page:
             return

@@ -44,7 +44,7 @@ def examine(data_dir: str | None) -> Iterator[tuple[str, Finding]]:
         "sums": sums,
         "devices together": collectives,
         "threads": threads,
-        "compiled convolution": compiled_convolution,
+        "compiled kernels": compiled_kernels,
         "cache": cache_folder,
         "checkpoints": checkpoints,
     }
@@ -188,15 +188,17 @@ def threads() -> Finding:
     return Finding(GOOD, str(count))
 
 
-def compiled_convolution() -> Finding:
+def compiled_kernels() -> Finding:
     """Whether this machine builds the kernels of convolutions and recurrent layers; computes with them."""
     import jax
 
-    from hwr_jax.models.kernels import build
+    from hwr_jax.models.kernels import build, exactness
 
     kernel = build.kernel()
     if kernel.library is not None:
-        return Finding(GOOD, f"built by {kernel.what}; right to {build.TOLERANCE:g} in {len(build.CASES)} cases")
+        return Finding(
+            GOOD, f"built by {kernel.what}; right to {exactness.TOLERANCE:g} in {exactness.CASES_IN_ALL} cases"
+        )
     if jax.default_backend() != "cpu":
         return Finding(GOOD, f"not needed: {kernel.what}")
     fix = "convolutions and recurrent layers take about twice the time without: install a C++ compiler, such as g++"

@@ -21,11 +21,10 @@ from typing import NamedTuple
 
 import jax
 import jaxlib
-import numpy as np
 
 from hwr_jax.core import cores, files
 from hwr_jax.data import cache
-from hwr_jax.models.kernels import reference as plain
+from hwr_jax.models.kernels import exactness
 
 SOURCE = Path(__file__).with_name("kernels.cc")
 HEADERS = (
@@ -38,7 +37,6 @@ NATIVE = ("-march=native", "-mcpu=native")  # which of them a compiler knows dep
 SWITCH = "HWR_KERNEL"  # environment variable: 0 leaves the kernel out
 LEFT_S = 24 * 3600  # an unfinished build that is older was killed
 LIMIT_S = 300  # a compiler that takes longer hangs: a second or ten are usual
-TOLERANCE = 1e-5  # of the largest value
 
 
 _ONE_AT_A_TIME = threading.Lock()  # the threads of a server may all ask first
@@ -76,7 +74,7 @@ def _kernel() -> Kernel:
             library = _loaded(path)
         if library is None:
             raise _Failed(f"{path} cannot be loaded")
-        if wrong := deviation(library):
+        if wrong := exactness.wrong(library):
             raise _Failed(f"{path}, which {version} made, computes wrong ({wrong})")
         return Kernel(library, f"{version}, {cores.vectors()}")
     except (_Failed, OSError, ValueError, RuntimeError) as why:
@@ -179,93 +177,3 @@ def _loaded(path: Path) -> ctypes.CDLL | None:
         return library if all(entries) else None
     except (OSError, AttributeError):
         return None
-
-
-CASES = (  # B, H, W, C, F, kernel side, stride, padding: each of the kernel's ways once
-    (3, 9, 8, 9, 11, 3, 1, 1),  # large tiles
-    (2, 6, 6, 9, 11, 3, 1, 1),  # small ones
-    (9, 14, 14, 40, 33, 3, 1, 1),  # large ones, more than a thread takes at once; the kernel's gradient place by place
-    (2, 7, 7, 66, 64, 3, 1, 0),  # small ones, and large ones for the gradient of the image
-    (3, 9, 9, 1, 5, 5, 1, 0),
-    (2, 9, 8, 16, 12, 3, 2, 1),
-    (2, 8, 8, 24, 40, 1, 2, 0),
-)
-
-
-BLOCKS = {"lstm": (4, 4), "gru": (4, 3), "simple": (1, 1)}  # of a cell's bias, and of its factors
-
-
-def deviation(library: ctypes.CDLL) -> str:
-    """Compares the library with sums in float64; returns what is wrong in words, or nothing."""
-    draw = np.random.default_rng(0).standard_normal
-    for batch, height, width, channels, features, side, stride, padding in CASES:
-        down, across = ((size + 2 * padding - side) // stride + 1 for size in (height, width))
-        image = draw((batch, height, width, channels), np.float32)
-        weights = draw((side, side, channels, features), np.float32)
-        gradient = draw((batch, down, across, features), np.float32)
-        shape = np.array(
-            [*image.shape, down, across, features, side, side, stride, stride, padding, padding], np.int64
-        )  # as in the source's Shape
-        wanted = reference(image, weights, gradient, stride, padding)
-        for what, (left, right) in enumerate(((image, weights), (weights, gradient), (image, gradient))):
-            found = np.full(wanted[what].shape, np.nan, np.float32)
-            library.HwrConvolve(
-                ctypes.c_int64(what), *(ctypes.c_void_p(a.ctypes.data) for a in (left, right, shape, found))
-            )
-            error = np.max(np.abs(found - wanted[what])) / np.max(np.abs(wanted[what]))
-            if not error <= TOLERANCE:  # NaN too
-                name = ("result", "gradient of the image", "gradient of the kernel")[what]
-                return f"the {name} of {side}x{side} kernels with stride {stride}: error {error:.1e}"
-    return _deviation_of_sums(library)
-
-
-def _deviation_of_sums(library: ctypes.CDLL) -> str:
-    draw = np.random.default_rng(1).standard_normal
-    batch, rows, channels = 5, 37, 3 * 16 + 16 + 5  # on every machine: three vectors abreast, one, and single channels
-    a, b, shift = (draw(shape, np.float32) for shape in ((batch * rows, channels),) * 2 + ((channels,),))
-    found = np.full((2, channels), np.nan, np.float32)
-    pointers = [ctypes.c_void_p(x.ctypes.data) for x in (a, b, shift)]
-    sizes = (ctypes.c_int64(n) for n in (batch, rows, channels))
-    library.HwrSum(*pointers, *sizes, *(ctypes.c_void_p(x.ctypes.data) for x in found))
-    wanted = np.stack([a.sum(0, np.float64), (a * (b.astype(np.float64) - shift)).sum(0)])
-    error = np.max(np.abs(found - wanted) / np.max(np.abs(wanted), axis=1, keepdims=True))
-    return _deviation_of_cells(library) if error <= TOLERANCE else f"the sums over a batch: error {error:.1e}"
-
-
-def _deviation_of_cells(library: ctypes.CDLL) -> str:
-    for which, (cell, (blocks, columns)) in enumerate(BLOCKS.items()):
-        draw = np.random.default_rng(which).standard_normal
-        batch, steps, values, directions, width = 26, 5, 19, 2, 48
-        x, of_out = draw((batch, steps, values), np.float32), draw((batch, steps, directions, width), np.float32)
-        factors = [draw((directions, n, columns, width), np.float32) / 4 for n in (values, width)]
-        given = (x, *factors, draw((directions, blocks, width), np.float32), of_out)
-        sizes = np.array([1, batch, steps, values, directions, width], np.int64)  # as in the source's Layer
-        wanted = plain.recurrent(cell, *given)
-        found = [np.full(a.shape, np.nan, np.float32) for a in (wanted[0], *given[:4])]
-        found[1] = np.full((batch, directions, steps, values), np.nan, np.float32)
-        pointers = (ctypes.c_void_p(a.ctypes.data) for a in (*given, sizes, *found))
-        library.HwrReadAlone(ctypes.c_int64(which), *pointers)
-        found[1] = found[1].sum(1)
-        error = max(np.max(np.abs(a - b)) / np.max(np.abs(b)) for a, b in zip(found, wanted, strict=True))
-        if not error <= TOLERANCE:
-            return f"the recurrent layer {cell}: error {error:.1e}"
-    return ""
-
-
-def reference(
-    image: np.ndarray, weights: np.ndarray, gradient: np.ndarray, stride: int, padding: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns the convolution of image [B, H, W, C] with weights [k, k, C, F] and, for a gradient [B, H', W', F] of it,
-    the gradients of the image and of the weights, in float64."""
-    side, (down, across) = len(weights), gradient.shape[1:3]
-    padded = np.pad(image.astype(np.float64), ((0, 0), (padding, padding), (padding, padding), (0, 0)))
-    result, of_image, of_weights = np.zeros(gradient.shape), np.zeros(padded.shape), np.zeros(weights.shape)
-    for i in range(side):
-        for j in range(side):
-            rows, columns = slice(i, i + stride * down, stride), slice(j, j + stride * across, stride)
-            window = padded[:, rows, columns][:, :down, :across]
-            result += window @ weights[i, j].astype(np.float64)
-            of_image[:, rows, columns][:, :down, :across] += gradient @ weights[i, j].T.astype(np.float64)
-            of_weights[i, j] = np.tensordot(window, gradient.astype(np.float64), ((0, 1, 2), (0, 1, 2)))
-    inside = slice(padding, -padding or None)
-    return result, of_image[:, inside, inside], of_weights

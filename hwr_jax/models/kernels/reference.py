@@ -1,8 +1,27 @@
-"""Recurrent layers in NumPy and float64, step by step: what the kernel is checked against before its first use."""
+"""Convolutions and recurrent layers in NumPy and float64: what the kernels are checked against."""
 
 from __future__ import annotations
 
 import numpy as np
+
+
+def convolution(
+    image: np.ndarray, weights: np.ndarray, gradient: np.ndarray, stride: int, padding: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Returns the convolution of image [B, H, W, C] with weights [k, k, C, F] and, for a gradient [B, H', W', F] of it,
+    the gradients of the image and of the weights, in float64."""
+    side, (down, across) = len(weights), gradient.shape[1:3]
+    padded = np.pad(image.astype(np.float64), ((0, 0), (padding, padding), (padding, padding), (0, 0)))
+    result, of_image, of_weights = np.zeros(gradient.shape), np.zeros(padded.shape), np.zeros(weights.shape)
+    for i in range(side):
+        for j in range(side):
+            rows, columns = slice(i, i + stride * down, stride), slice(j, j + stride * across, stride)
+            window = padded[:, rows, columns][:, :down, :across]
+            result += window @ weights[i, j].astype(np.float64)
+            of_image[:, rows, columns][:, :down, :across] += gradient @ weights[i, j].T.astype(np.float64)
+            of_weights[i, j] = np.tensordot(window, gradient.astype(np.float64), ((0, 1, 2), (0, 1, 2)))
+    inside = slice(padding, -padding or None)
+    return result, of_image[:, inside, inside], of_weights
 
 
 def recurrent(
@@ -13,7 +32,7 @@ def recurrent(
     bias: np.ndarray,
     of_out: np.ndarray,
 ) -> tuple[np.ndarray, ...]:
-    """Returns the output of a layer (see `recurrent.read`) and the gradients of its arguments.
+    """Reads sequences step by step; returns a layer's output (see `recurrent.read`) and its arguments' gradients.
 
     Args:
       cell: 'lstm', 'gru' or 'simple'.

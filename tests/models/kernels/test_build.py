@@ -12,7 +12,7 @@ import pytest
 
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.models import convolution
-from hwr_jax.models.kernels import build, calls
+from hwr_jax.models.kernels import build, calls, reference
 
 
 @pytest.fixture
@@ -96,16 +96,16 @@ def test_a_cache_that_cannot_be_written_is_named(anew, tmp_path, monkeypatch):
 
 
 def test_a_kernel_that_computes_wrong_is_not_used(anew, monkeypatch):
-    right = build.reference
-    monkeypatch.setattr(build, "reference", lambda *a: tuple(x + 1e-3 for x in right(*a)))
+    right = reference.convolution
+    monkeypatch.setattr(reference, "convolution", lambda *a: tuple(x + 1e-3 for x in right(*a)))
     found = anew()
     assert found.library is None
     assert "computes wrong (the result of 3x3 kernels with stride 1: error" in found.what
 
 
 def test_a_recurrent_layer_that_computes_wrong_is_not_used(anew, monkeypatch):
-    right = build.plain.recurrent
-    monkeypatch.setattr(build.plain, "recurrent", lambda *a: tuple(x + 1e-3 for x in right(*a)))
+    right = reference.recurrent
+    monkeypatch.setattr(reference, "recurrent", lambda *a: tuple(x + 1e-3 for x in right(*a)))
     assert "computes wrong (the recurrent layer lstm: error" in anew().what
 
 
@@ -127,7 +127,7 @@ def test_a_config_that_asks_for_it_in_vain_is_refused(monkeypatch):
 def test_the_reference_is_the_definition():
     rng = np.random.default_rng(0)
     image, weights, gradient = rng.random((1, 5, 4, 2)), rng.random((3, 3, 2, 2)), rng.random((1, 3, 2, 2))
-    result, of_image, of_weights = build.reference(image, weights, gradient, 2, 1)
+    result, of_image, of_weights = reference.convolution(image, weights, gradient, 2, 1)
     padded = np.pad(image, ((0, 0), (1, 1), (1, 1), (0, 0)))
     window = padded[0, 2:5, 2:5]
     assert result[0, 1, 1] == pytest.approx((window[..., None] * weights).sum((0, 1, 2)))

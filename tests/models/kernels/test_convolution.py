@@ -14,7 +14,7 @@ from hwr_jax.config import configs
 from hwr_jax.config.check import check
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.models import convolution
-from hwr_jax.models.kernels import build
+from hwr_jax.models.kernels import build, reference
 from hwr_jax.models.kernels import convolution as compiled
 
 NHWC = convolution.NHWC
@@ -49,7 +49,7 @@ def test_it_equals_sums_in_float64_for_any_shape(batch, size, channels, features
     weights = draw((side, side, channels, features), np.float32)
     gradient = draw((batch, down, across, features), np.float32)
     shape = [*image.shape, down, across, features, side, side, stride, stride, padding, padding]
-    wanted = build.reference(image, weights, gradient, stride, padding)
+    wanted = reference.convolution(image, weights, gradient, stride, padding)
     for what, (left, right) in enumerate(((image, weights), (weights, gradient), (image, gradient))):
         found = alone(what, left, right, shape, wanted[what].shape)
         assert np.abs(found - wanted[what]).max() <= 1e-5 * np.abs(wanted[what]).max()
@@ -60,7 +60,7 @@ def test_the_gradient_of_a_large_batch_is_no_less_exact():
     image, gradient = (draw((400, 14, 14, 33), np.float32) for _ in range(2))
     shape = [*image.shape, *gradient.shape[1:], 3, 3, 1, 1, 1, 1]
     weights = np.zeros((3, 3, 33, 33), np.float32)
-    wanted = build.reference(image, weights, gradient, 1, 1)[compiled.KERNEL_GRADIENT]
+    wanted = reference.convolution(image, weights, gradient, 1, 1)[compiled.KERNEL_GRADIENT]
     found = alone(compiled.KERNEL_GRADIENT, image, gradient, shape, weights.shape)
     assert np.abs(found - wanted).max() <= 4e-6 * np.abs(wanted).max()
 

@@ -1,0 +1,83 @@
+"""Whether a compiled library computes right on this machine: each of its kernels against sums in float64."""
+
+from __future__ import annotations
+
+import ctypes
+
+import numpy as np
+
+from hwr_jax.models.kernels import reference
+
+TOLERANCE = 1e-5  # of the largest value
+CASES = (  # B, H, W, C, F, kernel side, stride, padding: each of the kernel's ways once
+    (3, 9, 8, 9, 11, 3, 1, 1),  # large tiles
+    (2, 6, 6, 9, 11, 3, 1, 1),  # small ones
+    (9, 14, 14, 40, 33, 3, 1, 1),  # large ones, more than a thread takes at once; the kernel's gradient place by place
+    (2, 7, 7, 66, 64, 3, 1, 0),  # small ones, and large ones for the gradient of the image
+    (3, 9, 9, 1, 5, 5, 1, 0),
+    (2, 9, 8, 16, 12, 3, 2, 1),
+    (2, 8, 8, 24, 40, 1, 2, 0),
+)
+BLOCKS = {"lstm": (4, 4), "gru": (4, 3), "simple": (1, 1)}  # of a cell's bias, and of its factors
+CASES_IN_ALL = len(CASES) + 1 + len(BLOCKS)
+
+
+def wrong(library: ctypes.CDLL) -> str:
+    """Compares the library with sums in float64; returns what is wrong in words, or nothing."""
+    return _of_convolutions(library) or _of_sums(library) or _of_cells(library)
+
+
+def _of_convolutions(library: ctypes.CDLL) -> str:
+    draw = np.random.default_rng(0).standard_normal
+    for batch, height, width, channels, features, side, stride, padding in CASES:
+        down, across = ((size + 2 * padding - side) // stride + 1 for size in (height, width))
+        image = draw((batch, height, width, channels), np.float32)
+        weights = draw((side, side, channels, features), np.float32)
+        gradient = draw((batch, down, across, features), np.float32)
+        shape = np.array(
+            [*image.shape, down, across, features, side, side, stride, stride, padding, padding], np.int64
+        )  # as in the source's Shape
+        wanted = reference.convolution(image, weights, gradient, stride, padding)
+        for what, (left, right) in enumerate(((image, weights), (weights, gradient), (image, gradient))):
+            found = np.full(wanted[what].shape, np.nan, np.float32)
+            library.HwrConvolve(
+                ctypes.c_int64(what), *(ctypes.c_void_p(a.ctypes.data) for a in (left, right, shape, found))
+            )
+            error = np.max(np.abs(found - wanted[what])) / np.max(np.abs(wanted[what]))
+            if not error <= TOLERANCE:  # NaN too
+                name = ("result", "gradient of the image", "gradient of the kernel")[what]
+                return f"the {name} of {side}x{side} kernels with stride {stride}: error {error:.1e}"
+    return ""
+
+
+def _of_sums(library: ctypes.CDLL) -> str:
+    draw = np.random.default_rng(1).standard_normal
+    batch, rows, channels = 5, 37, 3 * 16 + 16 + 5  # on every machine: three vectors abreast, one, and single channels
+    a, b, shift = (draw(shape, np.float32) for shape in ((batch * rows, channels),) * 2 + ((channels,),))
+    found = np.full((2, channels), np.nan, np.float32)
+    pointers = [ctypes.c_void_p(x.ctypes.data) for x in (a, b, shift)]
+    sizes = (ctypes.c_int64(n) for n in (batch, rows, channels))
+    library.HwrSum(*pointers, *sizes, *(ctypes.c_void_p(x.ctypes.data) for x in found))
+    wanted = np.stack([a.sum(0, np.float64), (a * (b.astype(np.float64) - shift)).sum(0)])
+    error = np.max(np.abs(found - wanted) / np.max(np.abs(wanted), axis=1, keepdims=True))
+    return "" if error <= TOLERANCE else f"the sums over a batch: error {error:.1e}"
+
+
+def _of_cells(library: ctypes.CDLL) -> str:
+    for which, (cell, (blocks, columns)) in enumerate(BLOCKS.items()):
+        draw = np.random.default_rng(which).standard_normal
+        batch, steps, values, directions, width = 26, 5, 19, 2, 48
+        x, of_out = draw((batch, steps, values), np.float32), draw((batch, steps, directions, width), np.float32)
+        factors = [draw((directions, n, columns, width), np.float32) / 4 for n in (values, width)]
+        given = (x, *factors, draw((directions, blocks, width), np.float32), of_out)
+        sizes = np.array([1, batch, steps, values, directions, width], np.int64)  # as in the source's Layer
+        wanted = reference.recurrent(cell, *given)
+        found = [np.full(a.shape, np.nan, np.float32) for a in (wanted[0], *given[:4])]
+        found[1] = np.full((batch, directions, steps, values), np.nan, np.float32)
+        pointers = (ctypes.c_void_p(a.ctypes.data) for a in (*given, sizes, *found))
+        library.HwrReadAlone(ctypes.c_int64(which), *pointers)
+        found[1] = found[1].sum(1)
+        error = max(np.max(np.abs(a - b)) / np.max(np.abs(b)) for a, b in zip(found, wanted, strict=True))
+        if not error <= TOLERANCE:
+            return f"the recurrent layer {cell}: error {error:.1e}"
+    return ""
