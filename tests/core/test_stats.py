@@ -109,6 +109,8 @@ def test_the_bootstrap_interval_is_scipys(simulated):
     expected = scipy_stats.bootstrap((d,), np.mean, rng=7).confidence_interval
     np.testing.assert_allclose(stats.bootstrap_interval(d, seed=7), expected, atol=0.02)
     np.testing.assert_array_equal(stats.bootstrap_interval(d), stats.bootstrap_interval(d))
+    accuracies = 0.98 + d / 1000  # which differ by little, but by more than rounding
+    np.testing.assert_allclose((stats.bootstrap_interval(accuracies, seed=7) - 0.98) * 1000, expected, atol=0.02)
 
 
 @pytest.mark.parametrize("p", [[0.01, 0.04, 0.03, 0.005], [0.5, 0.5, 0.9], [0.2], [0.01, 0.01, 0.01]], ids=str)
@@ -116,7 +118,7 @@ def test_holm_is_that_of_statsmodels(p):
     np.testing.assert_allclose(stats.holm(p), multitest.multipletests(p, method="holm")[1])
 
 
-@pytest.mark.parametrize("counts", [(3, 12), (0, 5), (7, 7), (0, 0), (40, 21)], ids=str)
+@pytest.mark.parametrize("counts", [(3, 12), (0, 5), (7, 7), (0, 0), (40, 21), (12, 5)], ids=str)
 def test_mcnemar_is_that_of_statsmodels(counts):
     expected = contingency_tables.mcnemar([[50, counts[0]], [counts[1], 9]], exact=True).pvalue if sum(counts) else 1.0
     assert stats.mcnemar_p(*counts) == pytest.approx(min(expected, 1.0))
@@ -153,6 +155,11 @@ def test_the_smallest_visible_difference_is_detected_with_80_percent_power(seeds
     assert seen(found, seeds, level) == pytest.approx(0.8, abs=0.04)
     assert stats.smallest_visible(0.04, seeds, level=level) == pytest.approx(0.04 * found)
     assert stats.smallest_visible(0.0, seeds, level=level) == 0.0
+
+
+def test_for_13_seeds_it_is_almost_that_of_the_t_test():
+    expected = TTestPower().solve_power(nobs=13, alpha=0.05, power=0.8)
+    assert stats.smallest_visible(1.0, 13) == pytest.approx(expected, abs=0.03)  # of 2,000 studies, so 0.8 +- 0.02
 
 
 def test_for_many_seeds_it_is_that_of_the_t_test():

@@ -55,6 +55,14 @@ def test_restarts_are_cosines_of_growing_length(smoke):
 def test_a_restart_may_come_after_one_step(smoke):
     rate = schedule(smoke, steps_per_epoch=1, name="restarts", step_epochs=0.4, growth=2.0, final=0.0)
     np.testing.assert_allclose([rate(i) for i in (0, 1, 2, 3)], [0.5, 0.5, 0.25, 0.5], rtol=1e-5)
+    rate = schedule(smoke, steps_per_epoch=1, name="restarts", step_epochs=0.4, growth=1.0, final=0.0)
+    np.testing.assert_allclose([rate(i) for i in (0, 1, 2, 3)], 0.5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["step", "exponential"])
+def test_a_rate_drops_at_every_step_at_most(smoke, name):
+    rate = schedule(smoke, name=name, step_epochs=0.01, decay=0.5)
+    np.testing.assert_allclose([rate(i) for i in (0, 1, 2)], [0.5, 0.25, 0.125], rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", [name for name in schedules.SCHEDULES if name != "one_cycle"])
