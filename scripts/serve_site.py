@@ -2,8 +2,8 @@
 
     python scripts/serve_site.py [--port=8000]
 
-The browser reloads by itself; Ctrl-C ends it. It warns and goes on where scripts/check_site.py finds an error. The
-chapters of the course are shown once scripts/course.py has made their pages.
+The browser reloads by itself; Ctrl-C ends it. Where scripts/check_site.py would fail, it only warns. The chapters
+of the course are shown once scripts/course.py has made their pages.
 """
 
 import argparse

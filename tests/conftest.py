@@ -53,9 +53,11 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_collection_finish():
+    from hwr_jax.cli import command
+
     gc.collect()
     gc.freeze()  # what is imported by now stays: no search for garbage looks through it
-    gc.set_threshold(50_000, 20, 50)  # as a command does: hwr_jax.cli.command
+    gc.set_threshold(*command.GARBAGE)
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -13,7 +13,6 @@ from jax.typing import DTypeLike
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.models import arguments, recurrence
 from hwr_jax.models.layers import Dense, Dropout, as_logits, max_pool_2x2, max_pool_rows
-from hwr_jax.models.recurrence import recurrent
 
 
 class CRNN(nn.Module):
@@ -71,16 +70,7 @@ class CRNN(nn.Module):
             x = Dense(self.dense, kernel_init=self.kernel_init, dtype=self.dtype)(x)
             x = self.activation(self.norm()(x, train))
         x = Dropout(self.dropout, self.axis_name)(x, train)
-        for _ in range(self.layers):
-            x = recurrent(
-                x,
-                cell=self.cell,
-                width=self.width,
-                bidirectional=self.bidirectional,
-                dtype=self.dtype,
-                how=self.recurrence,
-            )
-            x = Dropout(self.dropout, self.axis_name)(x, train)
+        x = recurrence.stacked(self, x, train)
         return as_logits(Dense(self.classes + 1, kernel_init=self.kernel_init, dtype=self.dtype)(x))
 
 

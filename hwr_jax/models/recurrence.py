@@ -14,8 +14,9 @@ from jax.typing import DTypeLike
 
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.core.types import Tree
-from hwr_jax.models.kernels import calls
+from hwr_jax.models.kernels import calls, reference
 from hwr_jax.models.kernels import recurrent as compiled
+from hwr_jax.models.layers import Dropout
 
 CELLS = {"lstm": nn.OptimizedLSTMCell, "gru": nn.GRUCell, "simple": nn.SimpleCell}
 CHOICES = ("auto", "scan", "compiled")
@@ -38,6 +39,22 @@ def chosen(name: str, *, train: bool, precision: str = "float32") -> str:
             return "scan"
         raise ConfigError(f"config.model.recurrence=compiled is not possible here ({calls.what()}): use auto or scan")
     return name
+
+
+def stacked(network: Any, x: jax.Array, train: bool) -> jax.Array:
+    """Reads x [B, T, C] by the recurrent layers of a network, each with dropout: [B, T, width], twice as wide with both
+    directions. Inside the network, whose fields say which layers (see `rnn.RNN`)."""
+    for _ in range(network.layers):
+        x = recurrent(
+            x,
+            cell=network.cell,
+            width=network.width,
+            bidirectional=network.bidirectional,
+            dtype=network.dtype,
+            how=network.recurrence,
+        )
+        x = Dropout(network.dropout, network.axis_name)(x, train)
+    return x
 
 
 def recurrent(x: jax.Array, *, cell: str, width: int, bidirectional: bool, dtype: DTypeLike, how: str) -> jax.Array:
@@ -73,7 +90,7 @@ def recurrent(x: jax.Array, *, cell: str, width: int, bidirectional: bool, dtype
 def _blocks(params: Tree, cell: str) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Returns the parameters of a cell as the kernel takes them: of inputs [C, blocks, H] and state [H, blocks, H], and
     the bias [blocks, H]."""
-    inputs, state = compiled.OF_INPUTS[cell], compiled.OF_STATE[cell]
+    inputs, state = reference.OF_INPUTS[cell], reference.OF_STATE[cell]
     names = dict(zip(inputs, inputs, strict=True)) | {"m": "n"}  # Flax's hn is what r is multiplied with
 
     def of(side: str, block: str) -> dict[str, jax.Array]:
@@ -84,5 +101,5 @@ def _blocks(params: Tree, cell: str) -> tuple[jax.Array, jax.Array, jax.Array]:
     return (
         jnp.stack([of("i", block)["kernel"] for block in inputs], axis=1),
         jnp.stack([of("h", block)["kernel"] for block in state], axis=1),
-        jnp.stack([biases[block] for block in compiled.GATES[cell]]),
+        jnp.stack([biases[block] for block in reference.GATES[cell]]),
     )

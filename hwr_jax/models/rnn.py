@@ -11,8 +11,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from hwr_jax.models import arguments, recurrence
-from hwr_jax.models.layers import Dense, Dropout, as_logits
-from hwr_jax.models.recurrence import recurrent
+from hwr_jax.models.layers import Dense, as_logits
 
 
 class RNN(nn.Module):
@@ -46,16 +45,7 @@ class RNN(nn.Module):
     def __call__(self, image: jax.Array, train: bool = False) -> jax.Array:
         """Maps images [B, H, W, 1] to logits [B, K]."""
         x = image.reshape(*image.shape[:2], -1).astype(self.dtype)
-        for _ in range(self.layers):
-            x = recurrent(
-                x,
-                cell=self.cell,
-                width=self.width,
-                bidirectional=self.bidirectional,
-                dtype=self.dtype,
-                how=self.recurrence,
-            )
-            x = Dropout(self.dropout, self.axis_name)(x, train)
+        x = recurrence.stacked(self, x, train)
         last = x[:, -1]
         if self.bidirectional:  # the upward reading ends at the first row
             last = jnp.concatenate([x[:, -1, : self.width], x[:, 0, self.width :]], axis=-1)

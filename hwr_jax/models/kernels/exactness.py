@@ -18,8 +18,7 @@ CASES = (  # B, H, W, C, F, kernel side, stride, padding: each of the kernel's w
     (2, 9, 8, 16, 12, 3, 2, 1),
     (2, 8, 8, 24, 40, 1, 2, 0),
 )
-BLOCKS = {"lstm": (4, 4), "gru": (4, 3), "simple": (1, 1)}  # of a cell's bias, and of its factors
-CASES_IN_ALL = len(CASES) + 1 + len(BLOCKS)
+CASES_IN_ALL = len(CASES) + 1 + len(reference.GATES)
 
 
 def wrong(library: ctypes.CDLL) -> str:
@@ -64,7 +63,8 @@ def _of_sums(library: ctypes.CDLL) -> str:
 
 
 def _of_cells(library: ctypes.CDLL) -> str:
-    for which, (cell, (blocks, columns)) in enumerate(BLOCKS.items()):
+    for which, cell in enumerate(reference.GATES):
+        blocks, columns = len(reference.GATES[cell]), len(reference.OF_INPUTS[cell])
         draw = np.random.default_rng(which).standard_normal
         batch, steps, values, directions, width = 26, 5, 19, 2, 48
         x, of_out = draw((batch, steps, values), np.float32), draw((batch, steps, directions, width), np.float32)

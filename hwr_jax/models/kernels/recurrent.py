@@ -18,11 +18,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from hwr_jax.models.kernels import calls
+from hwr_jax.models.kernels.reference import GATES
 
-CELLS = ("lstm", "gru", "simple")  # in the kernel's order
-GATES = {"lstm": "ifgo", "gru": "nrzm", "simple": "h"}  # blocks of a step's sums; a GRU's r is multiplied with m
-OF_INPUTS = {"lstm": "ifgo", "gru": "nrz", "simple": "h"}  # the blocks that have a product of the inputs
-OF_STATE = {"lstm": "ifgo", "gru": "rzm", "simple": "h"}  # and those that have one of the state
+CELLS = tuple(GATES)  # in the kernel's order
 MULTIPLE = 16  # of the width: the kernel has whole vectors on every machine
 
 
@@ -31,9 +29,9 @@ def read(x: jax.Array, inputs: jax.Array, state: jax.Array, bias: jax.Array, *, 
 
     Args:
       x: float32 [B, T, C].
-      inputs: kernels of the inputs [D, C, blocks, H], the blocks in the order of `OF_INPUTS`.
-      state: kernels of the state [D, H, blocks, H], in the order of `OF_STATE`.
-      bias: [D, blocks, H], in the order of `GATES`.
+      inputs: kernels of the inputs [D, C, blocks, H], the blocks in the order of `reference.OF_INPUTS`.
+      state: kernels of the state [D, H, blocks, H], in the order of `reference.OF_STATE`.
+      bias: [D, blocks, H], in the order of `reference.GATES`.
       cell: one of `CELLS`.
 
     Returns:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+# Cells in the kernel's order.
+GATES = {"lstm": "ifgo", "gru": "nrzm", "simple": "h"}  # blocks of a step's sums; a GRU's r is multiplied with m
+OF_INPUTS = {"lstm": "ifgo", "gru": "nrz", "simple": "h"}  # the blocks that have a product of the inputs
+OF_STATE = {"lstm": "ifgo", "gru": "rzm", "simple": "h"}  # and those that have one of the state
+
 
 def convolution(
     image: np.ndarray, weights: np.ndarray, gradient: np.ndarray, stride: int, padding: int

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("kernel")
 def arguments(cell, batch, steps, values, directions, width, seed=0):
     """x, both factors, the bias, and a gradient of the output; the factors' products are of the size of a bias."""
     draw = np.random.default_rng(seed).standard_normal
-    sizes = len(recurrent.GATES[cell]), len(recurrent.OF_INPUTS[cell])
+    sizes = len(reference.GATES[cell]), len(reference.OF_INPUTS[cell])
     factors = [draw((directions, n, sizes[1], width), np.float32) / np.float32(n**0.5) for n in (values, width)]
     x, bias = draw((batch, steps, values), np.float32), draw((directions, sizes[0], width), np.float32)
     return x, *factors, bias, draw((batch, steps, directions, width), np.float32)
