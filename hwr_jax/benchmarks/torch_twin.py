@@ -3,8 +3,9 @@
     python torch_twin.py '{"model": {...}, "batch_size": 128, ...}'     # written by `twin`
 
 Same layers, sizes, batch, loss and optimiser (AdamW, fused), no augmentation; images in channels-last layout. Twice: as
-written ("eager") and through `torch.compile` ("compiled"). It imports nothing from hwr_jax, as the Python that has
-torch may not have hwr_jax.
+written ("eager") and through `torch.compile` ("compiled"); on a GPU a third time, replayed as CUDA graphs ("graphs"),
+and with products in TF32, as JAX computes them there. It imports nothing from hwr_jax, as the Python that has torch may
+not have hwr_jax.
 """
 
 from __future__ import annotations
@@ -218,7 +219,7 @@ def parameters(net: nn.Module, model: dict) -> int:
 def train_seconds(net: nn.Module, wanted: dict, pixels, labels) -> float:
     """Returns the seconds of one training step: the median of `repeats` stretches of `steps` steps each."""
     optimizer = torch.optim.AdamW(net.parameters(), wanted["learning_rate"], fused=True)
-    total = torch.zeros(())
+    total = torch.zeros((), device=pixels.device)
     batch = wanted["batch_size"]
 
     def step(at):
@@ -241,10 +242,12 @@ def train_seconds(net: nn.Module, wanted: dict, pixels, labels) -> float:
         total = total + loss.detach()
 
     def stretch():
-        order = torch.randperm(len(pixels))[: wanted["steps"] * batch].reshape(-1, batch)
+        order = torch.randperm(len(pixels), device=pixels.device)[: wanted["steps"] * batch].reshape(-1, batch)
+        total.item()  # the device is idle
         start = time.perf_counter()
         for at in order:
             step(at)
+        total.item()  # waits for the device
         return (time.perf_counter() - start) / wanted["steps"]
 
     net.train()
@@ -253,14 +256,15 @@ def train_seconds(net: nn.Module, wanted: dict, pixels, labels) -> float:
 
 
 def infer_seconds(net: nn.Module, pixels, calls: int) -> float:
-    """Returns the median of the seconds from bytes to probabilities."""
+    """Returns the median of the seconds from bytes in the host's memory to probabilities there."""
     net.eval()
+    device = next(net.parameters()).device
     times = []
     with torch.inference_mode():
         for turn in range(calls + 3):
             start = time.perf_counter()
-            image = ((pixels.float() / 255 - 0.1307) / 0.3081).contiguous(memory_format=LAST)
-            torch.softmax(net(image), -1).numpy()
+            image = ((pixels.to(device).float() / 255 - 0.1307) / 0.3081).contiguous(memory_format=LAST)
+            torch.softmax(net(image), -1).cpu().numpy()
             if turn >= 3:
                 times.append(time.perf_counter() - start)
     return statistics.median(times)
@@ -271,14 +275,17 @@ def main(wanted: dict) -> None:
     torch.manual_seed(0)
     model, shape, classes = wanted["model"], wanted["shape"], wanted["classes"]
     count = wanted["steps"] * wanted["batch_size"]
-    pixels = torch.randint(0, 256, (count, 1, *shape), dtype=torch.uint8)
+    device = wanted["device"]
+    pixels = torch.randint(0, 256, (count, 1, *shape), dtype=torch.uint8, device=device)
     length = (wanted["label_length"],) if model["name"] == "crnn" else ()
-    labels = torch.randint(0, classes, (count, *length))
+    labels = torch.randint(0, classes, (count, *length), device=device)
+    torch.backends.cuda.matmul.allow_tf32 = True
+    modes = {"eager": None, "compiled": "default", **({"graphs": "reduce-overhead"} if device == "cuda" else {})}
     found: dict = {"seconds": {}, "failed": {}}
-    for how in ("eager", "compiled"):
-        net = twin(model, shape, classes).to(memory_format=LAST)
+    for how, mode in modes.items():
+        net = twin(model, shape, classes).to(device, memory_format=LAST)
         found["parameters"] = parameters(net, model)
-        run = net if how == "eager" else torch.compile(net)
+        run = net if mode is None else torch.compile(net, mode=mode)
         try:
             speeds = {"training": train_seconds(run, wanted, pixels, labels)}
             for batch, calls in wanted["calls"].items():
@@ -288,7 +295,8 @@ def main(wanted: dict) -> None:
             found["failed"][how] = f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:200]}"
             continue
         found["seconds"][how] = speeds
-    print(json.dumps({"torch": torch.__version__, "threads": torch.get_num_threads(), **found}))
+    where = torch.cuda.get_device_name() if device == "cuda" else "cpu"
+    print(json.dumps({"torch": torch.__version__, "threads": torch.get_num_threads(), "device": where, **found}))
 
 
 if __name__ == "__main__":

@@ -96,6 +96,7 @@ def wanted(config: ConfigDict, plan: Plan) -> dict[str, Any]:
         "steps": STEPS,
         "repeats": REPEATS,
         "calls": torch_peer.CALLS,
+        "device": "cuda" if jax.default_backend() == "gpu" else "cpu",
     }
 
 
