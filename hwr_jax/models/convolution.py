@@ -2,7 +2,8 @@
 
 Why it exists: XLA on CPU runs the gradients of its own convolution up to 15 times slower inside a loop than outside
 (jax issue 12868), and the training steps are a loop. A matrix product keeps its speed there. `kernels/` has a faster
-one, which needs a C++ compiler. On accelerators XLA's own (`native`) is used.
+one, which needs a C++ compiler. On a GPU, networks as small as ours train faster with patches, too
+(docs/performance.md); on a TPU XLA's own (`native`) is used.
 """
 
 from __future__ import annotations
@@ -78,8 +79,8 @@ def chosen(name: str, *, train: bool, precision: str = "float32") -> str:
     """Returns which convolution `name` stands for here: for 'auto' the fastest that this machine has.
 
     On CPU that is 'compiled', in float32 and where the kernel can be built; else it is the same as 'plain': 'patches'
-    to train, because there XLA's gradients are slow, and XLA's own, 'native', to evaluate. On GPU and TPU both are
-    'native'.
+    to train, because there XLA's gradients are slow, and XLA's own, 'native', to evaluate. On GPU both are like
+    'plain', on TPU 'native'.
 
     A run that was trained with 'compiled' is evaluated with 'native' where there is no such kernel.
 
@@ -87,11 +88,10 @@ def chosen(name: str, *, train: bool, precision: str = "float32") -> str:
       ConfigError: 'compiled' to train, and this machine has no such kernel; the sentence says why.
     """
     if name in CHOICES:
-        if jax.default_backend() != "cpu":
-            return "native"
-        if name == "auto" and precision == "float32" and calls.available():
+        backend = jax.default_backend()
+        if name == "auto" and backend == "cpu" and precision == "float32" and calls.available():
             return "compiled"
-        return "patches" if train else "native"
+        return "patches" if train and backend in ("cpu", "gpu") else "native"
     if name == "compiled" and not calls.available():
         if not train:
             return "native"

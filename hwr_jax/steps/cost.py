@@ -55,9 +55,10 @@ def _cost(closed: Any, compiled: bool) -> np.ndarray:
     value twice.
     """
     needed, _ = partial_eval.dce_jaxpr(closed.jaxpr, [True] * len(closed.jaxpr.outvars), instantiate=True)
-    lowered = jax.jit(jax.extend.core.jaxpr_as_fun(closed)).lower(*closed.in_avals)
-    counted = lowered.cost_analysis() or {}
-    fused = (lowered.compile().cost_analysis() or {}) if compiled else {}
+    program = jax.jit(jax.extend.core.jaxpr_as_fun(closed))
+    with jax.default_device(_counts()):
+        counted = program.lower(*closed.in_avals).cost_analysis() or {}
+    fused = (program.lower(*closed.in_avals).compile().cost_analysis() or {}) if compiled else {}
     found = np.array([counted.get("flops") or 0.0, *(each.get("bytes accessed") or 0.0 for each in (counted, fused))])
     kernels = (convolution.flops, recurrent.flops)
     found[0] += sum(flops(each) for each in _equations(needed, into_scans=True) for flops in kernels)
@@ -65,6 +66,14 @@ def _cost(closed: Any, compiled: bool) -> np.ndarray:
         if equation.primitive.name == "scan":
             found += (equation.params["length"] - 1) * _cost(equation.params["jaxpr"], compiled)
     return found
+
+
+def _counts() -> jax.Device | None:
+    """Returns where XLA counts a program that is not compiled: the CPU, as it cannot for a GPU or TPU (jax 0.11)."""
+    try:
+        return jax.local_devices(backend="cpu")[0]
+    except RuntimeError:  # JAX_PLATFORMS leaves the CPU out
+        return None
 
 
 def _equations(jaxpr: Any, *, into_scans: bool) -> Iterator[Any]:

@@ -16,6 +16,7 @@ from hwr_jax.core.errors import ConfigError
 from hwr_jax.core.types import Arrays, Dataset, TrainState, Tree
 from hwr_jax.distributed import sharding
 from hwr_jax.models import compiled as kernels
+from hwr_jax.models import convolution
 from hwr_jax.steps import balanced, compiled
 from hwr_jax.steps.balanced import ByClass
 from hwr_jax.steps.compiled import Programs
@@ -28,7 +29,7 @@ class Bound:
     """A config, bound to the shapes of its data and to devices."""
 
     plan: Plan  # what the host needs of the config
-    model: ConfigDict  # config.model as these devices compute it (see `on_mesh`)
+    model: ConfigDict  # config.model as these devices compute it (see `on_mesh` and `over_seeds`)
     recipe: Recipe
     programs: Programs
     how: str  # over the seeds: 'map' or 'vmap'
@@ -93,13 +94,13 @@ def bind(
     mesh = sharding.own_mesh()
     if devices is not None:
         mesh = sharding.make_mesh(devices, batch_size=config.batch_size, groups=seed_groups, seeds=config.seeds)
-    config = with_model(config, kernels.PORTABLE) if portable else on_mesh(config, mesh)
+    how = compiled.seeds_mode(config.over_seeds)
+    config = with_model(config, kernels.PORTABLE) if portable else over_seeds(on_mesh(config, mesh), how)
     recipe = make_recipe(
         config, examples=examples, classes=classes, mean=mean, std=std, counts=counts, injected=injected
     )
     if recipe.scratch is not None and seed_groups > 1:
         raise ConfigError(f"--seed_groups={seed_groups} does not apply to the network from scratch: use 1")
-    how = compiled.seeds_mode(config.over_seeds)
     programs = compiled.make_programs(
         recipe, mesh, how=how, examples=examples, shape=tuple(shape), eval_batch=config.eval.batch_size
     )
@@ -128,6 +129,21 @@ def on_mesh(config: ConfigDict, mesh: jax.sharding.Mesh | jax.sharding.AbstractM
         if config.model[key] == "compiled" and jax.default_backend() == "cpu":
             raise ConfigError(f"config.model.{key}=compiled does not work with {split}: use auto")
     return with_model(config, {key: kernels.WITHOUT[key] for key in asks})
+
+
+def over_seeds(config: ConfigDict, how: str) -> ConfigDict:
+    """Returns the config as its seeds compute it: on a GPU, several at once evaluate with patches, as they train.
+
+    Each seed has kernels of its own, and XLA makes their convolutions one with a group per seed, which cuDNN is slow
+    at (docs/performance.md). Patches and kernels of all seeds are one batched product.
+
+    Args:
+      config: of the run.
+      how: 'map' or 'vmap'.
+    """
+    at_once = how == "vmap" and config.seeds > 1 and jax.default_backend() == "gpu"
+    may = config.model.name in kernels.KEYS["convolution"] and config.model.convolution in convolution.CHOICES
+    return with_model(config, {"convolution": "patches"}) if at_once and may else config
 
 
 def with_model(config: ConfigDict, changes: Mapping[str, str]) -> ConfigDict:

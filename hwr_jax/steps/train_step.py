@@ -174,7 +174,10 @@ def train_steps(
         rows = order[step]
         return prepare(recipe, state, place(Arrays(arrays.image[rows], arrays.label[rows])))
 
-    def body(i, carry):
+    def step(_, state):
+        return update(recipe, state, batch_of(state))
+
+    def step_and_next_batch(i, carry):
         # The loop carries the next batch, because XLA computes and stores a carried value once: otherwise XLA on CPU
         # repeats the augmentation for every window of the first convolution (a quarter of the time). Turn 0 only
         # makes the first batch: made outside the loop, by other compiled code, it could differ in the last bit, and
@@ -182,10 +185,11 @@ def train_steps(
         state = lax.cond(i > 0, lambda: update(recipe, *carry), lambda: carry[0])
         return state, batch_of(state)
 
-    empty = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(batch_of, state))
-
     def run(state):
-        return lax.fori_loop(0, count + 1, body, (state, empty))[0]
+        if jax.default_backend() != "cpu":  # there a branch costs more than it saves: the device waits for the host
+            return lax.fori_loop(0, count, step, state)
+        empty = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(batch_of, state))
+        return lax.fori_loop(0, count + 1, step_and_next_batch, (state, empty))[0]
 
     if not recipe.patience_epochs:
         return run(state)

@@ -79,8 +79,9 @@ def test_auto_is_the_fastest_that_the_machine_has(kernel, monkeypatch, train):
     assert chosen(precision="bfloat16") == otherwise
     monkeypatch.setattr(calls, "available", lambda: False)
     assert chosen() == otherwise
-    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert chosen() == "native"
+    for backend, name in (("gpu", otherwise), ("tpu", "native")):
+        monkeypatch.setattr(jax, "default_backend", lambda backend=backend: backend)
+        assert chosen() == name
 
 
 @pytest.mark.parametrize(("train", "name"), [(True, "patches"), (False, "native")])

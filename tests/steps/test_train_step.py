@@ -98,6 +98,20 @@ def test_the_size_of_the_dispatches_changes_no_bit(smoke, few, chunks):
     assert_same(trained(recipe, few, chunks=(4,)), trained(recipe, few, chunks=chunks))
 
 
+def test_the_loop_of_accelerators_does_the_same_steps(smoke, few, monkeypatch):
+    recipe = recipe_of(smoke(**SGD, **SMOOTH, augment__shift_px=2.0))
+    expected = trained(recipe, few, chunks=(1, 1))
+    programs_of.cache_clear()
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    try:
+        found = trained(recipe, few, chunks=(2,))
+    finally:
+        programs_of.cache_clear()
+    assert found.step == expected.step == 4
+    assert distance(found.params, expected.params) < 1e-5
+    np.testing.assert_allclose(found.totals.loss, expected.totals.loss, rtol=1e-5)
+
+
 def test_a_shorter_last_dispatch_costs_no_second_compilation(smoke, few):
     recipe = recipe_of(smoke(batch_size=16))
     programs = programs_of.__wrapped__(recipe)  # not those that another test has called
