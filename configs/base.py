@@ -87,6 +87,7 @@ def get_config() -> ml_collections.ConfigDict:
     config.model.precision = "float32"  # of the layers: float32, bfloat16 (weights, norms' sums, scores: float32)
     config.model.convolution = "auto"  # auto (the fastest), plain (it, without C++), compiled (C++), patches, native
     config.model.recurrence = "auto"  # rnn, crnn: auto (the fastest), scan (XLA's loop), compiled (C++)
+    config.model.products = "auto"  # vit: auto (the fastest), plain (XLA's), compiled (C++ for the weights' gradients)
 
     config.loss = ml_collections.ConfigDict()
     config.loss.label_smoothing = 0.0  # share of the target spread over all classes, 0..1

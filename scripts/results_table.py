@@ -78,7 +78,10 @@ def tables() -> tuple[list[str], list[str]]:
 
 def on_gpu() -> list[str]:
     """Returns the lines of the table that compares a GPU's accuracies with those of the CPU."""
-    lines = ["| config | seeds | test accuracy on an H200 | on a CPU | in the CPU's interval |", "|---|---|---|---|---|"]
+    lines = [
+        "| config | seeds | test accuracy on an H200 | on a CPU | in the CPU's interval |",
+        "|---|---|---|---|---|",
+    ]
     found = {path.parent.name: path for path in RESULTS.glob("*/summary-h200.json")}
     for name in sorted(found, key=lambda name: (*ORDER, name).index(name)):
         path = found[name]

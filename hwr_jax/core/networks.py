@@ -4,3 +4,4 @@ READERS = ("crnn",)  # read strings; the others name one class
 NONE = "none"  # the class of images that are no digit
 CONVOLUTIONAL = ("cnn", "lenet", "resnet", "crnn")  # take config.model.convolution
 RECURRENT = ("rnn", "crnn")  # take config.model.recurrence
+TRANSFORMERS = ("vit",)  # take config.model.products

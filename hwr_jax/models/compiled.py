@@ -7,14 +7,18 @@ from typing import Any
 import jax
 
 from hwr_jax.core import networks
-from hwr_jax.models import convolution, recurrence
+from hwr_jax.models import convolution, products, recurrence
 from hwr_jax.models.kernels import calls
 
-KEYS = {"convolution": networks.CONVOLUTIONAL, "recurrence": networks.RECURRENT}  # of config.model, and who reads them
-CHOSEN = {"convolution": convolution.chosen, "recurrence": recurrence.chosen}
+KEYS = {  # of config.model, and who reads them
+    "convolution": networks.CONVOLUTIONAL,
+    "recurrence": networks.RECURRENT,
+    "products": networks.TRANSFORMERS,
+}
+CHOSEN = {"convolution": convolution.chosen, "recurrence": recurrence.chosen, "products": products.chosen}
 ASKS = ("auto", "compiled")  # values that take a kernel where it can be built
-WITHOUT = {"convolution": "plain", "recurrence": "scan"}  # the fastest without kernels
-PORTABLE = {"convolution": "native", "recurrence": "scan"}  # XLA's own operations
+WITHOUT = {"convolution": "plain", "recurrence": "scan", "products": "plain"}  # the fastest without kernels
+PORTABLE = {"convolution": "native", "recurrence": "scan", "products": "plain"}  # XLA's own operations
 
 
 def may_be(model: Any) -> bool:
@@ -24,8 +28,8 @@ def may_be(model: Any) -> bool:
 
 
 def facts(model: Any) -> dict[str, str]:
-    """Returns what a run records: which convolution trains it and how its sequences are read, and, on CPU, how the
-    kernels were built, or why there are none. Nothing for networks with neither.
+    """Returns what a run records: which convolution trains it, how its sequences are read or its tokens multiplied,
+    and, on CPU, how the kernels were built, or why there are none. Nothing for other networks.
 
     Args:
       model: config.model.

@@ -45,9 +45,6 @@ INITIALIZERS = {
 # Flax's own sum in an order that depends on the number of threads (see `product`).
 Dense = partial(nn.Dense, dot_general=product.dot_general)
 DENSE = "Dense_"  # Flax names the dense layers of a module Dense_0, Dense_1, ...; checkpoints hold these names
-Attention = partial(
-    nn.MultiHeadDotProductAttention, qkv_dot_general=product.dot_general, out_dot_general=product.dot_general
-)
 
 MOMENTUM, EPSILON = 0.9, 1e-5  # of the running statistics; added to the variance
 PRECISIONS = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}

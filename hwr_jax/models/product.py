@@ -12,6 +12,7 @@ rows between them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from math import gcd, prod
 
@@ -45,15 +46,24 @@ def matmul(rows: jax.Array, kernel: jax.Array, precision=None) -> jax.Array:
     return _matmul(rows, kernel, precision)
 
 
-def dot_general(lhs, rhs, dimension_numbers, precision=None, preferred_element_type=None) -> jax.Array:
-    """`jax.lax.dot_general` for Flax's layers: lhs [..., m] times rhs [m, ...] by `matmul`; m may be several axes."""
+def dot_general(
+    lhs, rhs, dimension_numbers, precision=None, preferred_element_type=None, *, multiply: Callable | None = None
+) -> jax.Array:
+    """`jax.lax.dot_general` for Flax's layers: lhs [..., m] times rhs [m, ...]; m may be several axes.
+
+    multiply: of lhs [..., m], rhs [m, n] and the precision; default: `matmul` of all rows.
+    """
     (of_lhs, of_rhs), batch = (tuple(map(tuple, pair)) for pair in dimension_numbers)
     count = len(of_rhs)
     layer = of_lhs == tuple(range(lhs.ndim - count, lhs.ndim)) and of_rhs == tuple(range(count)) and batch == ((), ())
     if not layer or preferred_element_type is not None:
         return lax.dot_general(lhs, rhs, dimension_numbers, precision, preferred_element_type)
     inputs, free, features = prod(rhs.shape[:count]), lhs.shape[: lhs.ndim - count], rhs.shape[count:]
-    out = matmul(lhs.reshape(prod(free), inputs), rhs.reshape(inputs, prod(features)), precision)
+    kernel = rhs.reshape(inputs, prod(features))
+    if multiply is None:
+        out = matmul(lhs.reshape(prod(free), inputs), kernel, precision)
+    else:
+        out = multiply(lhs.reshape(*free, inputs), kernel, precision)
     return out.reshape(*free, *features)
 
 

@@ -114,7 +114,7 @@ def on_mesh(config: ConfigDict, mesh: jax.sharding.Mesh | jax.sharding.AbstractM
     That is so for groups of devices with seeds of their own, and on several devices for a batch in parts.
 
     Raises:
-      ConfigError: config.model.convolution or config.model.recurrence asks for the kernels there.
+      ConfigError: a key of config.model, such as convolution, asks for the kernels there.
     """
     asks = [key for key in kernels.KEYS if config.model[key] in kernels.ASKS]
     if not asks:

@@ -79,6 +79,11 @@ def test_networks_that_read_sequences_do_without_the_kernels_there_too(kernel):
         on_mesh(config, mesh)
 
 
+def test_networks_of_tokens_do_without_the_kernels_there_too(kernel):
+    mesh = sharding.make_mesh(4, batch_size=32, groups=2, seeds=2)
+    assert on_mesh(configs.load("configs/vit.py:smoke", {"seeds": 2}), mesh).model.products == "plain"
+
+
 def test_on_one_device_a_batch_in_parts_takes_our_kernels(kernel):
     config = configs.load("configs/digits.py:smoke", {"optim.accumulate": 2})
     assert on_mesh(config, sharding.make_mesh(1, batch_size=32)).model.convolution == "auto"

@@ -39,10 +39,18 @@ def test_a_run_records_how_its_sequences_are_read(kernel, monkeypatch):
     assert compiled.facts(config) == {"recurrence": "scan", "kernel": "no C++ compiler is installed"}
 
 
+def test_a_run_records_how_its_tokens_are_multiplied(kernel, monkeypatch):
+    config = configs.load("configs/vit.py").model
+    assert compiled.facts(config) == {"products": "compiled", "kernel": kernel.what}
+    config.products = "plain"
+    assert compiled.facts(config) == {"products": "plain"}
+
+
 @pytest.mark.parametrize("name", sorted(MODELS))
-def test_the_networks_that_read_sequences_are_named(name):
+def test_the_networks_that_read_sequences_or_tokens_are_named(name):
     module = MODELS[name](configs.load("configs/base.py", {"model.name": name}).model, 10, (28, 28))(None, False)
     assert hasattr(module, "recurrence") == (name in networks.RECURRENT)
+    assert hasattr(module, "products") == (name in networks.TRANSFORMERS)
 
 
 @pytest.mark.parametrize("portable", [True, False])

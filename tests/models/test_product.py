@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from hwr_jax.models import layers, product
+from hwr_jax.models import layers, product, products
 
 ROOT = Path(__file__).parents[2]
 CUT = [(6400, 72, 32), (9216, 25, 8), (12800, 144, 48), (256, 512, 10), (2304, 9, 256), (6272, 288, 64)]
@@ -109,7 +109,7 @@ def test_a_dense_layer_is_that_of_flax(shape):
 
 
 def test_attention_is_that_of_flax():
-    x, ours, flax = draw((2, 9, 12), 0), layers.Attention(3), nn.MultiHeadDotProductAttention(3)
+    x, ours, flax = draw((2, 9, 12), 0), products.attention("plain")(3), nn.MultiHeadDotProductAttention(3)
     params = ours.init(jax.random.key(1), x)
     assert jax.tree.all(jax.tree.map(lambda a, b: bool((a == b).all()), params, flax.init(jax.random.key(1), x)))
     np.testing.assert_allclose(ours.apply(params, x), flax.apply(params, x), atol=1e-5)

@@ -98,6 +98,13 @@ def _backward(strides, pads, kept, gradient):
 _convolve.defvjp(_forward, _backward)
 
 
+def of_pixels(image: jax.Array, gradient: jax.Array) -> jax.Array:
+    """Returns the gradient of a kernel of one pixel, [C, F]: the sum over B images of P pixels of what each has in its
+    C channels times its gradient; float32 [B, P, C], [B, P, F] -> [C, F]."""
+    shape = (1, 1, image.shape[-1], gradient.shape[-1])
+    return _call(KERNEL_GRADIENT, image[:, None], gradient[:, None], shape, (1, 1), ((0, 0), (0, 0)))[0, 0]
+
+
 def _call(what: int, left: jax.Array, right: jax.Array, shape: tuple[int, ...], strides, pads: Pads) -> jax.Array:
     run = _kernel(what, tuple(shape), strides, (pads[0][0], pads[1][0]))
     return run(left[None], right[None])[0][0]
