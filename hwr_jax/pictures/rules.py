@@ -49,65 +49,135 @@ def without_lines(mask: np.ndarray) -> np.ndarray:
 
 
 class _Ink(NamedTuple):
-    """The pixels of a mask, run by run: a run is a column of ink from its upper to its lower end."""
+    """A mask, column by column, and its runs: a run is a column of ink from its upper to its lower end.
 
-    y: np.ndarray  # int [n]
-    x: np.ndarray  # int [n]
-    run: np.ndarray  # int [n], the pixel's run
-    is_thin: np.ndarray  # bool [n], in a run no taller than a line
-    middle_y: np.ndarray  # int [m], of each thin run
-    middle_x: np.ndarray  # int [m]
+    A place is an index into all columns one after the other, each with a pixel of paper above, at which runs end.
+    """
+
+    columns: np.ndarray  # bool [w, h + 1]
+    starts: np.ndarray  # int [m], the place above each run
+    lengths: np.ndarray  # int [m]
+    is_thin: np.ndarray  # bool [m], no taller than a line
+
+    def of_runs(self, wanted: np.ndarray) -> np.ndarray:
+        """The pixels of some runs: bool [m] -> bool [w, h + 1]."""
+        found = np.zeros(self.columns.size, bool)
+        lengths = self.lengths[wanted]
+        before = np.cumsum(lengths) - lengths
+        found[np.arange(lengths.sum()) + np.repeat(self.starts[wanted] + 1 - before, lengths)] = True
+        return found.reshape(self.columns.shape)
+
+    def within(self, lines: _Lines, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The pixels of ink that lie in groups of cells of lines, int [k, w], 0 = of no group: int [n] each, their
+        places, their columns and their groups."""
+        width, height = self.columns.shape[0], self.columns.shape[1] - 1
+        most = int(np.abs(lines.down).max())
+        rows = np.arange(-most, height + most)  # of the sheared picture; what leaves it belongs to the outermost
+        kept = lines.place[_clipped(rows, height)]
+        y = rows[kept > 0][:, None] + lines.down
+        row, x = np.nonzero((groups[kept[kept > 0]] > 0) & (y >= 0) & (y < height))
+        places = x * (height + 1) + 1 + y[row, x]
+        inked = self.columns.ravel()[places]
+        row, x, places = row[inked], x[inked], places[inked]
+        return places, x, groups[kept[kept > 0][row], x]
 
 
 def _ink(mask: np.ndarray, thickest_px: int) -> _Ink:
-    height = mask.shape[0] + 1  # with a row of paper below, at which every run has ended
-    columns = np.zeros((mask.shape[1], height), np.int8)
-    columns[:, :-1] = mask.T
-    change = np.diff(columns.ravel(), prepend=np.int8(0))
-    starts, ends = np.flatnonzero(change == 1), np.flatnonzero(change == -1)
-    lengths = ends - starts
-    run = np.repeat(np.arange(starts.size), lengths)
-    x, y = np.divmod(np.flatnonzero(columns), height)
-    thin = lengths <= thickest_px
-    middle_x, middle_y = np.divmod(((starts + ends) // 2)[thin], height)
-    return _Ink(y, x, run, thin[run], middle_y, middle_x)
+    width, height = mask.shape[1], mask.shape[0] + 1
+    flat = np.zeros(width * height + 1, bool)
+    columns = flat[:-1].reshape(width, height)
+    columns[:, 1:] = mask.T
+    edges = np.flatnonzero(flat[1:] != flat[:-1])
+    starts, lengths = edges[::2], edges[1::2] - edges[::2]
+    return _Ink(columns, starts, lengths, lengths <= thickest_px)
 
 
-def _lines(ink: _Ink, shape: tuple[int, int], least: float = LINE_SHARE) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The slopes at which lines lie: for each the row int [n] of every pixel of ink in a picture sheared by it, and
-    where lines are in that picture, bool [h, w]; they cover `least` of the width, or all of it."""
-    height, width = shape
-    some = ink.middle_x % EVERY == 0
-    some_y, some_x = ink.middle_y[some], ink.middle_x[some]
-    thin_y, thin_x = ink.y[ink.is_thin], ink.x[ink.is_thin]
+class _Lines(NamedTuple):
+    """Where lines lie in a picture that is sheared until they are level. Only their rows are kept, with one above and
+    below; an empty row lies between those that are no neighbours."""
+
+    down: np.ndarray  # int [w], how far each column is moved up
+    place: np.ndarray  # int [h], of each row of that picture among those that are kept, 0 = it is not
+    cells: np.ndarray  # bool [k, w], where lines are, within one row; the first row is empty
+
+
+def _lines(ink: _Ink, least: float = LINE_SHARE) -> Iterator[_Lines]:
+    """The slopes at which lines lie, and where; they cover `least` of the width, or all of it."""
+    width, height = ink.columns.shape[0], ink.columns.shape[1] - 1
+    thin = ink.starts[ink.is_thin]
+    middle_x, middle_y = np.divmod(thin + ink.lengths[ink.is_thin] // 2, height + 1)
+    some = middle_x % EVERY == 0
+    some_y, some_x = middle_y[some], middle_x[some]
+    all_ink = visible_ink = None
     visible = VISIBLE_SHARE * least / LINE_SHARE
     for slope in LINE_SLOPES:
-        few = _sheared(some_y, some_x, slope, shape)
-        counts = np.convolve(np.bincount(few, minlength=height), np.ones(3), "same")
-        likely = np.flatnonzero(counts >= visible * (width // EVERY))
+        down = np.rint(slope * (np.arange(width) - width / 2)).astype(int)
+        few = np.bincount(_clipped(some_y - down[some_x], height) + 1, minlength=height + 2)
+        likely = np.flatnonzero(few[:-2] + few[1:-1] + few[2:] >= visible * (width // EVERY))
         if not likely.size:
             continue  # spares the count by columns
-        thin = _cells(_sheared(thin_y, thin_x, slope, shape), thin_x, shape, likely)
-        visible_share = thin.mean(axis=1)
-        likely, thin, visible_share = (of[visible_share >= visible] for of in (likely, thin, visible_share))
+        if all_ink is None or visible_ink is None:
+            all_ink, visible_ink = _Near(ink.columns), _Near(ink.of_runs(ink.is_thin))
+        thin_cells = visible_ink.cells(down, likely)
+        visible_share = thin_cells.mean(axis=1)
+        likely, thin_cells = (of[visible_share >= visible] for of in (likely, thin_cells))
+        visible_share = visible_share[visible_share >= visible]
         if not likely.size:
             continue  # spares the look at all ink
-        row = _sheared(ink.y, ink.x, slope, shape)
-        all_ink = _cells(row, ink.x, shape, likely)
-        share = all_ink.mean(axis=1)
-        found = np.zeros(shape, bool)
+        covered = all_ink.cells(down, likely)
+        share = covered.mean(axis=1)
         whole = (share >= LINE_SHARE) & (visible_share >= VISIBLE_SHARE)
-        found[likely[(share >= least) & whole]] = True
+        found = np.repeat(((share >= least) & whole)[:, None], width, axis=1)
         parts = np.flatnonzero((share >= least) & ~whole)
-        found[likely[parts]] = _longest(all_ink[parts], thin[parts])
-        if found.any():
-            yield row, found
+        found[parts] = _longest(covered[parts], thin_cells[parts])
+        are_lines = found.any(axis=1)
+        if are_lines.any():
+            yield _kept(down, likely[are_lines], found[are_lines], height)
+
+class _Near:
+    """Where ink lies within one row, looked up in the picture sheared by any slope."""
+
+    def __init__(self, columns: np.ndarray) -> None:
+        """columns: as of `_Ink`, bool [w, h + 1]."""
+        width, self.height = columns.shape[0], columns.shape[1] - 1
+        inked = columns.any(axis=1)
+        self.first = np.where(inked, columns.argmax(axis=1) - 1, self.height)  # row with ink of each column
+        self.last = np.where(inked, self.height - columns[:, ::-1].argmax(axis=1) - 1, -1)
+        most = int(np.ceil(LINE_SLOPES.max() * width / 2)) + 1
+        near = np.zeros((width, self.height + 2 + 2 * most), bool)  # paper where a slope leads out of the picture
+        inner = near[:, most:]
+        inner[:, : self.height + 1] = columns
+        inner[:, 1 : self.height + 2] |= columns
+        inner[:, : self.height] |= columns[:, 1:]
+        self._near, self._row = near.ravel(), np.arange(width) * near.shape[1] + most + 1
+
+    def cells(self, down: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+        """Whether a pixel lies within one row of each wanted one, where what leaves the picture is in its first or last
+        row: int [w], how far each column is moved up, int [k] -> bool [k, w]."""
+        found = self._near[wanted[:, None] + (self._row + down)]
+        found[wanted <= 1] |= self.first <= down
+        found[wanted >= self.height - 2] |= self.last - down >= self.height - 1
+        return found
 
 
-def _sheared(y: np.ndarray, x: np.ndarray, slope: float, shape: tuple[int, int]) -> np.ndarray:
-    """The rows of pixels in a picture sheared by a slope about its middle column. int [n], int [n] -> int [n]."""
-    down = np.rint(slope * (np.arange(shape[1]) - shape[1] / 2)).astype(int)
-    return np.clip(y - down[x], 0, shape[0] - 1)
+def _kept(down: np.ndarray, rows: np.ndarray, found: np.ndarray, height: int) -> _Lines:
+    """Lines in some rows, int [k], bool [k, w], of a picture of so many."""
+    there = np.zeros(height + 2, bool)  # with a row above and below
+    for move in range(3):
+        there[rows + move] = True
+    kept = np.flatnonzero(there[1:-1])
+    place = np.zeros(height, int)
+    place[kept] = 1 + np.arange(kept.size) + np.cumsum(np.diff(kept, prepend=kept[0]) > 1)
+    cells = np.zeros((place[kept[-1]] + 1, found.shape[1]), bool)
+    for move in (-1, 0, 1):
+        inside = (rows + move >= 0) & (rows + move < height)
+        cells[place[rows[inside] + move]] |= found[inside]
+    return _Lines(down, place, cells)
+
+
+def _clipped(row: np.ndarray, height: int) -> np.ndarray:
+    """Rows that leave the picture become its first or last: int [n] -> int [n]."""
+    return np.minimum(np.maximum(row, 0), height - 1)
 
 
 def _longest(covered: np.ndarray, visible: np.ndarray) -> np.ndarray:
@@ -136,28 +206,35 @@ def _pale(contrast: np.ndarray, floor: float, full: float) -> np.ndarray:
     from scipy import ndimage
 
     height, width = contrast.shape
-    mask = contrast > floor
-    ink = _ink(mask, max(PALE_PX, round(PALE_THICK * max(height, width))))
-    value = contrast[ink.y, ink.x]
-    gone = np.zeros(len(ink.y), bool)
-    for row, is_line in _lines(ink, contrast.shape, LONG):
-        groups, count = ndimage.label(ndimage.maximum_filter1d(is_line, 3, axis=0))
-        group = groups[row, ink.x]
-        for number in range(1, count + 1):
-            here = np.flatnonzero(group == number)
-            peak = np.zeros(width, contrast.dtype)
-            np.maximum.at(peak, ink.x[here], value[here])
-            of_line = float(np.percentile(peak[peak > 0], OF_LINE))
-            if of_line < PALE * full:
-                gone[here] |= value[here] < INK * of_line
-    found = np.zeros(contrast.shape, bool)
-    found[ink.y[gone], ink.x[gone]] = True
+    ink = _ink(contrast > floor, max(PALE_PX, round(PALE_THICK * max(height, width))))
+    gone = np.zeros(ink.columns.size, bool)
+    values = None
+    for lines in _lines(ink, LONG):
+        values = np.ascontiguousarray(contrast.T).ravel() if values is None else values
+        groups, count = ndimage.label(lines.cells)
+        places, x, group = ink.within(lines, groups)
+        value = values[places - 1 - x]
+        peak = np.zeros((count + 1) * width, contrast.dtype)
+        np.maximum.at(peak, group * width + x, value)
+        of_line = _percentiles(peak.reshape(count + 1, width), OF_LINE)
+        limit = np.where(of_line < PALE * full, INK * of_line, 0).astype(contrast.dtype)
+        gone[places[value < limit[group]]] = True
+    found = gone.reshape(ink.columns.shape)[:, 1:].T
     if not found.any():
         return found
-    beside = ndimage.maximum_filter(np.where(found, contrast, 0), (3, 1))  # the soft edge is fainter than the line
-    found |= ndimage.maximum_filter(found, (3, 1)) & (contrast <= beside)
+    beside = _tallest(np.where(found, contrast, np.float32(0)), 1)  # the soft edge is fainter than the line
+    found |= _tallest(found, 1) & (contrast <= beside)
     strokes = (contrast > INK * np.median(contrast[found])) & ~found
-    return found & ~ndimage.maximum_filter(strokes, (2 * REACH_PX + 1, 1))
+    return found & ~_tallest(strokes, REACH_PX)
+
+
+def _tallest(values: np.ndarray, reach_px: int) -> np.ndarray:
+    """The largest value within so many rows above and below: [h, w] -> [h, w]."""
+    found = values.copy()
+    for away in range(1, reach_px + 1):
+        np.maximum(found[away:], values[:-away], out=found[away:])
+        np.maximum(found[:-away], values[away:], out=found[:-away])
+    return found
 
 
 def _rows(mask: np.ndarray) -> np.ndarray:
@@ -170,13 +247,13 @@ def _rows(mask: np.ndarray) -> np.ndarray:
 
     height, width = mask.shape
     ink = _ink(mask, max(1, round(LINE_THICK_SHARE * min(height, width))))
-    of_line = np.zeros(int(ink.run[-1]) + 1 if ink.run.size else 0, bool)  # runs, so the whole thickness of the line
-    for row, is_line in _lines(ink, mask.shape):
-        of_line[ink.run[ndimage.maximum_filter1d(is_line, 3, axis=0)[row, ink.x] & ink.is_thin]] = True
-    gone = of_line[ink.run]
-    found = np.zeros(mask.shape, bool)
-    found[ink.y[gone], ink.x[gone]] = True
-    if not gone.any():
+    of_line = np.zeros(ink.starts.size, bool)  # runs, so the whole thickness of the line
+    for lines in _lines(ink):
+        places, _, _ = ink.within(lines, lines.cells.astype(int))
+        of_line[np.searchsorted(ink.starts, places) - 1] = True
+    of_line &= ink.is_thin
+    found = ink.of_runs(of_line)[:, 1:].T
+    if not of_line.any():
         return found
     if ndimage.label(ndimage.maximum_filter(found, 3).any(axis=1))[1] > 1:
         return found
@@ -185,12 +262,19 @@ def _rows(mask: np.ndarray) -> np.ndarray:
     return found if right - left < 0.8 * width else np.zeros_like(mask)
 
 
-def _cells(row: np.ndarray, x: np.ndarray, shape: tuple[int, int], wanted: np.ndarray) -> np.ndarray:
-    """Whether a pixel lies within one row of each wanted one. int [n], int [n], (h, w), int [k] -> bool [k, w]."""
-    place = np.full(shape[0] + 2, -1)  # of a row among those that are looked at, with one above the first and below
-    rows = np.unique(np.concatenate([wanted, wanted + 1, wanted + 2]))
-    place[rows] = np.arange(rows.size)
-    at = place[row + 1]
-    cells = np.zeros((rows.size, shape[1]), bool)
-    cells[at[at >= 0], x[at >= 0]] = True
-    return cells[place[wanted]] | cells[place[wanted + 1]] | cells[place[wanted + 2]]
+
+
+def _percentiles(values: np.ndarray, share: float) -> np.ndarray:
+    """A percentile of what is above 0 in each row, between the two nearest values: float32 [n, w] >= 0 -> float [n].
+
+    It is `np.percentile` of each row, to the last bit; 0 of a row of zeros.
+    """
+    ranked = np.sort(values, axis=1)
+    count = np.count_nonzero(values, axis=1)
+    at = np.maximum(count - 1, 0) * (share / 100)
+    before = np.floor(at).astype(int)
+    first, rows = values.shape[1] - count, np.arange(len(values))
+    low, high = (ranked[rows, np.minimum(first + i, values.shape[1] - 1)] for i in (before, np.ceil(at).astype(int)))
+    part, step = at - before, high - low
+    lower, upper = (weight.astype(np.float32) for weight in (part, 1 - part))
+    return np.where(part < 0.5, low + step * lower, high - step * upper).astype(float)
