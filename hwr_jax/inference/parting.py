@@ -28,6 +28,7 @@ SHORTEST, LONGEST = 0.4, 1.6  # of the mark's height: the height, and the width,
 SLENDER, SPLIT = 1.0, 1.0  # a mark less wide than this, in typical heights, costs this many nats to take apart
 DOUBTFUL = 0.7  # an image whose most probable class has less than this is looked at again ...
 SHIFTS = ((-1, -1), (-1, 1), (1, -1), (1, 1))  # ... moved by these pixels down and to the right
+ROUNDING = 1e-5  # of scores, of probabilities that the network's rounding can lift above 1
 MOST = 100  # marks of a page that are taken apart: each takes twenty readings and more; a page of texture has thousands
 
 
@@ -99,10 +100,10 @@ def parted(model: Reader, ink: PageInk, read: list[Read]) -> tuple[list[Read], i
     doubtful = [i for i, one in enumerate(read) if _may_be_several(one, typical)]
     beyond = set(sorted(doubtful, key=lambda i: -read[i].character.mass)[MOST:])
     read = [one._replace(prob=np.minimum(one.prob, 0)) if i in beyond else one for i, one in enumerate(read)]
-    all_parts = [_parts_of(ink, read[i]) for i in doubtful if i not in beyond]
-    images = [image for parts in all_parts for _, image in parts.parts.values()]
-    if not images:
+    all_parts = [_parts_of(ink, read[i], typical) for i in doubtful if i not in beyond]
+    if not all_parts:
         return read, len(beyond)
+    images = [image for parts in all_parts for _, image in parts.parts.values()]
     cut = {id(parts.whole) for parts in all_parts}
     chosen = [one for one in read if id(one) not in cut]
     prob = iter(probabilities(model, images))
@@ -122,9 +123,11 @@ def _may_be_several(one: Read, typical: float) -> bool:
     return wide or (sure < UNSURE and character.width > NARROW * typical)
 
 
-def _parts_of(ink: PageInk, one: Read) -> _Parts:
+def _parts_of(ink: PageInk, one: Read, typical: float) -> _Parts:
     whole, mask = one.character, characters.mask_of(ink, one.character)
     ways = characters.cuts(mask)
+    if not _pays(one, ways, typical):
+        return _Parts(one, ways, {})
     right = [characters.right_of(cut, mask.shape) for cut in ways]
     drawn = {}
     for i in range(len(ways) + 1):
@@ -151,19 +154,54 @@ def _parts_of(ink: PageInk, one: Read) -> _Parts:
             # The negative labels make parts of equal boxes differ; their ink is `part`, not that of the labels.
             inside = slice(top, bottom), slice(left, right_)
             drawn[i, j] = characters.Drawn(box, part[inside], (mask & ~part)[inside])
+    possible = _possible(one, ways, {key: own.character for key, own in drawn.items()}, typical)
+    drawn = {key: own for key, own in drawn.items() if key in possible}
     images = characters.images_of(ink, list(drawn.values()))
     found = {key: (own.character, image) for (key, own), image in zip(drawn.items(), images, strict=True)}
     return _Parts(one, ways, found)
 
 
+def _score(character: Character, prob: float, typical: float) -> float:
+    """How well a character fits that is read with a probability."""
+    broad = max(0.0, character.width / typical - 1)
+    low = max(0.0, LOW - character.height / typical)
+    return float(np.log(max(prob, 1e-6))) - EACH - BROAD * broad - SHORT * low
+
+
+def _needed(one: Read, typical: float) -> float:
+    """The score that a way to part a mark has to exceed."""
+    slender = SPLIT if one.character.width < SLENDER * typical else 0.0
+    return _score(one.character, float(one.prob.max()), typical) + slender
+
+
+def _pays(one: Read, ways: list[Cut], typical: float) -> bool:
+    """Whether a mark could be parted in two that are read with certainty."""
+    crossed = min((cut.crossed for cut in ways), default=float("inf"))
+    return -2 * EACH - CROSSED * crossed / one.character.height > _needed(one, typical) - ROUNDING
+
+
+def _possible(
+    one: Read, ways: list[Cut], boxes: dict[tuple[int, int], Character], typical: float
+) -> set[tuple[int, int]]:
+    """The parts that belong to a way to part a mark that could be the best, if each was read with certainty."""
+    height, end = one.character.height, len(ways) + 1
+    price = {
+        (i, j): _score(box, 1.0, typical) - (CROSSED * ways[i - 1].crossed / height if i else 0.0)
+        for (i, j), box in boxes.items()
+    }
+    never = float("-inf")
+    before, after = [0.0, *[never] * end], [*[never] * end, 0.0]  # of the best way up to a cut, and from it on
+    for i, j in sorted(price):
+        before[j] = max(before[j], before[i] + price[i, j])
+    for i, j in sorted(price, reverse=True):
+        after[i] = max(after[i], price[i, j] + after[j])
+    needed = _needed(one, typical) - ROUNDING
+    return {(i, j) for (i, j), value in price.items() if before[i] + value + after[j] > needed}
+
+
 def _best(parts: _Parts, prob: dict[tuple[int, int], np.ndarray], typical: float) -> list[Read]:
     """The most probable way to part a mark; the mark itself, if that is more probable."""
     height = parts.whole.character.height
-
-    def score(character: Character, prob: np.ndarray) -> float:
-        broad = max(0.0, character.width / typical - 1)
-        low = max(0.0, LOW - character.height / typical)
-        return float(np.log(max(prob.max(), 1e-6))) - EACH - BROAD * broad - SHORT * low
 
     best: list[tuple[float, list[Read]] | None] = [(0.0, []), *[None] * (len(parts.cuts) + 1)]
     for j in range(1, len(best)):
@@ -172,14 +210,13 @@ def _best(parts: _Parts, prob: dict[tuple[int, int], np.ndarray], typical: float
             if before is None or (i, j) not in prob:
                 continue
             character, image = parts.parts[i, j]
-            value = before[0] + score(character, prob[i, j])
+            value = before[0] + _score(character, float(prob[i, j].max()), typical)
             if i > 0:
                 value -= CROSSED * parts.cuts[i - 1].crossed / height
             now = best[j]
             if now is None or value > now[0]:
                 best[j] = (value, [*before[1], Read(character, prob[i, j], image)])
     found = best[-1]
-    slender = SPLIT if parts.whole.character.width < SLENDER * typical else 0.0
-    if found is None or found[0] - slender <= score(parts.whole.character, parts.whole.prob):
+    if found is None or found[0] <= _needed(parts.whole, typical):
         return [parts.whole]
     return found[1]

@@ -17,6 +17,7 @@
   const [SLENDER, SPLIT] = [1, 1];
   const DOUBTFUL = 0.7;
   const SHIFTS = [[-1, -1], [-1, 1], [1, -1], [1, 1]];
+  const ROUNDING = 1e-5;
   const MOST = 100;
   const SIDE = 28;
 
@@ -67,8 +68,8 @@
     });
     const given = new Set(sorted(doubtful, (i) => -before[i].character.mass).slice(MOST));
     const read = before.map((one, i) => (given.has(i) ? { ...one, prob: one.prob.map((p) => Math.min(p, 0)) } : one));
-    const cut = doubtful.filter((i) => !given.has(i)).map((i) => partsOf(page, read[i]));
-    if (!cut.some((parts) => parts.found.size)) return { read, beyond: given.size };
+    const cut = doubtful.filter((i) => !given.has(i)).map((i) => partsOf(page, read[i], typical));
+    if (!cut.length) return { read, beyond: given.size };
     const whole = new Set(cut.map((parts) => parts.whole));
     const chosen = read.filter((one) => !whole.has(one));
     for (const parts of cut) {
@@ -94,12 +95,13 @@
   }
 
   /** A mark that may be several characters, its cuts, and each part between two of them (or an end) that may be one. */
-  function partsOf(page, one) {
+  function partsOf(page, one, typical) {
     const whole = one.character;
     const mask = characters.maskOf(page, whole);
     const cuts = characters.cuts(mask);
+    if (!pays(one, cuts, typical)) return { whole: one, cuts, found: new Map() };
     const right = cuts.map((cut) => characters.rightOf(cut, mask.h, mask.w).a);
-    const found = new Map();
+    const boxes = new Map();
     for (let i = 0; i <= cuts.length; i++) {
       for (let j = i + 1; j <= cuts.length + 1; j++) {
         if (i === 0 && j === cuts.length + 1) continue;
@@ -113,11 +115,14 @@
           bottom: whole.top + box.bottom, right: whole.left + box.right,
           labels: [...whole.labels, -i, -j], mass: H.count(own),
         };
-        const cropped = (g) => part(g, box.top, box.left, box.bottom, box.right);
-        const rest = without(mask, own);
-        const image = characters.imageOf(page, character, cropped(own), cropped(rest));
-        found.set(`${i} ${j}`, { character, image });
+        boxes.set(`${i} ${j}`, { i, j, character, box, own });
       }
+    }
+    const found = new Map();
+    for (const key of possible(one, cuts, boxes, typical)) {
+      const { character, box, own } = boxes.get(key);
+      const cropped = (g) => part(g, box.top, box.left, box.bottom, box.right);
+      found.set(key, { character, image: characters.imageOf(page, character, cropped(own), cropped(without(mask, own))) });
     }
     return { whole: one, cuts, found };
   }
@@ -137,26 +142,58 @@
     return false;
   }
 
+  /** How well a character fits that is read with a probability. */
+  function score(character, prob, typical) {
+    const broad = Math.max(0, width(character) / typical - 1);
+    const low = Math.max(0, LOW - height(character) / typical);
+    return Math.log(Math.max(prob, 1e-6)) - EACH - BROAD * broad - SHORT * low;
+  }
+
+  /** The score that a way to part a mark has to exceed. */
+  const needed = ({ character, prob }, typical) =>
+    score(character, max(prob), typical) + (width(character) < SLENDER * typical ? SPLIT : 0);
+
+  /** Whether a mark could be parted in two that are read with certainty. */
+  function pays(one, cuts, typical) {
+    const crossed = Math.min(...cuts.map((cut) => cut.crossed));
+    return -2 * EACH - (CROSSED * crossed) / height(one.character) > needed(one, typical) - ROUNDING;
+  }
+
+  /** The keys of the parts that belong to a way to part a mark that could be the best, if each was read with certainty. */
+  function possible(one, cuts, boxes, typical) {
+    const keys = [...boxes.keys()]; // in the order of i, and of j
+    const price = new Map();
+    for (const [key, { i, character }] of boxes) {
+      price.set(key, score(character, 1, typical) - (i ? (CROSSED * cuts[i - 1].crossed) / height(one.character) : 0));
+    }
+    const before = [0, ...new Array(cuts.length + 1).fill(-Infinity)]; // of the best way up to a cut
+    const after = [...before].reverse(); // and from it on
+    for (const key of keys) {
+      const { i, j } = boxes.get(key);
+      before[j] = Math.max(before[j], before[i] + price.get(key));
+    }
+    for (const key of [...keys].reverse()) {
+      const { i, j } = boxes.get(key);
+      after[i] = Math.max(after[i], price.get(key) + after[j]);
+    }
+    const least = needed(one, typical) - ROUNDING;
+    return keys.filter((key) => before[boxes.get(key).i] + price.get(key) + after[boxes.get(key).j] > least);
+  }
+
   /** The most probable way to part a mark; the mark itself, if that is more probable. */
   function best({ whole, cuts, found }, typical) {
-    const score = ({ character, prob }) => {
-      const broad = Math.max(0, width(character) / typical - 1);
-      const low = Math.max(0, LOW - height(character) / typical);
-      return Math.log(Math.max(max(prob), 1e-6)) - EACH - BROAD * broad - SHORT * low;
-    };
     const ways = [{ value: 0, pieces: [] }, ...new Array(cuts.length + 1).fill(null)];
     for (let j = 1; j < ways.length; j++) {
       for (let i = 0; i < j; i++) {
         const [before, piece] = [ways[i], found.get(`${i} ${j}`)];
         if (!before || !piece) continue;
-        let value = before.value + score(piece);
+        let value = before.value + score(piece.character, max(piece.prob), typical);
         if (i > 0) value -= (CROSSED * cuts[i - 1].crossed) / height(whole.character);
         if (!ways[j] || value > ways[j].value) ways[j] = { value, pieces: [...before.pieces, piece] };
       }
     }
     const last = ways[ways.length - 1];
-    const slender = width(whole.character) < SLENDER * typical ? SPLIT : 0;
-    return !last || last.value - slender <= score(whole) ? [whole] : last.pieces;
+    return !last || last.value <= needed(whole, typical) ? [whole] : last.pieces;
   }
 
   H.parting = { MOST, isNone, noneOf, parted, probabilities, read };
