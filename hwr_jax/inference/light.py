@@ -9,8 +9,6 @@ threads wait for each other, and a digit took up to a hundred times as long.
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,9 +18,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hwr_jax.core import cores
+from hwr_jax.core import blas, cores
 from hwr_jax.core.errors import ConfigError
-from hwr_jax.core.together import Together
 from hwr_jax.inference.reader import Reader
 from hwr_jax.workdir import weights
 
@@ -63,7 +60,7 @@ class LightReader(Reader):
         """See `Reader.predict`."""
         images = self.checked(images)
         chunks = [images[first : first + CHUNK] for first in range(0, len(images), CHUNK)]
-        with _one_thread_of_blas:
+        with blas.one_thread:
             threads = min(len(chunks), self.threads or cores.available())
             if threads < 2:
                 found = list(map(self._of_chunk, chunks))
@@ -124,30 +121,6 @@ def load(folder: Path) -> LightReader:
     return LightReader(
         environment["dataset"], tuple(network["features"]), network["blocks"], network["stride_px"], nets
     )
-
-
-@functools.cache
-def _blas():
-    """What sets the threads of the BLAS that NumPy has loaded."""
-    import threadpoolctl
-
-    return threadpoolctl.ThreadpoolController()
-
-
-@contextlib.contextmanager
-def _limit() -> Iterator[None]:
-    if all(one.num_threads == 1 for one in _blas().lib_controllers if one.user_api == "blas"):
-        yield
-        return
-    with ThreadPoolExecutor(1) as control:  # threadpoolctl wants the limit lifted by the thread that set it
-        limiter = control.submit(lambda: _blas().limit(limits=1, user_api="blas").__enter__()).result()
-        try:
-            yield
-        finally:
-            control.submit(limiter.__exit__, None, None, None).result()
-
-
-_one_thread_of_blas = Together(_limit)
 
 
 def _net(params: dict[str, Any], statistics: dict[str, Any], seed: int) -> _Net:

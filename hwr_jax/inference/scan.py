@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from hwr_jax.core import blas
 from hwr_jax.core.errors import ConfigError, DataError
 from hwr_jax.inference import parting
 from hwr_jax.inference.parting import Read
@@ -148,6 +149,11 @@ def check(model: Reader, mode: str) -> None:
 
 def read_grey(model: Reader, grey: np.ndarray, mode: str = "auto") -> Page:
     """The same of accepted grey values [h, w] (`decode.as_grey`); the picture has no name."""
+    with blas.one_thread:
+        return _read_grey(model, grey, mode)
+
+
+def _read_grey(model: Reader, grey: np.ndarray, mode: str) -> Page:
     if mode == "digit":
         return _as_one_digit(model, grey)
     done = steps(model, grey)

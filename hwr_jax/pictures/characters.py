@@ -165,8 +165,11 @@ def images_of(page: PageInk, drawn: Sequence[Drawn]) -> list[np.ndarray]:
     images: list[np.ndarray] = []
     for first in range(0, len(drawn), AT_ONCE):
         inks = [_ink_of(page, one) for one in drawn[first : first + AT_ONCE]]
-        for ink, is_wide in zip(inks, normalise.are_surely_wide(inks, fine=FINE), strict=True):
-            images.append(normalise.to_mnist(ink if is_wide else normalise.widen_perhaps_thin(ink, fine=FINE)))
+        are_wide = normalise.are_surely_wide(inks, fine=FINE)
+        pens = zip(inks, are_wide, strict=True)
+        images += list(
+            normalise.to_mnist_each([i if wide else normalise.widen_perhaps_thin(i, fine=FINE) for i, wide in pens])
+        )
     return images
 
 
@@ -250,8 +253,14 @@ def _apart(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 def _contrast(page: PageInk, character: Character) -> float:
     """The contrast of the darker half of its ink with the paper."""
     inside = slice(character.top, character.bottom), slice(character.left, character.right)
-    values = page.contrast[inside][mask_of(page, character)]
-    return float(np.median(values[values >= np.median(values)]))
+    values = np.sort(page.contrast[inside][mask_of(page, character)])
+    return _median(values[np.searchsorted(values, _median(values)) :])
+
+
+def _median(ranked: np.ndarray) -> float:
+    """The median of sorted values: float32 [n] -> float."""
+    middle = ranked.size // 2
+    return float(ranked[middle] if ranked.size % 2 else (ranked[middle - 1] + ranked[middle]) / 2)
 
 
 def _typical_height(found: list[Mark]) -> float:

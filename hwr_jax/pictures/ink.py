@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hwr_jax.core.errors import DataError
-from hwr_jax.pictures import several
+from hwr_jax.pictures import filters, several
 from hwr_jax.pictures.marks import EIGHT, chosen, digit_mask, in_line
 from hwr_jax.pictures.resample import WORK_PX, resize, shrink
 
@@ -219,7 +219,7 @@ def paper_of(grey: np.ndarray, *, paper_px: int, stroke_share: float, least_px: 
 
     thumbnail = shrink(grey, paper_px)
     size = max(least_px, round(stroke_share * min(thumbnail.shape)))
-    flat = ndimage.median_filter(thumbnail, size=3, mode="nearest")
+    flat = filters.median_of_nine(thumbnail)
     paper = ndimage.grey_closing(flat, size=(size, size), mode="nearest")
     return resize(ndimage.gaussian_filter(paper, size / smooth, mode="nearest"), grey.shape)
 
@@ -229,12 +229,14 @@ def contrast_with(grey: np.ndarray, paper: np.ndarray, *, sample_px: int = 0) ->
 
     sample_px: about how many rows and columns the noise is measured on; 0: on all.
     """
-    lack = 1 - grey / np.maximum(paper, 1)
+    lack = np.divide(grey, np.maximum(paper, 1))
+    np.subtract(1, lack, out=lack)
     down, across = (max(1, side // sample_px) if sample_px else 1 for side in lack.shape)
     some = lack[::down, ::across]
     level = np.median(some)
     noise = 1.4826 * float(np.median(np.abs(some - level)))  # of a normal distribution; ink is the smaller part
-    return np.clip(lack - level, 0, 1), noise
+    lack -= level
+    return np.clip(lack, 0, 1, out=lack), noise
 
 
 def otsu(contrast: np.ndarray) -> float:
@@ -245,8 +247,9 @@ def otsu(contrast: np.ndarray) -> float:
 def otsu_of_each(contrasts: np.ndarray) -> np.ndarray:
     """The same of each row: float [N, n] -> float64 [N]."""
     pictures = len(contrasts)
-    levels = np.minimum((contrasts * LEVELS).astype(np.intp), LEVELS - 1)
-    levels += LEVELS * np.arange(pictures)[:, None]
+    levels = np.minimum((contrasts * LEVELS).astype(np.int32), LEVELS - 1)
+    if pictures > 1:
+        levels += LEVELS * np.arange(pictures, dtype=np.int32)[:, None]
     counts = np.bincount(levels.ravel(), minlength=LEVELS * pictures).reshape(pictures, LEVELS)
     mass_at = counts * MIDDLES
     below, total = np.cumsum(counts, axis=1), contrasts.shape[1]

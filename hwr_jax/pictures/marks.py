@@ -97,17 +97,16 @@ def measured(labels: np.ndarray, darkness: np.ndarray, strong: np.ndarray) -> li
 
     height, width = labels.shape
     strip = max(1, round(EDGE_SHARE * min(height, width)))
-    at_edge = np.ones(labels.shape, bool)
-    at_edge[strip:-strip, strip:-strip] = False
-    count = labels.max() + 1
-    is_ink = labels > 0  # most of a page is paper
-    of_ink = labels[is_ink]
-    mass = np.bincount(of_ink, darkness[is_ink], count)
+    count = int(labels.max()) + 1
+    is_ink = np.flatnonzero(labels)  # most of a page is paper
+    of_ink = labels.ravel()[is_ink]
+    mass = np.bincount(of_ink, darkness.ravel()[is_ink], count)
     area = np.bincount(of_ink, minlength=count)
-    edge = np.bincount(labels[at_edge & is_ink], minlength=count) / np.maximum(area, 1)
+    inner = labels[strip:-strip, strip:-strip]
+    edge = (area - np.bincount(inner[inner > 0], minlength=count)) / np.maximum(area, 1)
     outline = (labels[0], labels[-1], labels[:, 0], labels[:, -1])
     cover = np.max([np.bincount(side, minlength=count) / side.size for side in outline], axis=0)
-    sure = np.bincount(labels[strong], minlength=count)
+    sure = np.bincount(of_ink[strong.ravel()[is_ink]], minlength=count)
     found = []
     for label, box in enumerate(ndimage.find_objects(labels), start=1):
         if box is None or not sure[label]:

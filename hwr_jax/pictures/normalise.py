@@ -279,16 +279,30 @@ def to_mnist(ink: np.ndarray, *, size_px: int = SIZE_PX, box_px: int = BOX_PX) -
 
     Source: LeCun, Bottou, Bengio, Haffner 1998, "Gradient-based learning applied to document recognition", III.A.
     """
-    digit = _fit(crop(np.asarray(ink, np.float32)), box_px)
-    square = np.zeros((size_px, size_px), np.float32)
-    top, left = (_offset(digit.sum(axis=1 - axis), size_px) for axis in (0, 1))
-    square[top : top + digit.shape[0], left : left + digit.shape[1]] = digit / digit.max()
-    return np.rint(square * 255).astype(np.uint8)
+    return to_mnist_each([ink], size_px=size_px, box_px=box_px)[0]
+
+
+def to_mnist_each(inks: Sequence[np.ndarray], *, size_px: int = SIZE_PX, box_px: int = BOX_PX) -> np.ndarray:
+    """`to_mnist` of each ink, float [h, w]: uint8 [N, size_px, size_px]. Raises as that."""
+    digits = [_fit(crop(np.asarray(ink, np.float32)), box_px) for ink in inks]
+    of_shape: dict[tuple[int, ...], list[int]] = {}
+    for i, digit in enumerate(digits):
+        of_shape.setdefault(digit.shape, []).append(i)
+    squares = np.zeros((len(digits), size_px, size_px), np.float32)
+    for (height, width), some in of_shape.items():
+        alike = np.stack([digits[i] for i in some])
+        tops, lefts = (_offsets(alike.sum(axis=axis), size_px).tolist() for axis in (2, 1))
+        alike /= alike.max(axis=(1, 2), keepdims=True)
+        for i, digit, top, left in zip(some, alike, tops, lefts, strict=True):
+            squares[i, top : top + height, left : left + width] = digit
+    return np.rint(squares * 255).astype(np.uint8)
 
 
 def crop(ink: np.ndarray) -> np.ndarray:
     """The bounding box of what is darker than `MIN_INK`. float32 [h, w] -> [h', w']. Raises DataError: no ink."""
     is_ink = ink > MIN_INK
+    if is_ink[0].any() and is_ink[-1].any() and is_ink[:, 0].any() and is_ink[:, -1].any():
+        return ink  # without a margin
     if not is_ink.any():
         raise DataError(f"no ink in the picture: all of its {ink.shape[1]}x{ink.shape[0]} pixels are paper")
     rows, columns = np.flatnonzero(is_ink.any(axis=1)), np.flatnonzero(is_ink.any(axis=0))
@@ -307,7 +321,9 @@ def _fit(digit: np.ndarray, box_px: int) -> np.ndarray:
     return np.clip(np.asarray(Image.fromarray(digit).resize((width, height), kernel)), 0, 1)
 
 
-def _offset(mass: np.ndarray, size_px: int) -> int:
-    """Where a line of `mass` [n] starts so that its centre of mass falls on pixel `size_px // 2`, counted from 0."""
-    centre = np.arange(mass.size) @ mass / mass.sum()
-    return int(np.clip(np.rint(size_px // 2 - centre), 0, size_px - mass.size))
+def _offsets(masses: np.ndarray, size_px: int) -> np.ndarray:
+    """Where lines of `masses` [N, n] start so that the centre of mass of each falls on pixel `size_px // 2`, counted from
+    0: int [N]."""
+    length = masses.shape[1]
+    moments = (masses[:, None] @ np.arange(length)[:, None])[:, 0, 0]
+    return np.clip(np.rint(size_px // 2 - moments / masses.sum(axis=1)), 0, size_px - length).astype(int)

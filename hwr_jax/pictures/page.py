@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from hwr_jax.core.errors import DataError
-from hwr_jax.pictures import ink, marks, perspective, rules, sheet
+from hwr_jax.pictures import filters, ink, marks, perspective, rules, sheet
 from hwr_jax.pictures.ink import MIN_CONTRAST, NOISE_FACTOR, STRONG, WEAK, contrast_with, otsu, paper_of
 from hwr_jax.pictures.marks import EIGHT, Mark
 from hwr_jax.pictures.resample import resize, shrink
@@ -110,14 +110,12 @@ def is_light_on_dark(grey: np.ndarray) -> bool:
 
     grey float32 [h, w] in 0..255 -> bool.
     """
-    from scipy import ndimage
-
     small, skewness = grey, []
     for share in SCALES:
         small = shrink(small, round(SIGMA_PX / share))
         sigma_px = max(1.5, share * max(small.shape))
-        difference = small - ndimage.gaussian_filter(small, sigma_px, mode="nearest")
-        variance = ndimage.gaussian_filter(difference**2, 4 * sigma_px, mode="nearest")
+        difference = small - filters.gaussian(small, sigma_px, "nearest")
+        variance = filters.gaussian(difference**2, 4 * sigma_px, "nearest")
         skewness.append(float(np.mean((difference / np.maximum(np.sqrt(variance), EVEN_GREY)) ** 3)))
     return max(skewness, key=abs) > 0
 
@@ -144,9 +142,8 @@ def ink_around(contrast: np.ndarray, full: float, floor: float) -> np.ndarray:
     if max(contrast.shape) <= LOCAL_PX:
         return np.full(contrast.shape, full, np.float32)
     step = max(1, round(max(contrast.shape) / 300))
-    smooth = ndimage.uniform_filter(contrast, 2)  # a single pixel is noise
-    rows, columns = (side // step for side in smooth.shape)
-    blocks = smooth[: rows * step, : columns * step].reshape(rows, step, columns, step).max(axis=(1, 3))
+    smooth = filters.mean_of_four(contrast)  # a single pixel is noise
+    blocks = filters.largest_of_blocks(smooth, step)
     around = max(3, round(AROUND * max(blocks.shape)))
-    darkest = ndimage.gaussian_filter(ndimage.maximum_filter(blocks, around), around / 2)
+    darkest = filters.gaussian(ndimage.maximum_filter(blocks, around), around / 2)
     return np.maximum(resize(darkest, contrast.shape), max(FAINTEST * full, ABOVE_FLOOR * floor))

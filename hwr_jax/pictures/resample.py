@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 WORK_PX = 640  # larger pictures are averaged down to this longer side: a pen line on a full page stays 2 pixels wide
-STRIP_PX = 1_000_000  # reduced at a time
+STRIP_PX = 4_000_000  # reduced at a time
 
 
 def shrink(grey: np.ndarray, longer_px: int) -> np.ndarray:

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from hwr_jax.pictures import filters
+
 LINE_SHARE = 0.8  # a ruled line, with the strokes that cross it, covers this share of the picture's width
 VISIBLE_SHARE = 0.4  # and this share of the width is not crossed by strokes
 LINE_THICK_SHARE = 0.04  # and is thinner than this share of the picture's side
@@ -222,19 +224,10 @@ def _pale(contrast: np.ndarray, floor: float, full: float) -> np.ndarray:
     found = gone.reshape(ink.columns.shape)[:, 1:].T
     if not found.any():
         return found
-    beside = _tallest(np.where(found, contrast, np.float32(0)), 1)  # the soft edge is fainter than the line
-    found |= _tallest(found, 1) & (contrast <= beside)
+    beside = filters.highest(np.where(found, contrast, np.float32(0)), 1)  # the soft edge is fainter than the line
+    found |= filters.highest(found, 1) & (contrast <= beside)
     strokes = (contrast > INK * np.median(contrast[found])) & ~found
-    return found & ~_tallest(strokes, REACH_PX)
-
-
-def _tallest(values: np.ndarray, reach_px: int) -> np.ndarray:
-    """The largest value within so many rows above and below: [h, w] -> [h, w]."""
-    found = values.copy()
-    for away in range(1, reach_px + 1):
-        np.maximum(found[away:], values[:-away], out=found[away:])
-        np.maximum(found[:-away], values[away:], out=found[:-away])
-    return found
+    return found & ~filters.highest(strokes, REACH_PX)
 
 
 def _rows(mask: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hwr_jax.pictures import perspective
+from hwr_jax.pictures import filters, perspective
 from hwr_jax.pictures.resample import WORK_PX, shrink
 
 LOOK_PX = 96  # a sheet is a property of large areas
@@ -93,7 +93,7 @@ def find_sheet(grey: np.ndarray, least_ink: tuple[float, float] = PAGE) -> np.nd
     if min(grey.shape) < MIN_SIDE_PX:
         return None
     look_px = max(LOOK_PX, min(LONG_PX, round(NARROW_PX * max(grey.shape) / min(grey.shape))))
-    small = ndimage.median_filter(shrink(grey, look_px), size=3, mode="nearest")
+    small = filters.median_of_nine(shrink(grey, look_px))
     darkest, lightest = np.percentile(small, (1, 99))
     best, best_score = None, 0.0
     for level in np.linspace(darkest, lightest, LEVELS + 2)[1:-1]:
@@ -147,7 +147,9 @@ def _is_polygon(filled: np.ndarray) -> bool:
     """Whether a region is convex, with straight sides and few corners."""
     from scipy import spatial
 
-    points = np.argwhere(filled)
+    rows = np.flatnonzero(filled.any(axis=1))
+    left, right = filled[rows].argmax(axis=1), filled.shape[1] - 1 - filled[rows, ::-1].argmax(axis=1)
+    points = np.column_stack([np.repeat(rows, 2), np.column_stack([left, right]).ravel()])  # the others lie between
     corners = np.concatenate([points + d for d in ((0, 0), (0, 1), (1, 0), (1, 1))])
     hull = spatial.ConvexHull(corners)
     if filled.sum() < CONVEX * hull.volume:
