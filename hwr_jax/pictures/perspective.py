@@ -102,7 +102,8 @@ def _four(ring: np.ndarray) -> np.ndarray:
         ring = np.delete(ring, np.argmin(np.abs(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0])), axis=0)
     if len(ring) < 4:
         return ring
-    return max((ring[list(four)] for four in itertools.combinations(range(len(ring)), 4)), key=_area)
+    fours = ring[np.array(list(itertools.combinations(range(len(ring)), 4)))]
+    return fours[_areas(fours).argmax()]
 
 
 def _line(rim: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray | None:
@@ -127,5 +128,10 @@ def _in_order(corners: np.ndarray) -> np.ndarray:
 
 
 def _area(ring: np.ndarray) -> float:
-    x, y = ring.T
-    return abs(float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))) / 2
+    return float(_areas(ring[None])[0])
+
+
+def _areas(rings: np.ndarray) -> np.ndarray:
+    """The areas of polygons, x, y [N, n, 2]: float [N]."""
+    after = np.roll(rings, -1, axis=1)
+    return np.abs((rings[..., 0] * after[..., 1] - after[..., 0] * rings[..., 1]).sum(axis=1)) / 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -112,8 +113,7 @@ def _lines(ink: _Ink, least: float = LINE_SHARE) -> Iterator[_Lines]:
     some_y, some_x = middle_y[some], middle_x[some]
     all_ink = visible_ink = None
     visible = VISIBLE_SHARE * least / LINE_SHARE
-    for slope in LINE_SLOPES:
-        down = np.rint(slope * (np.arange(width) - width / 2)).astype(int)
+    for down in _shears(width):
         few = np.bincount(_clipped(some_y - down[some_x], height) + 1, minlength=height + 2)
         likely = np.flatnonzero(few[:-2] + few[1:-1] + few[2:] >= visible * (width // EVERY))
         if not likely.size:
@@ -135,6 +135,12 @@ def _lines(ink: _Ink, least: float = LINE_SHARE) -> Iterator[_Lines]:
         are_lines = found.any(axis=1)
         if are_lines.any():
             yield _kept(down, likely[are_lines], found[are_lines], height)
+
+@functools.lru_cache(16)
+def _shears(width: int) -> np.ndarray:
+    """How far each column is moved up, at each slope: int [slopes, w]."""
+    return np.rint(LINE_SLOPES[:, None] * (np.arange(width) - width / 2)).astype(int)
+
 
 class _Near:
     """Where ink lies within one row, looked up in the picture sheared by any slope."""

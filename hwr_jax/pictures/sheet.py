@@ -101,16 +101,17 @@ def find_sheet(grey: np.ndarray, least_ink: tuple[float, float] = PAGE) -> np.nd
             labels, _ = ndimage.label(region)
             sizes = np.bincount(labels.ravel())[1:]
             for label in np.flatnonzero(sizes > 0.5 * MIN_AREA * small.size) + 1:
-                score, filled = _score(labels == label, region, small, lightest - darkest, least_ink)
+                score, filled = _score(labels == label, region, small, lightest - darkest, least_ink, best_score)
                 if score > best_score:
                     best, best_score = filled, score
     return best
 
 
 def _score(
-    part: np.ndarray, region: np.ndarray, small: np.ndarray, span: float, least_ink: tuple[float, float]
+    part: np.ndarray, region: np.ndarray, small: np.ndarray, span: float, least_ink: tuple[float, float], least: float
 ) -> tuple[float, np.ndarray]:
-    """How much a part of a region is a sheet with ink on it, 0 for not at all; and it with its ink, without its rim."""
+    """How much a part of a region is a sheet with ink on it, 0 for not at all or no more than `least`; and it with its
+    ink, without its rim. What is quick to find out comes first."""
     from scipy import ndimage
 
     if sum(bool(side.any()) for side in (part[0], part[-1], part[:, 0], part[:, -1])) > MOST_SIDES:
@@ -123,24 +124,31 @@ def _score(
         return 0.0, filled
     ink = filled & ~region
     least_share, least_length = least_ink
-    if not least_share * area < ink.sum() < MAX_INK * area or not _is_polygon(filled):
+    if not least_share * area < ink.sum() < MAX_INK * area:
+        return 0.0, filled
+    step = _step(part, filled, small)
+    whole = abs(np.median(small[part]) - np.median(small[~filled]))
+    if step < max(MIN_STEP * span, SHARP * whole) or step * area <= least:
         return 0.0, filled
     rows, columns = np.flatnonzero(filled.any(axis=1)), np.flatnonzero(filled.any(axis=0))
     side = min(np.ptp(rows), np.ptp(columns)) + 1
     lengths = [
         max(s.stop - s.start for s in box) for box in ndimage.find_objects(ndimage.label(ink, np.ones((3, 3)))[0])
     ]
-    if max(lengths) < least_length * side:
+    if max(lengths) < least_length * side or not _is_polygon(filled):
         return 0.0, filled
     if ndimage.distance_transform_edt(ink).max() > ndimage.distance_transform_edt(part).max():
         return 0.0, filled
+    return float(step * area), ndimage.binary_erosion(filled, iterations=2, border_value=1)
+
+
+def _step(part: np.ndarray, filled: np.ndarray, small: np.ndarray) -> float:
+    """How much the grey value changes at the edge of a part, which is `filled` with its ink."""
+    from scipy import ndimage
+
     around = ndimage.binary_dilation(filled, iterations=3) & ~ndimage.binary_dilation(filled, iterations=1)
     rim = filled & ~ndimage.binary_erosion(filled, iterations=3, border_value=1)
-    step = abs(np.median(small[rim & part]) - np.median(small[around])) if around.any() else 0.0
-    whole = abs(np.median(small[part]) - np.median(small[~filled]))
-    if step < max(MIN_STEP * span, SHARP * whole):
-        return 0.0, filled
-    return float(step * area), ndimage.binary_erosion(filled, iterations=2, border_value=1)
+    return abs(np.median(small[rim & part]) - np.median(small[around])) if around.any() else 0.0
 
 
 def _is_polygon(filled: np.ndarray) -> bool:
