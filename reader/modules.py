@@ -22,12 +22,13 @@ UNBUILT = '__version__ = "unbuilt"  # the build writes that of hwr_jax here'
 MODULES = {  # each folder is a package with its own docstring and these modules
     "cli": ["ending", "folders", "manual", "scan", "verb"],
     "core": [
-        "archives", "blas", "cores", "errors", "files", "idx", "interrupts", "networks", "printable", "together", "types",
+        "archives", "blas", "cores", "errors", "files", "idx", "interrupts", "networks", "printable", "together",
+        "types",
     ],
     "inference": ["annotate", "light", "listing", "onnx_reader", "pages", "parting", "reader", "scan", "stages"],
     "pictures": [
-        "characters", "decode", "documents", "effort", "filters", "ink", "inputs", "marks", "normalise", "page", "perspective",
-        "quiet", "rendering", "resample", "rules", "separated", "several", "sheet", "strokes", "tables",
+        "characters", "decode", "documents", "effort", "filters", "ink", "inputs", "marks", "normalise", "page",
+        "perspective", "quiet", "rendering", "resample", "rules", "separated", "several", "sheet", "strokes", "tables",
         "values",
     ],
     "workdir": ["weights"],

@@ -32,5 +32,5 @@ def _limit() -> Iterator[None]:
 
 
 one_thread = Together(_limit)
-"""A context in which BLAS computes with one thread: on a machine that is busy with other work, its threads wait for each
+"""A context in which BLAS computes with one thread. On a machine that is busy with other work its threads wait for each
 other, and small products take many times as long."""

@@ -36,6 +36,7 @@ def compose(
     lengths: list[int],
     *,
     digit_px: float = 32.0,
+    paper_px: tuple[int, int] = (0, 0),
     paper: str = "plain",
     shadow: float = 0.0,
     tilt_deg: float = 0.0,
@@ -51,6 +52,7 @@ def compose(
       labels: int [n].
       lengths: digits in each line.
       digit_px: height in the picture of a glyph that fills the 20 pixels of MNIST's box.
+      paper_px: width and height of the paper, at least.
       paper: plain, ruled or grid.
       shadow: share of the light that the darkest corner lacks, 0..1.
       tilt_deg: how far the camera is turned, -x..x drawn evenly; with `desk` in perspective too.
@@ -90,7 +92,7 @@ def compose(
         first += length
     height = math.ceil(2 * margin + len(lengths) * leading)
     width = math.ceil(margin + max(x + w for x, _, w, _ in boxes)) if boxes else math.ceil(4 * margin)
-    page = np.full((height, width), rng.uniform(*SHEETS), np.float32)
+    page = np.full((max(height, paper_px[1]), max(width, paper_px[0])), rng.uniform(*SHEETS), np.float32)
     _rule(rng, page, paper, leading, margin + 1.1 * digit_px)
     pen = rng.uniform(*INKS)
     for shape, y, x in ink:

@@ -11,7 +11,7 @@ BLOCK = 64  # rows that are smoothed at a time
 
 
 def gaussian(values: np.ndarray, sigma_px: float, mode: str = "reflect") -> np.ndarray:
-    """`scipy.ndimage.gaussian_filter` of float32 [h, w], by products of matrices: the same values in a third of the time.
+    """`scipy.ndimage.gaussian_filter` by products of matrices: the same values in a third of the time.
 
     Args:
         values: float32 [h, w].
@@ -57,8 +57,8 @@ def _smoothing(side: int, sigma_px: float, mode: str) -> np.ndarray:
 
 
 def mean_of_four(values: np.ndarray) -> np.ndarray:
-    """The mean of each pixel, the one above, the one on the left and that between: `scipy.ndimage.uniform_filter` of size
-    2. float32 [h, w] -> float32 [h, w]."""
+    """The mean of each pixel, the one above, the one on the left and that between: float32 [h, w] -> float32 [h, w]. It
+    is `scipy.ndimage.uniform_filter` of size 2."""
     rows = values.copy()
     rows[1:] += values[:-1]
     rows[1:] *= np.float32(0.5)
@@ -90,10 +90,10 @@ def largest_of_blocks(values: np.ndarray, side_px: int) -> np.ndarray:
 
 
 def median_of_nine(values: np.ndarray) -> np.ndarray:
-    """`scipy.ndimage.median_filter` of size 3 with the outermost pixels repeated: [h, w] -> [h, w].
+    """`scipy.ndimage.median_filter` of size 3, with the outermost pixels repeated: [h, w] -> [h, w].
 
-    Of three sorted columns the median is the middle one of: the largest of the lowest, the middle of the middle, and the
-    smallest of the highest values.
+    Of three sorted columns the median is the middle one of three: the largest of the lowest, the middle of the middle,
+    and the smallest of the highest values.
     """
     wide = np.pad(values, 1, mode="edge")
     low, middle, high = _sorted(wide[:-2], wide[1:-1], wide[2:])

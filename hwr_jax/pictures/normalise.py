@@ -322,8 +322,8 @@ def _fit(digit: np.ndarray, box_px: int) -> np.ndarray:
 
 
 def _offsets(masses: np.ndarray, size_px: int) -> np.ndarray:
-    """Where lines of `masses` [N, n] start so that the centre of mass of each falls on pixel `size_px // 2`, counted from
-    0: int [N]."""
+    """Where lines of `masses` [N, n] start so that the centre of mass of each falls on pixel `size_px // 2`, counted
+    from 0: int [N]."""
     length = masses.shape[1]
     moments = (masses[:, None] @ np.arange(length)[:, None])[:, 0, 0]
     return np.clip(np.rint(size_px // 2 - moments / masses.sum(axis=1)), 0, size_px - length).astype(int)

@@ -73,7 +73,7 @@ class _Ink(NamedTuple):
     def within(self, lines: _Lines, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The pixels of ink that lie in groups of cells of lines, int [k, w], 0 = of no group: int [n] each, their
         places, their columns and their groups."""
-        width, height = self.columns.shape[0], self.columns.shape[1] - 1
+        height = self.columns.shape[1] - 1
         most = int(np.abs(lines.down).max())
         rows = np.arange(-most, height + most)  # of the sheared picture; what leaves it belongs to the outermost
         kept = lines.place[_clipped(rows, height)]
@@ -135,6 +135,7 @@ def _lines(ink: _Ink, least: float = LINE_SHARE) -> Iterator[_Lines]:
         are_lines = found.any(axis=1)
         if are_lines.any():
             yield _kept(down, likely[are_lines], found[are_lines], height)
+
 
 @functools.lru_cache(16)
 def _shears(width: int) -> np.ndarray:
@@ -259,8 +260,6 @@ def _rows(mask: np.ndarray) -> np.ndarray:
     columns_of_rest = np.nonzero(mask & ~found)[1]
     left, right = np.percentile(columns_of_rest, (2, 98)) if columns_of_rest.size else (0, width)
     return found if right - left < 0.8 * width else np.zeros_like(mask)
-
-
 
 
 def _percentiles(values: np.ndarray, share: float) -> np.ndarray:

@@ -26,6 +26,13 @@ def test_a_page_says_what_is_written_on_it(write, digits):
     assert len(page.boxes) == 9
 
 
+def test_paper_may_be_larger_than_what_is_written_on_it(write):
+    small, large = write(0), write(0, paper_px=(900, 1200))
+    assert large.grey.shape == (1200, 900)
+    assert large.boxes == small.boxes
+    assert write(0, paper_px=(10, 10)).grey.shape == small.grey.shape
+
+
 def test_the_same_seed_composes_the_same_page(write):
     assert np.array_equal(write(1).grey, write(1).grey)
     assert not np.array_equal(write(1).grey, write(2).grey)

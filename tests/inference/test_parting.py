@@ -55,3 +55,27 @@ def test_a_part_much_lower_than_the_writing_is_hardly_a_character(height, kept):
     parts = parting._Parts(whole, [Cut(22, 0.0, 1.0)], {(0, 1): (left, whole.image), (1, 2): (right, whole.image)})
     prob = dict.fromkeys(parts.parts, np.array([0.1, 0.9]))
     assert len(parting._best(parts, prob, 40.0)) == kept
+
+
+def test_parts_that_no_best_way_has_are_not_read_and_the_best_way_is_the_same():
+    rng = np.random.default_rng(0)
+    several = left_out = 0
+    for _ in range(300):
+        cuts = [Cut(float(x), 0.0, float(rng.integers(0, 6))) for x in sorted(rng.choice(70, 3, replace=False) + 5)]
+        sure = rng.uniform(0.01, 0.9)
+        whole = parting.Read(Character(0, 0, 40, 80, (1,), 1.0), np.array([sure, 0.0]), np.zeros((28, 28), np.uint8))
+        ends = [0, *(int(cut.column) for cut in cuts), 80]
+        keys = [(i, j) for i in range(4) for j in range(i + 1, 5) if (i, j) != (0, 4) and rng.random() < 0.9]
+        boxes = {(i, j): Character(int(rng.integers(0, 15)), ends[i], 40, ends[j], (1,), 1.0) for i, j in keys}
+        prob = {key: np.array([rng.choice([0.05, 0.6, 0.99]), 0.0]) for key in keys}
+        possible = parting._possible(whole, cuts, boxes, 40.0)
+        assert parting._pays(whole, cuts, 40.0) or not possible
+        best = []
+        for some in (set(keys), possible):
+            parts = parting._Parts(whole, cuts, {key: (boxes[key], whole.image) for key in some})
+            best.append(parting._best(parts, {key: prob[key] for key in some}, 40.0))
+        assert [one.character for one in best[0]] == [one.character for one in best[1]]
+        several += len(best[0]) > 1
+        left_out += len(keys) - len(possible)
+    assert several > 30
+    assert left_out > 100

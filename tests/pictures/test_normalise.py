@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from hwr_jax.core.errors import DataError
 from hwr_jax.pictures.ink import ink_of, is_light_on_dark, otsu
-from hwr_jax.pictures.normalise import digit_from_picture, to_mnist, widen_thin_strokes
+from hwr_jax.pictures.normalise import digit_from_picture, to_mnist, to_mnist_each, widen_thin_strokes
 
 STROKES = {  # on the unit square: lists of points, joined by lines
     "0": [[(0.5 + 0.3 * np.cos(t), 0.5 + 0.45 * np.sin(t)) for t in np.linspace(0, 2 * np.pi, 40)]],
@@ -136,6 +136,15 @@ def test_the_threshold_is_that_of_a_histogram_of_256_levels(contrast, dtype):
 
 
 # the pen
+
+
+def test_many_digits_are_fitted_as_one_is():
+    rng = np.random.default_rng(0)
+    inks = [np.float32(rng.random(rng.integers(1, 60, 2)) > 0.4) for _ in range(60)]
+    inks += [np.float32(np.ones((h, w))) for h in (1, 20, 21) for w in (1, 7, 20, 40)]  # ties
+    inks = [np.pad(ink, k % 3) for k, ink in enumerate(inks) if ink.any()]
+    together = to_mnist_each(inks)
+    np.testing.assert_array_equal(together, [to_mnist(ink) for ink in inks])
 
 
 @pytest.mark.parametrize("name", DIGITS)

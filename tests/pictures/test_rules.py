@@ -36,3 +36,24 @@ def test_a_page_without_lines_stays_as_it_is(digits):
     np.testing.assert_array_equal(rules.without_pale_lines(contrast, 0.06, 0.75), contrast)
     small = np.ones((40, 40), np.float32)
     assert rules.without_pale_lines(small, 0.1, 0.75) is small
+
+
+def test_percentiles_are_those_of_numpy():
+    values = np.random.default_rng(0).random((40, 60), np.float32)
+    values[values < 0.4] = 0
+    values[3] = 0
+    expected = [np.percentile(row[row > 0], 35) if row.any() else 0 for row in values]
+    np.testing.assert_array_equal(rules._percentiles(values, 35), expected)
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.03, -0.06])
+@pytest.mark.parametrize("row", [2, 40, 97])
+def test_a_pale_line_goes_wherever_it_leaves_the_picture(slope, row):
+    contrast = np.zeros((100, 150), np.float32)
+    contrast[30:70, 60:66] = 0.8
+    x = np.arange(150)
+    y = np.clip(np.rint(row + slope * (x - 75)).astype(int), 0, 99)
+    contrast[y, x] = np.maximum(contrast[y, x], 0.3)
+    left = rules.without_pale_lines(contrast, 0.1, 0.8)
+    assert (left[:, :55] == 0).all()
+    np.testing.assert_array_equal(left[30:70, 60:66], contrast[30:70, 60:66])
