@@ -191,7 +191,9 @@ def _results(model: Reader, ink: page.PageInk, rows: list[list[Read]]) -> tuple[
     lines: list[Line] = []
     digits: list[Digit] = []
     for row in rows:
-        own = [_digit(model, ink, one, len(lines)) for one in row]
+        ranked = _ranked(model, np.stack([one.prob for one in row]))
+        boxes = np.rint(ink.boxes_in_picture(np.array([one.character[:4] for one in row]))).astype(int).tolist()
+        own = [Digit(*r[0], r[1:], (b[0], b[1], b[2], b[3]), len(lines)) for r, b in zip(ranked, boxes, strict=True)]
         box = _around([d.box for d in own])
         lines.append(Line("".join(d.label for d in own), round(float(np.prod([d.confidence for d in own])), 6), box))
         digits += own
@@ -203,7 +205,7 @@ def _as_one_digit(model: Reader, grey: np.ndarray) -> Page:
     done, doubts = _steps_to_one(model, grey)
     if not done.read:
         return Page("", [], [], {}, [], 0.0)
-    ranked = [(label, round(p, 6)) for label, p in _ranked(model, done.read[0].prob)]
+    [ranked] = _ranked(model, done.read[0].prob[None])
     digit = Digit(*ranked[0], ranked[1:], (0, 0, grey.shape[1], grey.shape[0]), 0)
     return Page("", [Line(digit.label, digit.confidence, digit.box)], [digit], {}, list(doubts), 0.0)
 
@@ -276,18 +278,14 @@ def _notes(ink: page.PageInk | None) -> list[str]:
     return [f"only the sheet at x={left}, y={top} was read, {size}{straightened}"]
 
 
-def _digit(model: Reader, ink: page.PageInk, read: Read, line: int) -> Digit:
-    character = read.character
-    ranked = [(label, round(p, 6)) for label, p in _ranked(model, read.prob)]
-    x, y, width, height = ink.box_in_picture(*character[:4])
-    box = round(x), round(y), round(width), round(height)
-    return Digit(*ranked[0], ranked[1:], box, line)
-
-
-def _ranked(model: Reader, prob: np.ndarray) -> list[tuple[str, float]]:
-    """The most probable classes."""
-    order = np.argsort(-prob, kind="stable")[: min(1 + ALTERNATIVES, int((prob >= 0).sum()))]
-    return [(model.classes[k], float(prob[k])) for k in order]
+def _ranked(model: Reader, prob: np.ndarray) -> list[list[tuple[str, float]]]:
+    """The most probable classes of each row: float [N, K]."""
+    classes = model.classes
+    orders = np.argsort(-prob, axis=1, kind="stable")[:, : 1 + ALTERNATIVES]
+    return [
+        [(classes[k], round(float(of[k]), 6)) for k in order if of[k] >= 0]
+        for order, of in zip(orders.tolist(), prob, strict=True)
+    ]
 
 
 def _around(boxes: list[tuple[int, int, int, int]]) -> tuple[int, int, int, int]:

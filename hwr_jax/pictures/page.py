@@ -42,12 +42,12 @@ class PageInk(NamedTuple):
     to_picture: np.ndarray  # float [3, 3], the map from x, y here to those in the picture
     sheet: sheet.Sheet | None  # that was cut out; None: the page is all of the picture
 
-    def box_in_picture(self, top: float, left: float, bottom: float, right: float) -> tuple[float, float, float, float]:
-        """The box x, y, width, height in the picture around a box here."""
-        corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)], float)
-        seen = perspective.moved(self.to_picture, corners)
-        (x, y), (x_end, y_end) = seen.min(0).tolist(), seen.max(0).tolist()
-        return x, y, x_end - x, y_end - y
+    def boxes_in_picture(self, boxes: np.ndarray) -> np.ndarray:
+        """The boxes x, y, width, height in the picture around boxes top, left, bottom, right here: [N, 4] -> float
+        [N, 4]."""
+        corners = np.asarray(boxes, float).reshape(-1, 4)[:, [1, 0, 3, 0, 3, 2, 1, 2]]
+        seen = perspective.moved(self.to_picture, corners.reshape(-1, 2)).reshape(-1, 4, 2)
+        return np.concatenate([seen.min(axis=1), np.ptp(seen, axis=1)], axis=1)
 
 
 def find_marks(grey: np.ndarray) -> PageInk:

@@ -15,6 +15,7 @@ VISIBLE_SHARE = 0.4  # and this share of the width is not crossed by strokes
 LINE_THICK_SHARE = 0.04  # and is thinner than this share of the picture's side
 MIN_LINED_PX = 48  # in smaller pictures a ruled line is no thinner than a stroke
 LINE_SLOPES = np.tan(np.deg2rad(np.arange(-6, 6.1, 0.25)))  # paper is rarely photographed more tilted
+AT_ONCE = 500_000  # pixels that are sheared at a time
 EVERY = 4  # of the columns, one in this many decides whether a slope is worth a closer look
 LONG, WHOLE = 0.4, 0.9  # or it is as long as this share of the width, and covers this share of its own length
 GAP = 0.02  # of the width: where it is broken for longer, it ends
@@ -110,14 +111,9 @@ def _lines(ink: _Ink, least: float = LINE_SHARE) -> Iterator[_Lines]:
     thin = ink.starts[ink.is_thin]
     middle_x, middle_y = np.divmod(thin + ink.lengths[ink.is_thin] // 2, height + 1)
     some = middle_x % EVERY == 0
-    some_y, some_x = middle_y[some], middle_x[some]
     all_ink = visible_ink = None
     visible = VISIBLE_SHARE * least / LINE_SHARE
-    for down in _shears(width):
-        few = np.bincount(_clipped(some_y - down[some_x], height) + 1, minlength=height + 2)
-        likely = np.flatnonzero(few[:-2] + few[1:-1] + few[2:] >= visible * (width // EVERY))
-        if not likely.size:
-            continue  # spares the count by columns
+    for down, likely in _likely(middle_y[some], middle_x[some], (height, width), visible * (width // EVERY)):
         if all_ink is None or visible_ink is None:
             all_ink, visible_ink = _Near(ink.columns), _Near(ink.of_runs(ink.is_thin))
         thin_cells = visible_ink.cells(down, likely)
@@ -135,6 +131,23 @@ def _lines(ink: _Ink, least: float = LINE_SHARE) -> Iterator[_Lines]:
         are_lines = found.any(axis=1)
         if are_lines.any():
             yield _kept(down, likely[are_lines], found[are_lines], height)
+
+
+def _likely(
+    y: np.ndarray, x: np.ndarray, shape: tuple[int, int], least: float
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The slopes, and their rows int [k], at which at least so many pixels, int [n], int [n], lie within one row. It
+    spares the look at all columns."""
+    height = shape[0]
+    shears = _shears(shape[1])
+    together = max(1, AT_ONCE // max(1, y.size))  # slopes
+    for first in range(0, len(shears), together):
+        downs = shears[first : first + together]
+        row = _clipped(y - downs[:, x], height) + (height + 2) * np.arange(len(downs))[:, None] + 1
+        counts = np.bincount(row.ravel(), minlength=len(downs) * (height + 2)).reshape(len(downs), height + 2)
+        many = counts[:, :-2] + counts[:, 1:-1] + counts[:, 2:] >= least
+        for i in np.flatnonzero(many.any(axis=1)):
+            yield downs[i], np.flatnonzero(many[i])
 
 
 @functools.lru_cache(16)

@@ -67,7 +67,7 @@ def test_the_place_of_a_sheet_on_a_desk_is_kept(write):
     ink = page.find_marks(composed.grey)
     assert ink.to_picture[:2, 2].min() > 0
     tallest = max(ink.marks, key=lambda m: m.mass)
-    x, y, _, _ = ink.box_in_picture(tallest.top, tallest.left, tallest.bottom, tallest.right)
+    [(x, y, _, _)] = ink.boxes_in_picture(np.array([[tallest.top, tallest.left, tallest.bottom, tallest.right]]))
     assert any(abs(bx - x) < 4 and abs(by - y) < 4 for bx, by, _, _ in composed.boxes)
 
 

@@ -69,7 +69,7 @@ def test_a_sheet_on_a_desk_is_straightened_and_its_marks_are_mapped_to_the_pictu
     assert all(bar.right - bar.left < 20 for bar in bars)  # upright: at a slant of 10 degrees it would be 22
     for bar, left in zip(bars, (60, 140, 220), strict=True):
         seen = perspective.moved(there, np.array([(left, 60), (left + 12, 60), (left + 12, 120), (left, 120)]))
-        x, y, width, height = ink.box_in_picture(bar.top, bar.left, bar.bottom, bar.right)
+        [(x, y, width, height)] = ink.boxes_in_picture(np.array([[bar.top, bar.left, bar.bottom, bar.right]]))
         np.testing.assert_allclose((x, y), seen.min(0), atol=5)
         np.testing.assert_allclose((x + width, y + height), seen.max(0), atol=5)
 
