@@ -3,7 +3,8 @@
     HWR_MNIST_DIR=FOLDER python scripts/measure_composed.py [--pages=150] [--hundreds=5] [--turns=5] [--seed=0]
 
 First the four kinds of page of `KINDS`: `--pages` pages of each, with four lines or fewer of one to nine digits, read
-by the model of the package. A line counts if all of its digits are read, in their order. Then the times:
+by the model of the package; and as many clean pages of one to 25 digits in a line. A line counts if all of its digits
+are read, in their order. Then the times:
 
 - a page of a hundred digits in ten lines, a JPEG of 1200x1600 pixels, in a process that has read one before: the median
   over `--hundreds` pages of each kind and `--turns` turns, in which the kinds alternate, and the CPU time;
@@ -42,7 +43,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "shadowed and tilted": {"shadow": 0.4, "tilt_deg": 4.0},
     "on a desk, in perspective": {"desk": True, "tilt_deg": 6.0},
 }
-LINES, DIGITS = (1, 4), (1, 9)  # lines of a page, and digits of a line
+LINES, DIGITS, LONG = (1, 4), (1, 9), (1, 25)  # lines of a page, and digits of a line
+LONG_LINES = "clean, long lines"
 DIGIT_PX = (24.0, 48.0)
 HUNDRED = [10] * 10  # digits of each line
 SIZE = (1200, 1600)  # width and height of the picture of a hundred digits, in pixels
@@ -62,14 +64,14 @@ def composed(test: Arrays, kind: str, place: list[int], lengths: list[int], **op
 def write_pages(folder: Path, test: Arrays, count: int, seed: int) -> None:
     """Writes pages of each kind with their truth."""
     truth = []
-    for kind in KINDS:
+    kinds = [*((kind, kind, DIGITS) for kind in KINDS), (LONG_LINES, "clean", LONG)]
+    for i, (medium, kind, digits) in enumerate(kinds):
         for number in range(count):
             rng = np.random.default_rng([seed, number])
-            lengths = rng.integers(*DIGITS, rng.integers(*LINES, endpoint=True), endpoint=True).tolist()
-            page = composed(test, kind, [seed, number], lengths, digit_px=rng.uniform(*DIGIT_PX))
-            name = f"{kind.replace(' ', '_').replace(',', '')}-{number}.png"
-            Image.fromarray(page.grey).save(folder / name)
-            truth.append({"file": name, "lines": page.lines, "medium": kind})
+            lengths = rng.integers(*digits, rng.integers(*LINES, endpoint=True), endpoint=True).tolist()
+            page = composed(test, kind, [seed, number, digits[1]], lengths, digit_px=rng.uniform(*DIGIT_PX))
+            Image.fromarray(page.grey).save(folder / f"{i}-{number}.png")
+            truth.append({"file": f"{i}-{number}.png", "lines": page.lines, "medium": medium})
     files.write_json(folder / page_scores.TRUTH, truth)
 
 
@@ -94,7 +96,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         write_pages(Path(folder), test, flags.pages, flags.seed)
         found = page_scores.score(model, Path(folder), log=print)
-        for kind in KINDS:
+        for kind in (*KINDS, LONG_LINES):
             print(_scores(kind, found["by_medium"][kind]))
         print(f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
         hundreds = {kind: [hundred(test, kind, flags.seed, i) for i in range(flags.hundreds)] for kind in KINDS}

@@ -124,10 +124,10 @@ def _may_be_several(one: Read, typical: float) -> bool:
 
 
 def _parts_of(ink: PageInk, one: Read, typical: float) -> _Parts:
+    if not _pays(one, typical):
+        return _Parts(one, [], {})
     whole, mask = one.character, characters.mask_of(ink, one.character)
     ways = characters.cuts(mask)
-    if not _pays(one, ways, typical):
-        return _Parts(one, ways, {})
     right = [characters.right_of(cut, mask.shape) for cut in ways]
     drawn = {}
     for i in range(len(ways) + 1):
@@ -174,10 +174,9 @@ def _needed(one: Read, typical: float) -> float:
     return _score(one.character, float(one.prob.max()), typical) + slender
 
 
-def _pays(one: Read, ways: list[Cut], typical: float) -> bool:
-    """Whether a mark could be parted in two that are read with certainty."""
-    crossed = min((cut.crossed for cut in ways), default=float("inf"))
-    return -2 * EACH - CROSSED * crossed / one.character.height > _needed(one, typical) - ROUNDING
+def _pays(one: Read, typical: float) -> bool:
+    """Whether two characters that are read with certainty, parted by a cut through no ink, are better than a mark."""
+    return _needed(one, typical) - ROUNDING < -2 * EACH
 
 
 def _possible(

@@ -69,7 +69,7 @@ def test_parts_that_no_best_way_has_are_not_read_and_the_best_way_is_the_same():
         boxes = {(i, j): Character(int(rng.integers(0, 15)), ends[i], 40, ends[j], (1,), 1.0) for i, j in keys}
         prob = {key: np.array([rng.choice([0.05, 0.6, 0.99]), 0.0]) for key in keys}
         possible = parting._possible(whole, cuts, boxes, 40.0)
-        assert parting._pays(whole, cuts, 40.0) or not possible
+        assert parting._pays(whole, 40.0) or not possible
         best = []
         for some in (set(keys), possible):
             parts = parting._Parts(whole, cuts, {key: (boxes[key], whole.image) for key in some})

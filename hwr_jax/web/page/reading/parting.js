@@ -96,10 +96,10 @@
 
   /** A mark that may be several characters, its cuts, and each part between two of them (or an end) that may be one. */
   function partsOf(page, one, typical) {
+    if (!pays(one, typical)) return { whole: one, cuts: [], found: new Map() };
     const whole = one.character;
     const mask = characters.maskOf(page, whole);
     const cuts = characters.cuts(mask);
-    if (!pays(one, cuts, typical)) return { whole: one, cuts, found: new Map() };
     const right = cuts.map((cut) => characters.rightOf(cut, mask.h, mask.w).a);
     const boxes = new Map();
     for (let i = 0; i <= cuts.length; i++) {
@@ -153,11 +153,8 @@
   const needed = ({ character, prob }, typical) =>
     score(character, max(prob), typical) + (width(character) < SLENDER * typical ? SPLIT : 0);
 
-  /** Whether a mark could be parted in two that are read with certainty. */
-  function pays(one, cuts, typical) {
-    const crossed = Math.min(...cuts.map((cut) => cut.crossed));
-    return -2 * EACH - (CROSSED * crossed) / height(one.character) > needed(one, typical) - ROUNDING;
-  }
+  /** Whether two characters that are read with certainty, parted by a cut through no ink, are better than a mark. */
+  const pays = (one, typical) => -2 * EACH > needed(one, typical) - ROUNDING;
 
   /** The keys of the parts that belong to a way to part a mark that could be the best, if each was read with certainty. */
   function possible(one, cuts, boxes, typical) {
