@@ -241,18 +241,24 @@ def contrast_with(grey: np.ndarray, paper: np.ndarray, *, sample_px: int = 0) ->
 
 def otsu(contrast: np.ndarray) -> float:
     """The threshold that best splits values in 0..1, of any shape, into two classes (Otsu 1979), to 1/256."""
-    return float(otsu_of_each(contrast.reshape(1, -1))[0])
+    from PIL import Image
+
+    levels = np.minimum(contrast * LEVELS, LEVELS - 1).astype(np.uint8).reshape(1, -1)
+    return float(_best_split(np.array(Image.fromarray(levels).histogram())[None])[0])
 
 
 def otsu_of_each(contrasts: np.ndarray) -> np.ndarray:
     """The same of each row: float [N, n] -> float64 [N]."""
     pictures = len(contrasts)
-    levels = np.minimum((contrasts * LEVELS).astype(np.int32), LEVELS - 1)
-    if pictures > 1:
-        levels += LEVELS * np.arange(pictures, dtype=np.int32)[:, None]
-    counts = np.bincount(levels.ravel(), minlength=LEVELS * pictures).reshape(pictures, LEVELS)
+    levels = np.minimum((contrasts * LEVELS).astype(np.intp), LEVELS - 1)
+    levels += LEVELS * np.arange(pictures)[:, None]
+    return _best_split(np.bincount(levels.ravel(), minlength=LEVELS * pictures).reshape(pictures, LEVELS))
+
+
+def _best_split(counts: np.ndarray) -> np.ndarray:
+    """The thresholds of histograms: int [N, LEVELS] -> float64 [N]."""
     mass_at = counts * MIDDLES
-    below, total = np.cumsum(counts, axis=1), contrasts.shape[1]
+    below, total = np.cumsum(counts, axis=1), counts.sum(axis=1, keepdims=True)
     mass_below, mass = np.cumsum(mass_at, axis=1), mass_at.sum(axis=1, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):
         between = (mass * below / total - mass_below) ** 2 / (below * (total - below))

@@ -39,17 +39,26 @@ def without_pale_lines(contrast: np.ndarray, floor: float, full: float) -> np.nd
     """
     if min(contrast.shape) < MIN_LINED_PX:
         return contrast
-    level = _pale(contrast, floor, full) | _pale(contrast.T, floor, full).T
-    return np.where(level, np.float32(0), contrast) if level.any() else contrast
+    lines = _both(_pale(contrast, floor, full), _pale(contrast.T, floor, full))
+    return contrast if lines is None else np.where(lines, np.float32(0), contrast)
 
 
 def without_lines(mask: np.ndarray) -> np.ndarray:
     """Erase ruled lines and grids by their shape. bool [h, w] -> bool [h, w]; unchanged if little else is there."""
     if min(mask.shape) < MIN_LINED_PX:
         return mask
-    rest = mask & ~_rows(mask)
-    rest &= ~_rows(mask.T).T
+    lines = _both(_rows(mask), _rows(mask.T))
+    if lines is None:
+        return mask
+    rest = mask & ~lines
     return rest if rest.sum() > 0.1 * mask.sum() else mask
+
+
+def _both(level: np.ndarray | None, upright: np.ndarray | None) -> np.ndarray | None:
+    """Lines of a picture, bool [h, w], and of the same on its side, bool [w, h], together: bool [h, w]; None: none."""
+    if upright is None:
+        return level
+    return upright.T if level is None else level | upright.T
 
 
 class _Ink(NamedTuple):
@@ -70,6 +79,12 @@ class _Ink(NamedTuple):
         before = np.cumsum(lengths) - lengths
         found[np.arange(lengths.sum()) + np.repeat(self.starts[wanted] + 1 - before, lengths)] = True
         return found.reshape(self.columns.shape)
+
+    def as_picture(self, columns: np.ndarray, like: np.ndarray) -> np.ndarray:
+        """bool [w, h + 1] -> bool [h, w], in the order in memory of another picture [h, w]."""
+        found = np.empty_like(like, bool)
+        found[:] = columns.reshape(self.columns.shape)[:, 1:].T
+        return found
 
     def within(self, lines: _Lines, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The pixels of ink that lie in groups of cells of lines, int [k, w], 0 = of no group: int [n] each, their
@@ -223,8 +238,8 @@ def _longest(covered: np.ndarray, visible: np.ndarray) -> np.ndarray:
     return found
 
 
-def _pale(contrast: np.ndarray, floor: float, full: float) -> np.ndarray:
-    """The pixels of level lines, without those of darker strokes that cross them: bool [h, w]."""
+def _pale(contrast: np.ndarray, floor: float, full: float) -> np.ndarray | None:
+    """The pixels of level lines, without those of darker strokes that cross them: bool [h, w]; None: none."""
     from scipy import ndimage
 
     height, width = contrast.shape
@@ -241,20 +256,20 @@ def _pale(contrast: np.ndarray, floor: float, full: float) -> np.ndarray:
         of_line = _percentiles(peak.reshape(count + 1, width), OF_LINE)
         limit = np.where(of_line < PALE * full, INK * of_line, 0).astype(contrast.dtype)
         gone[places[value < limit[group]]] = True
-    found = gone.reshape(ink.columns.shape)[:, 1:].T
-    if not found.any():
-        return found
+    if not gone.any():
+        return None
+    found = ink.as_picture(gone, contrast)
     beside = filters.highest(np.where(found, contrast, np.float32(0)), 1)  # the soft edge is fainter than the line
     found |= filters.highest(found, 1) & (contrast <= beside)
     strokes = (contrast > INK * np.median(contrast[found])) & ~found
     return found & ~filters.highest(strokes, REACH_PX)
 
 
-def _rows(mask: np.ndarray) -> np.ndarray:
+def _rows(mask: np.ndarray) -> np.ndarray | None:
     """The pixels of thin lines from the left to the right side of the picture, of any slope in `LINE_SLOPES`.
 
     A column of ink taller than a line is a stroke that crosses it, and is not counted. Nothing is a line if the rest
-    is nearly as wide: then it is the bar of a 4 or 7 in a tight crop. bool [h, w] -> bool [h, w].
+    is nearly as wide: then it is the bar of a 4 or 7 in a tight crop. bool [h, w] -> bool [h, w]; None: none.
     """
     from scipy import ndimage
 
@@ -265,14 +280,14 @@ def _rows(mask: np.ndarray) -> np.ndarray:
         places, _, _ = ink.within(lines, lines.cells.astype(int))
         of_line[np.searchsorted(ink.starts, places) - 1] = True
     of_line &= ink.is_thin
-    found = ink.of_runs(of_line)[:, 1:].T
     if not of_line.any():
-        return found
+        return None
+    found = ink.as_picture(ink.of_runs(of_line), mask)
     if ndimage.label(ndimage.maximum_filter(found, 3).any(axis=1))[1] > 1:
         return found
     columns_of_rest = np.nonzero(mask & ~found)[1]
     left, right = np.percentile(columns_of_rest, (2, 98)) if columns_of_rest.size else (0, width)
-    return found if right - left < 0.8 * width else np.zeros_like(mask)
+    return found if right - left < 0.8 * width else None
 
 
 def _percentiles(values: np.ndarray, share: float) -> np.ndarray:
