@@ -6,6 +6,7 @@ recognition", V.
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -129,31 +130,34 @@ def _parts_of(ink: PageInk, one: Read, typical: float) -> _Parts:
     whole, mask = one.character, characters.mask_of(ink, one.character)
     ways = characters.cuts(mask)
     right = [characters.right_of(cut, mask.shape) for cut in ways]
-    drawn = {}
-    for i in range(len(ways) + 1):
-        for j in range(i + 1, len(ways) + 2):
-            if (i, j) == (0, len(ways) + 1):
-                continue
-            part = mask.copy()
-            if i > 0:
-                part &= right[i - 1]
-            if j <= len(ways):
-                part &= ~right[j - 1]
-            rows, columns = np.flatnonzero(part.any(1)), np.flatnonzero(part.any(0))
-            if not rows.size or rows[-1] - rows[0] < SHORTEST * whole.height:
-                continue
-            if i > 0 and j <= len(ways) and (mask & right[j - 1] & ~right[i - 1]).any():
-                continue  # the two cuts cross on ink
-            top, bottom, left, right_ = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
-            if right_ - left > LONGEST * whole.height:
-                continue
-            box = Character(
-                whole.top + int(top), whole.left + int(left), whole.top + int(bottom), whole.left + int(right_),
-                (*whole.labels, -i, -j), float(part.sum()),
-            )  # fmt: skip
-            # The negative labels make parts of equal boxes differ; their ink is `part`, not that of the labels.
-            inside = slice(top, bottom), slice(left, right_)
-            drawn[i, j] = characters.Drawn(box, part[inside], (mask & ~part)[inside])
+    end, drawn = len(ways) + 1, {}
+    prices = [0.0, *(CROSSED * cut.crossed / whole.height for cut in ways), 0.0]
+    before, needed = [0.0, *[-np.inf] * end], _needed(one, typical) - ROUNDING  # the most that a way up to a cut scores
+    for i, j in itertools.combinations(range(end + 1), 2):
+        behind = 0.0 if j == end else -EACH - prices[j]
+        if (i, j) == (0, end) or before[i] - prices[i] - EACH + behind <= needed:
+            continue
+        part = mask.copy()
+        if i > 0:
+            part &= right[i - 1]
+        if j <= len(ways):
+            part &= ~right[j - 1]
+        rows, columns = np.flatnonzero(part.any(1)), np.flatnonzero(part.any(0))
+        if not rows.size or rows[-1] - rows[0] < SHORTEST * whole.height:
+            continue
+        if i > 0 and j <= len(ways) and (mask & right[j - 1] & ~right[i - 1]).any():
+            continue  # the two cuts cross on ink
+        top, bottom, left, right_ = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+        if right_ - left > LONGEST * whole.height:
+            continue
+        box = Character(
+            whole.top + int(top), whole.left + int(left), whole.top + int(bottom), whole.left + int(right_),
+            (*whole.labels, -i, -j), float(part.sum()),
+        )  # fmt: skip
+        # The negative labels make parts of equal boxes differ; their ink is `part`, not that of the labels.
+        before[j] = max(before[j], before[i] - prices[i] + _score(box, 1.0, typical))
+        inside = slice(top, bottom), slice(left, right_)
+        drawn[i, j] = characters.Drawn(box, part[inside], (mask & ~part)[inside])
     possible = _possible(one, ways, {key: own.character for key, own in drawn.items()}, typical)
     drawn = {key: own for key, own in drawn.items() if key in possible}
     images = characters.images_of(ink, list(drawn.values()))

@@ -200,27 +200,29 @@ def cuts(mask: np.ndarray) -> list[Cut]:
     height, width = mask.shape
     apart = max(1, round(MARGIN * height))
     half = min(max(CUTS // 2, round(CUTS / 2 * width / (PAIR * height))), MOST_CUTS // 2)
-    found = []
+    x = np.arange(apart, width - apart)
+    if not x.size:
+        return []
+    all_crossed, all_reach = [], []
     rows = np.arange(height)[:, None]
     for slant in SLANTS:
         shift = np.rint(slant * (np.arange(height) - height / 2)).astype(int)[:, None]
-        columns = np.arange(width)[None, :] + shift
+        columns = x[None, :] + shift
         inside = (columns >= 0) & (columns < width)
         ink = mask[rows, np.clip(columns, 0, width - 1)] & inside
-        reach = np.where(ink.any(0), height - ink.argmax(0) - ink[::-1].argmax(0), 0)
-        crossed = ink.sum(0)
-        found += [(Cut(x, slant, float(crossed[x])), float(reach[x])) for x in range(apart, width - apart)]
-    orders = [
-        sorted(found, key=lambda f: f[0].crossed + LEANING * height * abs(f[0].slant)),
-        sorted(found, key=lambda f: f[1] + LEANING * height * abs(f[0].slant)),
-    ]
+        all_reach.append(np.where(ink.any(0), height - ink.argmax(0) - ink[::-1].argmax(0), 0))
+        all_crossed.append(ink.sum(0))
+    crossed, reach = np.concatenate(all_crossed), np.concatenate(all_reach)
+    column, slant = np.tile(x, len(SLANTS)), np.repeat(SLANTS, x.size)
+    leaning = LEANING * height * np.abs(slant)
+    free = np.ones(column.size, bool)
     chosen: list[Cut] = []
-    for order, most in zip(orders, (half, 2 * half), strict=True):
-        for cut, _ in order:
-            if len(chosen) == most:
-                break
-            if all(abs(cut.column - other.column) > apart for other in chosen):
-                chosen.append(cut)
+    for price, most in ((crossed + leaning, half), (reach + leaning, 2 * half)):
+        order = np.argsort(price, kind="stable")
+        while len(chosen) < most and free.any():
+            best = order[free[order].argmax()]
+            chosen.append(Cut(int(column[best]), float(slant[best]), float(crossed[best])))
+            free &= np.abs(column - column[best]) > apart
     return sorted(chosen)
 
 
