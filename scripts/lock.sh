@@ -3,7 +3,8 @@
 # platforms. Needs uv (pip install uv). Existing pins are kept if they still fit; UPGRADE=1 takes the newest versions.
 #   requirements.txt         works on every Python from 3.11; scripts/run.py uses it for 3.11
 #   requirements-py312.txt   the newest JAX, which needs Python 3.12
-#   requirements-build.txt   what builds the packages that come as source (promise), and the project itself
+#   requirements-build.txt   uv, which installs the others; what builds the one that comes as source (promise), and the
+#                            project itself
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -16,5 +17,5 @@ lock() { # lock FILE PYTHON SOURCE [OPTION ...]
 
 lock requirements.txt 3.11 pyproject.toml --extra dev --fork-strategy fewest
 lock requirements-py312.txt 3.12 pyproject.toml --extra dev
-printf '%s\n' hatchling editables setuptools wheel | lock requirements-build.txt 3.11 - --fork-strategy fewest
+printf '%s\n' hatchling editables setuptools uv wheel | lock requirements-build.txt 3.11 - --fork-strategy fewest
 grep -cE '^[a-z]' requirements*.txt

@@ -6,8 +6,9 @@
 
 The environment is the active virtual environment, else .venv in the repository. It gets the locked packages
 (requirements*.txt, hashes checked, byte code compiled) and the project itself, editable; a stamp in it makes later
-calls skip that. The command runs in the repository root, whatever the current folder is, and its exit code is this
-script's own: 64 stands for a Python or a machine that JAX does not support, 74 for an installation that failed.
+calls skip that. pip installs uv, and uv the packages; where uv cannot, pip does that too, in minutes more. The command
+runs in the repository root, whatever the current folder is, and its exit code is this script's own: 64 stands for a
+Python or a machine that JAX does not support, 74 for an installation that failed.
 
 Uses the standard library only. It is written in the syntax of Python 3.6, so that an old Python can read the sentence
 which says that it is too old.
@@ -20,7 +21,30 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 STAMP = "hwr_jax.stamp"  # in the environment: what is installed there, or UNFINISHED
 UNFINISHED = "unfinished"
-BUILD = "requirements-build.txt"  # what builds the packages that come as source, and the project
+BUILD = "requirements-build.txt"  # uv, and what builds the packages that come as source, and the project
+UV_VARIABLES = {  # pip's settings that uv takes too, each by a variable
+    "index-url": "UV_DEFAULT_INDEX",
+    "extra-index-url": "UV_INDEX",
+    "find-links": "UV_FIND_LINKS",
+    "cert": "SSL_CERT_FILE",
+    "timeout": "UV_HTTP_TIMEOUT",
+    "default-timeout": "UV_HTTP_TIMEOUT",
+    "no-cache-dir": "UV_NO_CACHE",
+    "no-index": "UV_NO_INDEX",
+}
+WITHOUT_EFFECT = {  # pip's settings that change nothing here: the lock file pins every version, say
+    "config-file",  # what is in it is listed
+    "constraint",
+    "disable-pip-version-check",
+    "no-color",
+    "no-compile",
+    "no-input",
+    "progress-bar",
+    "require-virtualenv",
+    "retries",
+    "root-user-action",
+    "user",
+}
 UNSUPPORTED, INPUT_OUTPUT, INTERRUPTED = 64, 74, 130
 
 
@@ -167,33 +191,73 @@ def remove_unfinished():
 
 
 def install(extras, held):
-    """Installs the locked packages and the project. The build tools come first, so that these too are locked."""
+    """Installs the locked packages and the project. uv and the build tools come first, so that these too are locked."""
     import time
 
-    lock_file, began = requirements_file(sys.version_info), time.monotonic()
-    say(f"installing {lock_file} into {sys.prefix} (once; some minutes)")
-    pip = find_pip() + ["--disable-pip-version-check", "install", "--no-compile", "--progress-bar=off"]
-    for step, name, what in ((1, BUILD, "what builds packages"), (2, lock_file, "JAX and all that hwr_jax needs")):
-        packages = count_packages(name)
-        say(f"step {step} of 3: {what} ({packages} packages)")
-        isolated = ["--no-build-isolation"] if name == lock_file else []
-        run_pip(pip + isolated + ["--require-hashes", "-r", name], held, packages)
+    lock_file, began, pip = requirements_file(sys.version_info), time.monotonic(), find_pip()
+    say(f"installing {lock_file} into {sys.prefix} (once; a minute or more)")
+    by_pip = pip + ["--disable-pip-version-check", "install", "--no-compile", "--progress-bar=off"]
+    packages = count_packages(BUILD)
+    say(f"step 1 of 3: what installs and builds packages ({packages} packages)")
+    run_pip(by_pip + ["--require-hashes", "-r", BUILD], held, packages)
+    packages = count_packages(lock_file)
+    say(f"step 2 of 3: JAX and all that hwr_jax needs ({packages} packages)")
+    options = ["--no-build-isolation", "--require-hashes", "-r", lock_file]
+    if not uv_installs(options, pip, held):
+        run_pip(by_pip + options, held, packages)
     say("step 3 of 3: hwr_jax itself" + (" with " + ", ".join(sorted(extras)) if extras else ""))
     if extras:  # not in the lock file; the jax that is installed by now decides the versions
-        run_pip(pip + ["--no-build-isolation", "-e", ".[" + ",".join(sorted(extras)) + "]"], held)
+        run_pip(by_pip + ["--no-build-isolation", "-e", ".[" + ",".join(sorted(extras)) + "]"], held)
     else:
-        run_pip(pip + ["--no-build-isolation", "--no-deps", "-e", "."], held)
+        run_pip(by_pip + ["--no-build-isolation", "--no-deps", "-e", "."], held)
     compile_packages()
     say(f"installed in {time.monotonic() - began:.0f} s; from now on a command starts at once")
 
 
+def uv_installs(options, pip, held):
+    """Installs by uv, with pip's settings; returns False, and says why, where pip has to do it."""
+    variables, others = uv_settings(pip)
+    if others:
+        say(f"  pip's configuration has {', '.join(others)}, unknown to uv: pip installs instead, in some minutes")
+        return False
+    uv = [sys.executable, "-m", "uv", "pip", "install", "--python", sys.executable, "--color=never"]
+    uv.append("--index-strategy=unsafe-best-match")  # as pip does, from any index: the hashes decide
+    code, lines = run_installer(uv + options, held, variables=variables)
+    if code:
+        why = [line.strip() for line in lines if line.split()[:1] in (["error:"], ["cause:"])][:2] or lines[-1:]
+        say("  uv failed (" + "; ".join(why).strip() + "): pip installs instead, in some minutes")
+        remove_unfinished()
+    return code == 0
+
+
+def uv_settings(pip):
+    """Returns (variables, others): pip's configuration as variables for uv, and its settings that uv does not know."""
+    import ast
+    import subprocess
+
+    sections, settings = ["global", "install", ":env:"], {}  # the later one counts
+    listed = subprocess.check_output(pip + ["config", "list"], universal_newlines=True)
+    for section in sections:
+        for line in listed.splitlines():
+            name, _, value = line.partition("=")
+            if name.startswith(section + "."):
+                settings[name[len(section) + 1 :]] = ast.literal_eval(value)
+    variables = {}
+    for key in sorted(set(settings) & set(UV_VARIABLES)):
+        values = settings[key].split()  # pip splits at any white space
+        variables[UV_VARIABLES[key]] = ("," if key == "find-links" else " ").join(values)
+    return variables, sorted(set(settings) - set(UV_VARIABLES) - WITHOUT_EFFECT)
+
+
 def compile_packages():
-    """Compiles what was installed to byte code on all cores: pip uses one. What cannot be compiled is no module."""
+    """Compiles what was installed to byte code on all cores: pip uses one. What cannot be compiled is no module; the
+    packages' own tests, a fifth of it all, are never imported."""
     import compileall
+    import re
     import sysconfig
 
     for packages in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
-        compileall.compile_dir(packages, quiet=2, workers=0)
+        compileall.compile_dir(packages, quiet=2, workers=0, rx=re.compile(r"[/\\]tests[/\\]"))
 
 
 def count_packages(name):
@@ -217,32 +281,37 @@ def find_pip():
 
 
 def run_pip(command, held, packages=0):
-    """Runs pip in the repository root, and shows one short line of progress at a time; all of it if pip fails.
-
-    packages: how many it will collect, 0 if that is unknown.
+    """Runs pip in the repository root. packages: how many it will collect, 0 if that is unknown.
 
     Raises:
         OSError: pip failed; the last lines of its output are in the message.
     """
+    code, lines = run_installer(command, held, packages, {"PIP_USER": "0"})
+    if code:
+        raise OSError("pip failed:\n" + "".join(lines[-20:]) + "hwr_jax: the same command takes the installation up")
+
+
+def run_installer(command, held, packages=0, variables=()):
+    """Returns (exit code, lines) of pip or uv, and shows one short line of progress at a time."""
     import subprocess
 
     with subprocess.Popen(
         command,
         cwd=ROOT,
-        env=dict(os.environ, PIP_USER="0"),
+        env=dict(os.environ, **dict(variables)),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         universal_newlines=True,
-        pass_fds=(held,) if os.name != "nt" else (),  # pip holds the lock too, should it outlive this process
-    ) as pip:
-        lines = list(show(pip.stdout, packages))
-    if pip.returncode:
-        raise OSError("pip failed:\n" + "".join(lines[-20:]) + "hwr_jax: the same command takes the installation up")
+        errors="replace",
+        pass_fds=(held,) if os.name != "nt" else (),  # it holds the lock too, should it outlive this process
+    ) as installer:
+        lines = list(show(installer.stdout, packages))
+    return installer.returncode, lines
 
 
 def show(lines, packages=0):
-    """Passes pip's lines on; shows which package is at work, and its number out of `packages` (0: unknown), on a
-    terminal in place, else every ten seconds."""
+    """Passes the lines of pip or uv on; shows which package is at work, and of those that pip collects its number out
+    of `packages` (0: unknown), on a terminal in place, else every ten seconds."""
     import time
 
     terminal, last, count = sys.stderr.isatty(), time.monotonic(), 0
@@ -251,12 +320,14 @@ def show(lines, packages=0):
         words = line.split()
         if words[:1] == ["Collecting"]:
             count += 1
-        elif words[:1] not in (["Downloading"], ["Installing"], ["Building"]):
+        elif words[:1] not in (["Downloading"], ["Downloaded"], ["Installing"], ["Building"]):
             continue
         if words[0] == "Installing":
             text = f"  unpacking {count} packages: the longest part, without news"
-        else:
+        elif count:
             text = "  package {}{}: {}".format(count, f" of {packages}" if packages else "", " ".join(words[:2]))
+        else:  # uv does many at once
+            text = "  " + " ".join(words)
         if terminal:
             sys.stderr.write("\r\033[K" + text[:79])
             sys.stderr.flush()
