@@ -5,10 +5,10 @@
     python3 scripts/run.py --extra=cuda -m hwr_jax.main --config=configs/cnn.py    (or HWR_EXTRA=cuda)
 
 The environment is the active virtual environment, else .venv in the repository. It gets the locked packages
-(requirements*.txt, hashes checked, byte code compiled) and the project itself, editable; a stamp in it makes later
-calls skip that. pip installs uv, and uv the packages; where uv cannot, pip does that too, in minutes more. The command
-runs in the repository root, whatever the current folder is, and its exit code is this script's own: 64 stands for a
-Python or a machine that JAX does not support, 74 for an installation that failed.
+(requirements*.txt, hashes checked) and the project itself, editable; a stamp in it makes later calls skip that. pip
+installs uv, and uv the packages; where uv cannot, pip does that too, in minutes more. The command runs in the
+repository root, whatever the current folder is, and its exit code is this script's own: 64 stands for a Python or a
+machine that JAX does not support, 74 for an installation that failed.
 
 Uses the standard library only. It is written in the syntax of Python 3.6, so that an old Python can read the sentence
 which says that it is too old.
@@ -195,7 +195,7 @@ def install(extras, held):
     import time
 
     lock_file, began, pip = requirements_file(sys.version_info), time.monotonic(), find_pip()
-    say(f"installing {lock_file} into {sys.prefix} (once; a minute or more)")
+    say(f"installing {lock_file} into {sys.prefix} (once; less than a minute)")
     by_pip = pip + ["--disable-pip-version-check", "install", "--no-compile", "--progress-bar=off"]
     packages = count_packages(BUILD)
     say(f"step 1 of 3: what installs and builds packages ({packages} packages)")
@@ -210,8 +210,9 @@ def install(extras, held):
         run_pip(by_pip + ["--no-build-isolation", "-e", ".[" + ",".join(sorted(extras)) + "]"], held)
     else:
         run_pip(by_pip + ["--no-build-isolation", "--no-deps", "-e", "."], held)
-    compile_packages()
-    say(f"installed in {time.monotonic() - began:.0f} s; from now on a command starts at once")
+    if sys.dont_write_bytecode:  # else Python keeps what it compiles at an import: of a third of them, ever
+        compile_packages()
+    say(f"installed in {time.monotonic() - began:.0f} s; a command may take longer to start the first time")
 
 
 def uv_installs(options, pip, held):

@@ -230,8 +230,10 @@ def test_the_set_up_shows_what_uv_is_at(script, capsys, monkeypatch):
     assert capsys.readouterr().err.splitlines() == ["hwr_jax:   Downloading ray (75.6MiB)", "hwr_jax:   Downloaded ray"]
 
 
-def test_the_set_up_says_which_step_it_is_at_and_how_long_it_took(script, capsys, monkeypatch, tmp_path):
+@pytest.mark.parametrize("ahead", [True, False])
+def test_the_set_up_says_which_step_it_is_at_and_how_long_it_took(script, capsys, monkeypatch, tmp_path, ahead):
     ran = []
+    monkeypatch.setattr(script.sys, "dont_write_bytecode", ahead)  # Python will not keep what it compiles
     monkeypatch.setattr(script, "find_pip", lambda: ["pip"])
     monkeypatch.setattr(script, "run_pip", lambda command, held, packages=0: ran.append((command[-1], packages)))
     monkeypatch.setattr(script, "uv_installs", lambda options, pip, held: ran.append((options[-1], None)))
@@ -253,7 +255,7 @@ def test_the_set_up_says_which_step_it_is_at_and_how_long_it_took(script, capsys
         "hwr_jax: step 3 of 3: hwr_jax itself",
     ]
     assert said[-1].startswith("hwr_jax: installed in ")
-    assert [path.name.partition(".")[0] for path in tmp_path.rglob("*.pyc")] == ["package"]
+    assert [path.name.partition(".")[0] for path in tmp_path.rglob("*.pyc")] == ["package"] * ahead
 
 
 @pytest.mark.parametrize(
