@@ -195,7 +195,7 @@ def install(extras, held):
     import time
 
     lock_file, began, pip = requirements_file(sys.version_info), time.monotonic(), find_pip()
-    say(f"installing {lock_file} into {sys.prefix} (once; less than a minute)")
+    say(f"installing {lock_file} into {sys.prefix} (once; a minute or more)")
     by_pip = pip + ["--disable-pip-version-check", "install", "--no-compile", "--progress-bar=off"]
     packages = count_packages(BUILD)
     say(f"step 1 of 3: what installs and builds packages ({packages} packages)")
