@@ -186,7 +186,7 @@ def train_steps(
         return state, batch_of(state)
 
     def run(state):
-        if jax.default_backend() != "cpu":  # there a branch costs more than it saves: the device waits for the host
+        if jax.default_backend() == "gpu":  # it waits for the host at each branch (see docs/performance.md)
             return lax.fori_loop(0, count, step, state)
         empty = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(batch_of, state))
         return lax.fori_loop(0, count + 1, step_and_next_batch, (state, empty))[0]

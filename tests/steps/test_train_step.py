@@ -98,7 +98,7 @@ def test_the_size_of_the_dispatches_changes_no_bit(smoke, few, chunks):
     assert_same(trained(recipe, few, chunks=(4,)), trained(recipe, few, chunks=chunks))
 
 
-def test_the_loop_of_accelerators_does_the_same_steps(smoke, few, monkeypatch):
+def test_the_loop_of_a_gpu_does_the_same_steps(smoke, few, monkeypatch):
     recipe = recipe_of(smoke(**SGD, **SMOOTH, augment__shift_px=2.0))
     expected = trained(recipe, few, chunks=(1, 1))
     programs_of.cache_clear()
