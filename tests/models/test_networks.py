@@ -65,6 +65,13 @@ def test_softmax_regression_is_one_affine_map():
     np.testing.assert_allclose(logits(model, variables), expected, rtol=1e-4, atol=1e-5)
 
 
+def test_the_layers_of_vit_have_the_names_that_checkpoints_know():
+    _, variables = network("vit.py", width=8, layers=2)
+    shapes = {name: of["kernel"].shape for name, of in variables["params"].items() if name.startswith("Dense_")}
+    assert shapes == {"Dense_0": (49, 8), "Dense_1": (8, 32), "Dense_2": (32, 8), "Dense_3": (8, 32),
+                      "Dense_4": (32, 8), "Dense_5": (8, 10)}  # fmt: skip
+
+
 def test_lenet_equals_its_definition_in_numpy():
     model, variables = network("lenet.py")
     p = jax.tree.map(lambda x: np.asarray(x, np.float64), variables["params"])
