@@ -131,7 +131,7 @@ def _parts_of(ink: PageInk, one: Read, typical: float) -> _Parts:
     ways = characters.cuts(mask)
     right = [characters.right_of(cut, mask.shape) for cut in ways]
     end, drawn = len(ways) + 1, {}
-    prices = [0.0, *(CROSSED * cut.crossed / whole.height for cut in ways), 0.0]
+    prices = [0.0, *(_price(cut, whole.height) for cut in ways), 0.0]
     before, needed = [0.0, *[-np.inf] * end], _needed(one, typical) - ROUNDING  # the most that a way up to a cut scores
     for i, j in itertools.combinations(range(end + 1), 2):
         behind = 0.0 if j == end else -EACH - prices[j]
@@ -172,6 +172,11 @@ def _score(character: Character, prob: float, typical: float) -> float:
     return float(np.log(max(prob, 1e-6))) - EACH - BROAD * broad - SHORT * low
 
 
+def _price(cut: Cut, height: int) -> float:
+    """What a cut through a mark of this height costs."""
+    return CROSSED * cut.crossed / height
+
+
 def _needed(one: Read, typical: float) -> float:
     """The score that a way to part a mark has to exceed."""
     slender = SPLIT if one.character.width < SLENDER * typical else 0.0
@@ -189,8 +194,7 @@ def _possible(
     """The parts that belong to a way to part a mark that could be the best, if each was read with certainty."""
     height, end = one.character.height, len(ways) + 1
     price = {
-        (i, j): _score(box, 1.0, typical) - (CROSSED * ways[i - 1].crossed / height if i else 0.0)
-        for (i, j), box in boxes.items()
+        (i, j): _score(box, 1.0, typical) - (_price(ways[i - 1], height) if i else 0.0) for (i, j), box in boxes.items()
     }
     never = float("-inf")
     before, after = [0.0, *[never] * end], [*[never] * end, 0.0]  # of the best way up to a cut, and from it on
@@ -215,7 +219,7 @@ def _best(parts: _Parts, prob: dict[tuple[int, int], np.ndarray], typical: float
             character, image = parts.parts[i, j]
             value = before[0] + _score(character, float(prob[i, j].max()), typical)
             if i > 0:
-                value -= CROSSED * parts.cuts[i - 1].crossed / height
+                value -= _price(parts.cuts[i - 1], height)
             now = best[j]
             if now is None or value > now[0]:
                 best[j] = (value, [*before[1], Read(character, prob[i, j], image)])

@@ -88,10 +88,9 @@ def chosen(name: str, *, train: bool, precision: str = "float32") -> str:
       ConfigError: 'compiled' to train, and this machine has no such kernel; the sentence says why.
     """
     if name in CHOICES:
-        backend = jax.default_backend()
-        if name == "auto" and backend == "cpu" and precision == "float32" and calls.available():
+        if name == "auto" and calls.fit(precision):
             return "compiled"
-        return "patches" if train and backend in ("cpu", "gpu") else "native"
+        return "patches" if train and jax.default_backend() in ("cpu", "gpu") else "native"
     if name == "compiled" and not calls.available():
         if not train:
             return "native"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -12,7 +10,7 @@ from jax.nn import initializers
 
 from hwr_jax.core import rng
 from hwr_jax.core.errors import ConfigError
-from hwr_jax.models import product
+from hwr_jax.models import products
 from hwr_jax.models.kernels import normalisation
 
 ACTIVATIONS = {
@@ -43,7 +41,7 @@ INITIALIZERS = {
 
 
 # Flax's own sum in an order that depends on the number of threads (see `product`).
-Dense = partial(nn.Dense, dot_general=product.dot_general)
+Dense = products.dense_layer("plain")
 DENSE = "Dense_"  # Flax names the dense layers of a module Dense_0, Dense_1, ...; checkpoints hold these names
 
 MOMENTUM, EPSILON = 0.9, 1e-5  # of the running statistics; added to the variance

@@ -8,7 +8,6 @@ from __future__ import annotations
 from functools import partial
 
 import flax.linen as nn
-import jax
 
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.models import product
@@ -28,8 +27,7 @@ def chosen(name: str, *, train: bool, precision: str = "float32") -> str:
     if not train:
         return "plain"
     if name == "auto":
-        can = jax.default_backend() == "cpu" and precision == "float32" and calls.available()
-        return "compiled" if can else "plain"
+        return "compiled" if calls.fit(precision) else "plain"
     if name == "compiled" and not calls.available():
         raise ConfigError(f"config.model.products=compiled is not possible here ({calls.what()}): use auto or plain")
     return name

@@ -32,8 +32,7 @@ def chosen(name: str, *, train: bool, precision: str = "float32") -> str:
       ConfigError: 'compiled' to train, and this machine has no such kernel; the sentence says why.
     """
     if name == "auto":
-        can = jax.default_backend() == "cpu" and precision == "float32" and calls.available()
-        return "compiled" if can else "scan"
+        return "compiled" if calls.fit(precision) else "scan"
     if name == "compiled" and not calls.available():
         if not train:
             return "scan"

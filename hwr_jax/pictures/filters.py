@@ -69,7 +69,7 @@ def mean_of_four(values: np.ndarray) -> np.ndarray:
 
 
 def highest(values: np.ndarray, reach_px: int) -> np.ndarray:
-    """The largest value within so many rows above and below: [h, w] -> [h, w]."""
+    """The largest value up to `reach_px` rows above and below each pixel: [h, w] -> [h, w]."""
     found = values.copy()
     for away in range(1, reach_px + 1):
         np.maximum(found[away:], values[:-away], out=found[away:])

@@ -151,8 +151,11 @@ def _lines(ink: _Ink, least: float = LINE_SHARE) -> Iterator[_Lines]:
 def _likely(
     y: np.ndarray, x: np.ndarray, shape: tuple[int, int], least: float
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The slopes, and their rows int [k], at which at least so many pixels, int [n], int [n], lie within one row. It
-    spares the look at all columns."""
+    """Yields, for each slope at which some rows have at least `least` pixels within one row of them, how far each
+    column is moved up, int [w], and these rows, int [k].
+
+    It counts the given pixels alone, int [n] each, so that most slopes need no look at all columns.
+    """
     height = shape[0]
     shears = _shears(shape[1])
     together = max(1, AT_ONCE // max(1, y.size))  # slopes
@@ -198,7 +201,7 @@ class _Near:
 
 
 def _kept(down: np.ndarray, rows: np.ndarray, found: np.ndarray, height: int) -> _Lines:
-    """Lines in some rows, int [k], bool [k, w], of a picture of so many."""
+    """Returns the lines `found`, bool [k, w], in `rows`, int [k], of a picture with `height` rows."""
     there = np.zeros(height + 2, bool)  # with a row above and below
     for move in range(3):
         there[rows + move] = True

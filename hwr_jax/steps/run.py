@@ -29,7 +29,7 @@ class Bound:
     """A config, bound to the shapes of its data and to devices."""
 
     plan: Plan  # what the host needs of the config
-    model: ConfigDict  # config.model as these devices compute it (see `on_mesh` and `over_seeds`)
+    model: ConfigDict  # config.model as these devices compute it (see `on_mesh` and `for_seeds`)
     recipe: Recipe
     programs: Programs
     how: str  # over the seeds: 'map' or 'vmap'
@@ -95,7 +95,7 @@ def bind(
     if devices is not None:
         mesh = sharding.make_mesh(devices, batch_size=config.batch_size, groups=seed_groups, seeds=config.seeds)
     how = compiled.seeds_mode(config.over_seeds)
-    config = with_model(config, kernels.PORTABLE) if portable else over_seeds(on_mesh(config, mesh), how)
+    config = with_model(config, kernels.PORTABLE) if portable else for_seeds(on_mesh(config, mesh), how)
     recipe = make_recipe(
         config, examples=examples, classes=classes, mean=mean, std=std, counts=counts, injected=injected
     )
@@ -131,7 +131,7 @@ def on_mesh(config: ConfigDict, mesh: jax.sharding.Mesh | jax.sharding.AbstractM
     return with_model(config, {key: kernels.WITHOUT[key] for key in asks})
 
 
-def over_seeds(config: ConfigDict, how: str) -> ConfigDict:
+def for_seeds(config: ConfigDict, how: str) -> ConfigDict:
     """Returns the config as its seeds compute it: on a GPU, several at once evaluate with patches, as they train.
 
     Each seed has kernels of its own, and XLA makes their convolutions one with a group per seed, which cuDNN is slow

@@ -4,12 +4,12 @@ import jax
 import pytest
 
 from hwr_jax.config import configs
-from hwr_jax.steps.run import over_seeds
+from hwr_jax.steps.run import for_seeds
 
 
 def convolution_of(seeds=3, how="vmap", name="cnn", **model):
     changed = {f"model.{key}": value for key, value in model.items()}
-    return over_seeds(configs.load(f"configs/{name}.py:smoke", {"seeds": seeds, **changed}), how).model.convolution
+    return for_seeds(configs.load(f"configs/{name}.py:smoke", {"seeds": seeds, **changed}), how).model.convolution
 
 
 @pytest.mark.parametrize(("backend", "expected"), [("gpu", "patches"), ("cpu", "auto"), ("tpu", "auto")])

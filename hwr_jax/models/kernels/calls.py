@@ -29,6 +29,11 @@ def available() -> bool:
     return not processes.highest(int(not _registered()))
 
 
+def fit(precision: str) -> bool:
+    """Whether a network that computes in `precision` can use the kernels here: in float32, on a CPU that has them."""
+    return jax.default_backend() == "cpu" and precision == "float32" and available()
+
+
 def what() -> str:
     """Returns how the kernels were built, or why they are not used, in words."""
     if not available() and build.kernel().library is not None:
