@@ -128,8 +128,8 @@ def apart(alone, params):
     return max(np.abs(a - b).max() for a, b in zip(expected, jax.tree.leaves(params), strict=True))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("layout", ["pmap", *(pytest.param(n, marks=pytest.mark.exhaustive) for n in "1248")])
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("layout", ["pmap", *"1248"])
 def test_every_layout_of_the_devices_of_a_process_trains_the_same_parameters(alone, digits, layout):
     config = run_folder.read_config(alone)
     assert config.epochs * (1097 // config.batch_size) >= 100  # steps
@@ -212,10 +212,8 @@ def test_all_processes_refuse_what_differs_between_them(job, tmp_path, different
     assert not (tmp_path / "run" / "metrics.jsonl").exists()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("fault", "victim"), [(signal.SIGKILL, 1), pytest.param(signal.SIGSTOP, 0, marks=pytest.mark.exhaustive)]
-)
+@pytest.mark.exhaustive
+@pytest.mark.parametrize(("fault", "victim"), [(signal.SIGKILL, 1), (signal.SIGSTOP, 0)])
 def test_when_a_process_is_killed_or_frozen_the_others_exit_and_the_same_command_resumes(job, tmp_path, fault, victim):
     run = tmp_path / "run"
     flags = (*TINY, "--config.epochs=60")
@@ -247,6 +245,7 @@ def test_a_process_that_fails_takes_the_others_with_it(job, tmp_path, rank):
     assert time.monotonic() - start < 60
 
 
+@pytest.mark.exhaustive
 def test_the_others_do_not_wait_forever_for_a_missing_process(job, tmp_path):
     start = time.monotonic()
     started = job(tmp_path / "run", *SGD, "--start_s=4", processes=1, of_one=["--processes=2", "--process=0"])

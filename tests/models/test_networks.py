@@ -171,7 +171,8 @@ def test_a_norm_has_mean_zero_and_variance_one_over_what_it_is_called_after(kind
 
 
 @pytest.mark.parametrize(
-    "name", ["linear", "mlp", "lenet", *(pytest.param(n, marks=pytest.mark.slow) for n in ("resnet", "rnn", "vit"))]
+    "name",
+    [*(pytest.param(n, marks=pytest.mark.exhaustive) for n in ("linear", "mlp", "lenet", "vit")), "resnet", "rnn"],
 )
 def test_a_network_learns_64_digits_by_heart(name, digits, initial):
     own = {"model.width": 32} if name in ("rnn", "vit") else {}

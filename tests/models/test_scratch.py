@@ -108,7 +108,7 @@ def test_the_optimisers_are_those_of_optax(smoke, name):
             assert a.dtype == np.float32
 
 
-@pytest.mark.parametrize("name", ["momentum", "adam"])
+@pytest.mark.parametrize("name", [pytest.param("momentum", marks=pytest.mark.exhaustive), "adam"])
 def test_a_run_from_scratch_is_its_flax_twin_step_by_step(smoke, digits, name):
     values = {"optim__name": name, "model__dropout": 0.0, "batch_size": 32, "optim__learning_rate": 1e-3}
     arrays = Arrays(jnp.asarray(digits.train.image[:96]), jnp.asarray(digits.train.label[:96]))

@@ -216,7 +216,7 @@ def _standard_promotion():
         yield
 
 
-@pytest.mark.parametrize("over_seeds", ["map", "vmap"])
+@pytest.mark.parametrize("over_seeds", ["map", pytest.param("vmap", marks=pytest.mark.exhaustive)])
 @pytest.mark.parametrize(
     "made",
     [

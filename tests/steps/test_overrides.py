@@ -17,7 +17,7 @@ from hwr_jax.steps.overrides import check_overrides
 
 ROOT = Path(__file__).parents[2]
 CONFIGS = sorted(p.stem for p in (ROOT / "configs").glob("*.py") if p.stem != "base")
-DIFFERENT = ("cnn", "crnn", "scratch")  # in data, network or steps; the other configs are tried as slow tests
+DIFFERENT = ("cnn", "crnn", "scratch")  # in data, network or steps; the other configs are tried before a release
 LATER = {  # read where there is more than a config; these files try them
     "data.fallback",  # tests/training/test_experiment.py
     "data.balanced",  # tests/steps/test_balanced.py
@@ -107,7 +107,7 @@ def others(key, value):
 
 
 @pytest.mark.parametrize(
-    "name", [name if name in DIFFERENT else pytest.param(name, marks=pytest.mark.slow) for name in CONFIGS]
+    "name", [name if name in DIFFERENT else pytest.param(name, marks=pytest.mark.exhaustive) for name in CONFIGS]
 )
 def test_each_key_of_each_config_has_an_effect_or_is_refused(name, computed):
     path = ROOT / "configs" / f"{name}.py"

@@ -77,6 +77,7 @@ def distance(a, b):
     )
 
 
+@pytest.mark.exhaustive
 def test_the_network_learns_64_digits_by_heart(smoke, few):
     config = smoke(batch_size=B, epochs=60, model__dropout=0.0, optim__learning_rate=5e-3, augment__shift_px=0.0)
     recipe = recipe_of(config)
@@ -122,6 +123,7 @@ def test_a_shorter_last_dispatch_costs_no_second_compilation(smoke, few):
     assert programs.steps._cache_size() == 1
 
 
+@pytest.mark.exhaustive
 def test_many_seeds_by_map_equal_single_runs_to_the_bit(smoke, few, optimised):
     recipe = recipe_of(smoke(batch_size=B))
     together = trained(recipe, few, seeds=(5, 6, 7))
@@ -204,7 +206,7 @@ def over_devices(recipe, mapping):
 @pytest.mark.parametrize(
     ("norm", "parts"),
     [
-        pytest.param("none", 1, marks=pytest.mark.slow),
+        pytest.param("none", 1, marks=pytest.mark.exhaustive),
         ("batch", 1),
         pytest.param("none", 2, marks=pytest.mark.exhaustive),
     ],

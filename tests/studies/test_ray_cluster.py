@@ -79,7 +79,7 @@ def test_two_workers_one_of_them_killed_give_the_records_of_one_process(study, c
     assert workers(mark) == []  # nothing is left behind
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the workers in /proc")
 def test_a_signal_ends_all_tasks_with_its_code(study, caches, tmp_path):
     mark = f"HWR_TEST_MARK={tmp_path}"

@@ -140,6 +140,7 @@ def test_an_ensemble_is_scored_by_the_mean_probability_of_its_members(finished, 
     assert agreed <= set(together["test_errors"])
 
 
+@pytest.mark.exhaustive
 def test_ensembles_that_differ_in_a_rate_alone_are_trained_at_once(digits, smoke, here):
     """By a program that was compiled for another rate, beside each other; alone, by one of their own."""
     small = {"epochs": 1, "seeds": 2, "model__name": "mlp", "model__hidden": (32,)}
@@ -167,6 +168,7 @@ def test_the_mean_probability_decides(digits):
     np.testing.assert_allclose(found.confidence, [0.65, 0.6])
 
 
+@pytest.mark.exhaustive
 def test_several_trials_at_once_are_those_of_one_by_one(finished, digits, here, optimised):
     study = spec.load(finished[0] / "study.py")
     names = ("fast", "huge", "three")
@@ -286,6 +288,7 @@ def test_a_killed_study_resumes_and_no_trial_is_twice_or_missing(finished, make,
     assert len(untimed(path.parent)) == 12
 
 
+@pytest.mark.exhaustive
 def test_a_signal_ends_a_study_with_its_code_and_keeps_what_is_done(make, start):
     path = make(STUDY.replace("config.epochs = 2", "config.epochs = 60"))
     process = start("study", f"--study={path}")

@@ -261,6 +261,7 @@ def test_a_killed_search_resumes_and_its_running_trial_counts_as_interrupted(mak
     assert (path.parent / "history.png").stat().st_size > 5_000
 
 
+@pytest.mark.exhaustive
 def test_a_signal_ends_a_search_with_its_code(make, start):
     path = make(ONE_PROGRAM)
     process = start("search", f"--search={path}", env=QUICKLY)

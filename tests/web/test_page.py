@@ -176,8 +176,15 @@ def test_of_two_pictures_the_newer_is_shown(page):
     page.wait_for_selector(READY)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize(
+    ("size", "scheme"),
+    [
+        (DESK, "light"),
+        (PHONE, "dark"),
+        pytest.param(DESK, "dark", marks=pytest.mark.exhaustive),
+        pytest.param(PHONE, "light", marks=pytest.mark.exhaustive),
+    ],
+)
 def test_axe_finds_nothing_to_object_to(opened, scheme, size):
     pytest.importorskip("axe_playwright_python", reason="needs axe-core: pip install 'hwr_jax[dev]'")
     page, errors = opened(viewport=size, color_scheme=scheme)
