@@ -20,7 +20,7 @@ ON_MNIST = sorted(
 @pytest.mark.mnist
 @pytest.mark.parametrize("name", [n if n == "cnn" else pytest.param(n, marks=pytest.mark.exhaustive) for n in ON_MNIST])
 def test_the_smoke_size_of_every_config_learns_something_of_mnist(name, command, tmp_path):
-    flags = ["--config.data.train_examples=2500", "--config.data.validation_examples=500", "--config.epochs=1"]
+    flags = ["--config.data.train_examples=2500", "--config.data.validation_examples=500", "--config.epochs=2"]
     real = {"HWR_MNIST_DIR": os.environ["HWR_MNIST_DIR"]}
     done = command("main", f"--config=configs/{name}.py:smoke", f"--workdir={tmp_path / 'run'}", *flags, env=real)
     assert done.returncode == 0, done.stderr
