@@ -234,8 +234,8 @@ def test_a_workdir_that_cannot_be_written_is_reported(command, tmp_path):
     wrong(command("main", SMOKE, "--workdir=/proc/nonsense/run"), 74, "/proc/nonsense")
 
 
-@pytest.mark.exhaustive
-@pytest.mark.parametrize("kilobytes", [8, 1])
+@pytest.mark.slow
+@pytest.mark.parametrize("kilobytes", [8, pytest.param(1, marks=pytest.mark.exhaustive)])
 def test_a_full_disk_is_reported_and_the_same_command_resumes_when_there_is_space(caches, command, tmp_path, kilobytes):
     arguments = [SMOKE, *TINY, "--config.epochs=2", f"--workdir={tmp_path / 'run'}"]
     # Files that may not grow beyond a size are what a full disk is to a run; the compilation cache is left out of it.

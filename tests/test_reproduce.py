@@ -69,7 +69,7 @@ def of_two_seeds(recorded):
     return recorded | summary(*accuracy, state=None, **{key: recorded[key] for key in ("dataset", "epochs")})
 
 
-@pytest.mark.exhaustive
+@pytest.mark.slow
 def test_a_row_of_the_table_is_reproduced_and_a_finished_one_is_not_trained_again(reproduce, caches, tmp_path):
     recorded = of_two_seeds(json.loads((ROOT / "experiments" / "results" / "digits" / "summary.json").read_text()))
     (tmp_path / "records" / "digits").mkdir(parents=True)

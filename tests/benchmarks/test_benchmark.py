@@ -30,7 +30,7 @@ def test_it_measures_parts_and_keeps_those_of_an_earlier_call(command, tmp_path)
     assert found["accuracy"]["seconds_per_seed"] == pytest.approx(found["accuracy"]["train_seconds"] / 2)
 
 
-@pytest.mark.exhaustive
+@pytest.mark.slow
 def test_it_runs_in_turns_with_the_available_peers(command, tmp_path):
     (tmp_path / "flax_peer.py").write_text('print(\'{"train_seconds": 10.0, "accuracy": 0.99}\')')
     flags = ("--parts=peers", "--pairs=2", "--peers=flax-example,pytorch-fast", f"--peers_dir={tmp_path}")

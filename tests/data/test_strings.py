@@ -330,7 +330,7 @@ def trained(command, tmp_path_factory):
     return folder, command("main", "--config=configs/crnn.py:smoke", f"--workdir={folder}", *flags)
 
 
-@pytest.mark.exhaustive
+@pytest.mark.slow
 def test_a_run_reads_strings_and_says_how_well(trained, command):
     folder, done = trained
     assert done.returncode == 0, done.stderr
@@ -360,7 +360,7 @@ def test_a_run_reads_strings_and_says_how_well(trained, command):
     assert "--dataset=digits has images of 28x28 pixels, this model reads 32x64" in other.stderr
 
 
-@pytest.mark.exhaustive
+@pytest.mark.slow
 def test_pictures_of_lines_are_read(trained, command, tmp_path):
     folder, _ = trained
     model = predictor.load(folder)

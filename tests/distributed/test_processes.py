@@ -245,7 +245,6 @@ def test_a_process_that_fails_takes_the_others_with_it(job, tmp_path, rank):
     assert time.monotonic() - start < 60
 
 
-@pytest.mark.exhaustive
 def test_the_others_do_not_wait_forever_for_a_missing_process(job, tmp_path):
     start = time.monotonic()
     started = job(tmp_path / "run", *SGD, "--start_s=4", processes=1, of_one=["--processes=2", "--process=0"])

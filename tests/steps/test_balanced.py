@@ -110,7 +110,6 @@ def recall(config, dataset, *, which=8, epochs=6):
     return right[label == which].mean(), right.mean(), state
 
 
-@pytest.mark.exhaustive
 def test_a_rare_class_is_learnt_better_and_streaming_changes_no_bit(smoke, digits):
     few = rare(digits)
     options = {"schedule__name": "constant", "optim__learning_rate": 3e-3, **MLP, "model__hidden": (32,)}

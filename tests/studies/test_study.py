@@ -288,7 +288,6 @@ def test_a_killed_study_resumes_and_no_trial_is_twice_or_missing(finished, make,
     assert len(untimed(path.parent)) == 12
 
 
-@pytest.mark.exhaustive
 def test_a_signal_ends_a_study_with_its_code_and_keeps_what_is_done(make, start):
     path = make(STUDY.replace("config.epochs = 2", "config.epochs = 60"))
     process = start("study", f"--study={path}")

@@ -139,7 +139,7 @@ def test_a_class_that_the_weights_do_not_know_needs_a_new_head(source, command, 
     assert files.read_json(tmp_path / "r" / "summary.json")["classes"] == ["3", "ampersand"]
 
 
-@pytest.mark.exhaustive
+@pytest.mark.slow
 def test_a_run_is_not_resumed_after_the_weights_it_began_with_have_changed(source, command, tmp_path):
     begun, run = tmp_path / "begun", tmp_path / "run"
     shutil.copytree(source, begun)

@@ -320,7 +320,6 @@ def test_real_weights_and_biases_writes_the_run_into_the_run_folder_offline(fini
 
 @pytest.mark.slow
 @needs("mlflow")
-@pytest.mark.exhaustive
 def test_real_mlflow_writes_the_run_into_the_run_folder_and_resumes_it(finished):
     folder = finished("mlflow")
     with contextlib.closing(sqlite3.connect(folder / "mlflow" / "mlflow.db")) as database:
