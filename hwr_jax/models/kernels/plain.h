@@ -31,7 +31,7 @@ void pack(const Shape& s, int64_t rows, int64_t columns, const Taps& taps, const
 constexpr int64_t kFewValues = 16;  // of a row of a window: below it, the windows are copied
 
 // Copies `rows` rows of N values, `row` apart, and returns what follows them in `to`. N is a constant, so that a row
-// takes a few instructions: the first layer of a small network spends half of its time here.
+// takes a few instructions.
 template <int N>
 float* copy_rows(const float* from, int64_t rows, int64_t row, float* to) {
   for (int64_t k = 0; k < rows; ++k, from += row, to += N) std::memcpy(to, from, N * sizeof(float));
