@@ -15,8 +15,11 @@ import readme_table
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "experiments" / "results"
-FIRST = ("fast", "cnn", "accurate", "crnn", "digits")  # in README
-ORDER = ("cnn", "fast", "accurate", "record", "linear", "mlp", "scratch", "lenet", "resnet", "rnn", "vit", "crnn")
+FIRST = ("fast99", "fast995", "cnn", "accurate", "crnn", "digits")  # in README
+ORDER = (
+    "cnn", "fast99", "fast995", "fast", "accurate", "record",
+    "linear", "mlp", "scratch", "lenet", "resnet", "rnn", "vit", "crnn",
+)  # fmt: skip
 
 
 def row(name: str, summary: dict | None) -> str:
