@@ -11,6 +11,7 @@ import hashlib
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -24,7 +25,7 @@ import jaxlib
 
 from hwr_jax.core import cores, files
 from hwr_jax.data import cache
-from hwr_jax.models.kernels import exactness
+from hwr_jax.models.kernels import exactness, trial
 
 SOURCE = Path(__file__).with_name("kernels.cc")
 HEADERS = (
@@ -147,6 +148,7 @@ def _compile(compiler: list[str], path: Path) -> None:
                 raise _Failed(f"{compiler[0]} did not end within {LIMIT_S} s") from None
             if done.returncode == 0:
                 os.chmod(draft, 0o700)
+                _try(draft, compiler[0])
                 files.write_atomic(_digest(path), hashlib.sha256(Path(draft).read_bytes()).hexdigest())
                 os.replace(draft, path)
                 return
@@ -156,6 +158,19 @@ def _compile(compiler: list[str], path: Path) -> None:
         raise _Failed(f"the cache {path.parent} cannot be written ({error.strerror})") from None
     finally:
         Path(draft).unlink(missing_ok=True)
+
+
+def _try(library: str, compiler: str) -> None:
+    """Calls the kernels of a new library in another process: a compiler's mistake would crash this one."""
+    try:
+        done = _run([sys.executable, "-I", trial.__file__, library])
+    except subprocess.TimeoutExpired:
+        raise _Failed(f"a kernel that {compiler} made did not end within {LIMIT_S} s") from None
+    if done.returncode < 0:
+        raise _Failed(f"a kernel that {compiler} made crashes ({signal.Signals(-done.returncode).name})")
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or [f"exit {done.returncode}"]
+        raise _Failed(f"what {compiler} made cannot be used: {said[-1][:200]}")
 
 
 def _loaded(path: Path) -> ctypes.CDLL | None:

@@ -6,19 +6,10 @@ import ctypes
 
 import numpy as np
 
-from hwr_jax.models.kernels import reference
+from hwr_jax.models.kernels import reference, trial
 
 TOLERANCE = 1e-5  # of the largest value
-CASES = (  # B, H, W, C, F, kernel side, stride, padding: each of the kernel's ways once
-    (3, 9, 8, 9, 11, 3, 1, 1),  # large tiles
-    (2, 6, 6, 9, 11, 3, 1, 1),  # small ones
-    (9, 14, 14, 40, 33, 3, 1, 1),  # large ones, more than a thread takes at once; the kernel's gradient place by place
-    (2, 7, 7, 66, 64, 3, 1, 0),  # small ones, and large ones for the gradient of the image
-    (3, 9, 9, 1, 5, 5, 1, 0),
-    (2, 9, 8, 16, 12, 3, 2, 1),
-    (2, 8, 8, 24, 40, 1, 2, 0),
-)
-CASES_IN_ALL = len(CASES) + 1 + len(reference.GATES)
+CASES_IN_ALL = len(trial.CASES) + 1 + len(reference.GATES)
 
 
 def wrong(library: ctypes.CDLL) -> str:
@@ -28,14 +19,13 @@ def wrong(library: ctypes.CDLL) -> str:
 
 def _of_convolutions(library: ctypes.CDLL) -> str:
     draw = np.random.default_rng(0).standard_normal
-    for batch, height, width, channels, features, side, stride, padding in CASES:
-        down, across = ((size + 2 * padding - side) // stride + 1 for size in (height, width))
+    for case in trial.CASES:
+        batch, height, width, channels, features, side, stride, padding = case
+        shape = np.array(trial.shape_of(*case), np.int64)
+        down, across = shape[4:6]
         image = draw((batch, height, width, channels), np.float32)
         weights = draw((side, side, channels, features), np.float32)
         gradient = draw((batch, down, across, features), np.float32)
-        shape = np.array(
-            [*image.shape, down, across, features, side, side, stride, stride, padding, padding], np.int64
-        )  # as in the source's Shape
         wanted = reference.convolution(image, weights, gradient, stride, padding)
         for what, (left, right) in enumerate(((image, weights), (weights, gradient), (image, gradient))):
             found = np.full(wanted[what].shape, np.nan, np.float32)
@@ -51,7 +41,7 @@ def _of_convolutions(library: ctypes.CDLL) -> str:
 
 def _of_sums(library: ctypes.CDLL) -> str:
     draw = np.random.default_rng(1).standard_normal
-    batch, rows, channels = 5, 37, 3 * 16 + 16 + 5  # on every machine: three vectors abreast, one, and single channels
+    batch, rows, channels = trial.SUMMED
     a, b, shift = (draw(shape, np.float32) for shape in ((batch * rows, channels),) * 2 + ((channels,),))
     found = np.full((2, channels), np.nan, np.float32)
     pointers = [ctypes.c_void_p(x.ctypes.data) for x in (a, b, shift)]
@@ -64,13 +54,13 @@ def _of_sums(library: ctypes.CDLL) -> str:
 
 def _of_cells(library: ctypes.CDLL) -> str:
     for which, cell in enumerate(reference.GATES):
-        blocks, columns = len(reference.GATES[cell]), len(reference.OF_INPUTS[cell])
+        blocks, columns = trial.BLOCKS[which]
         draw = np.random.default_rng(which).standard_normal
-        batch, steps, values, directions, width = 26, 5, 19, 2, 48
+        _, batch, steps, values, directions, width = trial.READ
         x, of_out = draw((batch, steps, values), np.float32), draw((batch, steps, directions, width), np.float32)
         factors = [draw((directions, n, columns, width), np.float32) / 4 for n in (values, width)]
         given = (x, *factors, draw((directions, blocks, width), np.float32), of_out)
-        sizes = np.array([1, batch, steps, values, directions, width], np.int64)  # as in the source's Layer
+        sizes = np.array(trial.READ, np.int64)
         wanted = reference.recurrent(cell, *given)
         found = [np.full(a.shape, np.nan, np.float32) for a in (wanted[0], *given[:4])]
         found[1] = np.full((batch, directions, steps, values), np.nan, np.float32)

@@ -8,7 +8,7 @@
 
 namespace {
 
-typedef int32_t Int __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
+typedef int32_t Int __attribute__((vector_size(4 * kLanes)));
 
 // e^x for -87 <= x <= 87; beyond, e^87 and e^-87 (no number that sigmoid makes of it is subnormal). As in Cephes
 // (Moshier 1992): x = n log 2 + r, and a polynomial of r.
@@ -23,8 +23,8 @@ inline Vec exponential(Vec x) {
   p = p * r + 4.1665795894e-2f;
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
-  Int power = (reinterpret_cast<Int&>(shifted) << 23) + 0x3f800000;
-  return (p * (r * r) + r + 1.0f) * reinterpret_cast<Vec&>(power);
+  Int power = ((Int)shifted << 23) + 0x3f800000;
+  return (p * (r * r) + r + 1.0f) * (Vec)power;
 }
 
 inline Vec sigmoid(Vec x) { return 1.0f / (1.0f + exponential(-x)); }

@@ -27,10 +27,15 @@ constexpr int kLanes = 4, kRegisters = 32;
 #else
 constexpr int kLanes = 4, kRegisters = 16;
 #endif
-typedef float Vec __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
+typedef float Vec __attribute__((vector_size(4 * kLanes)));
+// One at any address. A type of its own: as a template's argument a type loses this attribute, and clang then takes
+// arrays of it on the stack for aligned that are not.
+typedef Vec Loose __attribute__((aligned(4), may_alias));
 
-inline Vec load(const float* p) { return *reinterpret_cast<const Vec*>(p); }
-inline void store(float* p, Vec v) { *reinterpret_cast<Vec*>(p) = v; }
+static_assert(alignof(Vec) == sizeof(Vec), "see Loose");
+
+inline Vec load(const float* p) { return *reinterpret_cast<const Loose*>(p); }
+inline void store(float* p, Vec v) { *reinterpret_cast<Loose*>(p) = v; }
 inline Vec broadcast(float a) { return a - Vec{}; }  // exact, so that no subtraction is left of it
 inline int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 inline int64_t round_up(int64_t a) { return ceil_div(a, kLanes) * kLanes; }

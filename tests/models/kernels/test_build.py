@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import shutil
 import stat
 import sys
 import time
@@ -101,6 +102,26 @@ def test_a_kernel_that_computes_wrong_is_not_used(anew, monkeypatch):
     found = anew()
     assert found.library is None
     assert "computes wrong (the result of 3x3 kernels with stride 1: error" in found.what
+
+
+def test_a_kernel_that_crashes_is_not_used_and_this_process_goes_on(anew, tmp_path, monkeypatch):
+    compiler = next(name for name in build.COMPILERS if shutil.which(name))
+    crashing = f"{compiler} -include {tmp_path / 'crash.h'}"
+    (tmp_path / "crash.h").write_text("#include <cstdlib>\nstatic int never_zero = (std::abort(), 1);\n")
+    monkeypatch.setenv("CXX", crashing)
+    monkeypatch.setattr(build, "SOURCE", tmp_path / "kernels.cc")
+    monkeypatch.setattr(build, "HEADERS", ())
+    build.SOURCE.write_text("")
+    assert anew() == (None, f"a kernel that {compiler} made crashes (SIGABRT)")
+    assert not kept(tmp_path)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("compiler", [name for name in build.COMPILERS if shutil.which(name)])
+def test_every_compiler_of_this_machine_builds_it(anew, compiler, monkeypatch):
+    monkeypatch.setenv("CXX", compiler)
+    found = anew()
+    assert found.library is not None, found.what
 
 
 def test_a_recurrent_layer_that_computes_wrong_is_not_used(anew, monkeypatch):
