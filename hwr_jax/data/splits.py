@@ -31,7 +31,8 @@ def carve(train: Arrays, examples: int, *, stratified: bool) -> tuple[Arrays, Ar
     Args:
         train: [N] examples.
         examples: 0 <= examples < N; with 0, `train` is returned as it is, not copied.
-        stratified: take from each class in proportion, as evenly as whole examples allow.
+        stratified: take from each class in proportion, as evenly as whole examples allow; the last of a class only
+            where nothing else is left.
 
     Returns:
         (the rest, what was taken).
@@ -52,7 +53,8 @@ def cut(train: Arrays, last: int) -> tuple[Arrays, Arrays]:
 
 
 def _order(label: np.ndarray, *, stratified: bool) -> np.ndarray:
-    """The fixed permutation of the examples, int64 [N]. Stratified: every prefix holds each class in proportion."""
+    """The fixed permutation of the examples, int64 [N]. Stratified: every prefix holds each class in proportion, and
+    the last example of each class comes after all others, so that no class is used up before it must be."""
     order = np.random.Generator(np.random.PCG64(SEED)).permutation(len(label))
     if not stratified:
         return order
@@ -60,4 +62,5 @@ def _order(label: np.ndarray, *, stratified: bool) -> np.ndarray:
     for value in np.unique(label):
         place = np.flatnonzero(label[order] == value)
         share[place] = (np.arange(place.size) + 0.5) / place.size
+        share[place[-1]] = 1
     return order[np.argsort(share, kind="stable")]

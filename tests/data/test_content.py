@@ -76,6 +76,15 @@ def test_a_stratified_split_takes_from_each_class_in_proportion(examples, data):
     assert np.abs(np.bincount(validation.label, minlength=10) - ideal).max() <= 1.5
 
 
+def test_a_stratified_split_uses_up_no_class_while_others_have_two():
+    label = np.array([0, 1, 2, 2, 3, 3, 3], np.int32)
+    for taken in range(1, 4):
+        rest, _ = splits.carve(Arrays(label, label), taken, stratified=True)
+        assert set(rest.label) == {0, 1, 2, 3}, taken
+    rest, _ = splits.carve(Arrays(label, label), 4, stratified=True)
+    assert len(set(rest.label)) == 3
+
+
 def test_the_split_is_the_same_everywhere_and_forever():
     index = np.arange(60_000, dtype=np.int32)
     _, validation = splits.carve(Arrays(index, index), 5_000, stratified=False)

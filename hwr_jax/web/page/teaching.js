@@ -90,11 +90,22 @@
     return { lessons, of, say, turn, forget, problem, stays: base !== null };
   }
 
+  /** How many of `count` pictures training holds back for test and validation: data/folder.py with 20 for validation. */
+  function heldBack(count, kinds) {
+    const test = Math.floor(count / 5);
+    const rest = count - test;
+    if (20 <= Math.floor(rest / 2)) return test + 20;
+    return test + Math.max(1, Math.floor(rest / 6), Math.min(kinds, Math.floor(rest / 4)));
+  }
+
   /** What is kept, and what training needs more. */
   function summary({ lessons, stays }) {
     const kinds = new Set(lessons.map((one) => one.label)).size;
     const count = `${lessons.length} ${lessons.length === 1 ? "correction" : "corrections"} kept${stays ? "" : " until you close this page"}.`;
     if (lessons.length < 5 || kinds < 2) return `${count} Training needs at least 5, of at least 2 digits.`;
+    let more = 0;
+    while (lessons.length + more - kinds < heldBack(lessons.length + more, kinds)) more++;
+    if (more) return `${count} Training needs ${more} more of these digits, as it holds back some for validation and test.`;
     return `${count} Unpack the download and train: configs/finetune.py --config.data.manual_dir=digits`;
   }
 
