@@ -102,18 +102,25 @@ def hangs(trial: int, rng: np.random.Generator, folder: Path) -> str:
 
 
 LAYOUTS = [(1, 2), (1, 4), (1, 8), (2, 1), (2, 2)]  # processes, devices
+# Smooth networks: with ReLU, a value on the other side of 0 (in max-pooling, another maximum) changes a step by a whole
+# gradient.
+SMOOTH = {
+    "cnn": (
+        "--config.model.norm=batch", "--config.model.activation=tanh",
+        "--config.model.pools=(False, False)", "--config.model.strides_px=(2, 2)",
+    ),
+    "rnn": ("--config.model.name=rnn",),
+}  # fmt: skip
+LAID_OUT = [(network, layout) for network in SMOOTH for layout in LAYOUTS]
 
 
 def layouts(trial: int, rng: np.random.Generator, folder: Path) -> str:
     """R7: SGD on one device, on several, and in several processes: equal parameters to 1e-6 after 100 steps."""
     from hwr_jax.inference import predictor
 
-    layout = LAYOUTS[trial % len(LAYOUTS)]
-    # A smooth network: with ReLU, a value on the other side of 0 (in max-pooling, another maximum) changes a step by a
-    # whole gradient.
-    flags = (*SMALL, "--config.epochs=3", "--config.model.norm=batch", "--config.model.activation=tanh")
-    flags += ("--config.model.pools=(False, False)", "--config.model.strides_px=(2, 2)")
-    one = folder.parent / "one"
+    network, layout = LAID_OUT[trial]
+    flags = (*SMALL, "--config.epochs=3", *SMOOTH[network])
+    one = folder.parent / f"one-{network}"
     code, _, error = processes.run("main", *flags, f"--workdir={one}")
     assert code == 0, error
     started = (
@@ -125,8 +132,8 @@ def layouts(trial: int, rng: np.random.Generator, folder: Path) -> str:
     assert not any(codes), f"{codes} {errors}"
     params = [predictor.load(where, log=lambda line: None).params for where in (one, folder)]
     apart = max(np.abs(a - b).max() for a, b in zip(*map(jax.tree.leaves, params), strict=True))
-    assert apart <= 1e-6, f"{layout}: {apart:.2g} apart"
-    return f"{layout}: {apart:.2g}"
+    assert apart <= 1e-6, f"{network} {layout}: {apart:.2g} apart"
+    return f"{network} {layout}: {apart:.2g}"
 
 
 DIFFERENT = {

@@ -34,13 +34,14 @@ def _same(whole: Path, folder: Path) -> None:
 
 
 MOMENTS = ("start", "end of an epoch", "last step", "evaluation", "any")
+KILLED = [("cnn", "--config.model.norm=batch")] * 30 + [("rnn", "--config.model.name=rnn")] * 10  # network, its flag
 
 
 def killed(trial: int, rng: np.random.Generator, folder: Path) -> str:
     """R3: SIGKILL at a given moment of the run, and at a random one of the resumed run; the run that is finally allowed
     to finish equals an uninterrupted one."""
-    devices, moment = 1 + trial % 2, MOMENTS[trial % len(MOMENTS)]
-    flags = (*SMALL, f"--config.epochs={EPOCHS}", "--config.model.norm=batch", "--config.steps_per_dispatch=3")
+    devices, moment, (network, flag) = 1 + trial % 2, MOMENTS[trial % len(MOMENTS)], KILLED[trial]
+    flags = (*SMALL, f"--config.epochs={EPOCHS}", flag, "--config.steps_per_dispatch=3")
     whole = _whole_run(folder, *flags, devices=devices)
     steps = files.read_json(whole / "summary.json")["steps"]
     process = processes.start("main", *flags, f"--workdir={folder}", devices=devices)
@@ -60,7 +61,7 @@ def killed(trial: int, rng: np.random.Generator, folder: Path) -> str:
     code, _, error = processes.run("main", *flags, f"--workdir={folder}", devices=devices)
     assert code == 0, error[-500:]
     _same(whole, folder)
-    return f"{moment}, {1 + again} kills, {devices} devices"
+    return f"{network}, {moment}, {1 + again} kills, {devices} devices"
 
 
 def _kill(process: subprocess.Popen) -> None:
@@ -107,13 +108,13 @@ def terminated(trial: int, rng: np.random.Generator, folder: Path) -> str:
     return f"{ranks} processes, {dispatch} steps a dispatch, {where}, {took:.1f} s"
 
 
-NETWORKS = ("cnn", "lenet", "mlp", "resnet")
+REPEATED = ("cnn", "lenet", "mlp", "resnet") * 5 + ("rnn", "vit") * 2  # networks
 
 
 def repeated(trial: int, rng: np.random.Generator, folder: Path) -> str:
     """R8: two seeds of a network, in three processes with 2, 4 and 8 threads: the same bits; in a fourth process,
     `verify` finds one of them bit-identical; in a fifth, the second seed alone gives its bits."""
-    network = NETWORKS[trial % len(NETWORKS)]
+    network = REPEATED[trial]
     flags = ("--config=configs/digits.py", "--config.epochs=2", f"--config.model.name={network}")
     flags = (*flags, f"--config.optim.learning_rate={rng.uniform(5e-4, 5e-3):.5f}")
     folders = {threads: folder.with_name(f"{folder.name}-{threads}") for threads in (2, 4, 8)}
