@@ -2,8 +2,8 @@
 // own threads: 3x3 kernels of stride 1 by Winograd's products, all others by the plain sum without copies of windows.
 //
 // Every sum has an order of its own that depends on the shapes alone: neither on the number of threads nor on the width
-// of the vectors. A batch is cut into parts, a thread takes the next part that nobody has taken, and the parts of a
-// kernel's gradient are added in their order.
+// of the vectors. A batch is cut into parts, or the features if there are few images; a thread takes the next part that
+// nobody has taken, and the parts of a kernel's gradient are added in their order.
 
 #pragma once
 
@@ -12,14 +12,17 @@
 #include <cstring>
 #include <vector>
 
+#include "few_tiles.h"
 #include "plain.h"
 #include "winograd.h"
 
 namespace {
 
-constexpr int64_t kLeastTiles = 12;      // of Winograd's that a thread takes: fewer leave a product's tile half empty
-constexpr int64_t kSmallKernel = 16384;  // values, below which one thread alone turns and transforms a kernel
-constexpr int64_t kLargeSums = 1024;     // channels x features, above which Winograd's threads have no sums of their own
+constexpr int64_t kLeastTiles = 12;        // of Winograd's that a thread takes: fewer leave a product's tile half empty
+constexpr int64_t kLeastPositions = 48;    // of the plain sum that a thread takes, of all images'
+constexpr int64_t kFewProducts = 1 << 20;  // of the plain sum: below it another thread would start too late to help
+constexpr int64_t kSmallKernel = 16384;    // values, below which one thread alone turns and transforms a kernel
+constexpr int64_t kLargeSums = 1024;  // channels x features, above which Winograd's threads have no sums of their own
 
 // The threads for work on the kernel itself: this thread alone if it is small.
 ffi::ThreadPool* for_kernel(const Shape& s, ffi::ThreadPool* pool) {
@@ -39,33 +42,86 @@ void turn(ffi::ThreadPool* pool, const float* kernel, const Shape& s, float* tur
   });
 }
 
-void forward(ffi::ThreadPool* pool, const float* x, const float* kernel, const Shape& s, float* y) {
+// Winograd's products of few tiles: a thread takes some features, of which it also transforms the kernel.
+template <class Form>
+void by_feature(ffi::ThreadPool* pool, const float* x, const float* kernel, const Shape& s, float* y) {
   Panels panels(s.features);
-  if (s.winograd()) {
-    with_tiles(s, [&](auto form) {
-      using Form = decltype(form);
-      float* factor = scratch(kFactor, Form::kPlaces * factor_plane(panels, s.channels));
-      parallel(for_kernel(s, pool), 8, [&, factor](int64_t p) {
-        factor_of_kernel<Form>(kernel, s.channels, s.channels * p / 8, s.channels * (p + 1) / 8, panels, factor);
-      });
-      int64_t most = std::min<int64_t>(s.batch * Tiles<Form>(s).each() / kLeastTiles, 16);
-      int64_t parts = parts_of(s.batch, std::max<int64_t>(most, 1));
-      parallel(pool, parts, [&, factor](int64_t p) {
-        winograd_images<Form>(x, s, factor, panels, s.batch * p / parts, s.batch * (p + 1) / parts, y);
-      });
+  pool = for_kernel(s, pool);
+  int64_t parts = std::min<int64_t>(pool ? pool->num_threads() : 1, panels.count());
+  parallel(pool, parts, [&](int64_t p) {
+    int64_t first = panels.count() * p / parts, from = panels.feature(first);
+    Panels own = panels.part(first, panels.count() * (p + 1) / parts);
+    if (s.batch * Tiles<Form>(s).each() <= kFewTiles) {
+      few_tiles<Form>(x, kernel + from, s, own, y + from);
+      return;
+    }
+    float* factor = scratch(kFactor, Form::kPlaces * factor_plane(own, s.channels));
+    factor_of_kernel<Form>(kernel + from, s, 0, s.channels, own, factor);
+    winograd_images<Form>(x, s, factor, own, 0, s.batch, y + from);
+  });
+}
+
+// Those of many tiles: the kernel is transformed once, then a thread takes some images.
+template <class Form>
+void by_image(ffi::ThreadPool* pool, const float* x, const float* kernel, const Shape& s, float* y) {
+  Panels panels(s.features);
+  float* factor = scratch(kFactor, Form::kPlaces * factor_plane(panels, s.channels));
+  parallel(for_kernel(s, pool), 8, [&](int64_t p) {
+    factor_of_kernel<Form>(kernel, s, s.channels * p / 8, s.channels * (p + 1) / 8, panels, factor);
+  });
+  int64_t most = std::min<int64_t>(s.batch * Tiles<Form>(s).each() / kLeastTiles, 16);
+  int64_t parts = parts_of(s.batch, std::max<int64_t>(most, 1));
+  parallel(pool, parts, [&](int64_t p) {
+    winograd_images<Form>(x, s, factor, panels, s.batch * p / parts, s.batch * (p + 1) / parts, y);
+  });
+}
+
+// Where the results at the position t of image b go, from the feature `from` on.
+auto into(float* y, const Shape& s, int64_t from) {
+  return [=](int64_t b, int64_t t) { return y + b * s.result() + t * s.features + from; };
+}
+
+// The plain sum: a thread takes some positions of the result, or some features if there are few positions.
+void plain(ffi::ThreadPool* pool, const float* x, const float* kernel, const Shape& s, float* y) {
+  Panels panels(s.features);
+  int64_t tap = s.channels * s.features, positions = s.batch * s.out_height * s.out_width;
+  int64_t depth = s.rows * s.columns * s.channels, count = panels.count();
+  Padded padded(s, (s.out_height - 1) * s.stride_y + s.rows, (s.out_width - 1) * s.stride_x + s.columns);
+  auto pack_some = [&](int64_t first, int64_t last, float* packed) {
+    int64_t from = panels.feature(first);
+    auto taps = [&](int64_t i, int64_t j) { return kernel + (i * s.columns + j) * tap + from; };
+    pack(s, s.rows, s.columns, taps, panels.part(first, last), packed);
+  };
+  if (positions * depth * s.features < kFewProducts) pool = nullptr;
+  int64_t threads = pool ? pool->num_threads() : 1;
+  if (positions < kPositions * threads && count > 1) {
+    int64_t parts = std::min(threads, count);
+    parallel(pool, parts, [&](int64_t p) {
+      int64_t first = count * p / parts, last = count * (p + 1) / parts, from = panels.feature(first);
+      float* packed = scratch(kFactor, panels.part(first, last).size(depth));
+      pack_some(first, last, packed);
+      plain_positions(x, s, padded, packed, panels.part(first, last), 0, positions, into(y, s, from));
     });
     return;
   }
-  int64_t parts = parts_of(s.batch, 16), tap = s.channels * s.features, positions = s.out_height * s.out_width;
-  float* packed = scratch(kFactor, panels.size(s.rows * s.columns * s.channels));
-  pack(s, s.rows, s.columns, [&](int64_t i, int64_t j) { return kernel + (i * s.columns + j) * tap; }, panels, packed);
-  Padded padded(s, (s.out_height - 1) * s.stride_y + s.rows, (s.out_width - 1) * s.stride_x + s.columns);
-  parallel(pool, parts, [&, packed](int64_t p) {
-    std::vector<float*> out(positions);
-    for (int64_t b = s.batch * p / parts; b < s.batch * (p + 1) / parts; ++b) {
-      for (int64_t t = 0; t < positions; ++t) out[t] = y + b * s.result() + t * s.features;
-      plain_image(x + b * s.image(), s, padded, packed, panels, out.data());
-    }
+  float* packed = scratch(kFactor, panels.size(depth));
+  parallel(for_kernel(s, pool), count, [&](int64_t p) { pack_some(p, p + 1, packed + 2 * kLanes * p * depth); });
+  int64_t parts = std::clamp<int64_t>(positions / kLeastPositions, 1, 16);
+  parallel(pool, parts, [&](int64_t p) {
+    auto begin = [&](int64_t part) { return part == parts ? positions : positions * part / parts / 12 * 12; };
+    plain_positions(x, s, padded, packed, panels, begin(p), begin(p + 1), into(y, s, 0));
+  });
+}
+
+void forward(ffi::ThreadPool* pool, const float* x, const float* kernel, const Shape& s, float* y) {
+  if (!s.winograd()) {
+    plain(pool, x, kernel, s, y);
+    return;
+  }
+  with_tiles(s, [&](auto form) {
+    using Form = decltype(form);
+    bool few = s.batch * Tiles<Form>(s).each() < 2 * kLeastTiles;
+    few ? by_feature<Form>(pool, x, kernel, s, y) : by_image<Form>(pool, x, kernel, s, y);
   });
 }
 
@@ -115,22 +171,22 @@ void image_gradient(ffi::ThreadPool* pool, const float* kernel, const float* g, 
     pack(phase.shape, phase.shape.rows, phase.shape.columns, taps, panels, packed + phase.offset);
   }
   parallel(pool, parts, [&, packed](int64_t p) {
-    std::vector<float*> out;
-    for (int64_t b = s.batch * p / parts; b < s.batch * (p + 1) / parts; ++b)
-      for (const Phase& phase : phases) {
-        out.clear();
-        for (int64_t i = phase.y; i < s.height; i += s.stride_y)
-          for (int64_t j = phase.x; j < s.width; j += s.stride_x)
-            out.push_back(dx + b * s.image() + (i * s.width + j) * s.channels);
-        if (out.empty()) continue;
-        if (!phase.shape.rows || !phase.shape.columns) {
-          for (float* to : out) std::memset(to, 0, s.channels * sizeof(float));
-          continue;
-        }
-        Shape shape = phase.shape;
-        Padded padded(shape, shape.out_height - 1 + shape.rows, shape.out_width - 1 + shape.columns);
-        plain_image(g + b * s.result(), shape, padded, packed + phase.offset, panels, out.data());
+    for (const Phase& phase : phases) {
+      const Shape& of = phase.shape;
+      int64_t first = s.batch * p / parts, last = s.batch * (p + 1) / parts, positions = of.out_height * of.out_width;
+      auto out = [&](int64_t b, int64_t t) {
+        int64_t i = phase.y + t / of.out_width * s.stride_y, j = phase.x + t % of.out_width * s.stride_x;
+        return dx + b * s.image() + (i * s.width + j) * s.channels;
+      };
+      if (!positions) continue;
+      if (!of.rows || !of.columns) {
+        for (int64_t b = first; b < last; ++b)
+          for (int64_t t = 0; t < positions; ++t) std::memset(out(b, t), 0, s.channels * sizeof(float));
+        continue;
       }
+      Padded padded(of, of.out_height + of.rows - 1, of.out_width + of.columns - 1);
+      plain_positions(g, of, padded, packed + phase.offset, panels, first * positions, last * positions, out);
+    }
   });
 }
 

@@ -94,6 +94,10 @@ struct Panels {
     }
   }
   int64_t size(int64_t depth) const { return vectors * kLanes * depth; }
+  int64_t count() const { return std::max<int64_t>(1, vectors / 2); }
+  int64_t feature(int64_t panel) const { return panel < count() ? panel * 2 * kLanes : width; }  // its first one
+  // Some of the panels: their features are those from feature(first) on.
+  Panels part(int64_t first, int64_t last) const { return Panels(feature(last) - feature(first)); }
 };
 
 // out[m][0:F] = sum over the pieces of a[m] with the packed factor b, or += for F of whole vectors.

@@ -30,11 +30,11 @@ struct Padded {
   Padded(const Shape& s, int64_t least_height, int64_t least_width)
       : height(std::max(least_height, s.top + s.height)), width(std::max(least_width, s.left + s.width)),
         top(s.top), left(s.left), needed(height != s.height || width != s.width) {}
-  // `image` [H, W, C]; the vector behind the last value may be read.
-  const float* of(const float* image, const Shape& s, bool last) const {
+  // `image` [H, W, C]; the vector behind the last value may be read. Of up to `most` images each has a place.
+  const float* of(const float* image, const Shape& s, bool last, int64_t place = 0, int64_t most = 1) const {
     if (!needed && !last) return image;
     int64_t size = height * width * s.channels, row = s.width * s.channels;
-    float* out = scratch(kPadded, size + kLanes);
+    float* out = scratch(kPadded, most * (size + kLanes)) + place * (size + kLanes);
     std::memset(out, 0, (size + kLanes) * sizeof(float));
     for (int64_t i = 0; i < s.height; ++i)
       std::memcpy(out + ((i + top) * width + left) * s.channels, image + i * row, row * sizeof(float));

@@ -8,10 +8,12 @@ import ctypes
 import sys
 
 CASES = (  # B, H, W, C, F, kernel side, stride, padding: each of the kernel's ways once
-    (3, 9, 8, 9, 11, 3, 1, 1),  # large tiles
-    (2, 6, 6, 9, 11, 3, 1, 1),  # small ones
+    (5, 9, 8, 9, 11, 3, 1, 1),  # large tiles
+    (4, 6, 6, 9, 11, 3, 1, 1),  # small ones
+    (2, 7, 9, 9, 40, 3, 1, 1),  # few large ones
+    (1, 4, 4, 24, 40, 3, 1, 1),  # a single one
     (9, 14, 14, 40, 33, 3, 1, 1),  # large ones, more than a thread takes at once; the kernel's gradient place by place
-    (2, 7, 7, 66, 64, 3, 1, 0),  # small ones, and large ones for the gradient of the image
+    (2, 7, 7, 66, 64, 3, 1, 0),  # few small ones, and large ones for the gradient of the image
     (3, 9, 9, 1, 5, 5, 1, 0),
     (2, 9, 8, 16, 12, 3, 2, 1),
     (2, 8, 8, 24, 40, 1, 2, 0),

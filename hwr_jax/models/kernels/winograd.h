@@ -184,14 +184,14 @@ inline void tile_of_image(const float* x, int64_t row, int64_t channels, float* 
 
 // Writes the results of one tile, `rows` x `columns` of them.
 template <class Form>
-inline void tile_of_result(const float* m, int64_t plane, int64_t features, float* y, int64_t row, int rows,
-                           int columns) {
+inline void tile_of_result(const float* m, int64_t plane, int64_t features, float* y, int64_t row, int64_t pitch,
+                           int rows, int columns) {
   constexpr int kSide = Form::kSide;
   for (int64_t f = 0; f < features; f += kLanes)
     both_axes<kSide, Form::kResults>(
         Form::result, [&](int i, int j) { return load(m + (kSide * i + j) * plane + f); },
         [&](int i, int j, Vec e) {
-          if (i < rows && j < columns) store_some(y + i * row + j * features + f, e, features - f);
+          if (i < rows && j < columns) store_some(y + i * row + j * pitch + f, e, features - f);
         });
 }
 
@@ -212,20 +212,21 @@ inline void tile_of_gradient(const float* y, int64_t features, int64_t row, int 
 // Floats from the factor of one place to that of the next.
 int64_t factor_plane(const Panels& panels, int64_t channels) { return panels.size(channels) + kApart; }
 
-// U of the kernel's channels `from` to `to`, packed in panels, for every place the same way.
+// U of the kernel's channels `from` to `to`, packed in panels, for every place the same way. `kernel` is at the panels'
+// first feature.
 template <class Form>
-void factor_of_kernel(const float* kernel, int64_t channels, int64_t from, int64_t to, const Panels& panels,
+void factor_of_kernel(const float* kernel, const Shape& s, int64_t from, int64_t to, const Panels& panels,
                       float* factor) {
   constexpr int kSide = Form::kSide;
-  int64_t plane = factor_plane(panels, channels), features = panels.width, tap = channels * features;
-  panels.each(channels, [&](int64_t first, int64_t n, int64_t offset) {
+  int64_t plane = factor_plane(panels, s.channels), tap = s.channels * s.features;
+  panels.each(s.channels, [&](int64_t first, int64_t n, int64_t offset) {
     for (int64_t c = from; c < to; ++c)
       for (int64_t v = 0; v < n; ++v) {
         int64_t f = first + v * kLanes;
         float* u = factor + offset + (c * n + v) * kLanes;
         both_axes<3, kSide>(
             Form::kernel,
-            [&](int i, int j) { return load_some(kernel + (3 * i + j) * tap + c * features + f, features - f); },
+            [&](int i, int j) { return load_some(kernel + (3 * i + j) * tap + c * s.features + f, panels.width - f); },
             [&](int i, int j, Vec e) { store(u + (kSide * i + j) * plane, e); });
       }
   });
@@ -262,6 +263,7 @@ int64_t tiles_at_once(const Shape& s) {
   return std::max<int64_t>(24, fit / 12 * 12);
 }
 
+// The results of some images, or of those features of theirs that the panels have; `y` is at the first one.
 template <class Form>
 void winograd_images(const float* x, const Shape& s, const float* factor, const Panels& panels, int64_t first,
                      int64_t last, float* y) {
@@ -287,8 +289,8 @@ void winograd_images(const float* x, const Shape& s, const float* factor, const 
       product(from.data(), held, 1, 0, s.channels, factor + p * factor_plane(panels, s.channels), whole, to.data());
     }
     for (int64_t t = 0; t < held; ++t)
-      tile_of_result<Form>(m + t * out_pitch, out_plane, s.features, out[t], s.out_width * s.features, rows[t],
-                           columns[t]);
+      tile_of_result<Form>(m + t * out_pitch, out_plane, panels.width, out[t], s.out_width * s.features, s.features,
+                           rows[t], columns[t]);
     held = 0;
   };
   for (int64_t b = first; b < last; ++b) {

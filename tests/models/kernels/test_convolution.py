@@ -101,6 +101,33 @@ def test_xla_s_threads_and_a_single_one_give_the_same_bits(channels, features, s
     assert same((of_kernel,), (alone(compiled.KERNEL_GRADIENT, image, gradient, shape, kernel.shape),))
 
 
+FEW = [  # height, width, channels, features, kernel side, stride, padding
+    (4, 4, 24, 40, 3, 1, 1),  # a single tile
+    (7, 7, 9, 33, 3, 1, 1),
+    (9, 4, 16, 11, 3, 1, 0),
+    (14, 13, 40, 64, 3, 1, 1),
+    (9, 9, 1, 16, 5, 1, 0),
+    (8, 8, 16, 72, 3, 2, 1),
+    (8, 7, 24, 40, 1, 2, 0),
+    (1, 1, 80, 73, 1, 1, 0),  # a dense layer
+    (1, 1, 33, 8, 1, 1, 0),
+]
+
+
+@pytest.mark.parametrize("layer", FEW)
+def test_an_image_gives_the_same_bits_alone_and_in_a_batch_of_any_size(layer):
+    *size, channels, features, side, stride, padding = layer
+    draw = np.random.default_rng(0).standard_normal
+    image, kernel = draw((200, *size, channels), np.float32), draw((side, side, channels, features), np.float32)
+    pads = ((padding, padding), (padding, padding))
+    many = compiled.convolve(image, kernel, (stride, stride), pads, dimension_numbers=NHWC)
+    for batch in (1, 2, 3, 5, 12, 50):
+        few = compiled.convolve(image[:batch], kernel, (stride, stride), pads, dimension_numbers=NHWC)
+        shape = [*image[:batch].shape, *few.shape[1:], side, side, stride, stride, padding, padding]
+        assert same((few,), (many[:batch],))
+        assert same((few,), (alone(compiled.FORWARD, image[:batch], kernel, shape, few.shape),))
+
+
 def test_it_gives_the_same_bits_in_a_loop_and_for_each_of_several_seeds():
     image, kernel = drawn()
     once = jax.jit(result_and_gradients())(image, kernel)
