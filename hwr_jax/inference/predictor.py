@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from hwr_jax.core.types import Arrays, Outputs, TrainState, Tree
 from hwr_jax.inference import evaluation
 from hwr_jax.inference.reader import BEAM, Reader, doubt_of_length
 from hwr_jax.pictures import normalise
-from hwr_jax.steps.compiled import Programs
+from hwr_jax.steps.compiled import Programs, reader
 from hwr_jax.steps.plan import Plan, make_plan, with_reading
 from hwr_jax.steps.run import Bound, bind
 from hwr_jax.tasks import ctc, metrics
@@ -45,6 +46,10 @@ class Predictor(Reader):
         """Whether the model reads strings, not one class per image."""
         return self.plan.reads_strings
 
+    @functools.cached_property
+    def _reader(self) -> Callable[[np.ndarray], jax.Array]:
+        return reader(self.programs, self.params, self.model_state, strings=self.reads_strings)
+
     def outputs(self, arrays: Arrays) -> list[Outputs]:
         """Evaluates images uint8 [N, H, W, 1] with labels int32 [N]; returns loss, pred and prob of each seed."""
         return evaluation.on_host(self.programs.predict(self.params, self.model_state, arrays))
@@ -59,7 +64,7 @@ class Predictor(Reader):
         """
         if self.reads_strings:
             raise ValueError("this model reads strings, which have no probability per class: use read")
-        parts = [np.mean([o.prob[:count] for o in outputs], axis=0) for outputs, count in self._in_parts(images)]
+        parts = [np.mean(prob[:, :count], axis=0) for prob, count in self._in_parts(images)]
         return np.concatenate(parts) if parts else np.zeros((0, len(self.classes)), np.float32)
 
     def read(self, images: np.ndarray, *, best: int = 4) -> list[list[tuple[str, float]]]:
@@ -73,11 +78,11 @@ class Predictor(Reader):
             return super().read(images, best=best)
         width = max(BEAM, best, self.plan.beam)
         found: list[list[tuple[str, float]]] = []
-        for outputs, count in self._in_parts(images):
+        for of_seeds, count in self._in_parts(images):
             means: list[dict[str, float]] = [{} for _ in range(count)]
-            for of_seed in outputs:
-                strings, log_prob = map(np.asarray, _search(np.log(np.maximum(of_seed.prob, 1e-30)), width))
-                shares = np.exp(log_prob) / len(outputs)
+            for of_seed in of_seeds:
+                strings, log_prob = map(np.asarray, _search(np.log(np.maximum(of_seed, 1e-30)), width))
+                shares = np.exp(log_prob) / len(of_seeds)
                 for mean, rows, probs in zip(means, strings[:count], shares[:count], strict=True):
                     for row, prob in zip(rows, probs, strict=True):
                         text = metrics.text(row, self.classes)
@@ -89,16 +94,15 @@ class Predictor(Reader):
         """Adds the doubt about a line with more characters than any that the model was trained on."""
         return doubt_of_length(found, self.plan.longest) if self.reads_strings else found
 
-    def _in_parts(self, images: np.ndarray) -> Iterator[tuple[list[Outputs], int]]:
-        """Evaluates IMAGES_PER_CALL images at a time, padded to a `bucket`; yields the outputs of each seed, and how
-        many of them are not padding."""
+    def _in_parts(self, images: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
+        """Reads IMAGES_PER_CALL images at a time, padded to a `bucket`; yields the probabilities [S, N, ...], and how
+        many of them are not of padding."""
         images = self.checked(images)
         for first in range(0, len(images), IMAGES_PER_CALL):
             part = images[first : first + IMAGES_PER_CALL]
             size = bucket(len(part), self.plan.eval_batch)
             padded = np.concatenate([part, np.zeros((size - len(part), *part.shape[1:]), np.uint8)])
-            shape = (size, 1) if self.reads_strings else size
-            yield self.outputs(Arrays(padded, np.zeros(shape, np.int32))), len(part)  # only the loss needs labels
+            yield np.asarray(self._reader(padded)), len(part)
 
 
 def bucket(count: int, batch: int) -> int:

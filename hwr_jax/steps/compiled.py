@@ -6,12 +6,17 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.sharding import Mesh, PartitionSpec
 
+from hwr_jax.core.types import Arrays, Tree
 from hwr_jax.distributed import sharding
 from hwr_jax.steps import predict_step, scratch, train_step
 from hwr_jax.steps.recipe import Recipe
+
+MOST_CONSTANTS = 2**20  # numbers: a compiled program, in memory and in the cache, holds that many of a model's weights
 
 
 def over_seeds(function: Callable, how: str, *, axis: str | None = "seed") -> Callable:
@@ -120,3 +125,31 @@ def make_programs(recipe: Recipe, mesh: Mesh, *, how: str, examples: int, shape:
         predict=jax.jit(predict, out_shardings=whole),
     )
     return programs if recipe.scratch is None else programs._replace(**scratch.make(recipe))
+
+
+def reader(
+    programs: Programs, params: Tree, model_state: Tree, *, strings: bool
+) -> Callable[[np.ndarray | jax.Array], jax.Array]:
+    """Returns a function of images uint8 [N, H, W, 1] that gives the probabilities `Outputs.prob` of each seed, for
+    weights that stay the same.
+
+    On CPU the weights are constants of its compiled programs, unless they are many: calling a program takes longer with
+    each argument, and a few images take little else.
+
+    Args:
+      programs: of the run.
+      params, model_state: with a leading seed axis.
+      strings: whether the model reads strings.
+    """
+
+    def read(params, model_state, image):
+        label = jnp.zeros((len(image), 1) if strings else len(image), jnp.int32)  # only the loss needs them
+        return programs.predict(params, model_state, Arrays(image, label)).prob
+
+    if isinstance(programs.predict, scratch.Eager):
+        return lambda image: read(params, model_state, image)
+    numbers = sum(x.size for x in jax.tree.leaves((params, model_state)))
+    if jax.default_backend() != "cpu" or numbers > MOST_CONSTANTS:
+        with_weights = jax.jit(read)
+        return lambda image: with_weights(params, model_state, image)
+    return jax.jit(lambda image: read(params, model_state, image))
