@@ -105,7 +105,8 @@ def make_programs(recipe: Recipe, mesh: Mesh, *, how: str, examples: int, shape:
         return seeds(lambda s, a: train_step.end_epoch(recipe, s, a), state, accuracy)
 
     def predict(params, model_state, arrays):
-        wanted = min(eval_batch, arrays.label.shape[0])  # a few images are not padded to a whole batch
+        examples = arrays.label.shape[0]
+        wanted = -(-examples // -(-examples // eval_batch))  # batches of one size, with as little padding as can be
         batch_size = -(-wanted // mesh.shape["data"]) * mesh.shape["data"]
 
         def one(params, model_state, arrays):

@@ -59,3 +59,11 @@ def test_the_network_from_scratch_reads_too(digits):
     images = np.asarray(digits.test.image[:3])
     read = compiled.reader(run.programs, state.params, state.model_state, strings=False)
     np.testing.assert_array_equal(read(images), expected_of(run, state, images))
+
+
+@pytest.mark.parametrize(("examples", "size"), [(3, 3), (20, 20), (21, 11), (90, 18)])
+def test_batches_have_one_size_and_little_padding(digits, examples, size):
+    run, state = run_of("configs/digits.py:smoke", digits, **{"eval.batch_size": 20})
+    images, label = np.asarray(digits.train.image[:examples]), np.zeros(examples, np.int32)
+    program = run.programs.predict.trace(state.params, state.model_state, Arrays(images, label))
+    assert f"f32[{size},28,28,1]" in str(program.jaxpr)
