@@ -30,7 +30,7 @@ from hwr_jax.models.kernels import exactness, trial
 SOURCE = Path(__file__).with_name("kernels.cc")
 HEADERS = (
     "cells.h", "convolution.h", "exponential.h", "few_tiles.h", "plain.h", "products.h", "recurrent.h", "shape.h",
-    "shared.h", "sums.h", "winograd.h",
+    "shared.h", "single_channel.h", "sums.h", "winograd.h",
 )  # fmt: skip
 COMPILERS = ("c++", "g++", "clang++")
 FLAGS = ("-std=c++17", "-O3", "-ffp-contract=fast", "-fPIC", "-shared", "-w")

@@ -14,6 +14,7 @@
 
 #include "few_tiles.h"
 #include "plain.h"
+#include "single_channel.h"
 #include "winograd.h"
 
 namespace {
@@ -94,7 +95,7 @@ void plain(ffi::ThreadPool* pool, const float* x, const float* kernel, const Sha
   };
   if (positions * depth * s.features < kFewProducts) pool = nullptr;
   int64_t threads = pool ? pool->num_threads() : 1;
-  if (positions < kPositions * threads && count > 1) {
+  if (!single_channel(s) && positions < kPositions * threads && count > 1) {
     int64_t parts = std::min(threads, count);
     parallel(pool, parts, [&](int64_t p) {
       int64_t first = count * p / parts, last = count * (p + 1) / parts, from = panels.feature(first);
@@ -108,6 +109,11 @@ void plain(ffi::ThreadPool* pool, const float* x, const float* kernel, const Sha
   parallel(for_kernel(s, pool), count, [&](int64_t p) { pack_some(p, p + 1, packed + 2 * kLanes * p * depth); });
   int64_t parts = std::clamp<int64_t>(positions / kLeastPositions, 1, 16);
   parallel(pool, parts, [&](int64_t p) {
+    if (single_channel(s)) {
+      int64_t rows = s.batch * s.out_height;
+      single_channel_rows(x, s, padded, packed, panels, rows * p / parts, rows * (p + 1) / parts, y);
+      return;
+    }
     auto begin = [&](int64_t part) { return part == parts ? positions : positions * part / parts / 12 * 12; };
     plain_positions(x, s, padded, packed, panels, begin(p), begin(p + 1), into(y, s, 0));
   });

@@ -55,6 +55,20 @@ def test_it_equals_sums_in_float64_for_any_shape(batch, size, channels, features
         assert np.abs(found - wanted[what]).max() <= 1e-5 * np.abs(wanted[what]).max()
 
 
+@pytest.mark.parametrize("features", [1, 6, 8, 11, 16, 20, 24, 33])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_an_image_of_one_channel_and_any_width_gives_sums_in_float64(features, stride):
+    draw = np.random.default_rng(0).standard_normal
+    for width, side in ((width, side) for width in range(1, 31) for side in (1, 3, 5) if width + 2 >= side):
+        down, across = ((v + 2 - side) // stride + 1 for v in (4, width))
+        image, weights = draw((2, 4, width, 1), np.float32), draw((side, side, 1, features), np.float32)
+        gradient = np.zeros((2, down, across, features), np.float32)
+        shape = [*image.shape, down, across, features, side, side, stride, stride, 1, 1]
+        wanted = reference.convolution(image, weights, gradient, stride, 1)[compiled.FORWARD]
+        found = alone(compiled.FORWARD, image, weights, shape, gradient.shape)
+        assert np.abs(found - wanted).max() <= 1e-5 * np.abs(wanted).max()
+
+
 def test_the_gradient_of_a_large_batch_is_no_less_exact():
     draw = np.random.default_rng(0).standard_normal
     image, gradient = (draw((400, 14, 14, 33), np.float32) for _ in range(2))
@@ -107,6 +121,8 @@ FEW = [  # height, width, channels, features, kernel side, stride, padding
     (9, 4, 16, 11, 3, 1, 0),
     (14, 13, 40, 64, 3, 1, 1),
     (9, 9, 1, 16, 5, 1, 0),
+    (8, 29, 1, 6, 5, 1, 2),
+    (12, 13, 1, 24, 3, 2, 1),
     (8, 8, 16, 72, 3, 2, 1),
     (8, 7, 24, 40, 1, 2, 0),
     (1, 1, 80, 73, 1, 1, 0),  # a dense layer
