@@ -111,6 +111,7 @@ def _epochs(run: Run, programs: Programs, state: TrainState, tools: Tools, last_
     if done == run.total_steps:
         return state
     validation, feed = on_device(run, run.dataset.validation), feeding.make(run, programs)
+    rate = jax.jit(run.recipe.schedule)  # as one program: its operations, one by one, take half a second to compile
     tools.log(console.HEADER)
     for epoch in range(done // per_epoch, last_epoch):
         active = int(np.sum(~np.asarray(stopped(run.recipe, state))))
@@ -122,7 +123,7 @@ def _epochs(run: Run, programs: Programs, state: TrainState, tools: Tools, last_
         order = programs.order(*run.order_arguments(epoch))
         advance = feed(order, before % per_epoch)
         state, train_seconds = _one_epoch(run, state, advance, tools, active)
-        lines, state = _close_epoch(run, programs, state, validation, epoch + 1)
+        lines, state = _close_epoch(run, programs, state, validation, rate, epoch + 1)
         nonfinite.check_loss(run, np.asarray(lines[1]["per_seed"]["loss"]), int(state.step[0]))
         step = int(state.step[0])
         for line in lines:
@@ -176,7 +177,7 @@ def _one_epoch(
 
 
 def _close_epoch(
-    run: Run, programs: Programs, state: TrainState, validation: Arrays, epoch: int
+    run: Run, programs: Programs, state: TrainState, validation: Arrays, rate: Callable[[int], Any], epoch: int
 ) -> tuple[list[dict], TrainState]:
     """Evaluates on validation; returns the epoch's two lines of metrics, and the state with new best and totals."""
     totals = jax.tree.map(np.asarray, state.totals)
@@ -197,7 +198,7 @@ def _close_epoch(
             run.seeds,
             loss=totals.loss / totals.examples,
             accuracy=totals.hits / totals.examples,
-            learning_rate=np.full(len(run.seeds), run.recipe.schedule(step - 1)) * np.asarray(state.faults.scale),
+            learning_rate=np.full(len(run.seeds), rate(step - 1)) * np.asarray(state.faults.scale),
             **more,
         ),
         logs.metrics_line(epoch, step, "validation", run.seeds, loss=loss, accuracy=accuracy),
