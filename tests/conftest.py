@@ -17,11 +17,14 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 sys.path.insert(0, str(Path(__file__).parent.parent))  # for `configs`
 sys.path.insert(0, str(Path(__file__).parent))
 
+import quick_runs
+
+os.environ.update(quick_runs.UNPLACED)
+
 import jax
 import jax.numpy as jnp
 import package_coverage
 import pytest
-import quick_runs
 import warm_python
 from quick_runs import LEVEL, QUICK
 
@@ -86,7 +89,7 @@ def caches(shared):
     keep = {k: v for k, v in os.environ.items() if not k.startswith(other) or k == "HWR_COVERAGE"}
     own = {"HWR_CACHE_DIR": str(shared / "hwr"), "TFDS_DATA_DIR": str(shared / "tfds"), "JAX_PLATFORMS": "cpu"}
     _kernels_of_this_process(shared)
-    return {**keep, **own, "XLA_FLAGS": quick_runs.xla_flags([]), "PYTHONPATH": str(ROOT)}
+    return {**keep, **own, **quick_runs.UNPLACED, "XLA_FLAGS": quick_runs.xla_flags([]), "PYTHONPATH": str(ROOT)}
 
 
 def _kernels_of_this_process(shared):

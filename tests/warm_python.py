@@ -33,7 +33,8 @@ from pathlib import Path
 import package_coverage
 
 LIBRARIES = (
-    "jax", "jax.extend", "jax.experimental.multihost_utils", "flax.linen", "optax", "orbax.checkpoint",
+    "jax", "jax.extend", "jax.experimental.multihost_utils", "jax.experimental.custom_partitioning",
+    "jaxlib.mlir.dialects.mhlo", "jaxlib.mlir.dialects.builtin", "flax.linen", "optax", "orbax.checkpoint",
     "matplotlib.figure", "matplotlib.backends.backend_agg", "PIL.Image", "rich.console", "rich.progress", "rich.table",
     "absl.flags", "ml_collections.config_flags", "tensorboardX", "scipy.ndimage", "scipy.stats", "sklearn.datasets",
 )  # fmt: skip
