@@ -7,7 +7,9 @@ import signal
 import threading
 
 import jax
+import optax
 import pytest
+from quick_runs import NETWORK, UNCHANGED
 
 from hwr_jax.checks import reproduction
 from hwr_jax.cli import console
@@ -24,8 +26,9 @@ def quiet(folder, signals):
     return Session(folder=folder, screen=console.make_console(quiet=True), signals=signals, devices=1)
 
 
-def one_epoch():
-    return configs.load("configs/digits.py:smoke", {"epochs": 1, "optim.gradient_norm": True})
+def one_epoch(**more):
+    small = {**NETWORK, **UNCHANGED, "epochs": 1, "optim.gradient_norm": True}
+    return configs.load("configs/digits.py:smoke", {**small, **more})
 
 
 def handlers():
@@ -67,6 +70,14 @@ def test_the_norm_of_the_gradient_is_reported_with_the_training_loss(in_a_thread
     assert set(lines["train"]) == {"loss", "accuracy", "learning_rate", "gradient_norm"}
     assert 0.01 < lines["train"]["gradient_norm"][0] < 100
     assert "gradient_norm" not in lines["validation"]
+
+
+@pytest.mark.usefixtures("here")
+def test_the_learning_rate_of_the_last_step_of_an_epoch_is_recorded(in_a_thread):
+    config, steps = one_epoch(), in_a_thread[1].summary["steps"]
+    rate = optax.cosine_onecycle_schedule(steps, config.optim.learning_rate, pct_start=config.schedule.rise)
+    train = files.read_json_lines(in_a_thread[0] / "metrics.jsonl")[0]["per_seed"]
+    assert train["learning_rate"] == [pytest.approx(float(rate(steps - 1)), rel=1e-4)]
 
 
 @pytest.mark.usefixtures("here")
@@ -120,7 +131,7 @@ def test_a_finished_run_is_reported_under_changed_code(in_a_thread, digits, monk
 
 def test_another_run_in_the_folder_is_refused_and_so_is_a_folder_in_use(in_a_thread, digits):
     folder = in_a_thread[0]
-    other = configs.load("configs/digits.py:smoke", {"epochs": 2})
+    other = one_epoch(epochs=2)
     with Signals() as signals:
         with pytest.raises(ConfigError, match=r"epochs: 1 -> 2"):
             job.run(other, digits, quiet(folder, signals))
