@@ -27,6 +27,7 @@ def get_config(variant: str = BASELINE):
     config = digits.get_config("smoke")
     config.model.name, config.model.hidden = "mlp", (32,)
     config.epochs = 4
+    config.augment.update(shift_px=0.0, rotate_deg=0.0, scale=0.0, shear_deg=0.0)
     return base.override(config, VARIANTS, variant)
 """
 NOT_SAME = ("train_seconds", "compile_seconds", "seconds")
