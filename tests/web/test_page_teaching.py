@@ -1,6 +1,8 @@
 """Corrections on the page in a real browser: kept, replaced, taken back, downloaded, trained on."""
 
 import zipfile
+from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +10,9 @@ from page_visit import ONE, THREE, clear, composed, hand_over, mode, png, said
 from PIL import Image
 
 from hwr_jax.config import configs
-from hwr_jax.data import configured
+from hwr_jax.core.types import Arrays
+from hwr_jax.data import configured, folder, splits
+from hwr_jax.data.sources import Source
 from scripts.page_browser import READY, write
 
 pytestmark = pytest.mark.browser
@@ -110,6 +114,25 @@ def test_a_browser_that_cannot_keep_corrections_is_reported_and_the_page_reads(o
     page.locator("#source:not(:empty)").wait_for()
     assert said(page).startswith("3 digits")  # a picture is read as before
     assert errors == []
+
+
+def test_the_page_calls_enough_what_leaves_training_a_picture_of_each_digit(page):
+    say = """(labels) => self.HWR.teaching.summary({ lessons: [...labels].map((label) => ({ label })), stays: true })"""
+    for kinds in (2, 3, 5, 10):
+        for count in (*range(max(5, kinds), 4 * kinds), 45, 50, 51):
+            label = np.minimum(np.arange(count), kinds - 1).astype(np.int32)  # one of each but the last
+            words = page.evaluate(say, "".join(map(str, label)))
+            assert ("Unpack" in words) == (len(set(left_to_train(label, kinds))) == kinds), words
+
+
+def left_to_train(label, kinds):
+    """The labels that training keeps, of a downloaded data set and configs/finetune.py."""
+    test = folder.test_size(Path("digits"), Counter(train=len(label)), whole=False)
+    rest, _ = splits.carve(Arrays(label, label), test, stratified=True)
+    source = Source("folder", "1", tuple("0123456789")[:kinds], len(rest.label), test, 0, None, stratified=True)
+    asked = configs.load("configs/finetune.py").data.validation_examples
+    validation = folder.validation_size(source, asked, adapt=True, log=lambda line: None)
+    return splits.carve(rest, validation, stratified=True)[0].label
 
 
 def test_corrections_become_a_data_set_that_training_reads(page, tmp_path):
