@@ -106,7 +106,8 @@ def make_programs(recipe: Recipe, mesh: Mesh, *, how: str, examples: int, shape:
 
     def predict(params, model_state, arrays):
         examples = arrays.label.shape[0]
-        wanted = -(-examples // -(-examples // eval_batch))  # batches of one size, with as little padding as can be
+        batches = -(-examples // eval_batch)
+        wanted = -(-examples // batches)  # images of a batch: all of one size, with as little padding as can be
         batch_size = -(-wanted // mesh.shape["data"]) * mesh.shape["data"]
 
         def one(params, model_state, arrays):
