@@ -4,6 +4,7 @@ pictures, `pictures/` reads them.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -51,13 +52,20 @@ def open_place(place: Path, reading: Reading, class_map: str, *, name: str, whol
     """
     found = find(place, reading, class_map)
     transposed = reading.orientation == "transposed"
-    source = describe(name, place, found.items, whole=whole)
+    source = describe(name, place, found.items, whole=whole, transposed=transposed)
     return Own(source, found, transposed)
 
 
-def describe(name: str, place: Path, found: list[Item], *, whole: bool = False) -> Source:
+def describe(name: str, place: Path, found: list[Item], *, whole: bool = False, transposed: bool = False) -> Source:
     """Returns the facts about the data set: classes in order (numbers by value), sizes, and a version that changes with
     the content of any file, with its name, and with how it is read.
+
+    Args:
+        name: of the data set.
+        place: for messages.
+        found: the examples.
+        whole: see `open_place`.
+        transposed: see `Own`.
 
     Raises:
         DataError: a file that is missing, fewer than two classes, or one that is not in the training split. With
@@ -66,7 +74,7 @@ def describe(name: str, place: Path, found: list[Item], *, whole: bool = False) 
     classes = tuple(sorted({item.label for item in found}, key=in_order))
     if not classes:
         raise DataError(f"{place} holds no picture")
-    identity = version(found)
+    identity = version(found, functools.partial(_said, transposed=transposed))
     if len(classes) < 2 and not whole:
         raise DataError(f"{place} has {len(classes)} class, and a data set needs at least 2: {', '.join(classes)}")
     split = Counter(item.split or "train" for item in found)
@@ -220,8 +228,9 @@ def reason(path: Path, error: Exception) -> str:
     return str(error) if isinstance(error, DataError) else f"{path}: {getattr(error, 'strerror', None) or error}"
 
 
-def _said(item: Item) -> bytes:
-    return f"{item.split}/{item.label}/{Path(item.name).name}".encode(errors="surrogateescape")
+def _said(item: Item, *, transposed: bool = False) -> bytes:
+    turned = "/transposed" if transposed and isinstance(item.picture, Path) else ""  # grey values are turned already
+    return f"{item.split}/{item.label}/{Path(item.name).name}{turned}".encode(errors="surrogateescape")
 
 
 def version(found: list[Item], said: Callable[[Item], bytes] = _said) -> str:

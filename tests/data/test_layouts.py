@@ -268,6 +268,15 @@ def test_transposed_digits_are_warned_about_and_can_be_turned(tmp_path, load, di
     assert all(one.tobytes() in known for one in np.asarray(dataset.test.image))
 
 
+def test_transposed_picture_files_are_another_data_set_than_the_same_files_upright(tmp_path, load):
+    for label, first in (("a", 0), ("b", 20)):
+        fill(tmp_path / "mine" / label, first=first)
+    upright = load(tmp_path / "mine")[0]
+    turned = load(tmp_path / "mine", reading=Reading(orientation="transposed"))[0]
+    np.testing.assert_array_equal(turned.train.image, np.swapaxes(upright.train.image, 1, 2))
+    assert turned.version != upright.version
+
+
 def test_a_table_with_labels_only_for_training_is_used_without_the_other(tmp_path, load, digits):
     image, label = arrays(digits, "test", 60)
     header = ",".join(f"pixel{i}" for i in range(784))
