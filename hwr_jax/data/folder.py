@@ -7,17 +7,19 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from hwr_jax.core.errors import ConfigError, DataError
-from hwr_jax.core.types import Arrays
+from hwr_jax.core.printable import line as shown
+from hwr_jax.core.types import Arrays, Dataset
 from hwr_jax.data import splits
 from hwr_jax.data.content import Content
 from hwr_jax.data.layouts import Found, Item, find, in_order
+from hwr_jax.data.line_layouts import counted
 from hwr_jax.data.progress import track
 from hwr_jax.data.sources import IMAGE_SHAPE, Source
 from hwr_jax.pictures import inputs
@@ -26,7 +28,7 @@ from hwr_jax.pictures.tables import Reading
 TEST_PART = 5  # one in five pictures goes to the test split, unless the user made one
 VALIDATION_PART = 6  # of the others, one in six is for validation, where the config's number does not fit
 FEW = 5  # a class with fewer training pictures is worth a warning
-SHOWN = 3  # how many unusable pictures an error names
+SHOWN = 3  # how many pictures a message names
 HASHED_BYTES = 2**30  # larger data sets are identified by the sizes and times of their files, not by their content
 
 
@@ -52,6 +54,7 @@ def open_place(place: Path, reading: Reading, class_map: str, *, name: str, whol
     """
     found = find(place, reading, class_map)
     transposed = reading.orientation == "transposed"
+    check_repeated(found.items, found.notes)
     source = describe(name, place, found.items, whole=whole, transposed=transposed)
     return Own(source, found, transposed)
 
@@ -95,6 +98,30 @@ def describe(name: str, place: Path, found: list[Item], *, whole: bool = False, 
     )
 
 
+def check_repeated(items: Iterable[Item], notes: list[str]) -> None:
+    """Notes picture files that are named twice with one label.
+
+    Raises:
+        DataError: the two labels differ.
+    """
+    before: dict[Path, Item] = {}
+    twice = []
+    for item in items:
+        if not isinstance(item.picture, Path) or (other := before.setdefault(item.picture, item)) is item:
+            continue
+        if other.label != item.label:
+            raise DataError(
+                f"{item.name}: {item.picture.name} is {shown(item.label)!r} here, and "
+                f"{shown(other.label)!r} in {other.name}: correct one of them"
+            )
+        twice.append(item.name)
+    if twice:
+        notes.append(
+            f"Warning: {counted(len(twice), 'picture')} {'is' if len(twice) == 1 else 'are'} named more than once: "
+            f"{first_of(twice)}"
+        )
+
+
 def check_train(place: Path, split: Counter[str]) -> None:
     """Raises DataError if no example is for training. `split` counts the examples of each split."""
     if not split["train"]:
@@ -113,25 +140,35 @@ def test_size(place: Path, split: Counter[str], *, whole: bool) -> int:
     return test
 
 
-def make(own: Own, *, log: Callable[[str], object]) -> Content:
-    """Reads and converts every picture. The user's own validation examples are the last ones of train.
+def make(own: Own, *, log: Callable[[str], object]) -> tuple[Content, list[str]]:
+    """Reads and converts every picture; returns the content, and a sentence for what speaks against some of them. The
+    user's own validation examples are the last ones of train.
 
     Raises:
         DataError: pictures that cannot be used; the sentence names the first ones.
     """
     found, source = own.found.items, own.source
-    image, wrong = np.zeros((len(found), *IMAGE_SHAPE), np.uint8), []
+    image, wrong, several = np.zeros((len(found), *IMAGE_SHAPE), np.uint8), [], []
     text = f"Converting {len(found):,} pictures (once)"
     for i, item in enumerate(track(found, text=text, total=len(found), log=log)):
         try:
-            digit = inputs.to_digit(item.picture)
-            image[i, :, :, 0] = digit.T if own.transposed and isinstance(item.picture, Path) else digit
+            one = inputs.to_input(item.picture, None)
         except (DataError, OSError) as error:
             of_table = not isinstance(item.picture, Path)
             wrong.append(f"{item.name}: {error}" if of_table else reason(item.picture, error))
+            continue
+        image[i, :, :, 0] = one.image.T if own.transposed and isinstance(item.picture, Path) else one.image
+        if one.characters > 1:
+            several.append(f"{item.name} ({one.characters})")
     refuse_unread(wrong, len(found))
     place = {label: i for i, label in enumerate(source.classes)}
-    return divided(own, image, np.array([place[item.label] for item in found], np.int32))
+    notes = []
+    if several:
+        notes.append(
+            f"Warning: {len(several)} of {len(found)} pictures seem to hold several characters, of which the heaviest "
+            f"near the middle is taken: {first_of(several)}"
+        )
+    return divided(own, image, np.array([place[item.label] for item in found], np.int32)), notes
 
 
 def refuse_unread(wrong: list[str], total: int) -> None:
@@ -206,6 +243,20 @@ def check_trained(label: np.ndarray, classes: tuple[str, ...], *, refuse: bool, 
         log(f"Warning: classes with fewer than {FEW} training pictures: {', '.join(few)}")
 
 
+def check_apart(dataset: Dataset, log: Callable[[str], object]) -> None:
+    """Logs a warning if images for validation or test are among those to train on: they measure what was learnt by
+    heart."""
+    trained = {hashlib.sha256(image.tobytes()).digest() for image in dataset.train.image}
+    for split in ("validation", "test"):
+        images = getattr(dataset, split).image
+        twice = sum(hashlib.sha256(image.tobytes()).digest() in trained for image in images)
+        if twice:
+            log(
+                f"Warning: {twice:,} of the {counted(len(images), 'picture')} for {split} look exactly like one to "
+                "train on, so the accuracy on them says little about new pictures"
+            )
+
+
 def sizes(source: Source, validation: int) -> str:
     """Returns a sentence that says which examples of a user's data set are for what, and who decided it."""
     classes = ", ".join(source.classes[:12]) + (", ..." if len(source.classes) > 12 else "")
@@ -273,6 +324,11 @@ def _content(path: Path) -> bytes:
             return hashlib.file_digest(file, "sha256").digest()
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}") from error
+
+
+def first_of(names: Sequence[str]) -> str:
+    """Returns the first of some names, for a message."""
+    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
 
 
 def refuse_splits(source: Source, named: Iterable[str]) -> None:

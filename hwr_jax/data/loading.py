@@ -6,6 +6,7 @@ tensorflow-datasets nor scikit-learn.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 
 from hwr_jax.core.errors import ConfigError, DataMissing
 from hwr_jax.core.types import Arrays, Dataset
-from hwr_jax.data import cache, content, extra, find, orientation, own_lines, rows, splits, strings, subset
+from hwr_jax.data import content, extra, find, noted, orientation, own_lines, rows, splits, strings, subset
 from hwr_jax.data import drawn as drawn_digits
 from hwr_jax.data import folder as own
 from hwr_jax.data import negatives as none_of_them
@@ -181,15 +182,17 @@ def _own(
         asked = own.validation_size(mine.source, validation_examples, adapt=adapt, log=log)
     if frame is not None:
         log(f"{place}: {own_lines.described(mine, None if whole else asked)}")
-        data, sha256 = own_lines.read(mine, frame, cache_dir=cache_dir, place=place, log=log)
+        convert = functools.partial(own_lines.converted, mine, frame, log=log)
+        data, sha256 = noted.read(mine.source, convert, cache_dir=cache_dir, place=place, log=log)
         dataset = finish(mine.source, data, sha256, asked)
         if not whole:
             own_lines.check_trained(dataset, log)
+            own.check_apart(dataset, log)
         return dataset
     if not whole:
         log(f"{place}: {own.sizes(mine.source, asked)}")
-    folder = cache.folder(cache_dir, mine.source)
-    data, sha256 = cache.read_or_make(folder, mine.source, lambda: own.make(mine, log=log), log=log, place=place)
+    convert = functools.partial(own.make, mine, log=log)
+    data, sha256 = noted.read(mine.source, convert, cache_dir=cache_dir, place=place, log=log)
     dataset = finish(mine.source, data, sha256, asked)
     if not all(isinstance(item.picture, Path) for item in mine.found.items):
         every = Arrays(
@@ -202,6 +205,7 @@ def _own(
                 log(words)
     if not whole:
         own.check_trained(np.asarray(dataset.train.label), dataset.classes, refuse=named is not None, log=log)
+        own.check_apart(dataset, log)
     return dataset
 
 

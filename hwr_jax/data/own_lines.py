@@ -8,19 +8,18 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from hwr_jax.core import files
 from hwr_jax.core.errors import ConfigError, DataError
 from hwr_jax.core.printable import line as shown
 from hwr_jax.core.types import Dataset
-from hwr_jax.data import cache, folder, line_layouts
+from hwr_jax.data import folder, line_layouts
 from hwr_jax.data.content import Content
-from hwr_jax.data.folder import FEW, SHOWN, Own
+from hwr_jax.data.folder import FEW, Own, first_of
 from hwr_jax.data.layouts import Found, Item
 from hwr_jax.data.line_layouts import counted
 from hwr_jax.data.progress import track
@@ -29,7 +28,6 @@ from hwr_jax.pictures import inputs, normalise
 from hwr_jax.pictures.tables import Reading
 
 VERSION = "1"  # of what is made of the same pictures and texts
-NOTES = "notes.json"  # in the cache, beside the arrays: what was noted when the pictures were converted
 LISTED = 200  # characters in a message
 
 
@@ -79,7 +77,7 @@ def open_place(place: Path, reading: Reading, class_map: str, *, name: str, fram
     if not found.items:
         raise DataError(f"{place} holds no line: expected {line_layouts.EXPECTED}")
     items = cleaned(found.items, found.notes)
-    check_repeated(items, found.notes)
+    folder.check_repeated(items, found.notes)
     check_lengths(items, frame, found.notes, refuse=not whole)
     split = Counter(item.split or "train" for item in items)
     if not whole:
@@ -129,34 +127,10 @@ def cleaned(items: Sequence[Item], notes: list[str]) -> list[Item]:
             raise DataError(f"{item.name}: the text holds {what}; a picture shows one line, so write its text in one")
         made.append(item._replace(label=whole))
     if stripped:
-        notes.append(f"Removed the whitespace around {counted(len(stripped), 'text')}: {_first(stripped)}")
+        notes.append(f"Removed the whitespace around {counted(len(stripped), 'text')}: {first_of(stripped)}")
     if composed:
-        notes.append(f"Composed the characters of {counted(len(composed), 'text')} (Unicode NFC): {_first(composed)}")
+        notes.append(f"Composed the characters of {counted(len(composed), 'text')} (Unicode NFC): {first_of(composed)}")
     return made
-
-
-def check_repeated(items: Iterable[Item], notes: list[str]) -> None:
-    """Notes pictures that are named twice with one text.
-
-    Raises:
-        DataError: the two texts differ.
-    """
-    before: dict[inputs.Picture, Item] = {}
-    twice = []
-    for item in items:
-        if (other := before.setdefault(item.picture, item)) is item:
-            continue
-        if other.label != item.label:
-            raise DataError(
-                f"{item.name}: {Path(str(item.picture)).name} is {shown(item.label)!r} here, and "
-                f"{shown(other.label)!r} in {other.name}: correct one of them"
-            )
-        twice.append(item.name)
-    if twice:
-        notes.append(
-            f"Warning: {counted(len(twice), 'picture')} {'is' if len(twice) == 1 else 'are'} named more than once: "
-            f"{_first(twice)}"
-        )
 
 
 def check_lengths(items: Sequence[Item], frame: Frame, notes: list[str], *, refuse: bool) -> None:
@@ -179,47 +153,8 @@ def check_lengths(items: Sequence[Item], frame: Frame, notes: list[str], *, refu
         )
     notes.append(
         f"Warning: {counted(len(long), 'text')} longer than the {frame.longest} characters that the network can read, "
-        f"which counts as an error (and makes the loss large): {_first([item.name for item in long])}"
+        f"which counts as an error (and makes the loss large): {first_of([item.name for item in long])}"
     )
-
-
-def read(
-    own: Own, frame: Frame, *, cache_dir: str | Path | None, place: Path, log: Callable[[str], object]
-) -> tuple[Content, str]:
-    """Maps the images into memory, after making them where the cache has none. Says what was noted about them when they
-    were made, every time.
-
-    Args:
-        own: from `open_place`.
-        frame: of the network.
-        cache_dir, place, log: see `cache.read_or_make`.
-
-    Returns:
-        (the content, its SHA-256).
-
-    Raises:
-        DataError: pictures that cannot be used; the sentence names the first ones.
-    """
-    where, noted = cache.folder(cache_dir, own.source), list[str]()
-    made = False
-
-    def make() -> Content:
-        nonlocal made, noted
-        content, noted = converted(own, frame, log=log)
-        made = True
-        return content
-
-    content, sha256 = cache.read_or_make(where, own.source, make, log=log, place=place)
-    try:
-        if made:
-            files.write_atomic(where / NOTES, json.dumps(noted))
-        else:
-            noted = [str(one) for one in json.loads((where / NOTES).read_text())]
-    except (OSError, ValueError):
-        pass  # the cache cannot be written
-    for note in noted:
-        log(note)
-    return content, sha256
 
 
 def converted(own: Own, frame: Frame, *, log: Callable[[str], object]) -> tuple[Content, list[str]]:
@@ -251,14 +186,14 @@ def converted(own: Own, frame: Frame, *, log: Callable[[str], object]) -> tuple[
     if several:
         notes.append(
             f"Warning: {len(several)} of {len(items)} pictures seem to hold several lines, of which the heaviest near "
-            f"the middle is taken: {_first(several)}"
+            f"the middle is taken: {first_of(several)}"
         )
     if narrowed:
         names = sorted(narrowed, key=lambda name: -narrowed[name])
         notes.append(
             f"Warning: {len(narrowed)} of {len(items)} lines are up to {max(narrowed.values()):.1f} times as long as "
             f"the image of {frame.width_px} pixels, and were narrowed (config.data.strings.width_px gives more room): "
-            f"{_first([f'{name} ({narrowed[name]:.1f})' for name in names])}"
+            f"{first_of([f'{name} ({narrowed[name]:.1f})' for name in names])}"
         )
     return folder.divided(own, image, label), notes
 
@@ -318,7 +253,3 @@ def lengths(dataset: Dataset) -> tuple[int, int]:
     """Returns the length of the shortest and of the longest training text of a data set of strings."""
     length = (np.asarray(dataset.train.label) >= 0).sum(1)
     return int(length.min()), int(length.max())
-
-
-def _first(names: Sequence[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")

@@ -210,11 +210,6 @@ def to_input(picture: Picture | bytes, line: tuple[int, int] | None) -> normalis
     return normalise.normalised(picture, line=line)
 
 
-def to_digit(picture: Picture) -> np.ndarray:
-    """Returns the image of `to_input` of a character: uint8 [28, 28], 0 = paper, 255 = ink. Raises as it does."""
-    return to_input(picture, None).image
-
-
 def to_line(picture: Picture, height_px: int, width_px: int) -> np.ndarray:
     """Returns the image of `to_input` of a line: uint8 [height_px, width_px]. Raises as it does."""
     return to_input(picture, (height_px, width_px)).image

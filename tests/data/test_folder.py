@@ -28,6 +28,13 @@ def drawn(kind, number, *, dark=False, size=(40, 60)):
     return 255 - grey if dark else grey
 
 
+def drawn_apart(kind, number):
+    """The same, as thick as the number says: no two look alike when they are scaled to one size."""
+    grey = np.full((60, 60), 235, np.uint8)
+    grey[12:48, 26 : 30 + number] = 30
+    return grey if kind == "standing" else grey.T
+
+
 @pytest.fixture
 def own(tmp_path):
     """FOLDER/<class>/*: 10 pictures each of three classes, of several sizes, polarities and formats."""
@@ -126,6 +133,48 @@ def test_a_csv_of_paths_is_the_same_data_set(own, caches):
         dataset = load(table, caches)
         assert dataset.classes == ("2", "10", "lying")
         assert np.bincount(dataset.test.label).tolist() == [2, 2, 2]
+
+
+def test_one_picture_with_two_labels_is_refused_and_with_one_twice_noted(own, caches, tmp_path):
+    lines = [f"{own / '2' / f'{i}.'}{'png' if i % 3 else 'jpg'},{'ab'[i % 2]}" for i in range(10)]
+    table = written(tmp_path, "\n".join(["path,label", *lines, lines[1]]))
+    said = []
+    data.load("folder", manual_dir=table, cache_dir=caches["HWR_CACHE_DIR"], validation_examples=2, log=said.append)
+    assert f"Warning: 1 picture is named more than once: {table}, line 12" in said
+    table.write_text(table.read_text().rstrip()[:-1] + "a\n")
+    with pytest.raises(
+        DataError, match=rf"line 12: 1\.png is 'a' here, and 'b' in {table}, line 3: correct one of them"
+    ):
+        load(table, caches)
+
+
+def test_pictures_of_several_characters_are_counted_and_named_each_time(own, caches):
+    beside = np.concatenate([drawn("standing", i) for i in range(2)], axis=1)
+    Image.fromarray(beside).save(own / "2" / "two.png")
+    for _ in range(2):  # the second time they come from the cache
+        said = []
+        data.load("folder", manual_dir=own, cache_dir=caches["HWR_CACHE_DIR"], validation_examples=3, log=said.append)
+        found = [line for line in said if "several characters" in line]
+        assert found == [
+            "Warning: 1 of 31 pictures seem to hold several characters, of which the heaviest near the middle is "
+            f"taken: {own / '2' / 'two.png'} (2)"
+        ]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_test_pictures_that_are_trained_on_are_counted(caches, tmp_path, stream):
+    for name, numbers in (("train", range(8)), ("val", (8,)), ("test", (0, 1, 9))):
+        for kind in ("standing", "lying"):
+            (tmp_path / "mine" / name / kind).mkdir(parents=True)
+            for i in numbers:
+                Image.fromarray(drawn_apart(kind, i)).save(tmp_path / "mine" / name / kind / f"{i}.png")
+    said = []
+    place, cache = tmp_path / "mine", caches["HWR_CACHE_DIR"]
+    data.load("folder", manual_dir=place, cache_dir=cache, stream=stream, log=said.append)
+    assert [line for line in said if "exactly like" in line] == [
+        "Warning: 4 of the 6 pictures for test look exactly like one to train on, so the accuracy on them says little "
+        "about new pictures"
+    ]
 
 
 def test_a_csv_of_pixels_in_the_conventions_of_mnist_is_taken_as_it_is(digits, caches, tmp_path):

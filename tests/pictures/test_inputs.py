@@ -78,8 +78,8 @@ def test_grey_values_that_are_not_a_picture_are_one_sentence(grey, words):
 def test_model_input_stays_as_it_is_and_other_pictures_do_not():
     ready = np.zeros((28, 28), np.uint8)
     ready[5:20, 3:6] = 200
-    assert inputs.to_digit(ready) is ready
-    np.testing.assert_array_equal(inputs.to_digit(255 - ready), normalise.digit_from_grey(255 - ready))
+    assert inputs.to_input(ready, None).image is ready
+    np.testing.assert_array_equal(inputs.to_input(255 - ready, None).image, normalise.digit_from_grey(255 - ready))
 
 
 @pytest.fixture
