@@ -28,8 +28,8 @@ MODULES = {  # each folder is a package with its own docstring and these modules
     "inference": ["annotate", "light", "listing", "onnx_reader", "pages", "parting", "reader", "scan", "stages"],
     "pictures": [
         "characters", "decode", "documents", "effort", "filters", "ink", "inputs", "marks", "normalise", "page",
-        "perspective", "quiet", "rendering", "resample", "rules", "separated", "several", "sheet", "strokes", "tables",
-        "values",
+        "perspective", "quiet", "rendering", "resample", "rules", "separated", "several", "sheet", "splits", "strokes",
+        "tables", "values",
     ],
     "workdir": ["weights"],
 }  # fmt: skip

@@ -18,8 +18,7 @@ from hwr_jax.core.printable import line as shown
 from hwr_jax.core.types import Arrays, Dataset
 from hwr_jax.data import splits
 from hwr_jax.data.content import Content
-from hwr_jax.data.layouts import Found, Item, find, in_order
-from hwr_jax.data.line_layouts import counted
+from hwr_jax.data.layouts import Found, Item, counted, find, in_order
 from hwr_jax.data.progress import track
 from hwr_jax.data.sources import IMAGE_SHAPE, Source
 from hwr_jax.pictures import inputs

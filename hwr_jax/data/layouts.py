@@ -23,7 +23,8 @@ from typing import NamedTuple
 from hwr_jax.core.errors import ConfigError, DataError
 from hwr_jax.pictures import inputs, tables, values
 from hwr_jax.pictures.decode import FORMATS
-from hwr_jax.pictures.tables import Reading, split_of
+from hwr_jax.pictures.splits import split_of
+from hwr_jax.pictures.tables import Reading
 
 LIKELY = (  # suffixes of pictures, or of what holds some, that are not read
     *(".heic", ".heif", ".svg", ".pdf", ".psd", ".eps", ".dng", ".cr2", ".nef", ".arw", ".jp2", ".jxl", ".tga", ".pcx"),
@@ -77,7 +78,7 @@ def find(place: Path, reading: Reading, class_map: str = "") -> Found:
     if reading.pixel_scale and items and all(isinstance(item.picture, Path) for item in items):
         raise ConfigError(f"config.data.pixel_scale={reading.pixel_scale:g} has no effect: {place} holds picture files")
     if class_map:
-        items = _renamed(items, mapping(Path(class_map).expanduser()), class_map)
+        items = _renamed(items, mapping(Path(class_map).expanduser()), class_map, notes)
     return Found(items, notes)
 
 
@@ -102,8 +103,11 @@ def mapping(path: Path) -> dict[str, str]:
     if not rows or any(len(row) not in (2, 3) for row in rows) or len({len(row) for row in rows}) > 1:
         raise ConfigError(f"the class map {path}: expected a line such as `name,class` for each class")
     codes = [cell for row in rows for cell in row[1:]]
-    if all(cell.isdecimal() and 33 <= int(cell) < 127 for cell in codes) and (
-        len(rows[0]) == 3 or all(int(cell) >= ord("0") for cell in codes)
+    numbered = all(row[0].isdecimal() for row in rows)  # as EMNIST's classes are
+    if (
+        numbered
+        and all(cell.isdecimal() and 33 <= int(cell) < 127 for cell in codes)
+        and (len(rows[0]) == 3 or all(int(cell) >= ord("0") for cell in codes))
     ):
         return {row[0]: chr(int(row[-1])) for row in rows}
     if len(rows[0]) == 3:
@@ -111,10 +115,13 @@ def mapping(path: Path) -> dict[str, str]:
     return {row[0]: row[1] for row in rows}
 
 
-def _renamed(items: list[Item], names: dict[str, str], where: str) -> list[Item]:
-    absent = sorted({item.label for item in items} - set(names), key=in_order)
+def _renamed(items: list[Item], names: dict[str, str], where: str, notes: list[str]) -> list[Item]:
+    labels = sorted({item.label for item in items}, key=in_order)
+    absent = [label for label in labels if label not in names]
     if absent:
         raise ConfigError(f"the class map {where} does not name the classes {', '.join(absent[:SHOWN])}")
+    words = [f"{label} is {names[label]}" for label in labels]
+    notes.append(f"{where}: {', '.join(words[:SHOWN])}" + (", ..." if len(words) > SHOWN else ""))
     return [item._replace(label=names[item.label]) for item in items]
 
 
@@ -134,10 +141,14 @@ def in_file(place: Path, split: str, reading: Reading, notes: list[str]) -> Iter
 
 def _in_folder(place: Path, reading: Reading, notes: list[str]) -> Iterator[Item]:
     place = unwrapped(place, notes)
-    files = [path for path in sorted(place.iterdir()) if path.is_file() and not path.name.startswith(".")]
+    files = _files_in(place)
     if images := [path for path in files if values.is_idx(path) and "idx3" in path.name.lower()]:
-        for path in _one_of_each(images):
+        images = _one_of_each(images)
+        _refuse_two(place, {path: split_in(path) for path in images})
+        for path in images:
             yield from _idx_pair(path, reading, notes)
+        if left := [path for path in (*files, *folders_in(place)) if not values.is_idx(path)]:
+            notes.append(f"{place}: left out {names_of(left)}")
         return
     tops = folders_in(place)
     full = [top for top in tops if inputs.pictures_in(top)]
@@ -145,9 +156,7 @@ def _in_folder(place: Path, reading: Reading, notes: list[str]) -> Iterator[Item
     if not full or (len(full) == 1 and len(tabled) == 1 and not split_of(full[0].name)):
         yield from _in_files(place, files, tops, reading, notes)
         return
-    loose = inputs.pictures_in_here(files)
-    if loose:
-        notes.append(f"{place}: left out {len(loose)} pictures that lie in no folder of a class ({names_of(loose)})")
+    _note_loose(place, files, notes)
     named = {top: split for top in tops if (split := split_of(top.name))}
     if not named:
         yield from _classes("", tops, place, notes)
@@ -162,13 +171,43 @@ def _in_folder(place: Path, reading: Reading, notes: list[str]) -> Iterator[Item
     notes.append(f"{place}: {', '.join(f'{top.name} is the {split} split' for top, split in named.items())}")
     for top, split in named.items():
         folders = folders_in(top)
-        direct = inputs.pictures_in_here([path for path in sorted(top.iterdir()) if path.is_file()])
+        direct = inputs.pictures_in_here(_files_in(top))
         if direct:
             raise DataError(
                 f"{top} holds pictures ({names_of(direct)}) outside of the folders of its classes: put each class into "
                 "a folder of its own"
             )
+        _note_loose(top, _files_in(top), notes)
         yield from _classes(split, folders, top, notes)
+
+
+def _files_in(place: Path) -> list[Path]:
+    """What lies in a folder and is none itself, sorted, without what is hidden: files, and links to nowhere."""
+    return [path for path in sorted(place.iterdir()) if not path.is_dir() and not path.name.startswith(".")]
+
+
+def _note_loose(place: Path, files: list[Path], notes: list[str]) -> None:
+    """Notes the pictures and the other files that lie beside the folders of classes, and are not read."""
+    pictures = inputs.pictures_in_here(files)
+    for noun, some in (("picture", pictures), ("file", [path for path in files if path not in pictures])):
+        if some:
+            lie = "lies" if len(some) == 1 else "lie"
+            notes.append(
+                f"{place}: left out {counted(len(some), noun)} that {lie} in no folder of a class ({names_of(some)})"
+            )
+
+
+def _refuse_two(place: Path, split: dict[Path, str]) -> None:
+    """Raises DataError if two of the files to read are of one split: if they are of two data sets, the same label may
+    mean two things."""
+    for one in split.values():
+        same = [path for path in split if split[path] == one]
+        if len(same) > 1:
+            of = f" of the {one} split" if one else ""
+            raise DataError(
+                f"{place} has {len(same)} files{of} ({names_of(same)}), in which a label may mean different things: "
+                "leave the files of one data set there"
+            )
 
 
 def unwrapped(place: Path, notes: list[str], *, classes: bool = True) -> Path:
@@ -219,6 +258,7 @@ def _in_files(place: Path, files: list[Path], tops: list[Path], reading: Reading
         raise DataError(
             f"{place} holds no folder of pictures{what}; put each class into a folder of its own ({', '.join(FORMATS)})"
         )
+    _refuse_two(place, chosen)
     yield from in_chosen(place, chosen, reading, notes)
     if left := [path for path in found if path not in chosen]:
         notes.append(f"{place}: left out {names_of(left)}")
@@ -287,3 +327,8 @@ def folders_in(place: Path) -> list[Path]:
 def names_of(paths: list[Path]) -> str:
     """Returns the names of the first of some files, for a note."""
     return ", ".join(path.name for path in paths[:SHOWN]) + (", ..." if len(paths) > SHOWN else "")
+
+
+def counted(count: int, noun: str) -> str:
+    """Returns a number with its noun: 1 picture, 2 pictures."""
+    return f"{count:,} {noun}{'s' if count != 1 else ''}"

@@ -18,7 +18,8 @@ from hwr_jax.core.errors import ConfigError, DataError
 from hwr_jax.data import layouts
 from hwr_jax.data.layouts import Found, Item
 from hwr_jax.pictures import inputs
-from hwr_jax.pictures.tables import Reading, split_of
+from hwr_jax.pictures.splits import split_of
+from hwr_jax.pictures.tables import Reading
 
 BESIDE = (".txt", ".gt.txt")  # endings of the file with the text of a picture
 EXPECTED = "a table with a line path,text for each picture, or a text file of the same name beside each picture"
@@ -89,7 +90,7 @@ def _in_tables(place: Path, found: list[Path], split: str, reading: Reading, not
     named = {item.picture.resolve() for item in items if isinstance(item.picture, Path)}
     if unnamed := [path for path in inputs.pictures_in(place) if path.resolve() not in named]:
         notes.append(
-            f"{place}: left out {counted(len(unnamed), 'picture')} that no line of the table names "
+            f"{place}: left out {layouts.counted(len(unnamed), 'picture')} that no line of the table names "
             f"({layouts.names_of(unnamed)})"
         )
     yield from items
@@ -123,18 +124,15 @@ def _with_texts(place: Path, split: str, notes: list[str]) -> Iterator[Item]:
         used.add(texts[0])
         yield Item(split, _read(texts[0]), str(path), path)
     if not used:
-        raise DataError(f"{place} holds {counted(len(pictures), 'picture')} and no text: expected {EXPECTED}")
+        raise DataError(f"{place} holds {layouts.counted(len(pictures), 'picture')} and no text: expected {EXPECTED}")
     if bare:
         notes.append(
-            f"{place}: left out {counted(len(bare), 'picture')} without a text file ({layouts.names_of(bare)})"
+            f"{place}: left out {layouts.counted(len(bare), 'picture')} without a text file ({layouts.names_of(bare)})"
         )
     if left := [path for path in inputs.others_in(place) if path not in used]:
-        notes.append(f"{place}: left out {counted(len(left), 'file')} beside no picture ({layouts.names_of(left)})")
-
-
-def counted(count: int, noun: str) -> str:
-    """Returns a number with its noun: 1 picture, 2 pictures."""
-    return f"{count:,} {noun}{'s' if count != 1 else ''}"
+        notes.append(
+            f"{place}: left out {layouts.counted(len(left), 'file')} beside no picture ({layouts.names_of(left)})"
+        )
 
 
 def _read(path: Path) -> str:

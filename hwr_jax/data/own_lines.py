@@ -20,8 +20,7 @@ from hwr_jax.core.types import Dataset
 from hwr_jax.data import folder, line_layouts
 from hwr_jax.data.content import Content
 from hwr_jax.data.folder import FEW, Own, first_of
-from hwr_jax.data.layouts import Found, Item
-from hwr_jax.data.line_layouts import counted
+from hwr_jax.data.layouts import Found, Item, counted
 from hwr_jax.data.progress import track
 from hwr_jax.data.sources import Source
 from hwr_jax.pictures import inputs, normalise

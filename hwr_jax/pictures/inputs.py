@@ -152,7 +152,7 @@ def examples(
         grey = values.grey(images, values.scale_of(images, str(path), reading, notes), reading)
         yield from ((f"{path}, picture {i}", "", "", one) for i, one in enumerate(grey, 1))
     elif path.suffix.lower() == ".npz":
-        for stack in values.npz_stacks(path, labelled=labelled):
+        for stack in values.npz_stacks(path, notes, labelled=labelled):
             grey = values.grey(stack.images, values.scale_of(stack.images, stack.name, reading, notes), reading)
             labels = [""] * len(grey)
             if labelled and stack.labels is not None:
@@ -242,7 +242,8 @@ def skipped_words(files: list[Path], shown: int = 3) -> str:
 
 
 def _files_in(folder: Path) -> list[Path]:
-    files = (p for p in folder.rglob("*") if p.is_file())
+    """All files below a folder, and the links to a folder, which are not followed, or to nothing: they are reported."""
+    files = (p for p in folder.rglob("*") if p.is_file() or p.is_symlink())
     return sorted(p for p in files if not any(part.startswith(".") for part in p.relative_to(folder).parts))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ import numpy as np
 from hwr_jax.core.errors import ConfigError, DataError
 from hwr_jax.pictures import separated
 from hwr_jax.pictures.separated import SAMPLE, number_in
+from hwr_jax.pictures.splits import are_splits, split_of
 
 SUFFIXES = (
     *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
@@ -253,7 +254,8 @@ def _roles(
 ) -> tuple[int | None, int | None, list[int]]:
     """Which of the columns `others` is the label, and which the split; and the rest."""
     keys = {i: _key(header[i]) for i in others} if header else {}
-    split = next((i for i in others if keys.get(i) in SPLITS and _are_splits(row[i] for row in rows)), None)
+    possible = [i for i in others if keys.get(i) in SPLITS] if labelled else []
+    split = next((i for i in possible if are_splits({r[i] for r in rows}, where=f"{place}, column {keys[i]}")), None)
     index = {i for i in others if _counts_rows([row[i] for row in rows]) and (not header or keys[i] in INDEX)}
     left = [i for i in others if i != split and (i not in index or len(others) == 1)]
     label = None
@@ -341,22 +343,6 @@ def _counts_rows(cells: Sequence[str]) -> bool:
     """Whether a column counts the rows, as the index that pandas writes: 0, 1, 2, ... or 1, 2, 3, ..."""
     numbers = [number_in(cell) for cell in cells]
     return numbers in ([float(i) for i in range(len(cells))], [float(i + 1) for i in range(len(cells))])
-
-
-def _are_splits(cells: Iterable[str]) -> bool:
-    return all(split_of(cell) for cell in set(cells))
-
-
-def split_of(word: str) -> str:
-    """Returns train, validation or test for a word that names a split, in any case; else ""."""
-    return WORDS.get(word.strip().lower(), "")
-
-
-WORDS = {
-    **dict.fromkeys(("train", "training", "trn"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "validate", "dev"), "validation"),
-    **dict.fromkeys(("test", "testing", "tst"), "test"),
-}
 
 
 def _cells(rows: list[list[str]], column: int | None) -> list[str] | None:

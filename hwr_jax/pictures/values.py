@@ -14,6 +14,7 @@ import numpy as np
 from hwr_jax.core import archives, idx
 from hwr_jax.core.errors import DataError
 from hwr_jax.pictures.separated import MAX_BYTES
+from hwr_jax.pictures.splits import WORDS
 from hwr_jax.pictures.tables import Reading
 
 BYTE = 255.0
@@ -98,16 +99,17 @@ def idx_labels(path: Path, examples: int, images: Path) -> np.ndarray:
     return array
 
 
-def npz_stacks(path: Path, *, labelled: bool) -> list[Stack]:
+def npz_stacks(path: Path, notes: list[str], *, labelled: bool) -> list[Stack]:
     """Returns the pictures of a NumPy archive: x_train, y_train and so on as Keras has them, or one pair of arrays
-    (images and labels, x and y). Without `labelled`, labels are not needed.
+    (images and labels, x and y). Without `labelled`, labels are not needed. `notes` gets a sentence about other arrays.
 
     Raises:
       DataError: it has no such arrays, or they do not fit each other.
     """
     there = archives.names(path)
-    stacks = []
-    for split, words in (("", ("",)), ("train", ("train",)), ("validation", ("val", "valid")), ("test", ("test",))):
+    stacks, used = [], set[str | None]()
+    for split in ("", "train", "validation", "test"):
+        words = tuple(word for word, of in WORDS.items() if of == split) if split else ("",)
         image, label = _name(there, IMAGES, words), _name(there, LABELS, words)
         if image is None:
             continue
@@ -115,12 +117,25 @@ def npz_stacks(path: Path, *, labelled: bool) -> list[Stack]:
             raise DataError(f"{path} has {image} but no labels for it: its arrays are {', '.join(there)}")
         found = archives.arrays(path, [name for name in (image, label) if name], limit=MAX_BYTES)
         stacks.append(_checked(path, split, found[image], found[label] if label else None, image))
+        used |= {image, label}
+        if labelled and label:
+            _check_labels(path, label, found[label])
     if not stacks:
         raise DataError(
             f"{path} has no pictures: expected arrays x_train, y_train, x_test, y_test or images, labels; it has "
             f"{', '.join(there) or 'none'}"
         )
+    if left := [name for name in there if name not in used]:
+        notes.append(f"{path}: left out the {'array' if len(left) == 1 else 'arrays'} {', '.join(left)}")
     return stacks
+
+
+def _check_labels(path: Path, name: str, labels: np.ndarray) -> None:
+    """Raises DataError for labels that have no plain name as a class: bytes, dates, NaN."""
+    if labels.dtype.kind not in "buifU":
+        raise DataError(f"{path}, array {name}: labels of type {labels.dtype}, expected numbers or text (str)")
+    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+        raise DataError(f"{path}, array {name}: a label is missing or not a number")
 
 
 def _name(there: list[str], names: tuple[str, ...], words: tuple[str, ...]) -> str | None:

@@ -98,7 +98,39 @@ def test_a_table_beside_the_folders_of_several_classes_is_not_read(tmp_path, loa
     for label in ("a", "b"):
         fill(tmp_path / "mine" / label)
     (tmp_path / "mine" / "other.csv").write_text("a/0.png,c\na/1.png,d\n")
-    assert load(tmp_path / "mine")[0].classes == ("a", "b")
+    dataset, lines = load(tmp_path / "mine")
+    assert dataset.classes == ("a", "b")
+    assert f"{tmp_path / 'mine'}: left out 1 file that lies in no folder of a class (other.csv)" in lines
+    for split in ("train", "test"):
+        fill(tmp_path / "more" / split / "a", first=6 * (split == "test"))
+        fill(tmp_path / "more" / split / "b", first=6 * (split == "test"))
+    (tmp_path / "more" / "train" / "labels.csv").write_text("a/0.png,c\n")
+    said = load(tmp_path / "more")[1]
+    assert f"{tmp_path / 'more' / 'train'}: left out 1 file that lies in no folder of a class (labels.csv)" in said
+
+
+def test_links_that_are_not_followed_are_reported(tmp_path, load):
+    for label in ("a", "b"):
+        fill(tmp_path / "mine" / label)
+    fill(tmp_path / "elsewhere", first=20)
+    (tmp_path / "mine" / "a" / "more").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "mine" / "c").symlink_to(tmp_path / "gone")
+    dataset, lines = load(tmp_path / "mine")
+    assert sum(sizes(dataset)) == 12
+    assert f"{tmp_path / 'mine'}: skipped 1 file that is no picture that can be read (more)" in lines
+    assert f"{tmp_path / 'mine'}: left out 1 file that lies in no folder of a class (c)" in lines
+    (tmp_path / "mine" / "a" / "9.png").symlink_to(tmp_path / "gone.png")
+    with pytest.raises(DataError, match=r"1 of 13 pictures cannot be read: .*9\.png: No such file"):
+        load(tmp_path / "mine")
+
+
+@pytest.mark.parametrize("ending", [".csv", "-images-idx3-ubyte"])
+def test_two_files_of_one_split_may_be_of_two_data_sets_and_are_refused(tmp_path, load, ending):
+    for name in ("digits-train", "letters-train", "digits-test"):
+        (tmp_path / f"{name}{ending}").write_text("")
+    words = r"has 2 files of the train split \(digits-train.*, letters-train.*\), in which a label may mean different"
+    with pytest.raises(DataError, match=words):
+        load(tmp_path)
 
 
 def test_a_folder_whose_name_ends_like_an_idx_file_is_a_class(tmp_path, load):
@@ -312,7 +344,9 @@ def test_classes_are_renamed_by_a_file(tmp_path, load, kind):
     for label in ("zero", "one"):
         fill(tmp_path / "mine" / label)
     (tmp_path / "map").write_text(MAPS[kind])
-    assert load(tmp_path / "mine", class_map=str(tmp_path / "map"))[0].classes == ("0", "1")
+    dataset, lines = load(tmp_path / "mine", class_map=str(tmp_path / "map"))
+    assert dataset.classes == ("0", "1")
+    assert f"{tmp_path / 'map'}: one is 1, zero is 0" in lines
 
 
 def test_the_maps_of_emnist_are_codes_and_a_class_without_a_name_is_refused(tmp_path):
@@ -327,6 +361,8 @@ def test_the_maps_of_emnist_are_codes_and_a_class_without_a_name_is_refused(tmp_
     assert layouts.mapping(tmp_path / "map") == {"0": "!"}
     (tmp_path / "map").write_text("0 33\n")
     assert layouts.mapping(tmp_path / "map") == {"0": "33"}
+    (tmp_path / "map").write_text("x1,101\n")  # of classes that are no numbers it is a number
+    assert layouts.mapping(tmp_path / "map") == {"x1": "101"}
     for text in ("one two three\n", "0 48 32\n", "0 48 127\n"):  # 32 is a space, 127 cannot be printed
         (tmp_path / "map").write_text(text)
         with pytest.raises(ConfigError, match="expected two names in each line"):

@@ -131,6 +131,12 @@ def test_paths_may_lack_a_suffix_have_backslashes_and_name_a_split(tmp_path):
         (lines([["label", *NAMES], [1, "x", *PIXELS[0][1:]]]), DataError, "line 2: 'x' is not a pixel"),
         (lines([["label", *NAMES], [1, "", *PIXELS[0][1:]]]), DataError, "line 2: '' is not a pixel"),
         ("a.png,3\nb.png\n", DataError, "line 2: 1 fields, expected 2 as in line 1"),
+        (
+            "path,label,split\na.png,3,train\nb.png,5,tset\n",
+            DataError,
+            "t.csv, column split: 'tset' is no split: write",
+        ),
+        ("path,label,split\na.png,3,train\nb.png,5,\n", DataError, "column split: '' is no split: write train, val or"),
         ("word,other\nx,y\n", DataError, "no table of pictures: none of its 2 columns names picture files"),
         (b"PK\x03\x04rest", DataError, "not a CSV file but a workbook or archive: save it as CSV"),
         ("größe,1\n".encode("latin-1"), DataError, "not text in UTF-8 .byte 3.: expected a CSV file in UTF-8"),

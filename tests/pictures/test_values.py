@@ -59,6 +59,29 @@ def test_an_archive_is_read_with_a_word_about_its_labels_and_its_scale(tmp_path)
     assert any("on the scale 0 to 1" in note for note in found.notes)
 
 
+def test_every_array_of_an_archive_is_a_split_or_named_as_left_out(tmp_path):
+    one = {"x_train": pictures(), "y_train": np.arange(3), "validation_images": pictures(), "dev_images": pictures()}
+    np.savez(tmp_path / "a.npz", **one, validation_labels=np.arange(3), writer=np.arange(3))
+    notes = []
+    found = [*inputs.examples(tmp_path / "a.npz", inputs.PLAIN, notes, labelled=True)]
+    assert [split for _, split, _, _ in found] == ["train"] * 3 + ["validation"] * 3
+    assert notes == [f"{tmp_path / 'a.npz'}: left out the arrays dev_images, writer"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        (np.array([b"a", b"b", b"c"]), "array labels: labels of type .S1, expected numbers or text"),
+        (np.array([0, np.nan, 2]), "array labels: a label is missing or not a number"),
+    ],
+)
+def test_labels_without_a_plain_name_are_refused_where_labels_are_needed(tmp_path, labels, words):
+    np.savez(tmp_path / "a.npz", images=pictures(), labels=labels)
+    assert len(read(tmp_path / "a.npz").names) == 3
+    with pytest.raises(DataError, match=words):
+        [*inputs.examples(tmp_path / "a.npz", inputs.PLAIN, [], labelled=True)]
+
+
 def test_an_archive_of_other_arrays_objects_or_too_many_bytes_is_refused(tmp_path):
     np.savez(tmp_path / "a.npz", weights=np.zeros(3))
     with pytest.raises(DataError, match="has no pictures: expected arrays x_train.*; it has weights"):
