@@ -16,6 +16,8 @@ from hwr_jax.tasks import metrics
 
 SAMPLE = 64  # training images shown
 WORST = 36  # mistakes shown
+CONFUSED = 100  # classes shown: a figure of a thousand would have 2.5 gigapixels
+LETTER_IN = 0.09  # width of a letter of a class's name, inches
 SIDE = 24  # pixels at least: smaller images are magnified
 
 
@@ -88,7 +90,13 @@ def finish_curves(panels: Any) -> None:
 
 
 def confusion_matrix(path: Path, confusion: np.ndarray, classes: tuple[str, ...], title: str) -> None:
-    """Draws the counts int [K, K] (row = label); only mistakes are coloured."""
+    """Draws the counts int [K, K] (row = label); only mistakes are coloured. Of more than CONFUSED classes, those
+    with the most mistakes are drawn."""
+    if len(classes) > CONFUSED:
+        wrong = confusion * (1 - np.eye(len(classes), dtype=int))
+        most = np.sort(np.argsort(-wrong.sum(0) - wrong.sum(1), kind="stable")[:CONFUSED])
+        title = f"{title}: the {CONFUSED} of {len(classes):,} classes with the most mistakes"
+        confusion, classes = confusion[np.ix_(most, most)], tuple(classes[k] for k in most)
     side = max(4.5, 0.45 * len(classes))
     mistakes = confusion * (1 - np.eye(len(classes), dtype=int))
     with canvas.drawn(path, side, side, title=title) as figure:
@@ -100,7 +108,7 @@ def confusion_matrix(path: Path, confusion: np.ndarray, classes: tuple[str, ...]
                 axes.text(column, row, str(confusion[row, column]), ha="center", va="center", fontsize=7, color=ink)
         ticks = range(len(classes))
         axes.set(xlabel="prediction", ylabel="label")
-        axes.set_xticks(ticks, classes)
+        axes.set_xticks(ticks, classes, rotation=90 if LETTER_IN * max(map(len, classes)) > side / len(classes) else 0)
         axes.set_yticks(ticks, classes)
         axes.grid(visible=False)
         axes.spines[:].set_visible(False)

@@ -41,6 +41,20 @@ def test_the_counts_of_a_confusion_matrix_are_legible_on_every_cell(drawn, theme
         assert (high + 0.05) / (low + 0.05) > 4.5, (row, column)
 
 
+def test_of_very_many_classes_those_with_the_most_mistakes_are_drawn(drawn):
+    confusion = 5 * np.eye(700, dtype=int)
+    confusion[650:, 3] = 2
+    figure = drawn(figures.confusion_matrix, confusion, tuple(f"class {k}" for k in range(700)), "title")
+    axes = figure.axes[0]
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert len(names) == figures.CONFUSED
+    assert {"class 3", *(f"class {k}" for k in range(650, 700))} <= set(names)
+    assert names == sorted(names, key=lambda name: int(name.split()[1]))
+    assert len(axes.texts) == figures.CONFUSED + 50
+    assert "the 100 of 700 classes with the most mistakes" in figure.get_suptitle().replace("\n", " ")
+    assert all(label.get_rotation() == 90 for label in axes.get_xticklabels())
+
+
 def lines(*errors):
     rows = []
     for epoch, of_seeds in enumerate(errors, start=1):
