@@ -227,7 +227,7 @@ def _load(config, facts: dict, log):
         pairs = zip(dataset.classes, facts["classes"], strict=False)
         log(f"{name}, by position: {', '.join(f'{there} is {here}' for there, here in pairs if there != here)}")
     split = _SPLIT.value or ("all" if dataset.drawn_test and not is_own else "test")
-    if is_own and split == "all":
+    if split == "all" and (is_own or dataset.sha256 == facts["sha256"]):
         log(f"All of {name} includes the pictures that the run was trained on.")
     return dataset, split
 

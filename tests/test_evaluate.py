@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from quick_runs import TINY
 
 from hwr_jax import data
 from hwr_jax.core.errors import ConfigError
@@ -49,6 +50,20 @@ def test_a_set_of_some_classes_is_evaluated_on_those_it_has(evaluate, tmp_path, 
     assert found["examples"] == 9
     assert found["per_class"]["support"] == [0, 0, 0, 3, 0, 3, 0, 3, 0, 0]
     assert "7 of the model's 10 classes have no picture here: 0, 1, 2, 4, 6, 8, 9" in done.stderr
+
+
+def test_an_evaluation_on_the_pictures_of_the_training_says_so(command, tmp_path, digits):
+    place, run = fill(tmp_path / "mine", digits, {3: "3", 5: "5"}, count=20), tmp_path / "run"
+    flags = ["--config.data.name=folder", f"--config.data.manual_dir={place}", "--config.batch_size=7"]
+    done = command("main", "--config=configs/digits.py:smoke", *TINY, *flags, f"--workdir={run}")
+    assert done.returncode == 0, done.stderr
+    of_it = [f"--workdir={run}", "--dataset=folder", f"--manual_dir={place}"]
+    done = command("evaluate", *of_it)
+    assert "All of folder includes the pictures that the run was trained on." in done.stdout
+    (place / "3" / "0.png").write_bytes((place / "5").glob("*.png").__next__().read_bytes())
+    done = command("evaluate", *of_it)
+    assert done.returncode == 0, done.stderr
+    assert "includes the pictures" not in done.stdout
 
 
 def test_unknown_names_are_refused_unless_they_are_renamed_or_matched_by_position(evaluate, tmp_path, digits):
