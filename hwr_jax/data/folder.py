@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -70,12 +71,16 @@ def describe(name: str, place: Path, found: list[Item], *, whole: bool = False, 
         transposed: see `Own`.
 
     Raises:
-        DataError: a file that is missing, fewer than two classes, or one that is not in the training split. With
-            `whole` (see `open_place`) only a missing file, or a place without pictures.
+        DataError: a file that is missing, a class whose name cannot be written, fewer than two classes, or one that is
+            not in the training split. With `whole` (see `open_place`) only the first two, or a place without pictures.
     """
     classes = tuple(sorted({item.label for item in found}, key=in_order))
     if not classes:
         raise DataError(f"{place} holds no picture")
+    if wrong := [name for name in classes if any(unicodedata.category(c) in ("Cc", "Cs") for c in name)]:
+        raise DataError(
+            f"{place}: the class {shown(wrong[0])!r} has a name that cannot be shown or is not UTF-8: rename it"
+        )
     identity = version(found, functools.partial(_said, transposed=transposed))
     if len(classes) < 2 and not whole:
         raise DataError(f"{place} has {len(classes)} class, and a data set needs at least 2: {', '.join(classes)}")

@@ -1,6 +1,7 @@
 """A user's own pictures: every layout gives the same data set, and whatever is wrong is named."""
 
 import csv
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -294,6 +295,13 @@ def test_too_few_pictures_are_refused_in_a_sentence():
         folder.test_size(Path("here"), Counter(train=4), whole=False)
     assert folder.test_size(Path("here"), Counter(train=5), whole=False) == 1
     assert folder.test_size(Path("here"), Counter(train=4), whole=True) == 0
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9", b"a\nb"])
+def test_a_class_whose_name_cannot_be_written_is_refused_before_the_training(own, caches, name):
+    (own / "2").rename(own / os.fsdecode(name))
+    with pytest.raises(DataError, match=r"mine: the class '(caf\\\\udce9|a\\\\nb)' has a name that cannot be shown"):
+        load(own, caches)
 
 
 def test_one_class_is_not_a_data_set(own, caches, tmp_path):
