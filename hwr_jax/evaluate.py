@@ -99,6 +99,7 @@ def main() -> int:
         "split": split,
         "examples": len(arrays.label),
         "trained_on": model.facts["name"],
+        "classes": model.facts["classes"],
         "checkpoint": _CHECKPOINT.value or config.eval.checkpoint,
         "seeds": model.seeds,
     }

@@ -48,6 +48,7 @@ def test_a_set_of_some_classes_is_evaluated_on_those_it_has(evaluate, tmp_path, 
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["examples"] == 9
+    assert found["classes"] == list("0123456789")  # of the rows of the confusion matrix and so on
     assert found["per_class"]["support"] == [0, 0, 0, 3, 0, 3, 0, 3, 0, 0]
     assert "7 of the model's 10 classes have no picture here: 0, 1, 2, 4, 6, 8, 9" in done.stderr
 
