@@ -297,10 +297,10 @@ def test_too_few_pictures_are_refused_in_a_sentence():
     assert folder.test_size(Path("here"), Counter(train=4), whole=True) == 0
 
 
-@pytest.mark.parametrize("name", [b"caf\xe9", b"a\nb"])
+@pytest.mark.parametrize("name", [b"m\xfc", b"a\nb"])
 def test_a_class_whose_name_cannot_be_written_is_refused_before_the_training(own, caches, name):
     (own / "2").rename(own / os.fsdecode(name))
-    with pytest.raises(DataError, match=r"mine: the class '(caf\\\\udce9|a\\\\nb)' has a name that cannot be shown"):
+    with pytest.raises(DataError, match=r"mine: the class '(m\\\\udcfc|a\\\\nb)' has a name that cannot be shown"):
         load(own, caches)
 
 
