@@ -1,7 +1,7 @@
 """Where the examples of a user's own data set lie: which folder is a class, which is a split, which file is a table.
 
 FOLDER/<class>/*.png                     a folder per class; pictures may lie deeper
-FOLDER/{train,val,test}/<class>/*        the user's own splits, in any case; val and test may be missing
+FOLDER/{train,val,test}/<class>/*        the user's own splits, in any case; val and test may be missing; or train_data
 FOLDER/<class>/{train,val,test}/*        the same, the other way round
 FILE.csv: path,label                     a picture file per line, its path relative to the table
 FILE.csv: label,pixel0,...               the grey values of a square picture per line, row by row
@@ -158,6 +158,9 @@ def _in_folder(place: Path, reading: Reading, notes: list[str]) -> Iterator[Item
         return
     _note_loose(place, files, notes)
     named = {top: split for top in tops if (split := split_of(top.name))}
+    by_word = {top: split_in(top) for top in full}  # train_data, test_data
+    if not named and all(by_word.values()) and "train" in by_word.values():
+        named = by_word
     if not named:
         yield from _classes("", tops, place, notes)
         return
@@ -227,7 +230,7 @@ def unwrapped(place: Path, notes: list[str], *, classes: bool = True) -> Path:
 def _classes(split: str, folders: list[Path], place: Path, notes: list[str]) -> Iterator[Item]:
     """The pictures of each class; a folder of a class may be divided into splits."""
     skipped: list[Path] = []
-    empty = []
+    empty, within = [], set[str]()
     for folder in folders:
         pictures, others = inputs.pictures_in(folder), inputs.others_in(folder)
         skipped += others
@@ -240,7 +243,13 @@ def _classes(split: str, folders: list[Path], place: Path, notes: list[str]) -> 
             empty.append(folder)
         for path in pictures:
             deeper = path.relative_to(folder).parts[:-1]
-            yield Item(split or (split_of(deeper[0]) if deeper else ""), folder.name, str(path), path)
+            own = split_of(deeper[0]) if deeper else ""
+            if deeper and not own:
+                within.add(deeper[0])
+            yield Item(split or own, folder.name, str(path), path)
+    if within:
+        names = ", ".join(sorted(within)[:SHOWN]) + (", ..." if len(within) > SHOWN else "")
+        notes.append(f"{place}: its own folders are the classes; those within them ({names}) are not told apart")
     if empty:
         notes.append(f"{place}: no class is made of {names_of(empty)}, without pictures")
     if skipped:

@@ -51,6 +51,7 @@ def sizes(dataset):
     [
         ("train", "val", "test"), ("Train", "Valid", "Test"), ("TRAINING", "validation", "TESTING"),
         ("training", "dev", ""), ("train", "", "test"), ("train", "", ""), ("Training", "Validation", ""),
+        ("train_data", "val_data", "test_data"), ("Training set", "", "Test set"),
     ],
 )  # fmt: skip
 def test_folders_of_splits_are_splits_and_their_folders_the_classes(tmp_path, load, train, validation, test):
@@ -81,6 +82,20 @@ def test_splits_within_the_classes_and_a_wrapping_folder_are_found(tmp_path, loa
     assert dataset.classes == ("a", "b")
     assert sizes(dataset)[2] == 8
     assert any("holds only the folder unpacked" in line for line in lines)
+
+
+def test_classes_whose_names_have_the_word_test_are_classes(tmp_path, load):
+    for i, name in enumerate(("test tube", "test strip")):
+        fill(tmp_path / "mine" / name, first=6 * i)
+    assert load(tmp_path / "mine")[0].classes == ("test strip", "test tube")
+
+
+def test_folders_within_the_classes_are_named(tmp_path, load):
+    for i, name in enumerate(("writer 1/a", "writer 1/b", "writer 2/a", "writer 2/b")):
+        fill(tmp_path / "mine" / name, first=6 * i)
+    dataset, lines = load(tmp_path / "mine")
+    assert dataset.classes == ("writer 1", "writer 2")
+    assert f"{tmp_path / 'mine'}: its own folders are the classes; those within them (a, b) are not told apart" in lines
 
 
 def test_what_a_mac_adds_to_an_archive_is_no_folder_of_it(tmp_path, load):
