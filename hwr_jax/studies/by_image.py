@@ -38,7 +38,7 @@ def against(records: Mapping[str, Records], pairs: Sequence[tuple[str, str]]) ->
     """Returns the first of each pair against the second, corrected for their number (Holm).
 
     A pair is left out if a record of either does not hold its errors (`test_errors`), or was made on other images
-    (`test_sha256`).
+    (`test_sha256`), or on a single one.
     """
     found = {
         (one, two): _difference(*common(records[one], records[two]))
@@ -83,8 +83,10 @@ def _right(records: Records) -> np.ndarray:
 
 
 def comparable(records: Records) -> bool:
-    """Returns whether all records hold their errors, on the same test images."""
-    return all("test_errors" in r for r in records) and len({r["test_sha256"] for r in records}) == 1
+    """Returns whether all records hold their errors, on the same test images, of which there are two or more."""
+    if not all("test_errors" in r for r in records) or len({r["test_sha256"] for r in records}) != 1:
+        return False
+    return records[0]["dataset"]["examples"]["test"] > 1
 
 
 def _difference(own: Records, base: Records) -> OverImages:

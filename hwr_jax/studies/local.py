@@ -10,8 +10,8 @@ import jax
 from ml_collections import ConfigDict
 
 from hwr_jax.benchmarks import measure
-from hwr_jax.config import configs
 from hwr_jax.core.types import Dataset
+from hwr_jax.data import configured
 from hwr_jax.distributed.signals import Signals
 from hwr_jax.studies import trial
 
@@ -112,7 +112,7 @@ def keeping(load: Load) -> Load:
     wanted: dict[str, ConfigDict] = {}
 
     def kept(config: ConfigDict) -> Dataset:
-        key = configs.to_json(config.data)
+        key = configured.identity(config)
         wanted[key] = config
         return of(key)
 

@@ -96,7 +96,7 @@ def _too_few(pairs: dict[tuple[str, str], Paired]) -> list[str]:
 
 def _row(run: FinishedRun, records: list[dict[str, Any]], metric: Metric) -> dict[str, Any]:
     test, validation = ([record[split][metric.name] for record in records] for split in ("test", "validation"))
-    by_images = bool(run.outcomes) and metric.name == "accuracy"
+    by_images = metric.name == "accuracy" and by_image.comparable(records)
     return {
         "run": run.name,
         "network": run.config.model.name,

@@ -60,15 +60,21 @@ def verdict(study: Study, rows: list[Row]) -> str:
             f"{power if seen else ''}"
         )
     if few := [(n, p) for n, p in pairs if not p.significant and not p.decidable]:
-        seeds, needed = min(p.seeds for _, p in few), stats.fewest_seeds(LEVEL / len(pairs))
-        sentences.append(
-            f"No test is possible for {_code([n for n, _ in few])}: with {seeds} seeds no result can be significant "
-            f"among {len(pairs)} comparison{'s' * (len(pairs) > 1)}; {needed} seeds are needed"
-        )
+        sentences.append(_untestable([(f"`{n}`", p) for n, p in few], len(pairs)))
     if lost := [row.variant for row in rows if row.test is None]:
         sentences.append(f"{_code(lost)} always diverged")
     sentences.append(_best_on_validation(study, rows))
     return ". ".join(s[0].upper() + s[1:] for s in sentences) + "."
+
+
+def _untestable(few: list[tuple[str, Paired]], comparisons: int) -> str:
+    """Returns the sentence about comparisons with too few seeds for any result to be significant."""
+    seeds, needed = min(p.seeds for _, p in few), stats.fewest_seeds(LEVEL / comparisons)
+    names = _listed([name for name, _ in few])
+    return (
+        f"No test is possible for {names}: with {seeds} seeds no result can be significant "
+        f"among {comparisons} comparison{'s' * (comparisons > 1)}; {needed} seeds are needed"
+    )
 
 
 def _split(pairs: list[tuple[str, Paired]], *, gain: bool) -> tuple[list, list]:
@@ -92,18 +98,21 @@ def _contrasted(study: Study, found: dict[tuple[str, str], Paired]) -> str:
         for name, pair in named.items()
         if pair.significant and not claimed[name]
     ]
-    unsettled = f" Unsettled, because trials diverged: {'; '.join(lost)}." if lost else ""
     rest = [
         f"{name} ({study.metric.difference(pair.mean)}, {study.metric.interval(pair.t or ())})"
         for name, pair in named.items()
-        if not pair.significant
+        if not pair.significant and pair.decidable
     ]
-    if not named:
-        return "Direct comparisons: none yet."
-    if not clear and not lost:
-        return f"Direct comparisons, none significant: {'; '.join(rest)}."
-    sentences = f"Direct comparisons: {'; '.join(clear) or 'none clear'}.{unsettled}"
-    return sentences + (f" Not significant: {'; '.join(rest)}." if rest else "")
+    sentences = ["Direct comparisons: none yet"]
+    if clear or lost:
+        sentences = [f"Direct comparisons: {'; '.join(clear) or 'none clear'}"]
+        sentences += [f"Unsettled, because trials diverged: {'; '.join(lost)}"] if lost else []
+        sentences += [f"Not significant: {'; '.join(rest)}"] if rest else []
+    elif rest:
+        sentences = [f"Direct comparisons, none significant: {'; '.join(rest)}"]
+    if few := [(name, pair) for name, pair in named.items() if not pair.significant and not pair.decidable]:
+        sentences.append(_untestable(few, len(named)))
+    return ". ".join(sentences) + "."
 
 
 def _best_on_validation(study: Study, rows: list[Row]) -> str:
@@ -176,6 +185,8 @@ def notes(study: Study, records: list[dict[str, Any]], rows: list[Row]) -> list[
     ]
     if missing:
         found.append(f"The study is incomplete; seeds trained so far: {', '.join(missing)}.")
+    if len({r["test_sha256"] for r in records}) > 1:
+        found.append("The variants were tested on different images: what differs may be these, not the networks.")
     if len({r["code"]["sha256"] for r in records}) > 1:
         found.append("The records were made by several versions of the code.")
     if len({tuple(r["devices"]) for r in records}) > 1:

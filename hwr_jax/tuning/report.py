@@ -103,9 +103,15 @@ def verdict(search: Search, study: Any) -> str:
         low, high = (100 * end for end in difference["ci95"])
         interval = f" ({low:+.3f} to {high:+.3f}; p = {confirmed['p']:.3g}, sign-flip test)"
     return (
-        f"{found} With {len(own['per_seed'])} new seeds it reaches {100 * new['mean']:.3f} %, the original config "
-        f"{100 * own['mean']:.3f} %: {100 * difference['mean']:+.3f} points{interval}."
+        f"{found} With {len(own['per_seed'])} new seeds it reaches {_mean(new)}, the original config {_mean(own)}: "
+        f"{100 * difference['mean']:+.3f} points{interval}."
     )
+
+
+def _mean(scores: dict[str, Any]) -> str:
+    """The mean accuracy, and how many seeds count as 0 in it (`trials.confirm`)."""
+    lost = scores["per_seed"].count(0.0)
+    return f"{100 * scores['mean']:.3f} %" + (f" ({lost} diverged, counted as 0 %)" if lost else "")
 
 
 def _shown(params: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from ml_collections import ConfigDict
 
 from hwr_jax.config import check
 from hwr_jax.core import stats
-from hwr_jax.core.errors import ConfigError
+from hwr_jax.core.errors import ConfigError, DataError
 from hwr_jax.distributed.signals import Signals
 from hwr_jax.studies import local, trial
 from hwr_jax.studies.local import Load
@@ -113,7 +113,7 @@ def _score(search: Search, proposal: Any, load: Load, signals: Signals, log: Cal
     try:
         check.check(config)
         values, seconds = _train(search, config, load, signals, log, _pruning(proposal))
-    except ConfigError as error:  # values that do not fit together
+    except (ConfigError, DataError) as error:  # values that do not fit together, or not the data
         proposal.set_user_attr("refused", str(error))
         raise optuna.TrialPruned from None
     proposal.set_user_attr("validation", values)

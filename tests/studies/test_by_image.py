@@ -74,6 +74,12 @@ def test_p_is_corrected_for_the_pairs_that_are_tested():
     assert by_image.against({"own": [{"seed": 0, "test_sha256": "t"}], "base": runs["base"]}, PAIR) == {}
 
 
+def test_of_a_single_test_image_there_is_no_chance_to_speak_of():
+    runs = {"own": [record(0, [], images=1)], "base": [record(0, [0], images=1)]}
+    assert by_image.against(runs, PAIR) == {}
+    assert not by_image.comparable(runs["own"])
+
+
 @pytest.mark.parametrize(("images", "lowest", "highest"), [(400, 0.90, 0.94), (4_000, 0.935, 0.965)])
 def test_the_interval_covers_the_true_difference_of_drawn_test_sets(images, lowest, highest):
     """1,000 test sets of two classifiers that err together, and differ on 2.5 % of the images: of 400 they are too few

@@ -377,6 +377,11 @@ def spoil(folder, change):
     files.write_json_lines(folder / results.FILE, change(lines))
 
 
+def of_fast(lines, **changes):
+    """All records of a variant made with other data or weights, as of a study that was resumed between two variants."""
+    return [{**line, **changes} if line["variant"] == "fast" else line for line in lines]
+
+
 @pytest.mark.parametrize(
     ("change", "kind", "words"),
     [
@@ -386,6 +391,8 @@ def spoil(folder, change):
         (lambda lines: [{"variant": "slow"}, *lines[1:]], RunFolderError, "line 1, is not a record of a study"),
         (lambda lines: [{**lines[0], "dataset": {"sha256": "0"}}, *lines[1:]], ConfigError, "2 different versions"),
         (lambda lines: [{**lines[0], "init_from": {"sha256": "0"}}, *lines[1:]], ConfigError, "2 different initial"),
+        (lambda lines: of_fast(lines, dataset={"sha256": "0"}), ConfigError, "slow, fast with 2 different versions"),
+        (lambda lines: of_fast(lines, init_from={"sha256": "0"}), ConfigError, "slow, fast with 2 different initial"),
     ],
 )  # fmt: skip
 def test_records_that_do_not_fit_are_refused(finished, tmp_path, change, kind, words):
@@ -634,6 +641,14 @@ def test_records_of_several_versions_or_devices_are_noted(make):
     words = " ".join(verdict.warnings(study, records, comparison.compare(study, records)))
     assert "several versions of the code" in words
     assert "several kinds of devices" in words
+    assert "tested on different images" not in words
+
+
+def test_variants_that_were_tested_on_different_images_are_noted(make):
+    study, records = synthetic(make, {"a": 0.01})
+    records = [{**r, "test_sha256": "other"} if r["variant"] == "a" else r for r in records]
+    words = " ".join(verdict.warnings(study, records, comparison.compare(study, records)))
+    assert "The variants were tested on different images: what differs may be these, not the networks." in words
 
 
 def test_a_power_law_along_the_axis_is_found_again(make):
@@ -704,6 +719,20 @@ def test_what_the_question_asks_for_beside_the_baseline_is_compared_and_correcte
     few = [r for r in records if r["variant"] != "c"]
     text = report.text(study, few, comparison.compare(study, few), [])
     assert "| `a` - `c` | no common seed yet |" in text
+
+
+def test_direct_comparisons_with_too_few_seeds_are_not_called_insignificant(make):
+    study, records = synthetic(make, {"a": 0.05, "b": 0.1}, seeds=7)
+    study = study._replace(contrasts=[("a", "base"), ("b", "base"), ("b", "a")])
+    text = report.text(study, records, comparison.compare(study, records), [])
+    assert "Direct comparisons: `a` - `base` (+" in text  # of three, seven seeds are enough
+    records = [r for r in records if r["seed"] < 6]
+    text = report.text(study, records, comparison.compare(study, records), [])
+    assert (
+        "Direct comparisons: none yet. No test is possible for `a` - `base`, `b` - `base` and `b` - `a`: with 6 seeds "
+        "no result can be significant among 3 comparisons; 7 seeds are needed." in text
+    )
+    assert "none significant" not in text
 
 
 def test_a_comparison_smaller_than_the_choice_of_test_images_is_warned_of_too(make):
@@ -808,3 +837,19 @@ def test_the_data_of_a_study_are_loaded_once_for_neighbours_that_share_them(digi
     for examples in (0, 0, 100, 100, 0):
         kept(smoke(data__train_examples=examples))
     assert asked == [0, 100, 0]
+
+
+def test_the_lines_of_a_user_are_read_anew_for_a_network_that_takes_other_ones(digits, smoke):
+    """How wide a time step is decides which texts are too long, and the network whether they are texts at all."""
+    asked = []
+
+    def load(config):
+        asked.append((config.model.name, config.model.column_px))
+        return digits
+
+    kept = local.keeping(load)
+    for name, column_px in (("crnn", 4), ("crnn", 4), ("crnn", 2), ("cnn", 2), ("cnn", 4)):
+        config = smoke()
+        config.data.name, config.model.name, config.model.column_px = "folder", name, column_px
+        kept(config)
+    assert asked == [("crnn", 4), ("crnn", 2), ("cnn", 2)]
