@@ -1,7 +1,7 @@
 """The sections of a model card: they quote the numbers of the summary, and claim nothing that no record states."""
 
-import numpy as np
 import pytest
+from scipy.stats import beta
 
 from hwr_jax.core import stats
 from hwr_jax.inference.export import sections
@@ -37,11 +37,19 @@ def test_all_seeds_have_an_interval_over_them_and_are_scored_together(summary):
 
 def test_one_seed_has_the_interval_of_its_images_and_says_what_is_missing(summary):
     text = sections.results(summary, [5])
-    half = 1.972 * np.sqrt(0.95 * 0.05 / 199)  # Student's t(0.975, 199)
-    assert f"| right | 95.00 % | {95 - 100 * half:.2f} % to {95 + 100 * half:.2f} % |" in text
+    low, high = beta.ppf(0.025, 190, 11), beta.ppf(0.975, 191, 10)  # of 190 right out of 200
+    assert f"| right | 95.00 % | {100 * low:.2f} % to {100 * high:.2f} % |" in text
     assert "| loss | 0.2500 nats |  |" in text
     assert "mean probability" not in text
     assert text.endswith("nothing here says how far they spread.")
+
+
+def test_a_network_that_reads_all_of_a_few_images_is_not_called_perfect(summary):
+    summary["examples"]["test"] = 20
+    summary["test"]["accuracy"]["per_seed"] = [1.0, 0.95, 0.0]
+    low = 0.025 ** (1 / 20)  # the accuracy with which one in forty test sets is read without an error
+    assert f"| right | 100.00 % | {100 * low:.2f} % to 100.00 % |" in sections.results(summary, [4])
+    assert f"| right | 0.00 % | 0.00 % to {100 * (1 - low):.2f} % |" in sections.results(summary, [6])
 
 
 def test_two_of_three_seeds_are_not_scored_together_for_nobody_did(summary):
