@@ -86,12 +86,15 @@ def _left_out(found: Sequence[FinishedRun]) -> list[str]:
 
 
 def _too_few(pairs: dict[tuple[str, str], Paired]) -> list[str]:
-    """The sentence, if any, that no number of seeds here can reach significance."""
-    tested = [pair.seeds for pair in pairs.values() if pair.p is not None]
-    needed = stats.fewest_seeds(comparison.LEVEL / max(1, len(tested)))
-    if not tested or max(tested) >= needed:
+    """The sentence, if any, about the runs of which no difference can be significant: their seeds are too few."""
+    tested = {one: pair for (one, _), pair in pairs.items() if pair.p is not None}
+    few = {one: pair.seeds for one, pair in tested.items() if not pair.significant and not pair.decidable}
+    if not few:
         return []
-    return [f"With {max(tested)} seeds no difference can be significant over the seeds: {needed} are needed."]
+    needed = stats.fewest_seeds(comparison.LEVEL / len(tested))
+    whose = f" of {', '.join(few)}" if len(few) < len(tested) else ""
+    seeds = max(few.values())
+    return [f"With {seeds} seeds no difference{whose} can be significant over the seeds: {needed} are needed."]
 
 
 def _row(run: FinishedRun, records: list[dict[str, Any]], metric: Metric) -> dict[str, Any]:

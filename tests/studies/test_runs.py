@@ -8,7 +8,7 @@ import pytest
 
 from hwr_jax.core import stats
 from hwr_jax.core.errors import ConfigError, RunFolderError
-from hwr_jax.studies import runs, side_by_side
+from hwr_jax.studies import comparison, runs, side_by_side
 from hwr_jax.studies.metric import METRICS
 
 ACCURACY = METRICS["accuracy"]
@@ -78,6 +78,20 @@ def test_a_run_that_reads_twenty_images_less_is_worse_on_those_over_images_and_o
     assert found["notes"] == ["With 2 seeds no difference can be significant over the seeds: 7 are needed."]
     assert found["runs"][1]["test"]["ci95"] is not None
     json.dumps(found, allow_nan=False)
+
+
+def test_the_run_with_too_few_seeds_is_named_beside_one_that_has_enough():
+    def records(seeds, accuracy):
+        scores = [accuracy + 0.001 * (seed % 3) for seed in range(seeds)]
+        return [{"seed": i, "test": {"accuracy": v}, "validation": {"accuracy": v}} for i, v in enumerate(scores)]
+
+    of_runs = {"first": records(10, 0.9), "many": records(10, 0.95), "few": records(5, 0.95)}
+    found = comparison.against(ACCURACY, of_runs, [("many", "first"), ("few", "first")])
+    assert found["many", "first"].significant
+    assert side_by_side._too_few(found) == [
+        "With 5 seeds no difference of few can be significant over the seeds: 7 are needed."
+    ]
+    assert side_by_side._too_few({names: pair for names, pair in found.items() if names[0] == "many"}) == []
 
 
 def test_runs_without_a_common_seed_are_paired_by_image_alone(two, tmp_path):
