@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -50,6 +51,16 @@ class Programs(NamedTuple):
     predict: Any  # (params, model_state, Arrays) -> Outputs [S, N, ...]
 
 
+def _even_batch(examples: int, limit: int, *, devices: int) -> int:
+    """Returns the size of the batches that `examples` are cut into: all of one size, with as little padding as can be.
+
+    It is at most `limit`, rounded up to a multiple of `devices`.
+    """
+    batches = -(-examples // limit)
+    size = -(-examples // batches)
+    return -(-size // devices) * devices
+
+
 def make_programs(recipe: Recipe, mesh: Mesh, *, how: str, examples: int, shape: tuple, eval_batch: int) -> Programs:
     """Jits the steps for a mesh.
 
@@ -62,58 +73,53 @@ def make_programs(recipe: Recipe, mesh: Mesh, *, how: str, examples: int, shape:
       eval_batch: images per evaluation batch; rounded up to a multiple of a group's devices.
     """
     place = sharding.over_data(mesh)
+    grouped = mesh.shape["seed"] > 1
 
-    def seeds(function, *per_seed, shared=()):
-        grouped = mesh.shape["seed"] > 1
+    def for_each_seed(step, *per_seed, shared=()):
+        """Calls `step(*per_seed, *shared)` for each seed; the arguments in `per_seed` have a leading seed axis."""
 
-        def every(shared, *per_seed):
-            one_seed = over_seeds(lambda *one: function(*one, *shared), how, axis=None if grouped else "seed")
+        def all_seeds(shared, *per_seed):
+            one_seed = over_seeds(lambda *args: step(*args, *shared), how, axis=None if grouped else "seed")
             return one_seed(*per_seed)
 
         if not grouped:
-            return every(shared, *per_seed)
+            return all_seeds(shared, *per_seed)
         # Each group of devices trains its own seeds; the groups exchange nothing before the end of the dispatch.
-        of_group = PartitionSpec("seed")
-        specs = (PartitionSpec(), *[of_group for _ in per_seed])
+        by_seed, replicated = PartitionSpec("seed"), PartitionSpec()
+        in_specs = (replicated, *[by_seed for _ in per_seed])
         split = jax.shard_map(
-            every, mesh=mesh, in_specs=specs, out_specs=of_group, axis_names={"seed"}, check_vma=False
+            all_seeds, mesh=mesh, in_specs=in_specs, out_specs=by_seed, axis_names={"seed"}, check_vma=False
         )
         return split(shared, *per_seed)
 
     def init(seed):
-        return seeds(lambda s: train_step.init_state(recipe, s, shape), seed)
+        return for_each_seed(lambda seed: train_step.init_state(recipe, seed, shape), seed)
 
     def order(seed, epoch, by_class=None):
-        def one(seed, epoch, by_class):
+        def rows(seed, epoch, by_class):
             return train_step.epoch_order(recipe, seed, epoch, examples, by_class)
 
-        return seeds(one, seed, shared=(epoch, by_class))
+        return for_each_seed(rows, seed, shared=(epoch, by_class))
 
     def run(state, arrays, order, count):
-        def one(state, order, arrays, count):
+        def steps(state, order, arrays, count):
             return train_step.train_steps(recipe, state, arrays, order, count, place=place)
 
-        return seeds(one, state, order, shared=(arrays, count))
+        return for_each_seed(steps, state, order, shared=(arrays, count))
 
     def stream(state, batches, count):
-        def one(state, batches, count):
+        def steps(state, batches, count):
             return train_step.train_steps(recipe, state, batches, None, count, place=place)
 
-        return seeds(one, state, batches, shared=(count,))
+        return for_each_seed(steps, state, batches, shared=(count,))
 
     def end_epoch(state, accuracy):
-        return seeds(lambda s, a: train_step.end_epoch(recipe, s, a), state, accuracy)
+        return for_each_seed(functools.partial(train_step.end_epoch, recipe), state, accuracy)
 
     def predict(params, model_state, arrays):
-        examples = arrays.label.shape[0]
-        batches = -(-examples // eval_batch)
-        wanted = -(-examples // batches)  # images of a batch: all of one size, with as little padding as can be
-        batch_size = -(-wanted // mesh.shape["data"]) * mesh.shape["data"]
-
-        def one(params, model_state, arrays):
-            return predict_step.predict(recipe, params, model_state, arrays, batch_size=batch_size, place=place)
-
-        return seeds(one, params, model_state, shared=(arrays,))
+        batch_size = _even_batch(arrays.label.shape[0], eval_batch, devices=mesh.shape["data"])
+        batches = functools.partial(predict_step.predict, recipe, batch_size=batch_size, place=place)
+        return for_each_seed(batches, params, model_state, shared=(arrays,))
 
     whole = sharding.replicated(mesh)
     # It runs once, so on CPU we compile it without optimisation, which would take a quarter of all compilation time.
