@@ -59,16 +59,16 @@ def trained(config, whole: Dataset, *, steps: int, every: int = 0) -> tuple[floa
     run = make_run(config, whole, devices=1)
     programs, _ = compile_training(run)
     state = programs.init(run.seed_array())
-    advance = feeding.make(run, programs)(programs.order(*run.order_arguments(0)), 0)
+    train = feeding.make(run, programs)(programs.order(*run.order_arguments(0)), 0)
     held, count = [], config.steps_per_dispatch
-    state = advance(state, count)
+    state = train(state, count)
     np.asarray(state.totals.loss)
     start = time.perf_counter()
     for done in range(count, steps, count):
         np.asarray(state.totals.loss)
         if every and done % every == 0:
             held.append(resident_mb())
-        state = advance(state, count)
+        state = train(state, count)
     np.asarray(state.totals.loss)
     return (steps - count) * config.batch_size / (time.perf_counter() - start), held
 

@@ -14,25 +14,25 @@ from hwr_jax.distributed import sharding
 from hwr_jax.steps.compiled import Programs
 from hwr_jax.steps.run import Run, on_device
 
-Advance = Callable[[TrainState, int], TrainState]  # (donated state, count) -> the state after `count` steps
-Epoch = Callable[[jax.Array, int], Advance]  # (order [S, steps, B], first step of the epoch) -> its steps
+Train = Callable[[TrainState, int], TrainState]  # (donated state, count) -> the state `count` steps later
+Start = Callable[[jax.Array, int], Train]  # (order [S, steps, B] of an epoch, the step to begin at) -> its training
 
 
-def make(run: Run, programs: Programs) -> Epoch:
-    """Returns the function that starts an epoch, at its first step or in the middle of it."""
+def make(run: Run, programs: Programs) -> Start:
+    """Returns the function that starts an epoch, at its first step or in the middle."""
     return _streaming(run, programs) if run.plan.stream else _in_memory(run, programs)
 
 
-def _in_memory(run: Run, programs: Programs) -> Epoch:
+def _in_memory(run: Run, programs: Programs) -> Start:
     training = on_device(run, run.dataset.train)
 
-    def epoch(order: jax.Array, first: int) -> Advance:
+    def start(order: jax.Array, first: int) -> Train:
         return lambda state, count: programs.steps(state, training, order, jnp.int32(count))
 
-    return epoch
+    return start
 
 
-def _streaming(run: Run, programs: Programs) -> Epoch:
+def _streaming(run: Run, programs: Programs) -> Start:
     placed = sharding.batches_over_data(run.sharding)
     columns = _columns(placed, run.plan.batch_size)
 
@@ -40,12 +40,12 @@ def _streaming(run: Run, programs: Programs) -> Epoch:
         shape = (*local.shape[:2], run.plan.batch_size, *local.shape[3:])
         return jax.make_array_from_process_local_data(placed, local, shape)
 
-    def epoch(order: jax.Array, first: int) -> Advance:
+    def start(order: jax.Array, first: int) -> Train:
         window = run.plan.steps_per_dispatch
         batches = stream.read(stream.Dispatches(run.dataset.train, np.asarray(order), first, window, columns))
         return lambda state, count: programs.stream(state, Arrays(*map(place, next(batches))), jnp.int32(count))
 
-    return epoch
+    return start
 
 
 def _columns(placed: jax.sharding.NamedSharding, batch_size: int) -> slice:

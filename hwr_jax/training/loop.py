@@ -76,7 +76,7 @@ class Tools:
     checkpoints: Saves = field(default_factory=Unsaved)
     roll_back: Callable[[np.ndarray], TrainState] = _no_checkpoint  # scale [S] of the rates -> the last saved state
     rolled_back: int = 0  # how often already, before the run was resumed
-    advance: Callable[[int, float], None] = lambda images, images_per_second: None  # of the progress bar
+    progress: Callable[[int, float], None] = lambda images, images_per_second: None  # called after each dispatch
 
 
 def epochs(
@@ -106,35 +106,33 @@ def epochs(
 
 def _epochs(run: Run, programs: Programs, state: TrainState, tools: Tools, last_epoch: int) -> TrainState:
     """Trains the epochs that are left, up to `last_epoch`, one by one."""
-    plan, per_epoch = run.plan, run.recipe.steps_per_epoch
-    done = int(state.step[0])
-    if done == run.total_steps:
+    plan, steps_per_epoch = run.plan, run.recipe.steps_per_epoch
+    step = int(state.step[0])
+    if step == run.total_steps:
         return state
-    validation, feed = on_device(run, run.dataset.validation), feeding.make(run, programs)
+    validation, start_epoch = on_device(run, run.dataset.validation), feeding.make(run, programs)
     rate = jax.jit(run.recipe.schedule)  # as one program: its operations, one by one, take half a second to compile
     tools.log(console.HEADER)
-    for epoch in range(done // per_epoch, last_epoch):
+    for epoch in range(step // steps_per_epoch, last_epoch):
         active = int(np.sum(~np.asarray(stopped(run.recipe, state))))
         if not active:
             tools.log(f"stopped: no seed has improved on validation for {plan.patience_epochs} epochs")
             break
-        start = time.perf_counter()
-        before = int(state.step[0])
-        order = programs.order(*run.order_arguments(epoch))
-        advance = feed(order, before % per_epoch)
-        state, train_seconds = _one_epoch(run, state, advance, tools, active)
-        lines, state = _close_epoch(run, programs, state, validation, rate, epoch + 1)
-        nonfinite.check_loss(run, np.asarray(lines[1]["per_seed"]["loss"]), int(state.step[0]))
+        start, first_step = time.perf_counter(), step
+        train = start_epoch(programs.order(*run.order_arguments(epoch)), step % steps_per_epoch)
+        state, train_seconds = _one_epoch(run, state, train, tools, active)
         step = int(state.step[0])
-        for line in lines:
-            tools.record(line)
+        (train_line, validation_line), state = _close_epoch(run, programs, state, validation, rate, epoch + 1)
+        nonfinite.check_loss(run, np.asarray(validation_line["per_seed"]["loss"]), step)
+        tools.record(train_line)
+        tools.record(validation_line)
         last = epoch + 1 == last_epoch or bool(np.all(stopped(run.recipe, state)))
         if last or (epoch + 1) % plan.every_epochs == 0 or tools.signals.pending:
             tools.checkpoints.save(step, state)
-        images = (step - before) * plan.batch_size * active
+        images = (step - first_step) * plan.batch_size * active
         tools.timing.trained("epoch", epoch=epoch + 1, step=step, train_seconds=train_seconds, images=images)
         wall = time.perf_counter() - start
-        tools.log(console.epoch_row(epoch + 1, plan.epochs, *lines, images / train_seconds, wall))
+        tools.log(console.epoch_row(epoch + 1, plan.epochs, train_line, validation_line, images / train_seconds, wall))
         if tools.signals.pending:
             _stop(state, tools)
     tools.checkpoints.wait()
@@ -142,33 +140,33 @@ def _epochs(run: Run, programs: Programs, state: TrainState, tools: Tools, last_
 
 
 def _one_epoch(
-    run: Run, state: TrainState, advance: feeding.Advance, tools: Tools, active: int
+    run: Run, state: TrainState, train: feeding.Train, tools: Tools, active: int
 ) -> tuple[TrainState, float]:
-    """Runs the rest of an epoch, dispatch by dispatch; returns the state and the seconds inside the steps.
+    """Trains the rest of an epoch, dispatch by dispatch; returns the state and the seconds inside the steps.
 
     `active`: how many seeds have not stopped early.
     """
-    plan, per_epoch = run.plan, run.recipe.steps_per_epoch
-    step = int(state.step[0])
-    left = per_epoch - step % per_epoch
-    total_seconds, at_start = 0.0, left
+    plan, steps_per_epoch = run.plan, run.recipe.steps_per_epoch
+    first_step = step = int(state.step[0])
+    end = step + steps_per_epoch - step % steps_per_epoch
+    total_seconds = 0.0
     tools.signals.deferred = True
-    while left:
-        count = min(plan.steps_per_dispatch, left)
+    while step < end:
+        count = min(plan.steps_per_dispatch, end - step)
         start = time.perf_counter()
-        state = advance(state, count)
+        state = train(state, count)
         loss = np.asarray(state.totals.loss)  # waits for the steps
         watchdog.alive()
         seconds = time.perf_counter() - start
         total_seconds += seconds
-        left, step = left - count, step + count
+        step += count
         nonfinite.check_loss(run, loss, step)
         nonfinite.check_skipped(run, state, step)
         images = count * plan.batch_size * len(run.seeds)
-        tools.advance(images, images / seconds)
+        tools.progress(images, images / seconds)
         tools.checkpoints.settle()
-        if left and tools.signals.pending:
-            images = (at_start - left) * plan.batch_size * active
+        if step < end and tools.signals.pending:
+            images = (step - first_step) * plan.batch_size * active
             nonfinite.check_loss(run, nonfinite.magnitude(state), step)
             tools.checkpoints.save(step, state)
             tools.timing.trained("stopped", step=step, train_seconds=total_seconds, images=images)
@@ -178,31 +176,26 @@ def _one_epoch(
 
 def _close_epoch(
     run: Run, programs: Programs, state: TrainState, validation: Arrays, rate: Callable[[int], Any], epoch: int
-) -> tuple[list[dict], TrainState]:
-    """Evaluates on validation; returns the epoch's two lines of metrics, and the state with new best and totals."""
-    totals = jax.tree.map(np.asarray, state.totals)
-    nonfinite.check_trained(run, totals.examples, int(state.step[0]))
+) -> tuple[tuple[dict, dict], TrainState]:
+    """Evaluates on validation; returns the epoch's lines of metrics (training, validation), and the state with its best
+    weights updated and its totals cleared."""
+    step, totals = int(state.step[0]), jax.tree.map(np.asarray, state.totals)
+    nonfinite.check_trained(run, totals.examples, step)
     outputs = evaluation.on_host(programs.predict(*evaluated(state), validation))
     label = np.asarray(run.dataset.validation.label)
     accuracy = np.array([np.mean(metrics.right(o.pred, label)) for o in outputs])
     loss = np.array([np.mean(o.loss, dtype=np.float64) for o in outputs])
-    step = int(state.step[0])
-    more = {}
+    training = {
+        "loss": totals.loss / totals.examples,
+        "accuracy": totals.hits / totals.examples,
+        "learning_rate": np.full(len(run.seeds), rate(step - 1)) * np.asarray(state.faults.scale),
+    }
     if isinstance(totals, NormTotals):
-        more["gradient_norm"] = totals.norm * run.recipe.batch_size / totals.examples  # the mean over the steps
-    lines = [
-        logs.metrics_line(
-            epoch,
-            step,
-            "train",
-            run.seeds,
-            loss=totals.loss / totals.examples,
-            accuracy=totals.hits / totals.examples,
-            learning_rate=np.full(len(run.seeds), rate(step - 1)) * np.asarray(state.faults.scale),
-            **more,
-        ),
+        training["gradient_norm"] = totals.norm * run.recipe.batch_size / totals.examples  # the mean over the steps
+    lines = (
+        logs.metrics_line(epoch, step, "train", run.seeds, **training),
         logs.metrics_line(epoch, step, "validation", run.seeds, loss=loss, accuracy=accuracy),
-    ]
+    )
     return lines, programs.end_epoch(state, jnp.asarray(accuracy, jnp.float32))
 
 

@@ -82,7 +82,7 @@ def train_in_folder(
             per_step = len(run.seeds) * run.plan.batch_size
             with console.progress_bar(
                 session.screen, images=per_step * run.total_steps, done=step * per_step
-            ) as advance:
+            ) as progress:
 
                 def record(line):
                     line |= origin
@@ -104,7 +104,7 @@ def train_in_folder(
                     checkpoints=checkpoints,
                     roll_back=roll_back,
                     rolled_back=len(rollbacks),
-                    advance=advance,
+                    progress=progress,
                 )
                 state = loop.epochs(run, programs, state, tools, last_epoch=last_epoch)
             signals.deferred = False

@@ -96,13 +96,13 @@ def recall(config, dataset, *, which=8, epochs=6):
     run = make_run(config, dataset, devices=1)
     programs, _ = compile_training(run)
     state = programs.init(run.seed_array())
-    feed = feeding.make(run, programs)
+    start_epoch = feeding.make(run, programs)
     for epoch in range(epochs):
-        advance = feed(programs.order(*run.order_arguments(epoch)), 0)
+        train = start_epoch(programs.order(*run.order_arguments(epoch)), 0)
         done = 0
         while done < run.recipe.steps_per_epoch:
             count = min(run.plan.steps_per_dispatch, run.recipe.steps_per_epoch - done)
-            state, done = advance(state, count), done + count
+            state, done = train(state, count), done + count
     test = dataset.test
     outputs = run.programs.predict(state.params, state.model_state, on_device(run, test))
     label = np.asarray(test.label)
