@@ -70,7 +70,7 @@ def main() -> int:
             devices=used,
             seed_groups=math.gcd(groups, used),
         )
-        job.do(config, dataset, session, resume=False, last_epoch=None if whole else epochs)
+        job.train_claimed(config, dataset, session, resume=False, last_epoch=None if whole else epochs)
         differences = reproduction.surroundings(env, run_folder.read_environment(again))
         verdict = reproduction.compare(folder, again, epochs=epochs, differences=differences)
     screen.print(f"\n{folder}, {epochs} of {config.epochs} epochs, rerun: {verdict.sentence}")

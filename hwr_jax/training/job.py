@@ -1,4 +1,4 @@
-"""A job, from config and data to a trained run: the order of the steps. `run` is what every caller calls."""
+"""A job, from config and data to a trained run: `run` claims the run folder, `train_claimed` trains in it."""
 
 from __future__ import annotations
 
@@ -57,30 +57,30 @@ def run(
     """
     folder, log = session.folder, session.screen.print
     with contextlib.ExitStack() as held:
-        status = STATUSES[0]
+        status = "new"
         if processes.is_main_process():
             trackers.check(session.track)  # it alone reports
             held.enter_context(run_folder.locked(folder, log))
             status = claim.claim(folder, config, dataset, overwrite=overwrite, resume=resume, log=log)
-        status = STATUSES[processes.from_main_process(STATUSES.index(status))]
+        status = STATUSES[processes.from_main_process(STATUSES.index(status))]  # processes exchange numbers
         if status == "finished":
             log(f"{folder} holds this run, finished: nothing was trained (use --overwrite to train it again)")
             if session.track:
                 log(f"the run is finished: nothing is reported to {', '.join(session.track)}")
             return Result(status, run_folder.read_summary(folder))
-        return Result(status, do(config, dataset, session, resume=status == "resume"))
+        return Result(status, train_claimed(config, dataset, session, resume=status == "resume"))
 
 
-def do(
+def train_claimed(
     config: ConfigDict, dataset: Dataset, session: Session, *, resume: bool, last_epoch: int | None = None
 ) -> dict[str, Any]:
-    """Trains what is left of a run in a folder that is claimed already, and returns the content of its summary.json.
+    """Trains what is left of a run in a claimed folder, and returns the content of its summary.json.
 
     Args:
       config: resolved and checked.
       dataset: the config's.
-      session: where and how; its folder holds nothing, or with `resume` the run.
-      resume: whether the folder holds the run.
+      session: where and how.
+      resume: whether the folder holds the run; otherwise it is empty.
       last_epoch: stop after this epoch, leave the test set alone and return {}; None: train to the end.
 
     Raises what `run` raises.
@@ -97,18 +97,18 @@ def do(
         log=log,
     )
     run, env = prepared.run, prepared.env
-    dataset, used = run.dataset, int(run.sharding.mesh.devices.size)
+    dataset, devices = run.dataset, int(run.sharding.mesh.devices.size)
     seeds = f"seeds {run.seeds[0]} to {run.seeds[-1]}" if len(run.seeds) > 1 else f"seed {run.seeds[0]}"
     epochs = f"{run.plan.epochs} epochs" if run.plan.epochs > 1 else "1 epoch"
     log(
         f"{run.plan.name} on {dataset.name} {dataset.version} ({len(dataset.train.label):,} training images), "
-        f"{seeds}, {epochs}, {used} x {env['devices'][0]}; run folder {folder}"
+        f"{seeds}, {epochs}, {devices} x {env['devices'][0]}; run folder {folder}"
     )
-    with _own_folder(folder) as own:
-        if not resume or own != folder:
-            run_folder.begin(own, config, env)
+    with _writable(folder) as writable:
+        if not resume or writable != folder:
+            run_folder.begin(writable, config, env)
         return train_in_folder(
-            run, own, session, env=env, resume=resume, warm_start=prepared.warm_start, last_epoch=last_epoch
+            run, writable, session, env=env, resume=resume, warm_start=prepared.warm_start, last_epoch=last_epoch
         )
 
 
@@ -158,10 +158,10 @@ def prepare(
 
 
 @contextlib.contextmanager
-def _own_folder(folder: Path) -> Iterator[Path]:
+def _writable(folder: Path) -> Iterator[Path]:
     """Yields the folder that this process writes to: the run folder on the main process, else a temporary one."""
     if processes.is_main_process():
         yield folder
         return
-    with tempfile.TemporaryDirectory(prefix="hwr_jax-") as own:
-        yield Path(own)
+    with tempfile.TemporaryDirectory(prefix="hwr_jax-") as temporary:
+        yield Path(temporary)

@@ -57,14 +57,15 @@ def train_in_folder(
     log, signals = session.screen.print, session.signals
     started = time.perf_counter() if session.started is None else session.started
     with checkpoint.Checkpoints(session.folder, keep=run.plan.keep) as checkpoints:
-        found = checkpoints.newest(log) if resume else None
-        done = found == run.total_steps  # only the evaluation is left
-        if not done:
+        saved = checkpoints.newest(log) if resume else None
+        if saved == run.total_steps:  # only the evaluation is left
+            programs, compile_seconds = run.programs, 0.0
+        else:
             log("compiling: it may take a minute; programs that were compiled before are read from the cache")
-        programs, compile_seconds = (run.programs, 0.0) if done else compile_training(run)
-        first_state = functools.partial(_first_state, run, programs, folder, checkpoints, warm_start, log=log)
+            programs, compile_seconds = compile_training(run)
+        state_at = functools.partial(_state_at, run, programs, folder, checkpoints, warm_start, log=log)
         rollbacks = logs.rollbacks(session.folder / "timing.jsonl") if resume else []
-        state = first_state(found, resume=resume)
+        state = state_at(saved, resume=resume)
         if rollbacks:  # the last one may be newer than the checkpoint
             state = _slowed(run, state, np.minimum(state.faults.scale, rollbacks[-1]))
         step = int(state.step[0])
@@ -73,28 +74,24 @@ def train_in_folder(
         origin = run_folder.origin(folder)
         timing = logs.Timing(folder / "timing.jsonl", started)
         timing.write("start", step=step, compile_seconds=round(compile_seconds, 4))
-        config_text = (folder / "config.json").read_text()
-        events = logs.TensorBoard(folder / "tensorboard", run.seeds, config_text, step if resume else None)
-        others = _trackers(session, folder, run.seeds)
-        with contextlib.closing(
-            trackers.Boards([events, *others])
-        ) as board:  # however training ends: events are flushed
-            per_step = len(run.seeds) * run.plan.batch_size
+        board = _open_board(run, folder, session, step if resume else None)
+        with contextlib.closing(board):  # however training ends, the events are flushed
+
+            def record(line):
+                line |= origin
+                files.append_json_line(folder / "metrics.jsonl", line)
+                board.write(line)
+
+            def roll_back(scale):
+                checkpoints.wait()
+                state = state_at(checkpoints.newest(log), resume=True)
+                timing.write("rollback", step=int(state.step[0]), scale=[float(factor) for factor in scale])
+                return _slowed(run, state, scale)
+
+            images_per_step = len(run.seeds) * run.plan.batch_size
             with console.progress_bar(
-                session.screen, images=per_step * run.total_steps, done=step * per_step
+                session.screen, images=images_per_step * run.total_steps, done=images_per_step * step
             ) as progress:
-
-                def record(line):
-                    line |= origin
-                    files.append_json_line(folder / "metrics.jsonl", line)
-                    board.write(line)
-
-                def roll_back(scale):
-                    checkpoints.wait()
-                    state = first_state(checkpoints.newest(log), resume=True)
-                    timing.write("rollback", step=int(state.step[0]), scale=[float(one) for one in scale])
-                    return _slowed(run, state, scale)
-
                 tools = loop.Tools(
                     signals=signals,
                     record=record,
@@ -116,12 +113,18 @@ def train_in_folder(
             return finish(run, programs, state, folder, board, timing, warm_start=warm_start)
 
 
-def _trackers(session: Session, folder: Path, seeds: list[int]) -> list[trackers.Board]:
-    """The trackers that the session asks for; of several processes the main one alone reports."""
-    if not session.track or not processes.is_main_process():
-        return []
-    facts = trackers.about(folder, run_folder.read_config(folder), run_folder.read_environment(folder), seeds)
-    return trackers.start(session.track, facts, session.screen.print)
+def _open_board(run: Run, folder: Path, session: Session, step: int | None) -> trackers.Boards:
+    """Opens the event files and, on the main process, the trackers that the session asks for.
+
+    `step`: where a resumed run stands; None: the run is new.
+    """
+    boards: list[trackers.Board] = [
+        logs.TensorBoard(folder / "tensorboard", run.seeds, (folder / "config.json").read_text(), step)
+    ]
+    if session.track and processes.is_main_process():
+        config, env = run_folder.read_config(folder), run_folder.read_environment(folder)
+        boards += trackers.start(session.track, trackers.about(folder, config, env, run.seeds), session.screen.print)
+    return trackers.Boards(boards)
 
 
 def _slowed(run: Run, state: TrainState, scale: np.ndarray) -> TrainState:
@@ -142,7 +145,7 @@ class _Times:
         self._board.speed(step, images / train_seconds)
 
 
-def _first_state(
+def _state_at(
     run: Run,
     programs: Programs,
     folder: Path,
@@ -153,7 +156,7 @@ def _first_state(
     resume: bool,
     log: Callable[[str], None],
 ) -> TrainState:
-    """Returns the state of the checkpoint of `step`; None: that before step 0. Cuts the records back to it."""
+    """Returns the state that was saved at `step`, or a new one (None), and cuts the records back to it."""
     logs.cut_metrics(folder / "metrics.jsonl", -1 if step is None else step)
     checkpoints.drop_after(step)
     if step is not None:
