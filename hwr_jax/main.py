@@ -119,14 +119,14 @@ def _check_same() -> None:
     from hwr_jax.workdir import machine
 
     if processes.many():
-        from hwr_jax.models import compiled
+        from hwr_jax.models import kernel_use
         from hwr_jax.models.kernels import calls
 
         versions = json.dumps(machine.facts()["versions"])
         devices = f"{_DEVICES.value}, {_SEED_GROUPS.value}"
         text = {"config": configs.to_json(_CONFIG.value), "code": machine.code_digest()}
         processes.check_same(text | {"version of a library": versions, "--devices or --seed_groups": devices})
-        if compiled.may_be(_CONFIG.value.model):
+        if kernel_use.may_be(_CONFIG.value.model):
             calls.available()  # all agree on it here: later, one may ask while the others wait for it
 
 

@@ -12,7 +12,7 @@ from hwr_jax.config import defaults
 from hwr_jax.config.flat import flatten
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.core.ranges import COUNT, NOT_NEGATIVE, POSITIVE, RATE, SHARE, Range, integer, number
-from hwr_jax.models import convolution, layers, products, recurrence
+from hwr_jax.models import convolution, kernel_use, layers, products, recurrence
 from hwr_jax.optim import averages, optimizers, schedules
 from hwr_jax.pictures.values import ORIENTATIONS
 from hwr_jax.tasks import losses
@@ -136,7 +136,7 @@ def check(config: ConfigDict) -> None:
             "config.data.balanced=True with config.loss.class_weights=balanced would count rare classes twice: use one "
             "of them"
         )
-    for key in ("convolution", "recurrence", "products"):
+    for key in kernel_use.KEYS:
         if config.model[key] == "compiled" and config.model.precision != "float32":
             raise ConfigError(
                 f"config.model.{key}=compiled computes in float32 alone, not in {config.model.precision}: use "

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import jax
 
 from hwr_jax.core.types import Tree
-from hwr_jax.models import compiled
+from hwr_jax.models import kernel_use
 from hwr_jax.models.layers import DENSE
 from hwr_jax.models.registry import MODELS
 
@@ -39,16 +39,16 @@ def layer_names(model: Model, shape: tuple[int, ...]) -> list[str]:
     return names
 
 
-def head_of(params: Tree) -> str:
+def head_of(layers: Iterable[str]) -> str:
     """Returns the name of the output layer: the last dense one, as every network ends with a dense layer."""
-    dense = [name for name in params if name.startswith(DENSE)]
+    dense = [name for name in layers if name.startswith(DENSE)]
     return max(dense, key=lambda name: int(name.removeprefix(DENSE)))
 
 
 def describe(config: Any, *, classes: int, shape: tuple[int, ...]) -> str:
     """Returns a table of the network's layers: output shapes, parameters, and FLOPs of one image (counted by XLA)."""
     plain = config.copy_and_resolve_references()
-    plain.update(compiled.PORTABLE)  # XLA does not count the operations of our kernels
+    plain.update(kernel_use.PORTABLE)  # XLA does not count the operations of our kernels
     module = MODELS[config.name](plain, classes, (shape[0], shape[1]))(None, False)
     image = jax.numpy.zeros((1, *shape), jax.numpy.float32)
     options = {"width": 200, "force_terminal": False}

@@ -15,8 +15,7 @@ from ml_collections import ConfigDict
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.core.types import Arrays, Dataset, TrainState, Tree
 from hwr_jax.distributed import sharding
-from hwr_jax.models import compiled as kernels
-from hwr_jax.models import convolution
+from hwr_jax.models import convolution, kernel_use
 from hwr_jax.steps import balanced, compiled
 from hwr_jax.steps.balanced import ByClass
 from hwr_jax.steps.compiled import Programs
@@ -95,7 +94,7 @@ def bind(
     if devices is not None:
         mesh = sharding.make_mesh(devices, batch_size=config.batch_size, groups=seed_groups, seeds=config.seeds)
     how = compiled.seeds_mode(config.over_seeds)
-    config = with_model(config, kernels.PORTABLE) if portable else for_seeds(on_mesh(config, mesh), how)
+    config = with_model(config, kernel_use.PORTABLE) if portable else for_seeds(on_mesh(config, mesh), how)
     recipe = make_recipe(
         config, examples=examples, classes=classes, mean=mean, std=std, counts=counts, injected=injected
     )
@@ -116,7 +115,7 @@ def on_mesh(config: ConfigDict, mesh: jax.sharding.Mesh | jax.sharding.AbstractM
     Raises:
       ConfigError: a key of config.model, such as convolution, asks for the kernels there.
     """
-    asks = [key for key in kernels.KEYS if config.model[key] in kernels.ASKS]
+    asks = [key for key in kernel_use.KEYS if config.model[key] in kernel_use.ASKS]
     if not asks:
         return config
     if (groups := mesh.shape["seed"]) > 1:
@@ -128,7 +127,7 @@ def on_mesh(config: ConfigDict, mesh: jax.sharding.Mesh | jax.sharding.AbstractM
     for key in asks:
         if config.model[key] == "compiled" and jax.default_backend() == "cpu":
             raise ConfigError(f"config.model.{key}=compiled does not work with {split}: use auto")
-    return with_model(config, {key: kernels.WITHOUT[key] for key in asks})
+    return with_model(config, {key: kernel_use.WITHOUT[key] for key in asks})
 
 
 def for_seeds(config: ConfigDict, how: str) -> ConfigDict:
@@ -141,16 +140,18 @@ def for_seeds(config: ConfigDict, how: str) -> ConfigDict:
       config: of the run.
       how: 'map' or 'vmap'.
     """
-    at_once = how == "vmap" and config.seeds > 1 and jax.default_backend() == "gpu"
-    may = config.model.name in kernels.KEYS["convolution"] and config.model.convolution in convolution.CHOICES
-    return with_model(config, {"convolution": "patches"}) if at_once and may else config
+    several_at_once = how == "vmap" and config.seeds > 1 and jax.default_backend() == "gpu"
+    open_choice = (
+        config.model.name in kernel_use.KEYS["convolution"] and config.model.convolution in convolution.CHOICES
+    )
+    return with_model(config, {"convolution": "patches"}) if several_at_once and open_choice else config
 
 
 def with_model(config: ConfigDict, changes: Mapping[str, str]) -> ConfigDict:
     """Returns a copy of the config with other values of keys of config.model."""
-    own = config.copy_and_resolve_references()
-    own.model.update(changes)
-    return own
+    changed = config.copy_and_resolve_references()
+    changed.model.update(changes)
+    return changed
 
 
 def make_run(

@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from hwr_jax.core.types import Dataset
 from hwr_jax.data import cache
 from hwr_jax.distributed import processes
-from hwr_jax.models import compiled
+from hwr_jax.models import kernel_use
 from hwr_jax.steps import compile_cache
 from hwr_jax.steps.plan import make_plan
 from hwr_jax.steps.run import Run, make_run
@@ -153,7 +153,7 @@ def prepare(
     run = make_run(config, dataset, devices=devices, seed_groups=seed_groups, injected=injected)
     mesh = run.sharding.mesh
     layout = {"over_seeds": run.how, "mesh_devices": int(mesh.devices.size), "seed_groups": mesh.shape["seed"]}
-    env = run_folder.environment(config, dataset, **layout, **compiled.facts(run.model))
+    env = run_folder.environment(config, dataset, **layout, **kernel_use.facts(run.model))
     return Prepared(run, env if warm_start is None else {**env, "init_from": warm_start.facts}, warm_start)
 
 
