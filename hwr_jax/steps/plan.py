@@ -31,7 +31,7 @@ class Plan(NamedTuple):
     first_seed: int  # seed i of the run is first_seed + i
     epochs: int  # passes over the training set
     batch_size: int  # images per optimiser step, over all devices of a group
-    steps_per_dispatch: int  # optimiser steps between two looks of the host (signals, progress bar)
+    steps_per_dispatch: int  # optimiser steps per dispatch; in between, the host handles signals and the bar
     stream: bool  # the training images are read from disk
     learning_rate: float  # the highest of the schedule, for the messages of errors
     nonfinite: str  # halt, skip, rollback

@@ -59,16 +59,16 @@ def _check_lengths(config: Any, width_px: int) -> None:
         )
 
 
-def _of_loss(config: Any, counts: np.ndarray | None) -> dict[str, Any]:
-    """The arguments of the training loss that are not its defaults."""
+def _loss_options(config: Any, counts: np.ndarray | None) -> dict[str, Any]:
+    """The options of the training loss that are not its defaults."""
     smoothing, weights = config.loss.label_smoothing, config.loss.class_weights
-    found: dict[str, Any] = {"smoothing": smoothing} if smoothing else {}
+    options: dict[str, Any] = {"smoothing": smoothing} if smoothing else {}
     if weights == "balanced" and counts is not None:
-        found["weights"] = balanced_weights(counts)
-    return found
+        options["weights"] = balanced_weights(counts)
+    return options
 
 
-def _not_here(updates: Any, state: Any, params: Any = None, **more: Any) -> Any:
+def _no_update(updates: Any, state: Any, params: Any = None, **more: Any) -> Any:
     raise NotImplementedError("the network from scratch has its own optimiser: see scratch.update")
 
 
@@ -146,38 +146,40 @@ def make_recipe(
             "use a divisor of it"
         )
     steps_per_epoch = examples // config.batch_size
-    share = schedules.make_schedule(config.schedule, peak=1.0, epochs=config.epochs, steps_per_epoch=steps_per_epoch)
+    relative_rate = schedules.make_schedule(
+        config.schedule, peak=1.0, epochs=config.epochs, steps_per_epoch=steps_per_epoch
+    )
     peak = config.optim.learning_rate
     shape, task = shape_px(config), _task(config)
     model = models.make(config.model, classes=classes, shape_px=shape)
     if config.data.name == STRINGS:
         _check_lengths(config, shape[1])
-    optimizer = optimizers.make_optimizer(config.optim, share, injected=injected)
+    optimizer = optimizers.make_optimizer(config.optim, relative_rate, injected=injected)
     trained = None
     if config.init_from:
-        names = models.layer_names(model, (*shape, 1))
-        trained = (models.head_of(dict.fromkeys(names)),) if config.transfer.frozen else None
-        if trained is None:
-            factors = {name: config.transfer.layer_decay**i for i, name in enumerate(reversed(names))}
+        layers = models.layer_names(model, (*shape, 1))
+        if config.transfer.frozen:
+            trained = (models.head_of(layers),)
+            factors = {name: float(name in trained) for name in layers}
         else:
-            factors = {name: float(name in trained) for name in names}
+            factors = {name: config.transfer.layer_decay**i for i, name in enumerate(reversed(layers))}
         optimizer = optimizers.by_layer(optimizer, factors)
     scratch = settings(config) if config.model.name == "scratch" else None
     if scratch is not None:
-        optimizer = optax.GradientTransformation(zero_moments, _not_here)
-    strength = config.augment.to_dict()
-    mixed = {name: strength.pop(name) for name in MIX}
+        optimizer = optax.GradientTransformation(zero_moments, _no_update)
+    augmentation = config.augment.to_dict()
+    mixing = {name: augmentation.pop(name) for name in MIX}
     return Recipe(
         model=model,
         optimizer=optimizer,
-        schedule=lambda step: peak * share(step),
+        schedule=lambda step: peak * relative_rate(step),
         average=averages.make_average(config.average, total_steps=config.epochs * steps_per_epoch),
         frame=functools.partial(frame, **config.frame.to_dict()),
-        augment=functools.partial(augment, **strength),
-        augmented=changes(strength),
-        mix=functools.partial(mix, **mixed) if any(mixed.values()) else None,
+        augment=functools.partial(augment, **augmentation),
+        augmented=changes(augmentation),
+        mix=functools.partial(mix, **mixing) if any(mixing.values()) else None,
         task=task,
-        loss=functools.partial(task.loss, **_of_loss(config, counts)),
+        loss=functools.partial(task.loss, **_loss_options(config, counts)),
         mean=mean,
         std=std,
         batch_size=config.batch_size,
