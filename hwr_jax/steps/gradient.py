@@ -30,31 +30,39 @@ def of_batch(
     parts = recipe.accumulate
     if parts == 1:
         return _of_part(recipe, params, model_state, batch, key, axis_name)
-    cut = jax.tree.map(lambda x: x.reshape(-1, parts, *x.shape[1:]).swapaxes(0, 1), batch)
+    batches = jax.tree.map(lambda x: x.reshape(-1, parts, *x.shape[1:]).swapaxes(0, 1), batch)
+    keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(parts))
 
     def add(carry, part):
         grads, sums, model_state = carry
-        of_part, more, model_state = _of_part(recipe, params, model_state, part[1], part[0], axis_name)
-        return (jax.tree.map(jnp.add, grads, of_part), jax.tree.map(jnp.add, sums, more), model_state), None
+        key, batch = part
+        part_grads, part_sums, model_state = _of_part(recipe, params, model_state, batch, key, axis_name)
+        return (jax.tree.map(jnp.add, grads, part_grads), jax.tree.map(jnp.add, sums, part_sums), model_state), None
 
-    keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(parts))
-    zeros = jax.tree.map(jnp.zeros_like, params)
-    nothing = Totals(jnp.float32(0), jnp.int32(0), jnp.int32(0))
+    zeros, no_sums = jax.tree.map(jnp.zeros_like, params), zero_totals()
     if axis_name is not None:
-        nothing = lax.pcast(nothing, axis_name, to="varying")
-    (grads, sums, model_state), _ = lax.scan(add, (zeros, nothing, model_state), (keys, cut))
+        no_sums = lax.pcast(no_sums, axis_name, to="varying")
+    (grads, sums, model_state), _ = lax.scan(add, (zeros, no_sums, model_state), (keys, batches))
     return jax.tree.map(lambda g: g / parts, grads), sums, model_state
 
 
-def _of_part(recipe, params, model_state, batch, key, axis_name):
-    live = recipe.trained  # frozen layers see a network in evaluation: no dropout, running statistics
+def zero_totals() -> Totals:
+    """Returns the sums of no examples."""
+    return Totals(jnp.float32(0), jnp.int32(0), jnp.int32(0))
+
+
+def _of_part(
+    recipe: Recipe, params: Tree, model_state: Tree, batch: Batch, key: jax.Array, axis_name: str | None
+) -> tuple[Tree, Totals, Tree]:
+    trained = recipe.trained  # if some layers are frozen, all compute as in evaluation: no dropout, running statistics
 
     def loss_fn(params):
-        if live is not None:
-            params = {name: p if name in live else lax.stop_gradient(p) for name, p in params.items()}
-        variables = {"params": params, **model_state}
-        options = {"train": live is None, "rngs": {"dropout": key}, "axis_name": axis_name}
-        logits, updated = recipe.model.apply(variables, batch.image, **options)
+        if trained is not None:
+            params = {name: p if name in trained else lax.stop_gradient(p) for name, p in params.items()}
+        variables, rngs = {"params": params, **model_state}, {"dropout": key}
+        logits, updated = recipe.model.apply(
+            variables, batch.image, train=trained is None, rngs=rngs, axis_name=axis_name
+        )
         loss = recipe.loss(logits, batch.label)
         if batch.partner is not None:
             loss = batch.share * loss + (1 - batch.share) * recipe.loss(logits, batch.partner)
@@ -68,10 +76,10 @@ def _of_part(recipe, params, model_state, batch, key, axis_name):
 def if_finite(numbers: Tree, after: TrainState, before: TrainState) -> TrainState:
     """Returns `after` if all the numbers are finite, else `before` with one more skipped update counted."""
     finite = jnp.stack([jnp.all(jnp.isfinite(x)) for x in jax.tree.leaves(numbers)]).all()
-    count = before.faults
+    faults = before.faults
     skipped = jnp.int32(~finite)
-    in_a_row = (count.in_a_row + skipped) * skipped
-    longest = jnp.maximum(count.longest, in_a_row)
-    faults = count._replace(skipped=count.skipped + skipped, in_a_row=in_a_row, longest=longest)
+    in_a_row = (faults.in_a_row + skipped) * skipped
+    longest = jnp.maximum(faults.longest, in_a_row)
+    faults = faults._replace(skipped=faults.skipped + skipped, in_a_row=in_a_row, longest=longest)
     chosen = jax.tree.map(lambda new, old: jnp.where(finite, new, old), after, before)
     return chosen._replace(key=before.key, best=before.best, faults=faults)

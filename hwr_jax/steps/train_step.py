@@ -47,8 +47,8 @@ def init_state(recipe: Recipe, seed: jax.Array, shape: tuple[int, int, int]) -> 
 
 def no_totals(recipe: Recipe) -> Totals | NormTotals:
     """Returns the sums at the start of an epoch."""
-    nothing = Totals(jnp.float32(0), jnp.int32(0), jnp.int32(0))
-    return NormTotals(*nothing, norm=jnp.float32(0)) if recipe.gradient_norm else nothing
+    totals = gradient.zero_totals()
+    return NormTotals(*totals, norm=jnp.float32(0)) if recipe.gradient_norm else totals
 
 
 def epoch_order(
@@ -112,29 +112,29 @@ def standardise(recipe: Recipe, image: jax.Array) -> jax.Array:
 
 def update(recipe: Recipe, state: TrainState, batch: Batch, *, axis_name: str | None = None) -> TrainState:
     """Does one optimiser step on a prepared batch (see `train_step`)."""
-    # Cast to "varying", the gradient stays this device's own even where shard_map tracks replicated values: it would
-    # already sum the gradient of a replicated value, and the mean below would change nothing.
-    own = state.params if axis_name is None else lax.pcast(state.params, axis_name, to="varying")
+    # shard_map sums the gradient of a replicated value over the devices; the mean below would then change nothing. Cast
+    # to "varying", each device keeps the gradient of its own part of the batch.
+    varying = state.params if axis_name is None else lax.pcast(state.params, axis_name, to="varying")
     key = rng.stream(state.key, "dropout", state.step)
-    grads, sums, model_state = gradient.of_batch(recipe, own, state.model_state, batch, key, axis_name=axis_name)
+    grads, sums, model_state = gradient.of_batch(recipe, varying, state.model_state, batch, key, axis_name=axis_name)
     if axis_name is not None:
         grads = lax.pmean(grads, axis_name)
         sums = lax.psum(sums, axis_name)
     if recipe.gradient_norm:
         sums = NormTotals(*sums, norm=optax.tree.norm(grads))
-    before = state.opt_state
+    opt_state = state.opt_state
     if recipe.nonfinite == "skip":  # a skipped update restores the optimiser's state, but not the schedule's step
-        before = optimizers.at_step(before, state.step)
+        opt_state = optimizers.at_step(opt_state, state.step)
     with jax.numpy_dtype_promotion("standard"):  # optax multiplies by int32 step counts
-        updates, opt_state = recipe.optimizer.update(grads, before, state.params)
+        updates, opt_state = recipe.optimizer.update(grads, opt_state, state.params)
     if recipe.nonfinite == "rollback":
         updates = jax.tree.map(lambda u: u * state.faults.scale.astype(u.dtype), updates)
     params = optax.apply_updates(state.params, updates)
-    now = {"params": params, "model_state": model_state}
+    weights = {"params": params, "model_state": model_state}
     after = state._replace(
         params=params,
         model_state=model_state,
-        average=recipe.average(state.step, state.average, now) if recipe.average else {},
+        average=recipe.average(state.step, state.average, weights) if recipe.average else {},
         opt_state=opt_state,
         totals=jax.tree.map(jnp.add, state.totals, sums),
     )
@@ -177,7 +177,7 @@ def train_steps(
     def step(_, state):
         return update(recipe, state, batch_of(state))
 
-    def step_and_next_batch(i, carry):
+    def step_then_next_batch(i, carry):
         # The loop carries the next batch, because XLA computes and stores a carried value once: otherwise XLA on CPU
         # repeats the augmentation for every window of the first convolution (a quarter of the time). Turn 0 only
         # makes the first batch: made outside the loop, by other compiled code, it could differ in the last bit, and
@@ -188,8 +188,8 @@ def train_steps(
     def run(state):
         if jax.default_backend() == "gpu":  # it waits for the host at each branch (see docs/performance.md)
             return lax.fori_loop(0, count, step, state)
-        empty = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(batch_of, state))
-        return lax.fori_loop(0, count + 1, step_and_next_batch, (state, empty))[0]
+        no_batch = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(batch_of, state))
+        return lax.fori_loop(0, count + 1, step_then_next_batch, (state, no_batch))[0]
 
     if not recipe.patience_epochs:
         return run(state)
@@ -210,16 +210,16 @@ def stopped(recipe: Recipe, state: TrainState) -> jax.Array:
 
 def evaluated(state: TrainState) -> tuple[Tree, Tree]:
     """Returns (params, model_state) to evaluate: the averages if the run keeps them, else the last ones."""
-    kept = state.average
-    return (kept["params"], kept["model_state"]) if kept else (state.params, state.model_state)
+    average = state.average
+    return (average["params"], average["model_state"]) if average else (state.params, state.model_state)
 
 
 def end_epoch(recipe: Recipe, state: TrainState, accuracy: jax.Array) -> TrainState:
     """Keeps the state as the best one if its validation accuracy [] is a new high, and clears the epoch's totals; a
     stopped seed keeps the totals of its last epoch."""
-    now = Best(accuracy, state.step, *evaluated(state))
+    latest = Best(accuracy, state.step, *evaluated(state))
     better = accuracy > state.best.accuracy
-    best = jax.tree.map(lambda new, old: jnp.where(better, new, old), now, state.best)
+    best = jax.tree.map(lambda new, old: jnp.where(better, new, old), latest, state.best)
     state = state._replace(best=best)
-    totals = jax.tree.map(lambda old, new: jnp.where(stopped(recipe, state), old, new), state.totals, no_totals(recipe))
+    totals = jax.tree.map(lambda new, old: jnp.where(stopped(recipe, state), old, new), no_totals(recipe), state.totals)
     return state._replace(totals=totals)
