@@ -39,8 +39,7 @@ INITIALIZERS = {
     "zeros": initializers.zeros,
 }
 
-
-# Flax's own sum in an order that depends on the number of threads (see `product`).
+# Flax's dense layer, with products whose sums have the same order for two to eight threads (see `product`).
 Dense = products.dense_layer("plain")
 DENSE = "Dense_"  # Flax names the dense layers of a module Dense_0, Dense_1, ...; checkpoints hold these names
 

@@ -15,10 +15,10 @@ from hwr_jax.transforms import augment
 
 CHECKED = ("model", "optim", "schedule", "average", "transfer")  # sections in which one choice makes other keys idle
 
-SIZES = ("data.strings.height_px", "data.strings.width_px")  # of own lines too
-OF_OWN = ("data.label_column", "data.pixel_scale", "data.orientation", "data.class_map")
+LINE_SIZES = ("data.strings.height_px", "data.strings.width_px")  # of own lines too
+OWN_DATA = ("data.label_column", "data.pixel_scale", "data.orientation", "data.class_map")
 
-Idle = Callable[[Any], str]  # (config) -> why a key has no effect there; "": it has one
+Idle = Callable[[Any], str]  # (config) -> why a key has no effect in it; "": it has one
 
 
 def _unless(holds: Callable[[Any], bool], why: str) -> Idle:
@@ -38,7 +38,7 @@ def _draws(config: Any) -> bool:
 IDLE: dict[str, Idle] = {  # outside of the sections of CHECKED
     "augment.elastic_smooth_px": _unless(lambda c: c.augment.elastic_px, "it needs config.augment.elastic_px"),
     "augment.skip": _unless(
-        lambda c: any(c.augment[key] for one in augment.PEN for key in one.strengths),
+        lambda c: any(c.augment[key] for transform in augment.PEN for key in transform.strengths),
         "it needs another key of config.augment, from thickness to cutout_px",
     ),
     "nonfinite.limit": _unless(
@@ -53,7 +53,7 @@ IDLE: dict[str, Idle] = {  # outside of the sections of CHECKED
         lambda c: _glyphs(c) != "digits",
         "digits comes with scikit-learn and has no files; for your own pictures use config.data.name=folder",
     ),
-    **dict.fromkeys(OF_OWN, _unless(lambda c: _glyphs(c) == OWN, "it applies to config.data.name=folder only")),
+    **dict.fromkeys(OWN_DATA, _unless(lambda c: _glyphs(c) == OWN, "it applies to config.data.name=folder only")),
     "over_seeds": _unless(lambda c: c.model.name != "scratch", "the network from scratch is not compiled"),
 }
 
@@ -70,23 +70,24 @@ def check_overrides(config: Any, given: Mapping[str, Any]) -> None:
     seen = {"transfer.head"} if config.init_from else set()  # only `training.transfer` reads it, with the weights
     make_recipe(Seen(config, seen), examples=1000 * config.batch_size, classes=2, mean=0.0, std=1.0)
     for key, value in given.items():
-        if why := IDLE.get(key, lambda config: "")(config):
+        if why := _idle(key, value, config, given, seen):
             raise ConfigError(f"config.{key}={value} has no effect here: {why}")
-        if key == "data.fallback" and value != "none" and {"data.name", "data.manual_dir"} & given.keys():
-            raise ConfigError(
-                f"config.data.fallback={value} has no effect here: the data set is named, and nothing takes its place"
-            )
-        of_lines = key in SIZES and reads_strings(config)
-        if (key.startswith("data.strings.") and config.data.name != STRINGS and not of_lines) or (
-            key == "eval.beam" and key not in seen
-        ):
-            raise ConfigError(f"config.{key}={value} has no effect here: it applies to config.data.name=strings only")
-        section = key.split(".")[0]
-        if section in CHECKED and key not in seen:
-            used = ", ".join(sorted(k for k in seen if k.startswith(f"{section}.")))
-            raise ConfigError(
-                f"config.{key}={value} has no effect here: what is read is {used or 'none of that group'}"
-            )
+
+
+def _idle(key: str, value: Any, config: Any, given: Mapping[str, Any], seen: set[str]) -> str:
+    """Returns why an override has no effect; "": it has one. `seen`: the keys that the recipe has read."""
+    if key in IDLE and (why := IDLE[key](config)):
+        return why
+    if key == "data.fallback" and value != "none" and {"data.name", "data.manual_dir"} & given.keys():
+        return "the data set is named, and nothing takes its place"
+    of_strings = key.startswith("data.strings.") and not (key in LINE_SIZES and reads_strings(config))
+    if (of_strings and config.data.name != STRINGS) or (key == "eval.beam" and key not in seen):
+        return "it applies to config.data.name=strings only"
+    section = key.split(".")[0]
+    if section in CHECKED and key not in seen:
+        used = ", ".join(sorted(k for k in seen if k.startswith(f"{section}.")))
+        return f"what is read is {used or 'none of that group'}"
+    return ""
 
 
 class Seen:

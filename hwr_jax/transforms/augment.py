@@ -57,7 +57,12 @@ PEN = (
 )
 MIX = {"mixup": NOT_NEGATIVE, "cutmix": NOT_NEGATIVE}  # the arguments of `mix`
 SKIP = "skip"  # probability with which an image is spared a map of PEN
-RANGES = {**GEOMETRY, **{key: allowed for one in PEN for key, allowed in one.strengths.items()}, **MIX, SKIP: RATE}
+RANGES = {
+    **GEOMETRY,
+    **{key: allowed for transform in PEN for key, allowed in transform.strengths.items()},
+    **MIX,
+    SKIP: RATE,
+}
 SHAPES = ("elastic_smooth_px", SKIP)  # shape other maps, and change nothing alone
 
 
@@ -84,13 +89,13 @@ def augment(key: jax.Array, image: jax.Array, **strength: Any) -> jax.Array:
     (28, 28, 1)
     """
     image = warp(key, image, **{name: strength[name] for name in GEOMETRY})
-    for one in PEN:
-        values = [strength[name] for name in one.strengths]
+    for transform in PEN:
+        values = [strength[name] for name in transform.strengths]
         if not any(values):
             continue
-        of_map = jax.random.fold_in(key, one.stream)
-        changed = one.function(of_map, image, *values)
+        transform_key = jax.random.fold_in(key, transform.stream)
+        changed = transform.function(transform_key, image, *values)
         if skip := strength[SKIP]:
-            changed = jnp.where(jax.random.bernoulli(jax.random.fold_in(of_map, 1), skip), image, changed)
+            changed = jnp.where(jax.random.bernoulli(jax.random.fold_in(transform_key, 1), skip), image, changed)
         image = changed
     return image
