@@ -44,24 +44,24 @@ def finish(
       The content of summary.json.
     """
     outputs = read(run, programs, run.programs.predict, state)
-    both: dict[str, Any] = {}
-    for split, each in outputs.items():
+    scores: dict[str, Any] = {}
+    for split, of_seeds in outputs.items():
         arrays = getattr(run.dataset, split)
-        both[split] = evaluation.scores(arrays, each) | {"ensemble": evaluation.ensemble(arrays, each)}
+        scores[split] = evaluation.scores(arrays, of_seeds) | {"ensemble": evaluation.ensemble(arrays, of_seeds)}
     evaluation.save_predictions(folder / run_folder.PREDICTIONS, run.dataset.test, outputs["test"], run.seeds)
-    values = {name: np.array(both["test"][name]["per_seed"]) for name in ("loss", "accuracy")}
-    line = logs.metrics_line(_epochs(run, state), int(state.step[0]), "test", run.seeds, **values)
+    per_seed = {name: np.array(scores["test"][name]["per_seed"]) for name in ("loss", "accuracy")}
+    line = logs.metrics_line(_epochs(run, state), int(state.step[0]), "test", run.seeds, **per_seed)
     line |= run_folder.origin(folder)
     files.append_json_line(folder / "metrics.jsonl", line)
     board.write(line)
     params, model_state = evaluation.chosen(state, run.plan.checkpoint)
-    further = {}
+    transferred = {}
     if warm_start is not None:
-        further = {"transfer": transfer.compare(run, warm_start, (params, model_state))}
+        transferred = {"transfer": transfer.compare(run, warm_start, (params, model_state))}
     if processes.is_main_process():
         _draw(run, folder, outputs["test"], jax.tree.map(lambda x: np.asarray(x)[0], params))
     timing.write("evaluation")
-    summary = _summary(run, state, both, folder) | further
+    summary = _summary(run, state, scores, folder) | transferred
     files.write_json(folder / "summary.json", summary)
     board.results(summary)
     return summary
@@ -101,9 +101,10 @@ def _draw(run: Run, folder: Path, outputs: list[Outputs], params: Tree) -> None:
 
 def _summary(run: Run, state: TrainState, scores: dict[str, dict], folder: Path) -> dict[str, Any]:
     cost = step_cost(run.recipe, state, run.dataset.train)
-    detail = {key: scores["test"].pop(key) for key in metrics.DETAILS if key in scores["test"]}
-    for key in detail:
-        scores["validation"].pop(key)
+    detail = {key: scores["test"][key] for key in metrics.DETAILS if key in scores["test"]}
+    scalars = {
+        split: {key: value for key, value in values.items() if key not in detail} for split, values in scores.items()
+    }
     return {
         "dataset": run.dataset.name,
         "dataset_version": run.dataset.version,
@@ -122,7 +123,7 @@ def _summary(run: Run, state: TrainState, scores: dict[str, dict], folder: Path)
         "learning_rate_scale": [float(x) for x in state.faults.scale],
         "code": run_folder.codes(run_folder.read_environment(folder)),
         "best_step": [int(s) for s in state.best.step],
-        **scores,
+        **scalars,
         **logs.total_times(folder / "timing.jsonl"),
         **detail,
     }

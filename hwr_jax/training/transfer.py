@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -57,21 +58,21 @@ def prepare(
       ConfigError: see `load`, `adapt` and `rehearse`; or the weights have changed since the run began with them.
       RunFolderError: no checkpoint can be used.
     """
-    source, old = load(transfer.init_from, network, dataset.train.image.shape[1:], log), None
-    found = facts(transfer.init_from, source)
-    if resumed and (before := run_folder.read_environment(resumed).get("init_from")) != found:
+    source = load(transfer.init_from, network, dataset.train.image.shape[1:], log)
+    recorded = facts(transfer.init_from, source)
+    if resumed and (before := run_folder.read_environment(resumed).get("init_from")) != recorded:
         raise ConfigError(
             f"the run {transfer.init_from}, with which {resumed} began, has changed since (SHA-256 of its weights now "
-            f"{found['sha256'][:12]}, then {(before or found)['sha256'][:12]}): use --overwrite to start again"
+            f"{recorded['sha256'][:12]}, then {(before or recorded)['sha256'][:12]}): use --overwrite to start again"
         )
-    keep = not transfer.new_head
-    dataset = adapt(dataset, source, keep_head=keep, log=log)
+    fitted = functools.partial(adapt, source=source, keep_head=not transfer.new_head, log=log)
+    dataset, old = fitted(dataset), None
     if transfer.rehearsal:
-        old = adapt(data.load(transfer.rehearsal, data_dir=data_dir, log=log), source, keep_head=keep, log=log)
-        some, seed = transfer.rehearsal_examples, transfer.subset_seed
-        old = old._replace(train=subset.fewer(old.train, some, seed=seed, key="data.rehearsal_examples"))
+        old = fitted(data.load(transfer.rehearsal, data_dir=data_dir, log=log))
+        examples, seed = transfer.rehearsal_examples, transfer.subset_seed
+        old = old._replace(train=subset.fewer(old.train, examples, seed=seed, key="data.rehearsal_examples"))
         dataset = rehearse(dataset, old)
-    return WarmStart(source, transfer.new_head, found, dataset, old)
+    return WarmStart(source, transfer.new_head, recorded, dataset, old)
 
 
 def load(
@@ -93,8 +94,8 @@ def load(
     if not (folder / "config.json").is_file():
         raise ConfigError(f"config.init_from={init_from} is not a run folder: name one that hwr_jax.main has written")
     source = predictor.load(folder, log=log)
-    there = {**source.plan.network, "shape": source.facts["shape"]}
-    changes = [c for c in difference(there, {**network, "shape": list(shape)}) if not c.startswith(FREE)]
+    wanted, given = {**network, "shape": list(shape)}, {**source.plan.network, "shape": source.facts["shape"]}
+    changes = [change for change in difference(given, wanted) if not change.startswith(FREE)]
     if changes:
         raise ConfigError(
             f"config.init_from={init_from} has another network, frame or size of images; make them equal "
@@ -151,8 +152,7 @@ def put_in(run: Run, state: TrainState, warm_start: WarmStart) -> TrainState:
         head = models.head_of(params)
         params = {**params, head: state.params[head]}
     average = {"params": params, "model_state": model_state} if state.average else {}
-    begun = state._replace(params=params, model_state=model_state, average=average)
-    return jax.tree.map(jnp.copy, begun)
+    return jax.tree.map(jnp.copy, state._replace(params=params, model_state=model_state, average=average))
 
 
 def compare(run: Run, warm_start: WarmStart, after: tuple[Tree, Tree]) -> dict[str, Any]:
@@ -166,9 +166,11 @@ def compare(run: Run, warm_start: WarmStart, after: tuple[Tree, Tree]) -> dict[s
         outputs = evaluation.on_host(run.programs.predict(*weights, on_device(run, test)))
         return [float(np.mean(metrics.right(o.pred, np.asarray(test.label)))) for o in outputs]
 
-    sets = {run.dataset.name: run.dataset} | ({old.name: old} if old is not None else {})
-    known = not warm_start.new_head
     return {
-        name: {"before": accuracy(before, one.test) if known else None, "after": accuracy(after, one.test)}
-        for name, one in sets.items()
+        dataset.name: {
+            "before": None if warm_start.new_head else accuracy(before, dataset.test),
+            "after": accuracy(after, dataset.test),
+        }
+        for dataset in (run.dataset, old)
+        if dataset is not None
     }
