@@ -41,7 +41,7 @@ def scores(arrays: Arrays, outputs: list[Outputs]) -> dict[str, Any]:
     """Returns the metrics of a split (see `metrics.evaluate`) over the seeds: each scalar as `stats.summarise` gives
     it, `per_class` and `per_length` as means, `confusion` [K, K] as a sum."""
     label = np.asarray(arrays.label)
-    each = [metrics.evaluate(label, one) for one in outputs]
+    each = [metrics.evaluate(label, of_seed) for of_seed in outputs]
     return {
         **{
             name: stats.summarise([m[name] for m in each], within=metrics.possible(name, len(label)))
@@ -55,7 +55,7 @@ def scores(arrays: Arrays, outputs: list[Outputs]) -> dict[str, Any]:
 def _over_seeds(detail: str, each: list[Any]) -> Any:
     if detail == "confusion":
         return np.sum(each, axis=0).tolist()
-    return {name: np.mean([one[name] for one in each], axis=0).tolist() for name in each[0]}
+    return {name: np.mean([of_seed[name] for of_seed in each], axis=0).tolist() for name in each[0]}
 
 
 def ensemble(arrays: Arrays, outputs: list[Outputs]) -> dict[str, float] | None:
@@ -82,13 +82,13 @@ def selective(arrays: Arrays, outputs: list[Outputs]) -> dict[str, Any]:
     """Returns what a reader gains that rejects what it is unsure of, as means over the seeds: `aurc`, and under
     `rejected` for some accuracies the share to reject and the least confidence to accept (None: none is enough)."""
     label = np.asarray(arrays.label)
-    each = [(np.asarray(o.confidence), metrics.right(np.asarray(o.pred), label)) for o in outputs]
+    outcomes = [(np.asarray(o.confidence), metrics.right(np.asarray(o.pred), label)) for o in outputs]
     rejected = {}
     for accuracy in ACCURACIES:
-        shares, levels = zip(*(of_confidence.rejected_at(*one, accuracy) for one in each), strict=True)
+        shares, levels = zip(*(of_confidence.rejected_at(*outcome, accuracy) for outcome in outcomes), strict=True)
         level = float(np.mean(levels))
         rejected[str(accuracy)] = {"share": float(np.mean(shares)), "from": level if np.isfinite(level) else None}
-    return {"aurc": float(np.mean([of_confidence.aurc(*one) for one in each])), "rejected": rejected}
+    return {"aurc": float(np.mean([of_confidence.aurc(*outcome) for outcome in outcomes])), "rejected": rejected}
 
 
 def _majority(outputs: list[Outputs]) -> np.ndarray:

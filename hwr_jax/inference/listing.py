@@ -30,7 +30,7 @@ def pages(
         try:
             if isinstance(picture, np.ndarray):
                 raise DataError(f"{name}: not a picture but grey values in a file: predict reads those")
-            yield from ((name, one) for one in documents.pages(picture))
+            yield from ((name, page) for page in documents.pages(picture))
         except (DataError, OSError) as error:
             problems.append(sentence(name, error))
 

@@ -78,18 +78,18 @@ def _read_all(model: Reader, paths: list[str], asked: Asked) -> tuple[list[Page]
     scan.check(model, asked.mode)
     pages, taken = [], set()
     problems: list[str] = []
-    for name, one in listing.pages(paths, problems, _complain):
-        if isinstance(one.grey, errors.DataError):
-            problems.append(listing.sentence(name, one.grey))
+    for name, page_of_file in listing.pages(paths, problems, _complain):
+        if isinstance(page_of_file.grey, errors.DataError):
+            problems.append(listing.sentence(name, page_of_file.grey))
             continue
-        page = scan.read_page(model, one.grey, one, name, asked.mode).rejecting(asked.reject_below)
+        page = scan.read_page(model, page_of_file.grey, page_of_file, name, asked.mode).rejecting(asked.reject_below)
         pages.append(page)
         if asked.annotate:
             with _reported(f"the copy of {page.name} in {asked.annotate}", problems):
-                annotate.write(asked.annotate, page, one.grey, taken)
+                annotate.write(asked.annotate, page, page_of_file.grey, taken)
         if asked.debug:
             with _reported(f"the steps of {page.name} in {asked.debug}", problems):
-                stages.write(asked.debug, page, scan.steps(model, one.grey, asked.mode), model.classes, taken)
+                stages.write(asked.debug, page, scan.steps(model, page_of_file.grey, asked.mode), model.classes, taken)
     return pages, problems
 
 
@@ -136,7 +136,7 @@ def _said_of(page: Page) -> list[str]:
     from hwr_jax.inference import scan
 
     words = [*page.notes, *([f"marks that were not read: {scan.in_words(page.skipped)}"] if page.skipped else [])]
-    return [f"{page.name}: {one}" for one in words]
+    return [f"{page.name}: {sentence}" for sentence in words]
 
 
 def _print_json(pages: list[Page]) -> None:

@@ -54,7 +54,7 @@ class Read(NamedTuple):
 def read(model: Reader, ink: PageInk, found: list[Character]) -> list[Read]:
     """Reads each character by itself."""
     images = characters.images_of(ink, [characters.Drawn(c, characters.mask_of(ink, c)) for c in found])
-    return [Read(*one) for one in zip(found, probabilities(model, images, again=True), images, strict=True)]
+    return [Read(*fields) for fields in zip(found, probabilities(model, images, again=True), images, strict=True)]
 
 
 def probabilities(model: Reader, images: list[np.ndarray], *, again: bool = False) -> np.ndarray:
@@ -97,42 +97,43 @@ def parted(model: Reader, ink: PageInk, read: list[Read]) -> tuple[list[Read], i
     """
     if not read:
         return [], 0
-    typical = float(np.median([one.character.height for one in read]))
-    doubtful = [i for i, one in enumerate(read) if _may_be_several(one, typical)]
+    typical = float(np.median([mark.character.height for mark in read]))
+    doubtful = [i for i, mark in enumerate(read) if _may_be_several(mark, typical)]
     beyond = set(sorted(doubtful, key=lambda i: -read[i].character.mass)[MOST:])
-    read = [one._replace(prob=np.minimum(one.prob, 0)) if i in beyond else one for i, one in enumerate(read)]
+    read = [mark._replace(prob=np.minimum(mark.prob, 0)) if i in beyond else mark for i, mark in enumerate(read)]
     all_parts = [_parts_of(ink, read[i], typical) for i in doubtful if i not in beyond]
     if not all_parts:
         return read, len(beyond)
     images = [image for parts in all_parts for _, image in parts.parts.values()]
     cut = {id(parts.whole) for parts in all_parts}
-    chosen = [one for one in read if id(one) not in cut]
+    chosen = [mark for mark in read if id(mark) not in cut]
     prob = iter(probabilities(model, images))
     for parts in all_parts:
         chosen += _best(parts, {key: next(prob) for key in parts.parts}, typical)
-    whole = {id(one) for one in read}
-    unsure = [i for i, one in enumerate(chosen) if id(one) not in whole and one.prob.max() < DOUBTFUL]
+    whole = {id(mark) for mark in read}
+    unsure = [i for i, mark in enumerate(chosen) if id(mark) not in whole and mark.prob.max() < DOUBTFUL]
     surer = probabilities(model, [chosen[i].image for i in unsure], again=True)
     for i, prob_of_part in zip(unsure, surer, strict=True):
         chosen[i] = chosen[i]._replace(prob=prob_of_part)
     return chosen, len(beyond)
 
 
-def _may_be_several(one: Read, typical: float) -> bool:
-    character, sure = one.character, float(one.prob.max())
+def _may_be_several(mark: Read, typical: float) -> bool:
+    character, sure = mark.character, float(mark.prob.max())
     wide = character.width > (TOO_WIDE if sure > SURELY_ONE else WIDE) * character.height
     return wide or (sure < UNSURE and character.width > NARROW * typical)
 
 
-def _parts_of(ink: PageInk, one: Read, typical: float) -> _Parts:
-    if not _pays(one, typical):
-        return _Parts(one, [], {})
-    whole, mask = one.character, characters.mask_of(ink, one.character)
+def _parts_of(ink: PageInk, mark: Read, typical: float) -> _Parts:
+    if not _pays(mark, typical):
+        return _Parts(mark, [], {})
+    whole, mask = mark.character, characters.mask_of(ink, mark.character)
     ways = characters.cuts(mask)
     right = [characters.right_of(cut, mask.shape) for cut in ways]
     end, drawn = len(ways) + 1, {}
     prices = [0.0, *(_price(cut, whole.height) for cut in ways), 0.0]
-    before, needed = [0.0, *[-np.inf] * end], _needed(one, typical) - ROUNDING  # the most that a way up to a cut scores
+    before = [0.0, *[-np.inf] * end]  # the most that a way up to each cut scores
+    needed = _needed(mark, typical) - ROUNDING
     for i, j in itertools.combinations(range(end + 1), 2):
         behind = 0.0 if j == end else -EACH - prices[j]
         if (i, j) == (0, end) or before[i] - prices[i] - EACH + behind <= needed:
@@ -158,11 +159,11 @@ def _parts_of(ink: PageInk, one: Read, typical: float) -> _Parts:
         before[j] = max(before[j], before[i] - prices[i] + _score(box, 1.0, typical))
         inside = slice(top, bottom), slice(left, right_)
         drawn[i, j] = characters.Drawn(box, part[inside], (mask & ~part)[inside])
-    possible = _possible(one, ways, {key: own.character for key, own in drawn.items()}, typical)
+    possible = _possible(mark, ways, {key: own.character for key, own in drawn.items()}, typical)
     drawn = {key: own for key, own in drawn.items() if key in possible}
     images = characters.images_of(ink, list(drawn.values()))
     found = {key: (own.character, image) for (key, own), image in zip(drawn.items(), images, strict=True)}
-    return _Parts(one, ways, found)
+    return _Parts(mark, ways, found)
 
 
 def _score(character: Character, prob: float, typical: float) -> float:
@@ -177,22 +178,22 @@ def _price(cut: Cut, height: int) -> float:
     return CROSSED * cut.crossed / height
 
 
-def _needed(one: Read, typical: float) -> float:
+def _needed(mark: Read, typical: float) -> float:
     """The score that a way to part a mark has to exceed."""
-    slender = SPLIT if one.character.width < SLENDER * typical else 0.0
-    return _score(one.character, float(one.prob.max()), typical) + slender
+    slender = SPLIT if mark.character.width < SLENDER * typical else 0.0
+    return _score(mark.character, float(mark.prob.max()), typical) + slender
 
 
-def _pays(one: Read, typical: float) -> bool:
+def _pays(mark: Read, typical: float) -> bool:
     """Whether two characters that are read with certainty, parted by a cut through no ink, are better than a mark."""
-    return _needed(one, typical) - ROUNDING < -2 * EACH
+    return _needed(mark, typical) - ROUNDING < -2 * EACH
 
 
 def _possible(
-    one: Read, ways: list[Cut], boxes: dict[tuple[int, int], Character], typical: float
+    mark: Read, ways: list[Cut], boxes: dict[tuple[int, int], Character], typical: float
 ) -> set[tuple[int, int]]:
     """The parts that belong to a way to part a mark that could be the best, if each was read with certainty."""
-    height, end = one.character.height, len(ways) + 1
+    height, end = mark.character.height, len(ways) + 1
     price = {
         (i, j): _score(box, 1.0, typical) - (_price(ways[i - 1], height) if i else 0.0) for (i, j), box in boxes.items()
     }
@@ -202,7 +203,7 @@ def _possible(
         before[j] = max(before[j], before[i] + price[i, j])
     for i, j in sorted(price, reverse=True):
         after[i] = max(after[i], price[i, j] + after[j])
-    needed = _needed(one, typical) - ROUNDING
+    needed = _needed(mark, typical) - ROUNDING
     return {(i, j) for (i, j), value in price.items() if before[i] + value + after[j] > needed}
 
 

@@ -14,8 +14,8 @@ def read_out(
     """Returns {"image", "label", "confidence", "alternatives"} for each picture, the best alternative first; with
     "warnings" if something speaks against the reading."""
     rows = []
-    for name, likely, one in zip(names, read, found, strict=True):
-        ranked = [{"label": label, "confidence": round(prob * one.trust, 6)} for label, prob in likely]
+    for name, likely, picture in zip(names, read, found, strict=True):
+        ranked = [{"label": label, "confidence": round(prob * picture.trust, 6)} for label, prob in likely]
         row = {"image": name, **ranked[0], "alternatives": ranked[1:]}
-        rows.append(row | {"warnings": list(one.doubts)} if one.doubts else row)
+        rows.append(row | {"warnings": list(picture.doubts)} if picture.doubts else row)
     return rows

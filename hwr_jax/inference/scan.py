@@ -125,18 +125,19 @@ def pages_of(model: Reader, picture: PictureFile, *, mode: str = "auto") -> Iter
     """Reads a file of one or several pages (TIFF, PDF), one after the other: yields what each page says, or why it
     cannot be read. Args and errors: as of `scan`."""
     check(model, mode)
-    for one in documents.pages(picture):
-        yield one.grey if isinstance(one.grey, DataError) else read_page(model, one.grey, one, picture, mode)
+    for page_of_file in documents.pages(picture):
+        grey = page_of_file.grey
+        yield grey if isinstance(grey, DataError) else read_page(model, grey, page_of_file, picture, mode)
 
 
 def read_page(
-    model: Reader, grey: np.ndarray, one: documents.DocumentPage, picture: PictureFile, mode: str = "auto"
+    model: Reader, grey: np.ndarray, page_of_file: documents.DocumentPage, picture: PictureFile, mode: str = "auto"
 ) -> Page:
     """Reads the grey values [h, w] of a page of a file; see `read_grey`."""
     start = time.perf_counter()
     read = read_grey(model, grey, mode)
-    ms = one.ms + 1000 * (time.perf_counter() - start)
-    return read._replace(picture=decode.name_of(picture), number=one.number, count=one.count, ms=ms)
+    ms = page_of_file.ms + 1000 * (time.perf_counter() - start)
+    return read._replace(picture=decode.name_of(picture), number=page_of_file.number, count=page_of_file.count, ms=ms)
 
 
 def check(model: Reader, mode: str) -> None:
@@ -160,13 +161,13 @@ def _read_grey(model: Reader, grey: np.ndarray, mode: str) -> Page:
     rows, notes = done.rows, _notes(done.ink)
     if mode == "line" and len(rows) > 1:
         notes.append(f"{len(rows)} lines were found, and are read as one from left to right")
-        rows = [sorted(itertools.chain(*rows), key=lambda one: one.character.left)]
+        rows = [sorted(itertools.chain(*rows), key=lambda mark: mark.character.left)]
     lines, digits = ([], []) if done.ink is None else _results(model, done.ink, rows)
     found = Page("", lines, digits, done.skipped, notes, 0.0)
     if mode == "auto" and len(found.digits) <= FEW:
-        one = _as_one_digit(model, grey)
-        if not one.notes and one.text != found.text and _confidence(one) > max(NO_DIGIT, _confidence(found)):
-            return one._replace(notes=["read as a picture of one digit"])
+        digit = _as_one_digit(model, grey)
+        if not digit.notes and digit.text != found.text and _confidence(digit) > max(NO_DIGIT, _confidence(found)):
+            return digit._replace(notes=["read as a picture of one digit"])
     return found
 
 
@@ -191,8 +192,8 @@ def _results(model: Reader, ink: page.PageInk, rows: list[list[Read]]) -> tuple[
     lines: list[Line] = []
     digits: list[Digit] = []
     for row in rows:
-        ranked = _ranked(model, np.stack([one.prob for one in row]))
-        boxes = np.rint(ink.boxes_in_picture(np.array([one.character[:4] for one in row]))).astype(int).tolist()
+        ranked = _ranked(model, np.stack([mark.prob for mark in row]))
+        boxes = np.rint(ink.boxes_in_picture(np.array([mark.character[:4] for mark in row]))).astype(int).tolist()
         own = [Digit(*r[0], r[1:], (b[0], b[1], b[2], b[3]), len(lines)) for r, b in zip(ranked, boxes, strict=True)]
         box = _around([d.box for d in own])
         lines.append(Line("".join(d.label for d in own), round(float(np.prod([d.confidence for d in own])), 6), box))
@@ -218,8 +219,8 @@ def _steps_to_one(model: Reader, grey: np.ndarray) -> tuple[Steps, tuple[str, ..
         return Steps(grey, None, [], [], [], {}), ()
     whole = characters.Character(0, 0, *grey.shape, labels=(), mass=0.0)
     [prob] = parting.probabilities(model, [found.image], again=True)
-    one = Read(whole, np.where(prob < 0, prob, prob * found.trust), found.image)
-    return Steps(grey, None, [whole], [one], [[one]], {}), found.doubts
+    mark = Read(whole, np.where(prob < 0, prob, prob * found.trust), found.image)
+    return Steps(grey, None, [whole], [mark], [[mark]], {}), found.doubts
 
 
 def _confidence(read: Page) -> float:
@@ -229,20 +230,20 @@ def _confidence(read: Page) -> float:
 
 def _rows_of_digits(read: list[Read]) -> tuple[list[list[Read]], dict[str, int]]:
     """The lines of writing that are of digits, and how many characters were left out, and why."""
-    of = {one.character: one for one in read}
+    by_character = {mark.character: mark for mark in read}
     rows, no_digits = [], 0
-    for characters_of_row in characters.lines(list(of)):
-        whole = [of[c] for c in characters_of_row]
+    for characters_of_row in characters.lines(list(by_character)):
+        whole = [by_character[c] for c in characters_of_row]
         row = _digits_of(whole)
-        sure = [float(one.prob.max()) for one in row]
+        sure = [float(mark.prob.max()) for mark in row]
         is_text = len(row) < (1 - LETTERS) * len(whole)
         if not row or is_text or (np.mean(sure) < NO_DIGIT and max(sure) < SURE):
             no_digits += len(whole)
         else:
             no_digits += len(whole) - len(row)
             rows.append(row)
-    heights = [float(np.median([one.character.height for one in row])) for row in rows]
-    typical = float(np.median([one.character.height for row in rows for one in row])) if rows else 0.0
+    heights = [float(np.median([mark.character.height for mark in row])) for row in rows]
+    typical = float(np.median([mark.character.height for row in rows for mark in row])) if rows else 0.0
     alike = [typical / OTHER_SIZE < height < typical * OTHER_SIZE for height in heights]
     other = sum(len(row) for row, fits in zip(rows, alike, strict=True) if not fits)
     kept = [row for row, fits in zip(rows, alike, strict=True) if fits]
@@ -252,16 +253,16 @@ def _rows_of_digits(read: list[Read]) -> tuple[list[list[Read]], dict[str, int]]
 def _digits_of(whole: list[Read]) -> list[Read]:
     """Those of a line that are digits. What may be none is, among sure digits, more probably a badly written one: it
     stays, with the low confidence that it has."""
-    surely = [one.character.height for one in whole if not one.is_none and one.prob.max() > SURE]
+    surely = [mark.character.height for mark in whole if not mark.is_none and mark.prob.max() > SURE]
     if len(surely) < max(BESIDE, LETTERS * len(whole)):
-        return [one for one in whole if not one.is_none]
+        return [mark for mark in whole if not mark.is_none]
     least = AS_HIGH * float(np.median(surely))
 
-    def is_badly_written(one: Read) -> bool:
-        one_of = one.prob.max() > ONE_OF * (1 - one.none)
-        return one.none < NONE_IN_LINE and one.character.height > least and bool(one_of)
+    def is_badly_written(mark: Read) -> bool:
+        looks_like_a_digit = mark.prob.max() > ONE_OF * (1 - mark.none)
+        return mark.none < NONE_IN_LINE and mark.character.height > least and bool(looks_like_a_digit)
 
-    return [one for one in whole if not one.is_none or is_badly_written(one)]
+    return [mark for mark in whole if not mark.is_none or is_badly_written(mark)]
 
 
 def in_words(skipped: Mapping[str, int]) -> str:

@@ -39,8 +39,8 @@ def draw(steps: Steps, classes: Sequence[str]) -> dict[str, object]:
         colours[0] = 255
         drawn["4-marks"] = Image.fromarray(colours[ink.labels])
         drawn["5-characters"] = _boxes(steps, classes)
-    kept = [one for row in steps.rows for one in row]
-    others = [one for one in steps.read if all(one is not other for other in kept)]
+    kept = [mark for row in steps.rows for mark in row]
+    others = [mark for mark in steps.read if all(mark is not other for other in kept)]
     drawn["6-digits"] = _images([*kept, *others], classes)
     return drawn
 
@@ -64,15 +64,15 @@ def _boxes(steps: Steps, classes: Sequence[str]):
 
     picture = _grey(steps.grey if steps.ink is None else steps.ink.grey).convert("RGB")
     pen = ImageDraw.Draw(picture)
-    kept = {id(one) for row in steps.rows for one in row}
+    kept = {id(mark) for row in steps.rows for mark in row}
     for c in steps.found:
         pen.rectangle((c.left - 3, c.top - 3, c.right + 2, c.bottom + 2), outline=FOUND)
-    for one in steps.read:
-        c = one.character
-        pen.rectangle((c.left - 1, c.top - 1, c.right, c.bottom), outline=KEPT if id(one) in kept else PARTED)
-        if id(one) in kept:
+    for mark in steps.read:
+        c = mark.character
+        pen.rectangle((c.left - 1, c.top - 1, c.right, c.bottom), outline=KEPT if id(mark) in kept else PARTED)
+        if id(mark) in kept:
             font = ImageFont.load_default(max(9.0, min(0.5 * c.height, 40.0)))
-            pen.text((c.left, c.top - 3), _said(one, classes)[0], fill=KEPT, font=font, anchor="lb")
+            pen.text((c.left, c.top - 3), _said(mark, classes)[0], fill=KEPT, font=font, anchor="lb")
     return picture
 
 
@@ -84,14 +84,14 @@ def _images(read: Sequence[Read], classes: Sequence[str]):
     rows = max(1, -(-len(read) // COLUMNS))
     sheet = Image.new("L", (across * min(COLUMNS, max(1, len(read))), down * rows), 255)
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(11.0)
-    for i, one in enumerate(read):
+    for i, mark in enumerate(read):
         left, top = across * (i % COLUMNS), down * (i // COLUMNS)
-        sheet.paste(Image.fromarray(255 - one.image).resize((side, side), Image.Resampling.NEAREST), (left, top))
-        pen.text((left + 2, top + side + 1), "{}  {:.3f}".format(*_said(one, classes)), fill=0, font=font)
+        sheet.paste(Image.fromarray(255 - mark.image).resize((side, side), Image.Resampling.NEAREST), (left, top))
+        pen.text((left + 2, top + side + 1), "{}  {:.3f}".format(*_said(mark, classes)), fill=0, font=font)
     return sheet
 
 
-def _said(one: Read, classes: Sequence[str]) -> tuple[str, float]:
+def _said(mark: Read, classes: Sequence[str]) -> tuple[str, float]:
     """What the model takes it for, and how surely; "none" for no digit."""
-    best = int(one.prob.argmax())
-    return ("none", 1 - float(one.prob[one.prob >= 0].sum())) if one.is_none else (classes[best], float(one.prob[best]))
+    best = int(mark.prob.argmax())
+    return ("none", mark.none) if mark.is_none else (classes[best], float(mark.prob[best]))
