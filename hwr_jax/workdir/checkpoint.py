@@ -113,26 +113,26 @@ class Checkpoints:
 
     def newest(self, log: Callable[[str], None]) -> int | None:
         """Returns the newest step that verifies; None: none does. Only reads. `log`: called for each bad step."""
-        found = processes.from_main_process(-1 if (step := self._newest(log)) is None else step)
-        return None if found < 0 else found
+        step = self._newest(log)
+        step = processes.from_main_process(-1 if step is None else step)
+        return None if step < 0 else step
 
     def _newest(self, log: Callable[[str], None]) -> int | None:
         if not processes.is_main_process():
             return None
-        steps = self._on_disk()
         for _ in range(READINGS):
+            steps, manifests = self._on_disk()
             problems = {}
-            for step in steps[0]:
+            for step in steps:
                 problem = verify_manifest(self._steps / str(step), self._manifests / f"{step}.json")
                 if problem is None:
                     break
                 problems[step] = problem
-            before, steps = steps, self._on_disk()
-            if len(problems) < len(before[0]) or steps == before:  # else a trainer removed all of them
-                break
-        for bad, problem in problems.items():
-            log(f"checkpoint {bad} of {self._steps.parent} cannot be used: {problem}")
-        return next((step for step in before[0] if step not in problems), None)
+            if len(problems) < len(steps) or (steps, manifests) == self._on_disk():
+                break  # otherwise a trainer has removed all of these steps, and there are newer ones
+        for step, problem in problems.items():
+            log(f"checkpoint {step} of {self._steps.parent} cannot be used: {problem}")
+        return next((step for step in steps if step not in problems), None)
 
     def drop_after(self, step: int | None) -> None:
         """Moves every step newer than `step` to quarantine/: they did not verify, and will be written again."""

@@ -68,7 +68,7 @@ def claim(
         clear(folder, log)
         return "new"
     if not damage:
-        return _compare(folder, config, dataset, resume, log)
+        return _status(folder, config, dataset, resume, log)
     strangers = [path.name for path in sorted(folder.iterdir()) if not _left_by_a_start(path, damage)]
     if not strangers:  # empty, or a run that was killed before its config.json was written
         clear(folder, log)
@@ -106,18 +106,18 @@ def _left_by_a_start(path: Path, damage: dict[str, str]) -> bool:
         return path.name not in damage
     if path.name in FOLDERS and path.is_dir() and not path.is_symlink():
         return not any(path.iterdir())
-    return path.name == ".lock" or _passing(path)
+    return path.name == ".lock" or _is_remnant(path)
 
 
-def _passing(path: Path) -> bool:
-    """Whether a killed run left this file half-written, or as a sign between processes."""
+def _is_remnant(path: Path) -> bool:
+    """Whether a killed run left this file: half-written, or a sign between processes."""
     file, _, number = path.name.rpartition(".tmp-")
     torn = file in run_folder.FILES and number.isdecimal()
     sign = re.fullmatch(re.escape(processes.SIGN) + "[0-9a-f]{32}", path.name)
     return (torn or sign is not None) and path.is_file()
 
 
-def _compare(folder: Path, config: ConfigDict, dataset: Dataset, resume: str, log: Callable[[str], None]) -> str:
+def _status(folder: Path, config: ConfigDict, dataset: Dataset, resume: str, log: Callable[[str], None]) -> str:
     there, here = run_folder.read_identity(folder), run_folder.identity(config, dataset)
     if "classes" not in there["dataset"]:  # of an older version
         del here["dataset"]["classes"]
@@ -171,7 +171,7 @@ def clear(folder: Path, log: Callable[[str], None] = lambda line: None) -> None:
     for name, pattern in FOLDERS.items():
         _clear_folder(folder / name, pattern, log)
     for path in list(folder.iterdir()):
-        if path.name in FILES or _passing(path):
+        if path.name in FILES or _is_remnant(path):
             _remove_file(path, log)
     for name in reversed(PROOF):
         _remove_file(folder / name, log)

@@ -154,7 +154,7 @@ def _identity(run: FinishedRun) -> dict[str, Any]:
     return {
         "config": {key: value for key, value in config.items() if key not in SEEDS},
         "dataset": environment["dataset"],
-        "code": [one["sha256"] for one in run_folder.codes(environment)],
+        "code": [code["sha256"] for code in run_folder.codes(environment)],
         "init_from": environment.get("init_from", {}).get("sha256"),
     }
 
@@ -162,20 +162,20 @@ def _identity(run: FinishedRun) -> dict[str, Any]:
 def _of_all(summaries: list[dict[str, Any]]) -> dict[str, Any]:
     """Returns what `forms.SUMMARY` and `forms.COMPARED` need of the parts of a run, as one run would have it; seconds
     are added up."""
-    first, seconds = summaries[0], sum(one["train_seconds"] for one in summaries)
-    images = sum(one["images_per_second"] * one["train_seconds"] for one in summaries)
+    first, seconds = summaries[0], sum(summary["train_seconds"] for summary in summaries)
+    images = sum(summary["images_per_second"] * summary["train_seconds"] for summary in summaries)
     found = {key: first[key] for key in ("dataset", "examples", "parameters")}
     for split in SPLITS:
         tested = first["examples"].get(split, first["examples"]["test"])
         found[split] = {
             name: stats.summarise(
-                [value for one in summaries for value in one[split][name]["per_seed"]],
+                [value for summary in summaries for value in summary[split][name]["per_seed"]],
                 within=metrics.possible(name, tested),
             )
             for name in metrics.SCALARS
             if name in first[split]
         }
-    seeds = [seed for one in summaries for seed in one["seeds"]]
+    seeds = [seed for summary in summaries for seed in summary["seeds"]]
     speed = images / seconds if seconds else first["images_per_second"]
     return {**found, "seeds": seeds, "train_seconds": seconds, "images_per_second": speed}
 

@@ -40,14 +40,14 @@ def config_digest(config: ConfigDict) -> str:
     """Returns the SHA-256 of a config, without the place of its data, and without the later keys that change nothing:
     a config has the same digest before and after base.py gains a key."""
     later = defaults.later()
-    what = {k: v for k, v in _what(config).items() if k not in later or v != later[k]}
-    return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+    identifying = {k: v for k, v in _identifying(config).items() if k not in later or v != later[k]}
+    return hashlib.sha256(json.dumps(identifying, sort_keys=True).encode()).hexdigest()
 
 
 def identity(config: ConfigDict, dataset: Dataset) -> dict[str, Any]:
     """Returns what identifies a run: two runs with the same identity compute the same, whatever their versions."""
     return {
-        "config": _what(config),
+        "config": _identifying(config),
         "dataset": {
             "name": dataset.name,
             "sha256": dataset.sha256,
@@ -138,7 +138,7 @@ def read_identity(folder: Path) -> dict[str, Any]:
     data = {k: env["dataset"][k] for k in ("name", "sha256")}
     if (named := recorded_classes(config, env["dataset"])) is not None:
         data["classes"] = ", ".join(named)
-    return {"config": _what(config), "dataset": data, "code": code}
+    return {"config": _identifying(config), "dataset": data, "code": code}
 
 
 def recorded_classes(config: ConfigDict, facts: dict[str, Any]) -> list[str] | None:
@@ -154,7 +154,7 @@ def recorded_classes(config: ConfigDict, facts: dict[str, Any]) -> list[str] | N
     return None if config.init_from and config.transfer.head == "keep" else facts["classes"]
 
 
-def _what(config: ConfigDict) -> dict[str, Any]:
+def _identifying(config: ConfigDict) -> dict[str, Any]:
     """The config, flat, with absent keys, without the place of the data: the data's SHA-256 counts instead."""
     return {k: v for k, v in {**defaults.later(), **flatten(config)}.items() if k != "data.manual_dir"}
 
@@ -186,7 +186,7 @@ def codes(env: dict[str, Any]) -> list[dict[str, Any]]:
     found = [{"step": 0, **{k: env["code"][k] for k in CODE}}]
     for resumed in env["resumed"]:
         if "code" in resumed:  # what was trained from that step on, if anything, is lost
-            found = [one for one in found if one["step"] < resumed["step"]]
+            found = [code for code in found if code["step"] < resumed["step"]]
             found.append({"step": resumed["step"], **resumed["code"]})
     return found
 

@@ -172,7 +172,7 @@ def test_overwrite_removes_everything_that_a_finished_run_leaves(command, tmp_pa
 
 def test_a_kill_while_a_run_is_removed_leaves_an_unfinished_run(begun, smoke, digits, monkeypatch):
     write(begun, "metrics.jsonl", "checkpoints/12/state", "summary.json")
-    monkeypatch.setattr(claim, "_passing", lambda path: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(claim, "_is_remnant", lambda path: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         claimed(begun, smoke(), digits, overwrite=True)
     monkeypatch.undo()
