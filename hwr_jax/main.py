@@ -74,13 +74,13 @@ def main() -> int:
     from hwr_jax.workdir import machine
 
     machine.spare_threads()
-    place = (_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
-    processes.start(*place, join=_JOIN.value, heartbeat_s=_HEARTBEAT_S.value, start_s=_START_S.value)
+    in_job = (_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
+    processes.start(*in_job, join=_JOIN.value, heartbeat_s=_HEARTBEAT_S.value, start_s=_START_S.value)
     watchdog.arm(_WATCHDOG_S.value)
     _check_same()
     screen = console.make_console(quiet=not processes.is_main_process())
     with signals.of_this_job() as handlers:
-        path, config, dataset = processes.main_process_first(lambda: _experiment(screen.print))
+        path, config, dataset = processes.main_process_first(lambda: _prepare(screen.print))
         _check_same_data(config, dataset)
         if _SUMMARY.value:
             from hwr_jax.training import experiment
@@ -127,7 +127,7 @@ def _check_same() -> None:
         text = {"config": configs.to_json(_CONFIG.value), "code": machine.code_digest()}
         processes.check_same(text | {"version of a library": versions, "--devices or --seed_groups": devices})
         if kernel_use.may_be(_CONFIG.value.model):
-            calls.available()  # all agree on it here: later, one may ask while the others wait for it
+            calls.available()  # the first call waits for all processes, and here all are
 
 
 def _check_same_data(config, dataset) -> None:
@@ -139,8 +139,8 @@ def _check_same_data(config, dataset) -> None:
         processes.check_same({"data set": dataset.sha256, "resolved config": configs.to_json(config)})
 
 
-def _experiment(log):
-    """Returns the path of the config, the checked config, and its data."""
+def _prepare(log):
+    """Returns the `Experiment` that --config describes."""
     from hwr_jax.training import experiment
 
     flag = FLAGS["config"]

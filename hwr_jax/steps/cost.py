@@ -41,8 +41,8 @@ def step_cost(recipe: Recipe, state: TrainState, training: Arrays, *, compiled: 
 
     batch = recipe.batch_size
     rows = Arrays(*(jax.ShapeDtypeStruct((batch, *x.shape[1:]), x.dtype) for x in training))
-    one = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), state)
-    flops, before, after = (float(x) or None for x in _cost(jax.make_jaxpr(step)(one, rows), compiled))
+    one_seed = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), state)
+    flops, before, after = (float(x) or None for x in _cost(jax.make_jaxpr(step)(one_seed, rows), compiled))
     per_byte = [flops and moved and flops / moved for moved in (before, after)]
     return StepCost(flops and flops / batch, *per_byte)
 
@@ -57,15 +57,16 @@ def _cost(closed: Any, compiled: bool) -> np.ndarray:
     needed, _ = partial_eval.dce_jaxpr(closed.jaxpr, [True] * len(closed.jaxpr.outvars), instantiate=True)
     program = jax.jit(jax.extend.core.jaxpr_as_fun(closed))
     with jax.default_device(_counts()):
-        counted = program.lower(*closed.in_avals).cost_analysis() or {}
+        as_written = program.lower(*closed.in_avals).cost_analysis() or {}
     fused = (program.lower(*closed.in_avals).compile().cost_analysis() or {}) if compiled else {}
-    found = np.array([counted.get("flops") or 0.0, *(each.get("bytes accessed") or 0.0 for each in (counted, fused))])
+    moved = [analysis.get("bytes accessed") or 0.0 for analysis in (as_written, fused)]
+    cost = np.array([as_written.get("flops") or 0.0, *moved])
     kernels = (convolution.flops, recurrent.flops)
-    found[0] += sum(flops(each) for each in _equations(needed, into_scans=True) for flops in kernels)
+    cost[0] += sum(flops(equation) for equation in _equations(needed, into_scans=True) for flops in kernels)
     for equation in _equations(needed, into_scans=False):
         if equation.primitive.name == "scan":
-            found += (equation.params["length"] - 1) * _cost(equation.params["jaxpr"], compiled)
-    return found
+            cost += (equation.params["length"] - 1) * _cost(equation.params["jaxpr"], compiled)
+    return cost
 
 
 def _counts() -> jax.Device | None:
