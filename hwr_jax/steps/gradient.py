@@ -64,7 +64,7 @@ def _of_part(
             variables, batch.image, train=trained is None, rngs=rngs, axis_name=axis_name
         )
         loss = recipe.loss(logits, batch.label)
-        if batch.partner is not None:
+        if batch.partner is not None and batch.share is not None:
             loss = batch.share * loss + (1 - batch.share) * recipe.loss(logits, batch.partner)
         return jnp.mean(loss), (loss, logits, updated)
 
