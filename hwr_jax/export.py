@@ -126,7 +126,7 @@ def _asked() -> tuple[str, Path, Path | None]:
     if FLAGS["watts"].present and _WORKDIR.value is None:
         raise errors.ConfigError("--watts applies to a run of yours, whose training it is about: leave it out")
     if _WATTS.value == 0:
-        raise errors.ConfigError("--watts=0 is no power: use more than 0, or leave it out")
+        raise errors.ConfigError("--watts=0 is not a power: use more than 0, or leave it out")
     return _FORMAT.value, command.folder("out", _OUT.value), licence
 
 

@@ -170,7 +170,7 @@ def test_a_quantised_file_is_smaller_and_says_what_it_costs(exported, run, comma
         (["--format=litert", "--quantize=int8", "--out=x"], "--quantize=int8 applies to --format=onnx, not to litert"),
         (["--format=onnx", "--max_drop=1", "--out=x"], "--max_drop applies to --quantize: leave it out"),
         (["--format=onnx", "--licence=none.txt", "--out=x"], "--licence=none.txt is not a file: name a text file"),
-        (["--format=onnx", "--workdir={run}", "--watts=0", "--out=x"], "--watts=0 is no power: use more than 0"),
+        (["--format=onnx", "--workdir={run}", "--watts=0", "--out=x"], "--watts=0 is not a power: use more than 0"),
         (["--format=onnx", "--watts=9", "--out=x"], "--watts applies to a run of yours, whose training it is about"),
         (["--format=onnx", "--workdir=none", "--out=x"], "--workdir=none does not exist"),
         (["--format=onnx", "--workdir={run}", "--out={run}"], "--out={run} is a run folder: name another folder"),

@@ -66,7 +66,7 @@ def _written(row: Any, where: str) -> Written:
         raise DataError(f"{where} has a line that is empty or has a space, which no reading has: leave them out")
     medium = row.get("medium", NOT_SAID)
     if not isinstance(medium, str):
-        raise DataError(f"{where} has a `medium` that is no text")
+        raise DataError(f"{where} has a `medium` that is not text")
     return Written(row["file"], lines, medium or NOT_SAID)
 
 

@@ -208,7 +208,7 @@ def _released(folder: Path, bound: Bound, which: str) -> tuple[Tree, Tree]:
     shapes = [jax.tree.map(lambda x: (x.shape, str(x.dtype)), tree) for tree in (found, wanted)]
     if shapes[0] != shapes[1]:
         raise RunFolderError(
-            f"{folder / weights.NAME} has not the arrays of the network that its config.json describes"
+            f"{folder / weights.NAME} does not hold the arrays of the network that its config.json describes"
         )
     return found
 

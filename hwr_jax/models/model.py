@@ -68,18 +68,18 @@ def make(config: Any, *, classes: int, shape_px: tuple[int, int] = (28, 28)) -> 
     >>> logits.shape, sum(leaf.size for leaf in jax.tree.leaves(variables))
     ((5, 10), 535818)
     """
-    module = MODELS[config.name](config, classes, shape_px)
+    module = MODELS[config.name](config, classes, shape_px)  # (axis_name, train) -> Flax module
     evaluating = module(None, False)
 
     def init(key: jax.Array, shape: tuple[int, ...]) -> Tree:
         return evaluating.init(key, jax.numpy.zeros(shape, jax.numpy.float32), train=False)
 
     def apply(variables, image, *, train=False, rngs=None, axis_name=None):
-        kept = {k: v for k, v in variables.items() if k != "params"}
-        net = module(axis_name, train)
+        model_state = {k: v for k, v in variables.items() if k != "params"}
+        network = module(axis_name, train)
         if not train:
-            return net.apply(variables, image, train=False), kept
-        logits, updated = net.apply(variables, image, train=True, rngs=rngs, mutable=list(kept))
+            return network.apply(variables, image, train=False), model_state
+        logits, updated = network.apply(variables, image, train=True, rngs=rngs, mutable=list(model_state))
         return logits, dict(updated)
 
     return Model(init, apply)

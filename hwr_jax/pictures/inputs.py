@@ -101,9 +101,9 @@ def listed(
         if argument == STANDARD_INPUT:
             yield "standard input", _standard_input()
         elif path.is_dir():
-            files = _files_in(path)
-            is_one = [_is_picture(p) or (pdf and _is_pdf(p)) for p in files]
-            inside, skipped = (list(itertools.compress(files, of)) for of in (is_one, [not one for one in is_one]))
+            inside, skipped = [], []
+            for file in _files_in(path):
+                (inside if _is_picture(file) or (pdf and _is_pdf(file)) else skipped).append(file)
             if not inside:
                 raise DataError(f"{path} holds no picture{f': {skipped_words(skipped)}' if skipped else ''}")
             if skipped:
@@ -150,7 +150,7 @@ def examples(
     if values.is_idx(path):
         images = values.idx_images(path)
         grey = values.grey(images, values.scale_of(images, str(path), reading, notes), reading)
-        yield from ((f"{path}, picture {i}", "", "", one) for i, one in enumerate(grey, 1))
+        yield from ((f"{path}, picture {i}", "", "", picture) for i, picture in enumerate(grey, 1))
     elif path.suffix.lower() == ".npz":
         for stack in values.npz_stacks(path, notes, labelled=labelled):
             grey = values.grey(stack.images, values.scale_of(stack.images, stack.name, reading, notes), reading)
@@ -232,12 +232,13 @@ def others_in(folder: Path) -> list[Path]:
 
 
 def skipped_words(files: list[Path], shown: int = 3) -> str:
-    """Returns how many files are no pictures, with the names of the first ones."""
+    """Returns how many files are not pictures, with the names of the first ones."""
     names = ", ".join(path.name for path in files[:shown]) + (", ..." if len(files) > shown else "")
     heic = any(path.suffix.lower() in (".heic", ".heif") for path in files) and not decode.reads_heic()
     more = "; install pi-heif for HEIC photographs, or save them as JPEG" if heic else ""
-    return f"skipped {len(files)} {'file that is no picture' if len(files) == 1 else 'files that are no pictures'} " + (
-        f"that can be read ({names}){more}"
+    return (
+        f"skipped {len(files)} {'file that is not a picture' if len(files) == 1 else 'files that are not pictures'} "
+        + (f"that can be read ({names}){more}")
     )
 
 

@@ -41,9 +41,9 @@ def normalised_together(greys: Sequence[np.ndarray]) -> list[normalise.Normalise
     for shape in {grey.shape for grey in greys if is_small(grey.shape)}:
         same = [i for i, grey in enumerate(greys) if grey.shape == shape]
         for first in range(0, len(same), TOGETHER):
-            some = same[first : first + TOGETHER]
-            for i, one in zip(some, _together(np.stack([greys[i] for i in some])), strict=True):
-                found[i] = one
+            batch = same[first : first + TOGETHER]
+            for i, result in zip(batch, _together(np.stack([greys[i] for i in batch])), strict=True):
+                found[i] = result
     return found
 
 

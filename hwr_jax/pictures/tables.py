@@ -70,7 +70,7 @@ def read(place: Path, reading: Reading, *, labelled: bool) -> Table:
       labelled: whether labels are needed; without, a label column is ignored, with a note.
 
     Raises:
-      DataError: it is no table of pictures, or a line does not fit; the sentence names the line.
+      DataError: it is not a table of pictures, or a line does not fit; the sentence names the line.
       ConfigError: the columns leave it open which one is the label.
       OSError: it cannot be read.
     """
@@ -195,8 +195,8 @@ def _pixels(
     notes: list[str] = []
     if len(rows[0]) < MANY:
         raise DataError(
-            f"{place} is no table of pictures: none of its {len(rows[0])} columns names picture files, and pixels take "
-            f"{MANY} columns or more; expected lines of path,label or of label,pixel0,pixel1,..."
+            f"{place} is not a table of pictures: none of its {len(rows[0])} columns names picture files, and pixels "
+            f"take {MANY} columns or more; expected lines of path,label or of label,pixel0,pixel1,..."
         )
     if header:
         pixels, others = _families(header, rows)

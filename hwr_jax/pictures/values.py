@@ -106,15 +106,15 @@ def npz_stacks(path: Path, notes: list[str], *, labelled: bool) -> list[Stack]:
     Raises:
       DataError: it has no such arrays, or they do not fit each other.
     """
-    there = archives.names(path)
+    known = archives.names(path)
     stacks, used = [], set[str | None]()
     for split in ("", "train", "validation", "test"):
         words = tuple(word for word, of in WORDS.items() if of == split) if split else ("",)
-        image, label = _name(there, IMAGES, words), _name(there, LABELS, words)
+        image, label = _name(known, IMAGES, words), _name(known, LABELS, words)
         if image is None:
             continue
         if label is None and labelled:
-            raise DataError(f"{path} has {image} but no labels for it: its arrays are {', '.join(there)}")
+            raise DataError(f"{path} has {image} but no labels for it: its arrays are {', '.join(known)}")
         found = archives.arrays(path, [name for name in (image, label) if name], limit=MAX_BYTES)
         stacks.append(_checked(path, split, found[image], found[label] if label else None, image))
         used |= {image, label}
@@ -123,9 +123,9 @@ def npz_stacks(path: Path, notes: list[str], *, labelled: bool) -> list[Stack]:
     if not stacks:
         raise DataError(
             f"{path} has no pictures: expected arrays x_train, y_train, x_test, y_test or images, labels; it has "
-            f"{', '.join(there) or 'none'}"
+            f"{', '.join(known) or 'none'}"
         )
-    if left := [name for name in there if name not in used]:
+    if left := [name for name in known if name not in used]:
         notes.append(f"{path}: left out the {'array' if len(left) == 1 else 'arrays'} {', '.join(left)}")
     return stacks
 
@@ -138,12 +138,12 @@ def _check_labels(path: Path, name: str, labels: np.ndarray) -> None:
         raise DataError(f"{path}, array {name}: a label is missing or not a number")
 
 
-def _name(there: list[str], names: tuple[str, ...], words: tuple[str, ...]) -> str | None:
+def _name(arrays: list[str], names: tuple[str, ...], words: tuple[str, ...]) -> str | None:
     """The array of that kind and split: x_train, train_images, X_test, images."""
     wanted = [
         form for name in names for word in words for form in ((f"{name}_{word}", f"{word}_{name}") if word else (name,))
     ]
-    return next((one for form in wanted for one in there if one.lower() == form), None)
+    return next((name for form in wanted for name in arrays if name.lower() == form), None)
 
 
 def _checked(path: Path, split: str, images: np.ndarray, labels: np.ndarray | None, name: str) -> Stack:

@@ -104,7 +104,7 @@ def _read(folder: Path, arrays: Sequence[str]) -> FinishedRun:
         each = [summary[split][name]["per_seed"] for name in metrics.SCALARS if name in summary[split]]
         if any(len(values) != len(seeds) for values in each):
             raise RunFolderError(
-                f"{folder / 'summary.json'} is damaged: its {split} has not {len(seeds)} values, one a seed"
+                f"{folder / 'summary.json'} is damaged: its {split} does not have {len(seeds)} values, one per seed"
             )
     outcomes = run_folder.read_predictions(folder, arrays) if path.exists() else {}
     if outcomes:

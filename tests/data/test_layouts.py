@@ -185,7 +185,7 @@ def test_pictures_are_read_whatever_their_suffix_and_the_rest_is_counted_and_nam
     dataset, lines = load(place)
     assert dataset.classes == ("5", "6", "7")
     assert sum(sizes(dataset)) == 18 + 2 * features.check("avif")
-    assert f"{place}: skipped 3 files that are no pictures that can be read (Thumbs.db, notes.txt, list.md)" in lines
+    assert f"{place}: skipped 3 files that are not pictures that can be read (Thumbs.db, notes.txt, list.md)" in lines
     assert any("left out 2 pictures that lie in no folder of a class (0.png, 1.png)" in line for line in lines)
     assert any("no class is made of docs" in line for line in lines)
 

@@ -99,7 +99,7 @@ def test_a_folder_without_the_files_is_named(tmp_path):
 def test_the_network_and_the_weights_must_fit(released, smoke):
     folder = released()
     (folder / "config.json").write_text(to_json(smoke(**RESNET, **{"model.features": (4,)})))
-    with pytest.raises(RunFolderError, match="has not the arrays of the network that its config.json describes"):
+    with pytest.raises(RunFolderError, match="does not hold the arrays of the network that its config.json describes"):
         predictor.load(folder)
     with pytest.raises(ConfigError, match="--checkpoint=best is not in .*, which holds last alone"):
         predictor.load(released(), which="best")

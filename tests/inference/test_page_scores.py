@@ -71,7 +71,7 @@ def test_edits_from_one_text_to_another(read, true, edits):
         ('[{"file": "a.png", "lines": ["12", ""]}]', r"page 1, has a line that is empty or has a space"),
         ('[{"file": "a.png", "lines": ["1 2"]}]', r"page 1, has a line that is empty or has a space"),
         ('[{"file": "a.png", "label": null}]', r"page 1, has no `lines`"),
-        ('[{"file": "a.png", "label": 1, "medium": null}]', r"page 1, has a `medium` that is no text"),
+        ('[{"file": "a.png", "label": 1, "medium": null}]', r"page 1, has a `medium` that is not text"),
         ('[{"file": "a.png", "label": 1}, {"file": "a.png", "label": 1}]', r"names a.png twice"),
         (r'[{"file": "a\u0000.png", "label": 1}]', r"page 1, has no `file`"),
         (r'[{"file": "\ud800.png", "label": 1}]', r"page 1, has no `file`"),

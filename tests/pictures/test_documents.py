@@ -150,7 +150,7 @@ def test_folders_and_patterns_name_documents(tmp_path):
     assert names(tmp_path, pdf=True)[0] == ["a.pdf", "b.png", "c.heic"]
     found, notes = names(tmp_path)
     assert found == ["b.png", "c.heic"]
-    assert "skipped 2 files that are no pictures that can be read (a.pdf, d.txt)" in notes[0]
+    assert "skipped 2 files that are not pictures that can be read (a.pdf, d.txt)" in notes[0]
     assert names(tmp_path / "*.p[dn]*")[0] == ["a.pdf", "b.png"]
     with pytest.raises(DataError, match=r"no file matches .*\*\.gif"):
         names(tmp_path / "*.gif")

@@ -137,7 +137,7 @@ def test_paths_may_lack_a_suffix_have_backslashes_and_name_a_split(tmp_path):
             "t.csv, column split: 'tset' is no split: write",
         ),
         ("path,label,split\na.png,3,train\nb.png,5,\n", DataError, "column split: '' is no split: write train, val or"),
-        ("word,other\nx,y\n", DataError, "no table of pictures: none of its 2 columns names picture files"),
+        ("word,other\nx,y\n", DataError, "is not a table of pictures: none of its 2 columns names picture files"),
         (b"PK\x03\x04rest", DataError, "not a CSV file but a workbook or archive: save it as CSV"),
         ("größe,1\n".encode("latin-1"), DataError, "not text in UTF-8 .byte 3.: expected a CSV file in UTF-8"),
     ],

@@ -186,5 +186,5 @@ def test_damaged_records_are_named(two, tmp_path):
     with pytest.raises(RunFolderError, match=r"predictions.npz does not belong to summary.json"):
         runs.read(["b"], ACCURACY)
     change(tmp_path / "c" / "summary.json", validation__loss__per_seed=[1.0])
-    with pytest.raises(RunFolderError, match="its validation has not 2 values, one a seed"):
+    with pytest.raises(RunFolderError, match="its validation does not have 2 values, one per seed"):
         runs.read(["c"], ACCURACY)
