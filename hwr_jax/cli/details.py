@@ -53,12 +53,12 @@ def _percent(share: float) -> str:
 def of_selective(found: dict[str, Any]) -> str:
     """Returns the sentences about `evaluation.selective`."""
     said = []
-    for accuracy, one in found["rejected"].items():
+    for accuracy, rejection in found["rejected"].items():
         wanted = f"{100 * float(accuracy):g} %"
-        if one["from"] is None:
+        if rejection["from"] is None:
             said.append(f"No confidence is high enough for {wanted}.")
         else:
-            share = f"{_percent(one['share'])}, those read with a confidence below {one['from']:.4f}"
-            rejected = f"you reject {share}" if one["share"] else "you reject nothing"
+            share = f"{_percent(rejection['share'])}, those read with a confidence below {rejection['from']:.4f}"
+            rejected = f"you reject {share}" if rejection["share"] else "you reject nothing"
             said.append(f"{wanted} of what you accept is right if {rejected}.")
     return "\n".join([*said, f"Area under the risk-coverage curve: {found['aurc']:.6f}"])

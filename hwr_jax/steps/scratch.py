@@ -86,8 +86,8 @@ def _predict(recipe: Recipe, params: Tree, model_state: Tree, arrays: Arrays) ->
     params = jax.tree.map(np.asarray, params)
     outputs = []
     for s in range(len(jax.tree.leaves(params)[0])):
-        own = jax.tree.map(lambda p, s=s: p[s], params)
-        logits = scratch.forward(own, x, settings.activation)[-1][1]
+        weights = jax.tree.map(lambda p, s=s: p[s], params)
+        logits = scratch.forward(weights, x, settings.activation)[-1][1]
         target = scratch.one_hot(label, logits.shape[1], smoothing=0.0, dtype=logits.dtype)
         loss = scratch.cross_entropy(logits, target)
         prob = scratch.softmax(logits)

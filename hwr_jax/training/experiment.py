@@ -53,26 +53,26 @@ def prepare(
       DataMissing: the data is nowhere, and there is no fallback; `.tried` lists the places and the reasons.
       DataError, OSError: see `data.load`.
     """
-    check.check(defaults.fill(config))
-    overrides.check_overrides(config, given)
     try:
-        return _resolved(path, config, configured.load(config, data_dir, log, named=given))
+        return _load(path, config, given, data_dir, log)
     except DataMissing as missing:
         if not fallback or not path or config.data.fallback == "none" or NAMED & given.keys():
             raise
         other = shipped.beside(path, config.data.fallback)
         log(console.fallback_paragraph(configured.whose_files(config), missing.tried, other))
     _, colon, variant = path.partition(":")
-    path = other + colon + variant
-    config = configs.load(path, {k: v for k, v in given.items() if k != "data.fallback"})
-    check.check(config)
-    overrides.check_overrides(config, {k: v for k, v in given.items() if k != "data.fallback"})
-    return _resolved(path, config, configured.load(config, data_dir, log, named=given))
+    path, given = other + colon + variant, {key: value for key, value in given.items() if key != "data.fallback"}
+    return _load(path, configs.load(path, given), given, data_dir, log)
 
 
-def _resolved(path: str, config: ConfigDict, dataset: Dataset) -> Experiment:
-    """The experiment, whose config says how many validation examples a user's data set really has, and how long the
-    texts of its lines are."""
+def _load(
+    path: str, config: ConfigDict, given: Mapping[str, Any], data_dir: str | None, log: Callable[[str], Any]
+) -> Experiment:
+    """Checks a config and loads its data. Of a user's own data, the config then says how many validation examples there
+    really are, and how long the texts of the lines."""
+    check.check(defaults.fill(config))
+    overrides.check_overrides(config, given)
+    dataset = configured.load(config, data_dir, log, named=given)
     if config.data.name == OWN:
         config.data.validation_examples = len(dataset.validation.label)
         if configured.reads_strings(config):
