@@ -45,16 +45,16 @@ class Flags(flags.FlagValues):
         self, name: str, default: int | None, words: str, *, at_least: int | None = None, kind: str = "N"
     ) -> Flag:
         """--name=N."""
-        made = flags.DEFINE_integer(name, default, words, lower_bound=at_least, flag_values=self)
-        return self._noted(kind, False, made)
+        flag = flags.DEFINE_integer(name, default, words, lower_bound=at_least, flag_values=self)
+        return self._noted(kind, False, flag)
 
     def number(
         self, name: str, default: float | None, words: str, *, at_least: float | None = None, kind: str = "X"
     ) -> Flag:
         """--name=X, which is finite."""
-        made = flags.DEFINE_float(name, default, words, lower_bound=at_least, flag_values=self)
+        flag = flags.DEFINE_float(name, default, words, lower_bound=at_least, flag_values=self)
         flags.register_validator(name, lambda value: value is None or math.isfinite(value), flag_values=self)
-        return self._noted(kind, False, made)
+        return self._noted(kind, False, flag)
 
     def boolean(self, name: str, words: str) -> Flag:
         """--name, off by default."""
@@ -62,8 +62,8 @@ class Flags(flags.FlagValues):
 
     def choice(self, name: str, default: str | None, choices: list[str], words: str, *, required: bool = False) -> Flag:
         """--name=CHOICE."""
-        made = flags.DEFINE_enum(name, default, choices, words, flag_values=self)
-        return self._noted("|".join(choices), required, made)
+        flag = flags.DEFINE_enum(name, default, choices, words, flag_values=self)
+        return self._noted("|".join(choices), required, flag)
 
     def names(self, name: str, default: list[str], words: str, *, kind: str = "NAME,...") -> Flag:
         """--name=A,B,C."""
@@ -73,12 +73,12 @@ class Flags(flags.FlagValues):
         """--config=FILE.py or --config=NAME, with --config.KEY=VALUE for each of its keys."""
         # The command line on which ml_collections looks for keys: `parse` fills it.
         line = self.__dict__["line"] = [""]
-        made = config_flags.DEFINE_config_file("config", None, words, lock_config=True, flag_values=self, sys_argv=line)
-        return self._noted("CONFIG", True, made)
+        flag = config_flags.DEFINE_config_file("config", None, words, lock_config=True, flag_values=self, sys_argv=line)
+        return self._noted("CONFIG", True, flag)
 
-    def _noted(self, kind: str, required: bool, made: Flag) -> Flag:
-        self.__dict__["shown"][made.name] = (kind, REQUIRED if required else self.__dict__["under"])
-        return made
+    def _noted(self, kind: str, required: bool, flag: Flag) -> Flag:
+        self.__dict__["shown"][flag.name] = (kind, REQUIRED if required else self.__dict__["under"])
+        return flag
 
     def kind(self, name: str) -> str:
         """Returns what stands for a flag's value in the help; "": it takes none."""

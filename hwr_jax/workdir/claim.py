@@ -118,23 +118,23 @@ def _is_remnant(path: Path) -> bool:
 
 
 def _status(folder: Path, config: ConfigDict, dataset: Dataset, resume: str, log: Callable[[str], None]) -> str:
-    there, here = run_folder.read_identity(folder), run_folder.identity(config, dataset)
-    if "classes" not in there["dataset"]:  # of an older version
-        del here["dataset"]["classes"]
+    old, new = run_folder.read_identity(folder), run_folder.identity(config, dataset)
+    if "classes" not in old["dataset"]:  # of an older version
+        del new["dataset"]["classes"]
     finished = (folder / FIRST).exists()
-    other_code = there["code"]["sha256"] != here["code"]["sha256"]
+    other_code = old["code"]["sha256"] != new["code"]["sha256"]
     if not other_code:  # another version that computes the same
-        there = {**there, "code": here["code"]}
-    changes = difference(there, here)
+        old = {**old, "code": new["code"]}
+    changes = difference(old, new)
     if any(not change.startswith("code.") for change in changes):
         raise ConfigError(_another_run(folder, changes))
     if not other_code:
         return "finished" if finished else "resume"
     if finished:
-        log(f"the code has changed since {folder} was trained, by hwr_jax {_name(there)}; now it is {_name(here)}")
+        log(f"the code has changed since {folder} was trained, by hwr_jax {_name(old)}; now it is {_name(new)}")
         return "finished"
     if resume == ANYWAY:
-        log(f"resuming with other code, which is recorded: hwr_jax {_name(there)} -> {_name(here)}")
+        log(f"resuming with other code, which is recorded: hwr_jax {_name(old)} -> {_name(new)}")
         return "resume"
     raise ConfigError(
         f"{folder} holds this run, interrupted, and the code has changed since; nothing in it was touched: use "

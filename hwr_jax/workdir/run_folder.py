@@ -183,19 +183,19 @@ def codes(env: dict[str, Any]) -> list[dict[str, Any]]:
 
     More than one only after --resume=anyway. `env`: the content of environment.json.
     """
-    found = [{"step": 0, **{k: env["code"][k] for k in CODE}}]
+    versions = [{"step": 0, **{k: env["code"][k] for k in CODE}}]
     for resumed in env["resumed"]:
         if "code" in resumed:  # what was trained from that step on, if anything, is lost
-            found = [code for code in found if code["step"] < resumed["step"]]
-            found.append({"step": resumed["step"], **resumed["code"]})
-    return found
+            versions = [code for code in versions if code["step"] < resumed["step"]]
+            versions.append({"step": resumed["step"], **resumed["code"]})
+    return versions
 
 
 def origin(folder: Path) -> dict[str, str]:
     """Returns what a line of metrics.jsonl adds about its origin: the SHA-256 of the code, if several versions of it
     have trained the run."""
-    found = codes(read_environment(folder))
-    return {"code": found[-1]["sha256"]} if len(found) > 1 else {}
+    versions = codes(read_environment(folder))
+    return {"code": versions[-1]["sha256"]} if len(versions) > 1 else {}
 
 
 def read_config(folder: Path) -> ConfigDict:

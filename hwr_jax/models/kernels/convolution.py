@@ -127,9 +127,9 @@ def _kernel(what: int, shape: tuple[int, ...], strides: tuple[int, int], pads: t
         out = list(shape)
         if result:
             out[0] = (left if arguments[0] else right).shape[1]  # the batch may be a part of one
-        made = jax.ShapeDtypeStruct((left.shape[0], *out), jnp.float32)
+        output = jax.ShapeDtypeStruct((left.shape[0], *out), jnp.float32)
         attributes = {"stride": np.array(strides, np.int64), "padding": np.array(pads, np.int64)}
-        return (jax.ffi.ffi_call(calls.CONVOLUTION, made)(left, right, what=np.int64(what), **attributes),)
+        return (jax.ffi.ffi_call(calls.CONVOLUTION, output)(left, right, what=np.int64(what), **attributes),)
 
     return calls.spread(call, RULES[what], tuple(arguments), (result,))
 

@@ -77,8 +77,8 @@ def _sums(a: jax.Array, b: jax.Array, shift: jax.Array) -> tuple[jax.Array, jax.
 @functools.cache
 def _kernel() -> Callable:
     def call(a: jax.Array, b: jax.Array, shift: jax.Array) -> tuple[jax.Array, jax.Array]:
-        made = jax.ShapeDtypeStruct(shift.shape, jnp.float32)
-        total, product = jax.ffi.ffi_call(calls.SUMS, (made, made))(a, b, shift)
+        sums = jax.ShapeDtypeStruct(shift.shape, jnp.float32)
+        total, product = jax.ffi.ffi_call(calls.SUMS, (sums, sums))(a, b, shift)
         return total, product
 
     return calls.spread(call, RULE, (True, True, False), (False, False))

@@ -94,8 +94,8 @@ def _reader(cell: str, kept: bool) -> Callable:
             (seeds, batch, directions, steps * kept, bias.shape[-1]),
             (seeds, batch, directions, steps * (kept and cell == "lstm"), width),
         )
-        made = tuple(jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes)
-        return tuple(jax.ffi.ffi_call(calls.READ, made)(x, inputs, state, bias, cell=np.int64(CELLS.index(cell))))
+        results = tuple(jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes)
+        return tuple(jax.ffi.ffi_call(calls.READ, results)(x, inputs, state, bias, cell=np.int64(CELLS.index(cell))))
 
     rule = "s b t c, s d c k, s d h k, s d g -> s b t d h, s b d u g, s b d v h"
     return calls.spread(call, rule, (True, False, False, False), (True, True, True))
@@ -114,8 +114,8 @@ def _learner(cell: str, wanted: bool) -> Callable:
             state.shape,
             (seeds, directions, gates.shape[-1]),
         )
-        made = tuple(jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes)
-        run = jax.ffi.ffi_call(calls.READ_BACK, made)
+        results = tuple(jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes)
+        run = jax.ffi.ffi_call(calls.READ_BACK, results)
         return tuple(run(x, inputs, state, out, gates, memory, gradient, cell=np.int64(CELLS.index(cell))))
 
     rule = "s b t c, s d c k, s d h k, s b t d h, s b d t g, s b d v h, s b t d h -> s b d u c, s d c k, s d h k, s d g"
