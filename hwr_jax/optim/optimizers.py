@@ -9,6 +9,7 @@ returns its direction, and a row of OPTIMIZERS: config/check.py takes the allowe
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -19,38 +20,6 @@ from optax import contrib
 
 from hwr_jax.core.errors import ConfigError
 from hwr_jax.core.types import Tree
-
-
-def _sgd(config: Any) -> optax.GradientTransformation:
-    return optax.identity()
-
-
-def _momentum(config: Any) -> optax.GradientTransformation:
-    return optax.trace(decay=config.momentum)
-
-
-def _nesterov(config: Any) -> optax.GradientTransformation:
-    return optax.trace(decay=config.momentum, nesterov=True)
-
-
-def _rmsprop(config: Any) -> optax.GradientTransformation:
-    return optax.scale_by_rms(decay=config.b2, eps=config.eps)
-
-
-def _adam(config: Any) -> optax.GradientTransformation:
-    return optax.scale_by_adam(b1=config.b1, b2=config.b2, eps=config.eps)
-
-
-def _adagrad(config: Any) -> optax.GradientTransformation:
-    return optax.scale_by_rss(initial_accumulator_value=0.0, eps=config.eps)
-
-
-def _adadelta(config: Any) -> optax.GradientTransformation:
-    return optax.scale_by_adadelta(rho=config.b2, eps=config.eps)
-
-
-def _lion(config: Any) -> optax.GradientTransformation:
-    return optax.scale_by_lion(b1=config.b1, b2=config.b2)
 
 
 def _muon(config: Any) -> optax.GradientTransformation:
@@ -78,17 +47,23 @@ def _muon(config: Any) -> optax.GradientTransformation:
     return optax.chain(whole, optax.scale(-1.0))  # undoes Muon's own minus sign: the chain subtracts at its end
 
 
-OPTIMIZERS = {  # name -> function of config.optim
-    "sgd": _sgd,
-    "momentum": _momentum,  # Polyak 1964
-    "nesterov": _nesterov,  # Nesterov 1983, Sutskever et al. 2013
-    "rmsprop": _rmsprop,  # Tieleman & Hinton 2012
-    "adagrad": _adagrad,  # Duchi et al. 2011
-    "adadelta": _adadelta,  # Zeiler 2012
+def _adam(config: Any) -> optax.GradientTransformation:
+    return optax.scale_by_adam(b1=config.b1, b2=config.b2, eps=config.eps)
+
+
+OPTIMIZERS: dict[str, Callable[[Any], optax.GradientTransformation]] = {  # name -> function of config.optim
+    "sgd": lambda config: optax.identity(),
+    "momentum": lambda config: optax.trace(decay=config.momentum),  # Polyak 1964
+    "nesterov": lambda config: optax.trace(
+        decay=config.momentum, nesterov=True
+    ),  # Nesterov 1983, Sutskever et al. 2013
+    "rmsprop": lambda config: optax.scale_by_rms(decay=config.b2, eps=config.eps),  # Tieleman & Hinton 2012
+    "adagrad": lambda config: optax.scale_by_rss(initial_accumulator_value=0.0, eps=config.eps),  # Duchi et al. 2011
+    "adadelta": lambda config: optax.scale_by_adadelta(rho=config.b2, eps=config.eps),  # Zeiler 2012
     "adam": _adam,  # Kingma & Ba 2015
     "adamw": _adam,  # Loshchilov & Hutter 2019
     "lamb": _adam,  # You et al. 2020
-    "lion": _lion,  # Chen et al. 2023
+    "lion": lambda config: optax.scale_by_lion(b1=config.b1, b2=config.b2),  # Chen et al. 2023
     "muon": _muon,  # Jordan et al. 2024
 }
 

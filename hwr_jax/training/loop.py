@@ -25,10 +25,11 @@ from hwr_jax.steps.train_step import evaluated, stopped
 from hwr_jax.tasks import metrics
 from hwr_jax.training import feeding, nonfinite
 from hwr_jax.workdir import logs
+from hwr_jax.workdir.checkpoint import Checkpoints
 
 
-class Saves(Protocol):
-    """What the loop needs from checkpoints."""
+class Unsaved:
+    """Stands in for `workdir.checkpoint.Checkpoints` where nothing is saved."""
 
     def save(self, step: int, state: TrainState) -> None:
         """Starts saving a state as `step`."""
@@ -47,19 +48,6 @@ class Times(Protocol):
         """Called after an epoch or a stop: `images` of all seeds took `train_seconds` inside the steps."""
 
 
-class Unsaved:
-    """`Saves` that writes no checkpoints."""
-
-    def save(self, step: int, state: TrainState) -> None:
-        """Does nothing."""
-
-    def settle(self) -> None:
-        """Does nothing."""
-
-    def wait(self) -> None:
-        """Does nothing."""
-
-
 def _no_checkpoint(scale: np.ndarray) -> TrainState:
     raise AssertionError("config.nonfinite.policy=rollback needs checkpoints to roll back to")
 
@@ -73,7 +61,7 @@ class Tools:
     stopped: Callable[[int], str]  # step -> the message when a signal stops the loop after it
     timing: Times
     log: Callable[[str], None] = lambda line: None
-    checkpoints: Saves = field(default_factory=Unsaved)
+    checkpoints: Checkpoints | Unsaved = field(default_factory=Unsaved)
     roll_back: Callable[[np.ndarray], TrainState] = _no_checkpoint  # scale [S] of the rates -> the last saved state
     rolled_back: int = 0  # how often already, before the run was resumed
     progress: Callable[[int, float], None] = lambda images, images_per_second: None  # called after each dispatch
