@@ -59,11 +59,11 @@ def prepare(
       RunFolderError: no checkpoint can be used.
     """
     source = load(transfer.init_from, network, dataset.train.image.shape[1:], log)
-    recorded = facts(transfer.init_from, source)
-    if resumed and (before := run_folder.read_environment(resumed).get("init_from")) != recorded:
+    current = facts(transfer.init_from, source)
+    if resumed and (before := run_folder.read_environment(resumed).get("init_from")) != current:
         raise ConfigError(
             f"the run {transfer.init_from}, with which {resumed} began, has changed since (SHA-256 of its weights now "
-            f"{recorded['sha256'][:12]}, then {(before or recorded)['sha256'][:12]}): use --overwrite to start again"
+            f"{current['sha256'][:12]}, then {(before or current)['sha256'][:12]}): use --overwrite to start again"
         )
     fitted = functools.partial(adapt, source=source, keep_head=not transfer.new_head, log=log)
     dataset, old = fitted(dataset), None
@@ -72,7 +72,7 @@ def prepare(
         examples, seed = transfer.rehearsal_examples, transfer.subset_seed
         old = old._replace(train=subset.fewer(old.train, examples, seed=seed, key="data.rehearsal_examples"))
         dataset = rehearse(dataset, old)
-    return WarmStart(source, transfer.new_head, recorded, dataset, old)
+    return WarmStart(source, transfer.new_head, current, dataset, old)
 
 
 def load(
