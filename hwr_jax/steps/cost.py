@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -36,9 +37,7 @@ def step_cost(recipe: Recipe, state: TrainState, training: Arrays, *, compiled: 
     if recipe.scratch is not None:  # NumPy, not XLA
         return StepCost(None, None, None)
 
-    def step(state, rows):
-        return train_step.train_step(recipe, state, rows)
-
+    step = functools.partial(train_step.train_step, recipe)
     batch = recipe.batch_size
     rows = Arrays(*(jax.ShapeDtypeStruct((batch, *x.shape[1:]), x.dtype) for x in training))
     one_seed = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), state)
