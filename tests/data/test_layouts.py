@@ -132,7 +132,7 @@ def test_links_that_are_not_followed_are_reported(tmp_path, load):
     (tmp_path / "mine" / "c").symlink_to(tmp_path / "gone")
     dataset, lines = load(tmp_path / "mine")
     assert sum(sizes(dataset)) == 12
-    assert f"{tmp_path / 'mine'}: skipped 1 file that is no picture that can be read (more)" in lines
+    assert f"{tmp_path / 'mine'}: skipped 1 file that is not a picture that can be read (more)" in lines
     assert f"{tmp_path / 'mine'}: left out 1 file that lies in no folder of a class (c)" in lines
     (tmp_path / "mine" / "a" / "9.png").symlink_to(tmp_path / "gone.png")
     with pytest.raises(DataError, match=r"1 of 13 pictures cannot be read: .*9\.png: No such file"):
