@@ -242,6 +242,7 @@ def make(
     ]
     handlers: Any = {HTTPException: _refused, Problem: _problem}
     inner = Starlette(routes=routes, exception_handlers=handlers, lifespan=lifespan)
+    inner.router.redirect_slashes = False  # it would redirect to http://, whatever a proxy speaks to the client
     return Guard(_Routes(inner, reads), key=key, measures=server.measures, log=log)
 
 
