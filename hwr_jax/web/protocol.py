@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http import httptools_impl
 
 from hwr_jax.web.limits import Limits
@@ -21,12 +22,14 @@ class Connection(httptools_impl.HttpToolsProtocol):
 
     def __init__(self, *, limits: Limits, **given: Any):
         super().__init__(**given)
+        self.parser = _Parser(self)
         self._limits = limits
         self.headers_since: float | None = None  # waits for headers
         self.idle_since: float | None = None  # has answered, and waits for another request
         self.body_since: float | None = None  # waits for the rest of a body
         self.stalled_since: float | None = None  # waits until the client takes its answer
-        self._header_bytes = 0
+        self._header_bytes = 0  # since something else than headers arrived
+        self._are_headers = False  # what arrives now
         self._is_kept = False  # after an answer to the request whose body arrives
 
     def connection_made(self, transport: Any) -> None:
@@ -49,25 +52,41 @@ class Connection(httptools_impl.HttpToolsProtocol):
         return [one for one in self.connections if isinstance(one, Connection) and one is not self]
 
     def data_received(self, data: bytes) -> None:
-        """Counts the bytes of headers that are not complete yet."""
+        """Counts the bytes of headers: of the next request, or those after the chunks of a body."""
         if self.headers_since is None and (self.cycle is None or self.cycle.response_complete):
             self.headers_since, self.idle_since = self.loop.time(), None
+        self._are_headers = True
         super().data_received(data)
-        if self.headers_since is not None:
+        if self._are_headers:
             self._header_bytes += len(data)
             if self._header_bytes > HEADER_BYTES:
                 self._refuse(Problem(400, f"the headers have more than the {HEADER_BYTES:,} bytes allowed", close=True))
 
+    def _begins_again(self) -> bool:
+        """Whether the request asks for another protocol: then its parser reads it again, without that."""
+        return self.parser is not None and self.parser.should_upgrade()
+
     def on_headers_complete(self) -> None:
         """The request begins."""
-        self.headers_since, self.idle_since, self._header_bytes = None, None, 0
+        if self._begins_again():
+            return
+        self._are_headers, self._header_bytes = False, 0
+        self.headers_since, self.idle_since = None, None
         self.body_since = self.loop.time()
         super().on_headers_complete()
         # An answer before the end of the body ends the connection: the rest would be taken for the next request.
         self._is_kept, self.cycle.keep_alive = self.cycle.keep_alive, False
 
+    def on_body(self, body: bytes) -> None:
+        """More of the body has arrived."""
+        self._are_headers, self._header_bytes = False, 0
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
         """The body has arrived."""
+        if self._begins_again():
+            return
+        self._are_headers, self._header_bytes = False, 0
         self.body_since = None
         super().on_message_complete()
         if not (self.cycle.more_body or self.cycle.response_started):
@@ -109,3 +128,34 @@ class Connection(httptools_impl.HttpToolsProtocol):
         head += [b"content-type: ", MEDIA_TYPE.encode(), b"\r\ncontent-length: ", str(len(body)).encode()]
         self.transport.write(b"".join([*head, b"\r\n\r\n", body]))
         self.transport.close()
+
+
+class _Parser:
+    """Parses requests. One that asks for another protocol is one of HTTP/1.1 all the same (RFC 9110, 7.8), as Java and
+    curl --http2 expect; httptools would take its body for the other protocol.
+    """
+
+    def __init__(self, connection: Connection):
+        self._connection = connection
+        self._parser = httptools.HttpRequestParser(connection)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._parser, name)
+
+    def feed_data(self, data: bytes) -> None:
+        """Calls the connection. Raises HttpParserError: this is no HTTP."""
+        while data:
+            try:
+                self._parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as upgrade:
+                data = self._without_upgrade() + data[upgrade.args[0] :]
+                self._parser = httptools.HttpRequestParser(self._connection)
+
+    def _without_upgrade(self) -> bytes:
+        """The request line and the headers once more. Raises HttpParserError if they ask for a proxy."""
+        method, version = self._parser.get_method(), self._parser.get_http_version().encode()
+        if method == b"CONNECT":
+            raise httptools.HttpParserError("this is no proxy")
+        kept = [b"%s: %s" % header for header in self._connection.headers if header[0] != b"upgrade"]
+        return b"\r\n".join([b"%s %s HTTP/%s" % (method, self._connection.url, version), *kept, b"", b""])
