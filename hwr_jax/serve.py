@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import sys
 from pathlib import Path
@@ -77,6 +78,7 @@ def main() -> int:
         )
     if _PORT.value > 65535:
         raise errors.ConfigError(f"--port={_PORT.value} is not possible: use a number from 0 to 65535")
+    proxies = _proxies()
     folder = None if _WORKDIR.value is None else command.folder("workdir", _WORKDIR.value)
     model = {"workdir": folder and str(folder), "checkpoint": _CHECKPOINT.value or "", "seed": _SEED.value}
     is_compiled = folder is not None or model["checkpoint"] or model["seed"] is not None
@@ -91,7 +93,7 @@ def main() -> int:
             limits,
             measures,
             key=key,
-            proxies=",".join(_PROXY.value),
+            proxies=proxies,
             log=None if _NO_LOG.value else running.write_line,
             say=_say,
             where=running.url(own, _HOST.value),
@@ -137,6 +139,18 @@ def _key() -> str | None:
             f"{printable.line(where)} holds no key: use {KEY_CHARACTERS} or more ASCII characters without spaces"
         )
     return key
+
+
+def _proxies() -> str:
+    """The addresses of --trusted_proxy. Raises ConfigError: uvicorn would never trust what is no address."""
+    for one in _PROXY.value:
+        try:
+            ipaddress.ip_network(one)
+        except ValueError:
+            raise errors.ConfigError(
+                f"--trusted_proxy={one} is no address: use one such as 10.0.0.2, or a network such as 10.0.0.0/8"
+            ) from None
+    return ",".join(_PROXY.value)
 
 
 def _limits():

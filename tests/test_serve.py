@@ -91,6 +91,7 @@ def test_the_first_answers_are_those_of_the_last(running, picture):
         (HEAD + b"content-length: 100\r\n\r\nx", b"the body did not arrive within 1 s"),
         (HEAD + b"x: " + b"x" * 40_000, b"the headers have more than the 32,768 bytes allowed"),
         (b"\x16\x03\x01no HTTP\r\n\r\n", b"the request is no valid HTTP"),
+        (b"CONNECT localhost:80 HTTP/1.1\r\nhost: localhost\r\n\r\n", b"the request is no valid HTTP"),
     ],
 )
 def test_a_client_that_sends_slowly_too_much_or_no_http_is_told_so_and_left(running, sent, answer):
@@ -99,6 +100,15 @@ def test_a_client_that_sends_slowly_too_much_or_no_http_is_told_so_and_left(runn
         found = b"".join(iter(lambda: one.recv(65536), b""))
     assert answer in found
     assert b"application/problem+json" in found
+
+
+def test_headers_after_the_chunks_of_a_body_are_limited_as_those_before_it(running):
+    with socket.create_connection(("127.0.0.1", running[1]), timeout=10) as one:
+        one.sendall(HEAD + b"transfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n")
+        time.sleep(0.1)
+        one.sendall(b"x: y\r\n" * 6_000)
+        found = b"".join(iter(lambda: one.recv(65536), b""))
+    assert b"the headers have more than the 32,768 bytes allowed" in found
 
 
 def test_an_answer_before_the_end_of_the_body_ends_the_connection(running):
@@ -113,6 +123,21 @@ def test_an_answer_before_the_end_of_the_body_ends_the_connection(running):
         found = b"".join(iter(lambda: one.recv(65536), b""))
     assert found.startswith(b"HTTP/1.1 422 ")
     assert b"connection: close" in found
+
+
+def test_a_request_for_another_protocol_is_answered_with_its_body_and_so_is_the_next(running, picture):
+    body = picture.read_bytes()
+    head = HEAD + b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n"
+    whole = head + b"content-length: %d\r\n\r\n" % len(body) + body
+    chunks = head + b"transfer-encoding: chunked\r\n\r\n%x\r\n" % len(body) + body + b"\r\n0\r\n\r\n"
+    last = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", running[1]), timeout=10) as one:
+        for part in (whole[:90], whole[90:] + chunks, last):
+            one.sendall(part)
+            time.sleep(0.05)
+        found = b"".join(iter(lambda: one.recv(65536), b""))
+    assert found.count(b"HTTP/1.1 200 OK") == 3
+    assert found.count(b'"label"') == 2 * ask(running[1], "POST", "/v1/predict", body)[1].count(b'"label"')
 
 
 @pytest.mark.parametrize("sent", [b"", HEAD + b"content-length: 100\r\n\r\nx"])
@@ -171,6 +196,7 @@ def test_a_run_is_served_with_its_own_model(caches, two_seeds, picture):
         (["--api_key_file=LATIN"], {}, "latin holds no key: use 16 or more ASCII characters without spaces"),
         ([], {"HWR_API_KEY": "short"}, "HWR_API_KEY holds no key"),
         (["--port=70000"], {}, "--port=70000 is not possible: use a number from 0 to 65535"),
+        (["--trusted_proxy=10.0.0.2,proxy"], {}, "--trusted_proxy=proxy is no address: use one such as 10.0.0.2, or"),
         (["--workdir=nowhere"], {}, "nowhere"),
         (["picture.png"], {}, "unexpected argument 'picture.png'"),
     ],
@@ -191,6 +217,13 @@ def test_a_port_in_use_is_one_sentence(command):
         port = taken.getsockname()[1]
         done = command("serve", f"--port={port}", fresh=True)
     assert (done.returncode, done.stderr) == (74, f"hwr_jax: Address already in use: 127.0.0.1, port {port}\n")
+
+
+def test_a_host_that_is_not_known_is_one_sentence(command):
+    done = command("serve", "--host=256.0.0.1", env={"HWR_API_KEY": "0123456789abcdef"}, fresh=True)
+    assert done.returncode == 74
+    assert re.fullmatch(r"hwr_jax: \w[\w ,]+: 256\.0\.0\.1, port 8000\n", done.stderr)
+    assert "Unknown error" not in done.stderr
 
 
 def test_with_a_key_in_the_environment_requests_need_it(caches, picture):

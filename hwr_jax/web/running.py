@@ -38,10 +38,9 @@ def listening(host: str, port: int) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         made = socket.create_server((host, port), family=family, backlog=BACKLOG)
-    except OSError as error:
-        raise OSError(
-            error.errno, os.strerror(error.errno) if error.errno else str(error), f"{host}, port {port}"
-        ) from None
+    except OSError as error:  # os.strerror does not know the numbers of a name that is not found
+        words = (error.strerror or str(error)).partition(" (while ")[0]
+        raise OSError(error.errno, words, f"{host}, port {port}") from None
     made.setblocking(False)
     return made
 
