@@ -63,7 +63,9 @@ class OnnxReader(Reader):
         """Returns what the file computes of images [N, H, W, 1] with grey values 0..255: float32 [N, K], or
         [N, T, K + 1] of a model that reads strings, the blank last."""
         grey = np.asarray(images, np.float32)
-        firsts = range(0, max(len(grey), 1), IMAGES_PER_CALL)
+        if not len(grey):  # onnxruntime fails on some networks then, and aborts the process on recurrent ones
+            return self.probabilities(np.zeros((1, *grey.shape[1:]), np.float32))[:0]
+        firsts = range(0, len(grey), IMAGES_PER_CALL)
         parts = [self.session.run([OUTPUT], {INPUT: grey[first : first + IMAGES_PER_CALL]})[0] for first in firsts]
         return np.concatenate(parts)
 

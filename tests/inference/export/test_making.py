@@ -73,6 +73,15 @@ def test_the_default_model_is_the_same_in_onnx_and_small(tmp_path):
     assert 0 < small.parity.largest_difference < 0.05
 
 
+def test_a_file_reads_no_images_at_all():
+    given = {"name": "vit.py", "model__width": 8, "model__heads": 2, "model__layers": 1}  # onnxruntime fails on none
+    proto = onnx_model.build(untrained(**given))
+    session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    model = onnx_reader.OnnxReader(FACTS, {"reads": "classes"}, session)
+    for count in (0, 1, 3):
+        assert model.predict(IMAGES[:count]).shape == (count, 10)
+
+
 def test_framing_shifted_views_and_the_mean_over_seeds_are_in_the_file():
     more = {"frame__crop_px": 1, "frame__side_px": 20, "eval__shift_px": 1, "model__features": (8, 8)}
     model = untrained(seeds=2, **more)
