@@ -85,12 +85,15 @@ def licence_of(source: Source, given: Path | None, out: Path, name: str) -> Lice
     written.
 
     Raises:
-      ConfigError: it differs from that of the other files.
+      ConfigError: it differs from that of the other files, or is not text.
     """
     ours = (packaged.FOLDER / "LICENSE").read_text()
     others = {of["licence"] for other, of in _exported(out).items() if other != name}
     if given is not None:
-        text = given.read_text()
+        try:
+            text = given.read_text("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"--licence={given} is not text in UTF-8 ({error.reason}): save it as such") from None
         words = next((line.strip() for line in text.splitlines() if line.strip()), given.name)
         if others - {words}:
             raise ConfigError(

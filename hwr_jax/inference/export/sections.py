@@ -195,4 +195,4 @@ def _wrapped(text: str) -> str:
 
 def _cell(name: str) -> str:
     """A class's name in a cell of a Markdown table."""
-    return {"|": "\\|", " ": "space"}.get(name, name)
+    return "space" if name == " " else name.replace("|", "\\|")

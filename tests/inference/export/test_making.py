@@ -135,6 +135,13 @@ def test_a_weight_of_int8_is_within_half_a_step_of_its_column():
     assert (np.abs(found - rows) <= np.abs(rows).max(0) / 127 * 0.5001).all()
 
 
+def test_a_licence_that_is_not_text_is_refused_by_its_name(tmp_path):
+    terms = tmp_path / "terms.txt"
+    terms.write_bytes("Libert\u00e9".encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"terms\.txt is not text in UTF-8 \(.*\): save it as such$"):
+        export(untrained(), tmp_path / "out", licence=terms)
+
+
 def test_a_file_that_differs_from_jax_gets_no_name(tmp_path, monkeypatch):
     model, build = untrained("linear.py"), onnx_model.build
 

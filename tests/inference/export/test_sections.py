@@ -57,6 +57,8 @@ def test_two_of_three_seeds_are_not_scored_together_for_nobody_did(summary):
 
 
 def test_the_classes_that_have_images_are_listed_and_their_names_survive_markdown(summary):
+    named = sections.classes({**summary, "classes": ["a|b", "c", " "]}).splitlines()
+    assert named[2] == "| a\\|b | 120 | 50.00 % | 25.00 % | 33.33 % |"
     rows = sections.classes(summary).splitlines()
     assert rows[2:] == ["| a | 120 | 50.00 % | 25.00 % | 33.33 % |", "| \\| | 80 | 100.00 % | 100.00 % | 100.00 % |"]
 
