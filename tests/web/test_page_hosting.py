@@ -99,6 +99,23 @@ def test_a_newer_version_waits_until_no_page_of_the_old_one_is_open(opened, host
     assert errors == []
 
 
+def test_pages_in_two_folders_of_a_host_keep_each_its_own_files(opened, host, tmp_path):
+    page, errors = opened(host.url)
+    remembers(page)
+    page_files.write(tmp_path / "newer")
+    files = tmp_path / "newer" / "files.js"
+    files.write_text(re.sub('VERSION = "', 'VERSION = "new', files.read_text()))
+    page.goto(f"{host.url}newer/")
+    page.wait_for_selector(READY)
+    remembers(page)
+    page.context.set_offline(True)
+    for folder in ("newer/", ""):
+        page.goto(host.url + folder)
+        page.wait_for_selector(READY)
+        assert page.evaluate("HWR.VERSION").startswith("new") == bool(folder)
+    assert errors == []
+
+
 def test_the_first_load_is_small_and_nothing_is_asked_for_after_it(opened, server):
     before = server.sent
     page, errors = opened()

@@ -2,7 +2,8 @@
 // Keeps all files of the page, so that it opens without a network. A new version waits until no page of the old one is
 // open, so no page gets files of both.
 importScripts("files.js");
-const CACHE = `hwr-${self.HWR.VERSION}`;
+const OURS = `hwr ${self.registration.scope} `; // a host may hold the page in several folders
+const CACHE = OURS + self.HWR.VERSION;
 const ASKED = 3000; // milliseconds for the host to say that it still serves the page
 
 self.addEventListener("install", (event) => {
@@ -22,7 +23,7 @@ self.addEventListener("fetch", (event) => {
 
 async function drop(which) {
   const names = await caches.keys();
-  await Promise.all(names.filter((name) => name.startsWith("hwr-") && which(name)).map((name) => caches.delete(name)));
+  await Promise.all(names.filter((name) => name.startsWith(OURS) && which(name)).map((name) => caches.delete(name)));
 }
 
 /** From the cache, which is complete; what is not in it, from the network. */
