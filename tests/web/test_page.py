@@ -39,6 +39,30 @@ def test_several_written_digits_are_read_as_a_line_and_each_can_be_looked_at(pag
     assert page.locator("#bars tr.best th").inner_text() == "1"
 
 
+def test_a_long_name_of_a_file_is_broken_into_lines(opened):
+    page, errors = opened(viewport=PHONE)
+    for content, where in ((png(composed(2, [3])), "#source"), (b"no picture", "#said")):
+        hand_over(page, "drop", content, name=f"{'a' * 120}.png")
+        page.locator(f"{where}:has-text('aaa')").wait_for()
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    assert errors == []
+
+
+def test_what_is_chosen_is_seen_with_the_colours_of_the_system_too(opened):
+    page, _ = opened(viewport=DESK, forced_colors="active")
+    write(page, THREE)
+    said(page)
+    page.click("#labels button:text-is('8')")
+    page.locator("#labels button[aria-pressed=true]").wait_for()
+    colour = "(name) => getComputedStyle(document.querySelector(name)).backgroundColor"
+    for chosen, other in (
+        ("input[value=auto] + span", "input[value=page] + span"),
+        ("#labels button[aria-pressed=true]", "#labels button[aria-pressed=false]"),
+        ("#bars .best i", "body"),
+    ):
+        assert page.evaluate(colour, chosen) != page.evaluate(colour, other), chosen
+
+
 def test_what_is_no_digit_is_called_so(page):
     write(page, [(0.42 + 0.16 * (i % 2), 0.3 + 0.045 * i) for i in range(9)])  # a zigzag
     said(page)
@@ -103,7 +127,9 @@ def test_a_file_that_cannot_be_read_is_refused_in_a_sentence(page, content, reas
 
 def test_everything_works_with_the_keyboard_alone(page):
     page.locator("#paper").focus()
-    page.keyboard.press("Space")
+    page.keyboard.down("Space")
+    page.keyboard.down("Space")  # held
+    page.keyboard.up("Space")
     for _ in range(7):
         page.keyboard.press("Shift+ArrowDown")
     page.keyboard.press("Space")

@@ -95,6 +95,25 @@ def test_each_digit_on_a_sheet_and_each_sheet_has_its_own_correction(page):
     page.wait_for_selector("#lessons", state="hidden")
 
 
+def test_another_window_knows_of_a_correction_and_of_its_end(opened, server):
+    page, errors = opened()
+    other = page.context.new_page()
+    other.goto(server.url)
+    other.wait_for_selector(READY)
+    for one, points, label in ((page, THREE, "8"), (other, ONE, "7")):
+        write(one, points)
+        said(one)
+        one.click(f"#labels button:text-is('{label}')")
+    for one, label in ((page, "8"), (other, "7")):
+        one.locator("#kept:has-text('2 corrections kept')").wait_for()
+        assert one.locator("#labels button[aria-pressed=true]").inner_text() == label
+    other.click("#forget")
+    for one in (page, other):
+        one.wait_for_selector("#lessons", state="hidden")
+    assert page.locator("#labels button[aria-pressed=true]").count() == 0
+    assert errors == []
+
+
 def test_a_browser_that_cannot_keep_corrections_is_reported_and_the_page_reads(opened):
     page, errors = opened()
     page.evaluate("() => { IDBObjectStore.prototype.add = () => { throw new Error('no room'); } }")

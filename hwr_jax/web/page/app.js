@@ -200,6 +200,7 @@
   async function start() {
     result.wait("Loading the network …");
     memory = await H.teaching.kept();
+    memory.others.onmessage = () => change(memory.load);
     remember();
     try {
       read = await H.reader.started();

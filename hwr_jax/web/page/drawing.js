@@ -170,7 +170,7 @@
     canvas.addEventListener("keydown", (event) => {
       if (event.key === "z" && (event.ctrlKey || event.metaKey)) undo();
       else if (event.key === "Delete" || event.key === "Backspace") clear();
-      else if (!picture && event.key === " ") press();
+      else if (!picture && event.key === " ") event.repeat || press(); // held, it is pressed once
       else if (!picture && ARROWS[event.key]) go(ARROWS[event.key], event.shiftKey ? 4 : 1);
       else return;
       event.preventDefault();

@@ -36,23 +36,30 @@
   /**
    * The lessons {label, image, key}, one for each digit, a list that stays in the browser where that is possible; and
    * `problem`, a sentence, where what it keeps cannot be read. A digit {image, box, isAlone} is known by its image, and
-   * on the same sheet by its place: each mode sees it a little differently.
+   * on the same sheet by its place: each mode sees it a little differently. `others` gets a message when the page in
+   * another window has changed what is kept: `load` it again then.
    */
   async function kept() {
     let base = await opened();
     const on = (mode) => base.transaction(STORE, mode).objectStore(STORE);
-    let [lessons, problem] = [[], ""];
-    if (base) {
-      try {
-        const store = on("readonly");
-        const [found, keys] = await Promise.all([done(store.getAll()), done(store.getAllKeys())]);
-        lessons = found.map((lesson, i) => ({ ...lesson, key: keys[i] }));
-      } catch (error) {
-        base = null;
-        problem = `The corrections of earlier visits could not be read: ${error.message}`;
-      }
+    const [lessons, others] = [[], new BroadcastChannel("hwr")];
+    let problem = "";
+    try {
+      await load();
+    } catch (error) {
+      base = null;
+      problem = `The corrections of earlier visits could not be read: ${error.message}`;
     }
     let here = []; // {lesson, place}: what was looked at on this sheet
+
+    async function load() {
+      if (!base) return;
+      const store = on("readonly");
+      const [found, keys] = await Promise.all([done(store.getAll()), done(store.getAllKeys())]);
+      const known = (key) => lessons.find((one) => one.key === key);
+      lessons.splice(0, lessons.length, ...found.map((lesson, i) =>
+        Object.assign(known(keys[i]) || {}, lesson, { key: keys[i] })));
+    }
 
     /** The lesson of a digit; undefined: there is none. */
     function of(digit) {
@@ -75,6 +82,7 @@
         lessons.push({ label, image, key });
         of(digit);
       }
+      others.postMessage("");
     }
 
     /** Something else is on the sheet. */
@@ -85,9 +93,10 @@
     async function forget() {
       if (base) await done(on("readwrite").clear());
       lessons.length = 0;
+      others.postMessage("");
     }
 
-    return { lessons, of, say, turn, forget, problem, stays: base !== null };
+    return { lessons, of, say, turn, forget, load, others, problem, stays: base !== null };
   }
 
   /** How many of `count` pictures training holds back for test and validation: data/folder.py with 20 for validation. */
