@@ -48,6 +48,19 @@ def test_a_long_name_of_a_file_is_broken_into_lines(opened):
     assert errors == []
 
 
+def test_a_narrow_screen_has_room_for_everything(opened):
+    page, errors = opened(viewport={"width": 320, "height": 568})  # also a desktop's at 400 %
+    write(page, THREE)
+    said(page)
+    page.locator("label:has(input[value=page])").click()  # no button lies on it
+    assert page.is_checked("input[value=page]")
+    said(page)
+    table, figure = (page.locator(of).bounding_box() for of in (".bars", "#seen"))
+    assert figure["x"] + figure["width"] < table["x"]
+    assert table["x"] + table["width"] <= 304
+    assert errors == []
+
+
 def test_what_is_chosen_is_seen_with_the_colours_of_the_system_too(opened):
     page, _ = opened(viewport=DESK, forced_colors="active")
     write(page, THREE)
