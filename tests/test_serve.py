@@ -102,6 +102,12 @@ def test_a_client_that_sends_slowly_too_much_or_no_http_is_told_so_and_left(runn
     assert b"application/problem+json" in found
 
 
+def test_a_damaged_form_is_refused_and_nothing_is_written_of_it(running):  # what is written, `running` sees
+    form = {"content-type": "multipart/form-data; boundary=x"}
+    status, body = ask(running[1], "POST", "/v1/predict", b"--x\r\nname\x86: y\r\n\r\n--x--\r\n", **form)
+    assert (status, json.loads(body)["detail"]) == (400, "the form cannot be read: Invalid multipart data")
+
+
 def test_headers_after_the_chunks_of_a_body_are_limited_as_those_before_it(running):
     with socket.create_connection(("127.0.0.1", running[1]), timeout=10) as one:
         one.sendall(HEAD + b"transfer-encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n")

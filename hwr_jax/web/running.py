@@ -114,7 +114,8 @@ def serve(
         timeout_graceful_shutdown=round(limits.drain_s),
         backlog=BACKLOG,
     )
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    for name in ("uvicorn.error", "python_multipart"):  # what they warn of is in the answer
+        logging.getLogger(name).setLevel(logging.ERROR)
     server = _Server(config, guarded, shared, own)
     shared.connections = lambda: len(server.server_state.connections)
     server.run(sockets=[own.dup()])  # its own, so that the last connections can be taken from the other one
