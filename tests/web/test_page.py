@@ -39,6 +39,22 @@ def test_several_written_digits_are_read_as_a_line_and_each_can_be_looked_at(pag
     assert page.locator("#bars tr.best th").inner_text() == "1"
 
 
+def test_a_file_that_is_refused_while_another_is_read_is_still_named(page):
+    page.evaluate("""() => {
+        const post = Worker.prototype.postMessage;
+        Worker.prototype.postMessage = function (...given) { self.letGo = () => post.apply(this, given); };
+    }""")
+    hand_over(page, "drop", png(composed(2, [3])))
+    page.locator("#source:not(:empty)").wait_for()
+    hand_over(page, "drop", b"no picture", name="wrong.png")
+    page.locator("#said:has-text('wrong.png: ')").wait_for()
+    page.evaluate("letGo()")
+    page.locator("#text:text-matches('^[0-9]{3}$')").wait_for()
+    assert said(page).startswith("wrong.png: this browser cannot read it")
+    page.reload()
+    page.wait_for_selector(READY)
+
+
 def test_a_long_name_of_a_file_is_broken_into_lines(opened):
     page, errors = opened(viewport=PHONE)
     for content, where in ((png(composed(2, [3])), "#source"), (b"no picture", "#said")):

@@ -13,6 +13,7 @@
   let [busy, again, settled] = [false, false, false];
   let [next, timer] = [0, 0];
   let opening = 0; // counts the pictures: the newest is shown, whichever is decoded first
+  let refused = ""; // why the newest is not shown
 
   const sheet = H.drawing.made($("paper"), { changed: written, picked });
   const mode = () => document.querySelector("input[name=mode]:checked").value;
@@ -27,6 +28,7 @@
     $("hint").hidden = !isEmpty;
     $("undo").disabled = $("clear").disabled = isEmpty;
     if (isEmpty) $("source").textContent = "";
+    refused = "";
     result.say(""); // until it has been read
     if (settled && !isSettled) next = performance.now() + PAUSE; // the dot with which a stroke begins is not read
     settled = isSettled;
@@ -68,7 +70,7 @@
     const list = result.all(found);
     const doubtful = list.findIndex((d) => d.line >= 0 && d.confidence < 0.9);
     choose(doubtful < 0 ? 0 : doubtful);
-    if (say) result.say(result.sentence(found));
+    if (say) result.say(refused || result.sentence(found));
   }
 
   function choose(i) {
@@ -104,7 +106,7 @@
       sheet.show(opened);
       $("source").textContent = `${file.name || how}, ${opened.grey.w} x ${opened.grey.h} pixels${others}`;
     } catch (error) {
-      if (mine === opening) problem(error.message);
+      if (mine === opening) problem(refused = error.message);
     }
   }
 
