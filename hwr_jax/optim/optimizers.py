@@ -54,9 +54,8 @@ def _adam(config: Any) -> optax.GradientTransformation:
 OPTIMIZERS: dict[str, Callable[[Any], optax.GradientTransformation]] = {  # name -> function of config.optim
     "sgd": lambda config: optax.identity(),
     "momentum": lambda config: optax.trace(decay=config.momentum),  # Polyak 1964
-    "nesterov": lambda config: optax.trace(
-        decay=config.momentum, nesterov=True
-    ),  # Nesterov 1983, Sutskever et al. 2013
+    # Nesterov 1983, Sutskever et al. 2013
+    "nesterov": lambda config: optax.trace(decay=config.momentum, nesterov=True),
     "rmsprop": lambda config: optax.scale_by_rms(decay=config.b2, eps=config.eps),  # Tieleman & Hinton 2012
     "adagrad": lambda config: optax.scale_by_rss(initial_accumulator_value=0.0, eps=config.eps),  # Duchi et al. 2011
     "adadelta": lambda config: optax.scale_by_adadelta(rho=config.b2, eps=config.eps),  # Zeiler 2012
