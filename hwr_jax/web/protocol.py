@@ -6,6 +6,7 @@ that sends a byte a minute then keeps a connection, and a thousand of them all t
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import httptools
@@ -15,6 +16,7 @@ from hwr_jax.web.limits import Limits
 from hwr_jax.web.problems import MEDIA_TYPE, Problem
 
 HEADER_BYTES = 32 * 2**10
+_NUMBERS = itertools.count()  # those that are made in one turn of the loop have the same time
 
 
 class Connection(httptools_impl.HttpToolsProtocol):
@@ -23,7 +25,7 @@ class Connection(httptools_impl.HttpToolsProtocol):
     def __init__(self, *, limits: Limits, **given: Any):
         super().__init__(**given)
         self.parser = _Parser(self)
-        self._limits = limits
+        self._limits, self._number = limits, next(_NUMBERS)
         self.headers_since: float | None = None  # waits for headers
         self.idle_since: float | None = None  # has answered, and waits for another request
         self.body_since: float | None = None  # waits for the rest of a body
@@ -37,7 +39,7 @@ class Connection(httptools_impl.HttpToolsProtocol):
         super().connection_made(transport)
         self.headers_since = self.loop.time()
         if len(self.connections) > self._limits.connections:
-            others = [(one.waits_since, id(one), one) for one in self._others() if one.waits_since is not None]
+            others = [(one.waits_since, one._number, one) for one in self._others() if one.waits_since is not None]
             if others:
                 min(others)[-1].transport.abort()
             else:
