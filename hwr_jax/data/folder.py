@@ -19,7 +19,7 @@ from hwr_jax.core.printable import line as shown
 from hwr_jax.core.types import Arrays, Dataset
 from hwr_jax.data import splits
 from hwr_jax.data.content import Content
-from hwr_jax.data.layouts import Found, Item, counted, find, in_order
+from hwr_jax.data.layouts import Found, Item, counted, find, in_order, listed
 from hwr_jax.data.progress import track
 from hwr_jax.data.sources import IMAGE_SHAPE, Source
 from hwr_jax.pictures import inputs
@@ -331,8 +331,8 @@ def _content(path: Path) -> bytes:
 
 
 def first_of(names: Sequence[str]) -> str:
-    """Returns the first of some names, for a message."""
-    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+    """Returns the first SHOWN of some names, for a message."""
+    return listed(names, SHOWN)
 
 
 def refuse_splits(source: Source, named: Iterable[str]) -> None:

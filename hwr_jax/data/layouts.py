@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -120,8 +120,7 @@ def _renamed(items: list[Item], names: dict[str, str], where: str, notes: list[s
     absent = [label for label in labels if label not in names]
     if absent:
         raise ConfigError(f"the class map {where} does not name the classes {', '.join(absent[:SHOWN])}")
-    words = [f"{label} is {names[label]}" for label in labels]
-    notes.append(f"{where}: {', '.join(words[:SHOWN])}" + (", ..." if len(words) > SHOWN else ""))
+    notes.append(f"{where}: {listed([f'{label} is {names[label]}' for label in labels])}")
     return [item._replace(label=names[item.label]) for item in items]
 
 
@@ -173,14 +172,13 @@ def _in_folder(place: Path, reading: Reading, notes: list[str]) -> Iterator[Item
         )
     notes.append(f"{place}: {', '.join(f'{top.name} is the {split} split' for top, split in named.items())}")
     for top, split in named.items():
-        folders = folders_in(top)
-        direct = inputs.pictures_in_here(_files_in(top))
-        if direct:
+        folders, loose = folders_in(top), _files_in(top)
+        if direct := inputs.pictures_in_here(loose):
             raise DataError(
                 f"{top} holds pictures ({names_of(direct)}) outside of the folders of its classes: put each class into "
                 "a folder of its own"
             )
-        _note_loose(top, _files_in(top), notes)
+        _note_loose(top, loose, notes)
         yield from _classes(split, folders, top, notes)
 
 
@@ -248,7 +246,7 @@ def _classes(split: str, folders: list[Path], place: Path, notes: list[str]) -> 
                 within.add(deeper[0])
             yield Item(split or own, folder.name, str(path), path)
     if within:
-        names = ", ".join(sorted(within)[:SHOWN]) + (", ..." if len(within) > SHOWN else "")
+        names = listed(sorted(within))
         notes.append(f"{place}: its own folders are the classes; those within them ({names}) are not told apart")
     if empty:
         notes.append(f"{place}: no class is made of {names_of(empty)}, without pictures")
@@ -335,7 +333,12 @@ def folders_in(place: Path) -> list[Path]:
 
 def names_of(paths: list[Path]) -> str:
     """Returns the names of the first of some files, for a note."""
-    return ", ".join(path.name for path in paths[:SHOWN]) + (", ..." if len(paths) > SHOWN else "")
+    return listed([path.name for path in paths])
+
+
+def listed(names: Sequence[str], shown: int = SHOWN) -> str:
+    """Returns the first of some names, for a message."""
+    return ", ".join(names[:shown]) + (", ..." if len(names) > shown else "")
 
 
 def counted(count: int, noun: str) -> str:

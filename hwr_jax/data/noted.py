@@ -1,6 +1,4 @@
-"""A user's data set in the cache, with what was noted about its pictures when they were converted: it is said each time
-that the data set is loaded.
-"""
+"""A user's data set in the cache, with the notes that converting its pictures gave. Each load logs them again."""
 
 from __future__ import annotations
 
@@ -24,8 +22,7 @@ def read(
     place: Path,
     log: Callable[[str], object],
 ) -> tuple[Content, str]:
-    """Maps the images into memory, after making them where the cache has none. Says what was noted about them when they
-    were made, every time.
+    """Maps the images into memory, after making them where the cache has none. Logs the notes about them every time.
 
     Args:
         source: of the data set.
