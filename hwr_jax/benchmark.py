@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +82,7 @@ def main() -> int:
         peers_python=_PEERS_PYTHON.value,
         log=screen.print,
     )
-    results = _earlier(folder / "benchmark.json", path, machine.facts())
+    results = _earlier(folder / "benchmark.json", path, machine.facts(), screen.print)
     for part in (p for p in PARTS if p in _PARTS.value):
         screen.print(f"\n{part}", style="bold")
         found = parts.PARTS[part](plan)
@@ -100,13 +102,19 @@ def _check(flag: str, values: list[str], allowed) -> None:
             raise errors.ConfigError(f"--{flag}={value} is not known: use some of {', '.join(allowed)}")
 
 
-def _earlier(path: Path, config: str, machine: dict) -> dict[str, Any]:
-    """Returns the results of an earlier call for the same config on the same machine, or empty ones."""
+def _earlier(path: Path, config: str, machine: dict, log: Callable[[str], None]) -> dict[str, Any]:
+    """Returns the results of an earlier call for the same config on the same machine, or empty ones.
+
+    Results of another config or machine are kept under another name.
+    """
     fresh = {"config": config, "machine": machine, "parts": {}}
     if path.is_file():
         earlier = json.loads(path.read_text())
         if all(earlier.get(key) == fresh[key] for key in ("config", "machine")):
             return earlier
+        kept = path.with_name(f"benchmark-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}.json")
+        path.rename(kept)
+        log(f"{path} was measured with another config, machine or version: it is kept as {kept.name}")
     return fresh
 
 

@@ -23,7 +23,7 @@ from hwr_jax.workdir import checkpoint
 ROOT = Path(__file__).parent.parent
 KEPT = ("config.json", "environment.json", "metrics.jsonl", "summary.json", "manifests", "checkpoints")
 FLAGS = ("model.features=(4, 8)", "model.dense=16", "model.norm=batch", "average.name=ema", "checkpoint.keep=1")
-THIS_MACHINE = ("platform", "cpu_count", "command", "started", "xla_flags")
+THIS_MACHINE = ("platform", "processor", "cpu_count", "command", "started", "xla_flags")
 
 
 def main() -> int:

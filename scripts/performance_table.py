@@ -74,9 +74,11 @@ def rows(results: dict) -> list[str]:
 
 
 def machine(facts: dict) -> str:
-    """Returns the machine in a few words."""
+    """Returns the machine in a few words; older records do not name the processor."""
     kinds = sorted(set(facts["devices"]))
-    return f"{facts['cpu_count']} CPU cores" if kinds == ["cpu"] else f"{len(facts['devices'])} x {', '.join(kinds)}"
+    if kinds != ["cpu"]:
+        return f"{len(facts['devices'])} x {', '.join(kinds)}"
+    return ", ".join(filter(None, (f"{facts['cpu_count']} CPU cores", facts.get("processor"))))
 
 
 def main() -> int:

@@ -24,6 +24,14 @@ def kind() -> str:
         return f"{platform.machine()} {platform.processor()} {os.name}"
 
 
+def model() -> str:
+    """Returns the processor's model and its widest vectors, as far as they are known, such as 'AMD EPYC, avx512f': XLA
+    adds up in another order on another one."""
+    lines = (line.partition(":") for line in kind().splitlines())
+    name = next((value.strip() for key, _, value in lines if key.startswith("model name")), platform.processor())
+    return ", ".join(dict.fromkeys(filter(None, (name, vectors()))))
+
+
 def vectors() -> str:
     """Returns the processor's widest vector instructions as far as they are known, 'avx512f' or 'avx2', or its name."""
     found = kind().split()

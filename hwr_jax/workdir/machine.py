@@ -16,8 +16,8 @@ from hwr_jax.workdir import codebase
 
 THREADS = "NPROC"  # the environment variable that XLA reads
 SURROUNDINGS = (
-    "versions", "platform", "cpu_count", "threads", "devices", "xla_flags", "over_seeds", "mesh_devices", "seed_groups",
-    "convolution", "kernel",
+    "versions", "platform", "processor", "cpu_count", "threads", "devices", "xla_flags", "over_seeds", "mesh_devices",
+    "seed_groups", "convolution", "kernel",
 )  # fmt: skip
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "ml-collections", "tensorflow-datasets", "numpy")
 
@@ -40,6 +40,7 @@ def facts() -> dict[str, Any]:
     return {
         "versions": {"python": platform.python_version(), **{p: metadata.version(p) for p in PACKAGES}},
         "platform": platform.platform(),
+        "processor": cores.model(),
         "cpu_count": os.cpu_count(),
         "threads": threads(),
         "devices": [d.device_kind for d in jax.devices()],

@@ -5,6 +5,7 @@ import json
 import pytest
 from quick_runs import TINY
 
+from hwr_jax import benchmark
 from hwr_jax.core import files
 
 SMOKE = "--config=configs/digits.py:smoke"
@@ -28,6 +29,20 @@ def test_it_measures_parts_and_keeps_those_of_an_earlier_call(command, tmp_path)
     assert found["training"] == parts["training"]
     assert found["accuracy"]["seeds"] == [0, 1]
     assert found["accuracy"]["seconds_per_seed"] == pytest.approx(found["accuracy"]["train_seconds"] / 2)
+
+
+def test_results_of_another_machine_are_kept_under_another_name(tmp_path):
+    path, there = tmp_path / "benchmark.json", {"processor": "AMD EPYC, avx2"}
+    measured = {"config": "configs/cnn.py", "machine": there, "parts": {"limits": {"matmul_gflops": 400}}}
+    files.write_json(path, measured)
+    said = []
+    assert benchmark._earlier(path, "configs/cnn.py", there, said.append) == measured
+    assert said == []
+    fresh = benchmark._earlier(path, "configs/cnn.py", {"processor": "AMD EPYC, avx512f"}, said.append)
+    assert fresh["parts"] == {}
+    [kept] = tmp_path.iterdir()
+    assert files.read_json(kept) == measured
+    assert said == [f"{path} was measured with another config, machine or version: it is kept as {kept.name}"]
 
 
 @pytest.mark.slow

@@ -108,7 +108,7 @@ def test_the_environment_records_what_the_run_ran_on(begun, digits):
     assert env["dataset"]["sha256"] == digits.sha256
     assert env["dataset"]["examples"] == {"train": 1097, "validation": 200, "test": 500}
     assert set(machine.PACKAGES) < set(env["versions"])
-    assert {"devices", "xla_flags", "command", "code", "over_seeds", "platform", "cpu_count"} <= set(env)
+    assert {"devices", "xla_flags", "command", "code", "over_seeds", "platform", "processor", "cpu_count"} <= set(env)
 
 
 def test_metrics_are_cut_back_to_a_checkpoint_with_a_torn_last_line(tmp_path):
