@@ -41,7 +41,7 @@ _WORKDIR = flags.workdir(FLAGS, without="the model that comes with hwr_jax")
 _CHECKPOINT = flags.checkpoint(FLAGS)
 _SEED = FLAGS.integer("seed", None, "Use one seed of the run; default: the mean probability of all.")
 _PROCESSES = FLAGS.integer(
-    "processes", 0, "How many processes read; default: one for each core, or one with --workdir.", at_least=0
+    "processes", 0, "How many processes read; default: one for each core, or one if it is JAX that reads.", at_least=0
 )
 _UNBATCHED = FLAGS.boolean("unbatched", "Read each picture by itself, not those that wait together.")
 _NO_LOG = FLAGS.boolean("quiet", "Write no line for each request to standard output.")
@@ -81,9 +81,9 @@ def main() -> int:
     proxies = _proxies()
     folder = None if _WORKDIR.value is None else command.folder("workdir", _WORKDIR.value)
     model = {"workdir": folder and str(folder), "checkpoint": _CHECKPOINT.value or "", "seed": _SEED.value}
-    is_compiled = folder is not None or model["checkpoint"] or model["seed"] is not None
     limits, measures = _limits(), Measures()
-    processes = _PROCESSES.value or (1 if is_compiled else cores.available())
+    is_jax = reads_with_jax(folder, _CHECKPOINT.value, _SEED.value)
+    processes = _PROCESSES.value or (1 if is_jax else cores.available())
     pool = Pool(model, limits, measures, processes=processes, batching=not _UNBATCHED.value)
     own = running.listening(_HOST.value, _PORT.value)
     try:
@@ -113,6 +113,15 @@ def _not_started(error: StartError) -> int:
 
 def _say(words: str) -> None:
     print(f"hwr_jax: {words}", file=sys.stderr, flush=True)
+
+
+def reads_with_jax(folder: Path | None, checkpoint: str | None, seed: int | None) -> bool:
+    """Whether JAX reads, which computes on all cores: a run, or one state of it. An exported file needs none."""
+    if folder is None:
+        return bool(checkpoint) or seed is not None
+    from hwr_jax.inference import onnx_reader  # NumPy, which this process needs for nothing else
+
+    return not onnx_reader.is_exported(folder)
 
 
 def _need_packages() -> None:

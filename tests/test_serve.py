@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from hwr_jax import serve
+
 ROOT = Path(__file__).parent.parent
 HEAD = b"POST /v1/predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: image/png\r\n"
 
@@ -65,6 +67,16 @@ def running(caches):
     code, _, err = end(process)
     assert code == 143, err
     assert re.fullmatch(r"hwr_jax: SIGTERM: \d+ requests were answered\n", err)
+
+
+def test_jax_reads_runs_and_single_states_and_no_exported_file(tmp_path):
+    (tmp_path / "model.onnx").write_bytes(b"")
+    assert not serve.reads_with_jax(tmp_path, "", None)
+    (tmp_path / "checkpoints").mkdir()
+    assert serve.reads_with_jax(tmp_path, "", None)
+    assert not serve.reads_with_jax(None, "", None)
+    assert serve.reads_with_jax(None, "best", None)
+    assert serve.reads_with_jax(None, "", 0)
 
 
 @pytest.mark.parametrize("verb", ["predict", "scan"])
