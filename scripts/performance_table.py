@@ -1,4 +1,4 @@
-"""Writes the table of docs/performance.md from benchmark.json files, between its two markers.
+"""Writes the two tables of docs/performance.md from benchmark.json files, between their markers.
 
 python scripts/performance_table.py experiments/benchmarks/*.json           # writes docs/performance.md
 python scripts/performance_table.py --check experiments/benchmarks/*.json   # fails if the page differs from them
@@ -12,11 +12,12 @@ from statistics import median
 
 import readme_table
 
+TWIN = {"training": "a step of training", "inference 1": "1 image", "inference 32": "32", "inference 1024": "1,024"}
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 
 
 def rows(results: dict) -> list[str]:
-    """Returns the table's lines for one benchmark.json."""
+    """Returns the first table's lines for one benchmark.json: all parts but the twin."""
     parts, where = results["parts"], machine(results["machine"])
     lines = []
 
@@ -54,15 +55,6 @@ def rows(results: dict) -> list[str]:
             f"{1e3 * median(found['ours_s']):.2f} ms against {1e3 * median(found['theirs_s']):.2f}: "
             f"{ratio['median']:.2f} of its time ({ratio['lowest']:.2f} to {ratio['highest']:.2f})",
         )
-    for what, found in parts.get("twin", {}).items():
-        kind = "training, a step" if what == "training" else f"inference, batch {what.split()[1]}"
-        forms = " or ".join(sorted(set(found["forms"])))
-        ratio = found["ratio"]
-        row(
-            f"`{name}`'s network against its twin in PyTorch ({forms}), {kind}, {found['pairs']} pairs in turns",
-            f"{1e3 * median(found['ours_s']):.2f} ms against {1e3 * median(found['theirs_s']):.2f}: "
-            f"{ratio['median']:.2f} of its time ({ratio['lowest']:.2f} to {ratio['highest']:.2f})",
-        )
     for which, found in parts.get("convolution", {}).items():
         ours, native = found.get("compiled") or found["patches"], found["native"]
         row(
@@ -71,6 +63,20 @@ def rows(results: dict) -> list[str]:
             f"XLA's own {1e3 * native['alone_s']:.1f} and {1e3 * native['in_loop_s']:.1f} ms",
         )
     return lines
+
+
+def twin(results: dict) -> list[str]:
+    """Returns the second table's line for one benchmark.json, if it has the part."""
+    if not (parts := results["parts"].get("twin")):
+        return []
+    cells = [f"`{Path(results['config']).stem}`", machine(results["machine"])]
+    for what in TWIN:
+        ratio = parts[what]["ratio"]
+        cells.append(
+            f"{1e3 * median(parts[what]['ours_s']):.2f} ms: **{ratio['median']:.2f}** "
+            f"({ratio['lowest']:.2f} to {ratio['highest']:.2f})"
+        )
+    return [f"| {' | '.join(cells)} |"]
 
 
 def machine(facts: dict) -> str:
@@ -87,10 +93,23 @@ def main() -> int:
     parser.add_argument("results", nargs="+", type=Path, help="benchmark.json files")
     parser.add_argument("--check", action="store_true", help="change nothing; exit code 1 if the page would change")
     args = parser.parse_args()
-    lines = ["| what | measured | on |", "|---|---|---|"]
-    for path in args.results:
-        lines += rows(json.loads(path.read_text()))
-    return readme_table.put("performance", Path(__file__).name, lines, check=args.check, page=PAGE)
+    found = [json.loads(path.read_text()) for path in args.results]
+    tables = {
+        "performance": ["| what | measured | on |", "|---|---|---|", *(row for one in found for row in rows(one))],
+        "twins": [
+            f"| network | on | {' | '.join(TWIN.values())} |",
+            f"|---|---|{'---|' * len(TWIN)}",
+            *(row for one in sorted(found, key=_order) for row in twin(one)),
+        ],
+    }
+    put = readme_table.put
+    return max(put(name, Path(__file__).name, of, check=args.check, page=PAGE) for name, of in tables.items())
+
+
+def _order(results: dict) -> tuple:
+    """The twins' order: processors before accelerators, then by machine and network."""
+    facts = results["machine"]
+    return set(facts["devices"]) != {"cpu"}, machine(facts), results["config"]
 
 
 if __name__ == "__main__":
