@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -18,17 +19,28 @@ def _loaded():
     return threadpoolctl.ThreadpoolController()
 
 
+@functools.cache
+def _control() -> ThreadPoolExecutor:
+    """The thread that sets the limit and lifts it: threadpoolctl wants both from the same one. To start one for each
+    digit takes a tenth of the digit's time."""
+    return ThreadPoolExecutor(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_control.cache_clear)  # the thread is the parent's
+
+
 @contextlib.contextmanager
 def _limit() -> Iterator[None]:
     if all(one.num_threads == 1 for one in _loaded().lib_controllers if one.user_api == "blas"):
         yield
         return
-    with ThreadPoolExecutor(1) as control:  # threadpoolctl wants the limit lifted by the thread that set it
-        limiter = control.submit(lambda: _loaded().limit(limits=1, user_api="blas").__enter__()).result()
-        try:
-            yield
-        finally:
-            control.submit(limiter.__exit__, None, None, None).result()
+    control = _control()
+    limiter = control.submit(lambda: _loaded().limit(limits=1, user_api="blas").__enter__()).result()
+    try:
+        yield
+    finally:
+        control.submit(limiter.__exit__, None, None, None).result()
 
 
 one_thread = Together(_limit)
