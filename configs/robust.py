@@ -9,7 +9,7 @@ from configs import base
 def get_config(variant: str = ""):
     """Returns the config; variant 'smoke' has the size of a test."""
     config = base.get_config()
-    config.epochs = 18
+    config.epochs = 60
     config.data.drawn = 30_000
     config.data.negatives = 15_000
     config.model.name = "resnet"

@@ -1,6 +1,6 @@
 """Makes the model that comes with the package, hwr_jax/pretrained, from configs/robust.py and configs/release.py.
 
-    HWR_MNIST_DIR=... python scripts/pretrain.py    # about 50 minutes on two cores; resumes what was interrupted
+    HWR_MNIST_DIR=... python scripts/pretrain.py    # about an hour on two cores; resumes what was interrupted
     python scripts/pretrain.py --card               # only writes MODEL_CARD.md again, from the records
 
 It trains runs/robust and from it runs/release, divides the logits by the temperature at which the validation images
