@@ -14,7 +14,6 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from hwr_jax.core.errors import ConfigError
 from hwr_jax.models import product
 from hwr_jax.models.kernels import calls
 from hwr_jax.models.kernels import convolution as compiled
@@ -94,9 +93,7 @@ def chosen(name: str, *, train: bool, precision: str = "float32") -> str:
     if name == "compiled" and not calls.available():
         if not train:
             return "native"
-        raise ConfigError(
-            f"config.model.convolution=compiled is not possible here ({calls.what()}): use auto, patches or native"
-        )
+        raise calls.refusal("convolution", "auto, patches or native")
     return name
 
 

@@ -9,7 +9,6 @@ from functools import partial
 
 import flax.linen as nn
 
-from hwr_jax.core.errors import ConfigError
 from hwr_jax.models import product
 from hwr_jax.models.kernels import calls, dense
 
@@ -29,7 +28,7 @@ def chosen(name: str, *, train: bool, precision: str = "float32") -> str:
     if name == "auto":
         return "compiled" if calls.fit(precision) else "plain"
     if name == "compiled" and not calls.available():
-        raise ConfigError(f"config.model.products=compiled is not possible here ({calls.what()}): use auto or plain")
+        raise calls.refusal("products", "auto or plain")
     return name
 
 

@@ -12,7 +12,6 @@ import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
 
-from hwr_jax.core.errors import ConfigError
 from hwr_jax.core.types import Tree
 from hwr_jax.models.kernels import calls, reference
 from hwr_jax.models.kernels import recurrent as compiled
@@ -36,7 +35,7 @@ def chosen(name: str, *, train: bool, precision: str = "float32") -> str:
     if name == "compiled" and not calls.available():
         if not train:
             return "scan"
-        raise ConfigError(f"config.model.recurrence=compiled is not possible here ({calls.what()}): use auto or scan")
+        raise calls.refusal("recurrence", "auto or scan")
     return name
 
 

@@ -14,6 +14,7 @@ from jax.custom_batching import custom_vmap
 from jax.experimental.custom_partitioning import custom_partitioning
 from jax.sharding import NamedSharding, PartitionSpec
 
+from hwr_jax.core.errors import ConfigError
 from hwr_jax.distributed import processes
 from hwr_jax.models.kernels import build
 
@@ -39,6 +40,11 @@ def what() -> str:
     if not available() and build.kernel().library is not None:
         return "another process of the job has none"
     return build.kernel().what
+
+
+def refusal(key: str, others: str) -> ConfigError:
+    """Returns the error about `config.model.<key>` = compiled where there are no kernels; `others` are allowed."""
+    return ConfigError(f"config.model.{key}=compiled is not possible here ({what()}): use {others}")
 
 
 @functools.cache

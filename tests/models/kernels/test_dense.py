@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from hwr_jax.core.errors import ConfigError
 from hwr_jax.models import product, products
 from hwr_jax.models.kernels import calls, dense
 
@@ -71,6 +72,9 @@ def test_auto_is_the_fastest_that_the_machine_has(kernel, monkeypatch):
     assert products.chosen("auto", train=True, precision="bfloat16") == "plain"
     assert {products.chosen(name, train=False) for name in products.CHOICES} == {"plain"}
     monkeypatch.setattr(calls, "available", lambda: False)
+    monkeypatch.setattr(calls, "what", lambda: "no C++ compiler is installed")
     assert products.chosen("auto", train=True) == "plain"
+    with pytest.raises(ConfigError, match=r"products=compiled is not possible here \(no C\+\+ compiler"):
+        products.chosen("compiled", train=True)
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     assert products.chosen("auto", train=True) == "plain"
