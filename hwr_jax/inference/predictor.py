@@ -51,7 +51,13 @@ class Predictor(Reader):
         return reader(self.programs, self.params, self.model_state, strings=self.reads_strings)
 
     def outputs(self, arrays: Arrays) -> list[Outputs]:
-        """Evaluates images uint8 [N, H, W, 1] with labels int32 [N]; returns loss, pred and prob of each seed."""
+        """Evaluates images uint8 [N, H, W, 1] with labels int32 [N]; returns loss, pred and prob of each seed.
+
+        Raises:
+          ValueError: no images; `predict` and `read` take none, and return nothing.
+        """
+        if not len(arrays.label):
+            raise ValueError("there is no image to evaluate: arrays must hold at least one")
         return evaluation.on_host(self.programs.predict(self.params, self.model_state, arrays))
 
     def predict(self, images: np.ndarray) -> np.ndarray:

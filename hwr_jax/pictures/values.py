@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -82,10 +83,12 @@ def grey(values: np.ndarray, scale: float, reading: Reading) -> np.ndarray:
 
 
 def idx_images(path: Path) -> np.ndarray:
-    """Returns the pictures [N, H, W] of an IDX file. Raises DataError for another file."""
+    """Returns the pictures [N, H, W] of an IDX file. Raises DataError for another file, or one without pictures."""
     array = idx.parse(idx.load(path, MAX_BYTES), path, types=tuple(idx.TYPES))
     if array.ndim != 3:
         raise DataError(f"{path} has shape {list(array.shape)}, expected pictures [N, height, width]")
+    if not len(array):
+        raise DataError(f"{path} holds no picture")
     return array
 
 
@@ -104,7 +107,7 @@ def npz_stacks(path: Path, notes: list[str], *, labelled: bool) -> list[Stack]:
     (images and labels, x and y). Without `labelled`, labels are not needed. `notes` gets a sentence about other arrays.
 
     Raises:
-      DataError: it has no such arrays, or they do not fit each other.
+      DataError: it has no such arrays, they do not fit each other, or no picture is in them.
     """
     known = archives.names(path)
     stacks, used = [], set[str | None]()
@@ -125,6 +128,8 @@ def npz_stacks(path: Path, notes: list[str], *, labelled: bool) -> list[Stack]:
             f"{path} has no pictures: expected arrays x_train, y_train, x_test, y_test or images, labels; it has "
             f"{', '.join(known) or 'none'}"
         )
+    if not any(len(stack.images) for stack in stacks):
+        raise DataError(f"{path} holds no picture")
     if left := [name for name in known if name not in used]:
         notes.append(f"{path}: left out the {'array' if len(left) == 1 else 'arrays'} {', '.join(left)}")
     return stacks
@@ -150,8 +155,8 @@ def _checked(path: Path, split: str, images: np.ndarray, labels: np.ndarray | No
     where = f"{path}, array {name}"
     if images.ndim == 4 and images.shape[-1] == 1:
         images = images[..., 0]
-    if images.ndim == 2 and round(images.shape[1] ** 0.5) ** 2 == images.shape[1]:
-        images = images.reshape(len(images), round(images.shape[1] ** 0.5), -1)
+    if images.ndim == 2 and (side := math.isqrt(images.shape[1])) ** 2 == images.shape[1]:
+        images = images.reshape(len(images), side, side)
     if images.dtype == bool:
         images = images.astype(np.uint8)
     if images.ndim != 3 or images.dtype.kind not in "uif":

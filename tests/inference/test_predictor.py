@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from hwr_jax.core.errors import ConfigError
+from hwr_jax.core.types import Arrays
 from hwr_jax.inference import evaluation, predictor
 from hwr_jax.inference import rows as readings
 from hwr_jax.pictures.normalise import Normalised
@@ -48,6 +49,8 @@ def test_eight_sizes_are_four_programs_and_give_what_one_image_gives(model, digi
         assert [row[0][0] for row in model.read(images[:count])] == [str(k) for k in whole[:count].argmax(1)]
     assert set(sizes) == {1, 2, 4, 8}
     assert model.predict(images[:0]).shape == (0, 10)
+    with pytest.raises(ValueError, match="there is no image to evaluate"):
+        model.outputs(Arrays(images[:0], np.zeros(0, np.int32)))
 
 
 def test_threads_share_a_model(model, digits):

@@ -97,6 +97,17 @@ def test_an_archive_of_other_arrays_objects_or_too_many_bytes_is_refused(tmp_pat
         read(tmp_path / "d.npz")
 
 
+def test_a_file_without_a_picture_is_refused_and_an_empty_split_is_none(tmp_path):
+    (tmp_path / "x.idx3-ubyte").write_bytes(encode(pictures()[:0]))
+    np.savez(tmp_path / "a.npz", images=pictures()[:0])
+    np.savez(tmp_path / "b.npz", x_train=np.zeros((0, 784)), x_test=np.zeros((0, 784)))
+    for name in ("x.idx3-ubyte", "a.npz", "b.npz"):
+        with pytest.raises(DataError, match=f"{name} holds no picture"):
+            read(tmp_path / name)
+    np.savez(tmp_path / "c.npz", x_train=pictures(), x_test=pictures()[:0])
+    assert len(read(tmp_path / "c.npz").names) == 3
+
+
 def test_a_gzip_bomb_is_given_up_at_its_limit(tmp_path):
     path = tmp_path / "x.gz"
     path.write_bytes(gzip.compress(bytes(10_000_000)))
