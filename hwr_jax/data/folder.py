@@ -229,16 +229,36 @@ def validation_size(source: Source, asked: int, *, adapt: bool, log: Callable[[s
     return some
 
 
-def check_trained(label: np.ndarray, classes: tuple[str, ...], *, refuse: bool, log: Callable[[str], object]) -> None:
-    """Logs a warning about classes with fewer than FEW training examples [N].
+def check_trained(
+    label: np.ndarray,
+    classes: tuple[str, ...],
+    *,
+    train_examples: int,
+    refuse: bool,
+    log: Callable[[str], object],
+) -> None:
+    """Logs a warning about classes with fewer than FEW training examples.
+
+    Args:
+        label: of the training examples, int32 [N].
+        classes: their names.
+        train_examples: the config's, which kept N of them; 0: all.
+        refuse: whether each class must have one.
+        log: called with the warning.
 
     Raises:
+        ConfigError: `train_examples` is less than one of each class, and `refuse` is set.
         DataError: a class has none, and `refuse` is set.
     """
     counts = np.bincount(label, minlength=len(classes))
     absent = [name for name, count in zip(classes, counts, strict=True) if count == 0]
     if absent and refuse:
         which = f"{'class' if len(absent) == 1 else 'classes'} {', '.join(absent)}"
+        if 0 < train_examples < len(classes):
+            raise ConfigError(
+                f"config.data.train_examples={train_examples} leaves no training picture of the {which}: use at least "
+                f"{len(classes)}, one of each class, or 0 for all"
+            )
         raise DataError(
             f"no training picture is left of the {which}, after some were drawn for validation and test: add pictures"
         )

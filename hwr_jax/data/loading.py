@@ -124,6 +124,7 @@ def load(
             subset.refuse_noise_for_strings(label_noise)
         return _own(
             *(manual_dir, reading, class_map, validation_examples, named),
+            train_examples=train_examples,
             whole=whole,
             frame=frame,
             cache_dir=cache_dir,
@@ -157,6 +158,7 @@ def _own(
     validation_examples: int | None,
     named: Collection[str] | None,
     *,
+    train_examples: int,
     whole: bool,
     frame: own_lines.Frame | None,
     cache_dir: str | Path | None,
@@ -204,7 +206,8 @@ def _own(
             if words := orientation.warning(every.image[..., 0], names, known, reading.orientation):
                 log(words)
     if not whole:
-        own.check_trained(np.asarray(dataset.train.label), dataset.classes, refuse=named is not None, log=log)
+        label, refuse = np.asarray(dataset.train.label), named is not None
+        own.check_trained(label, dataset.classes, train_examples=train_examples, refuse=refuse, log=log)
         own.check_apart(dataset, log)
     return dataset
 

@@ -262,7 +262,15 @@ def test_the_first_three_pictures_that_are_gone_are_named(tmp_path, count, more)
 @pytest.mark.parametrize(("classes", "words"), [("ab", "the class b, after"), ("abc", "the classes b, c, after")])
 def test_classes_without_a_training_picture_are_named(classes, words):
     with pytest.raises(DataError, match=f"no training picture is left of {words} some were drawn"):
-        folder.check_trained(np.zeros(9, np.int32), tuple(classes), refuse=True, log=pytest.fail)
+        folder.check_trained(np.zeros(9, np.int32), tuple(classes), train_examples=9, refuse=True, log=pytest.fail)
+
+
+def test_fewer_training_examples_than_classes_are_refused_by_their_key(own, caches):
+    words = "config.data.train_examples=2 leaves no training picture of the class .*: use at least 3, one of each class"
+    with pytest.raises(ConfigError, match=words):
+        load(own, caches, train_examples=2, named=())
+    assert len(load(own, caches, train_examples=2).train.label) == 2  # as a run has recorded it
+    assert np.bincount(load(own, caches, train_examples=3, named=()).train.label).tolist() == [1, 1, 1]
 
 
 def source(classes, train=60, **more):
