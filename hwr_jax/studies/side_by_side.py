@@ -48,6 +48,7 @@ def compare(found: Sequence[FinishedRun], metric: Metric) -> dict[str, Any]:
     over_seeds = comparison.against(metric, records, pairs)
     over_images = by_image.against(records, pairs) if metric.name == "accuracy" else {}
     of_data = found[0].facts
+    uncompared = [pair for pair in pairs if pair not in over_seeds and pair not in over_images]
     return {
         "metric": metric.name,
         "dataset": of_data["name"],
@@ -64,7 +65,7 @@ def compare(found: Sequence[FinishedRun], metric: Metric) -> dict[str, Any]:
             }
             for name in others
         ],
-        "notes": [*runs.notes(found), *_left_out(found), *_too_few(over_seeds)],
+        "notes": [*runs.notes(found), *_left_out(found), *_apart(uncompared), *_too_few(over_seeds)],
     }
 
 
@@ -83,6 +84,13 @@ def _left_out(found: Sequence[FinishedRun]) -> list[str]:
         if common and missing:
             said.append(f"{run.name} is compared with {first.name} by {_seeds(common)} alone: {', '.join(missing)}.")
     return said
+
+
+def _apart(pairs: Sequence[tuple[str, str]]) -> list[str]:
+    """The sentence, if any, about the runs of which nothing can be compared with the first: their rows are empty."""
+    if not pairs:
+        return []
+    return [f"Without a seed in common with {pairs[0][1]}, nothing is compared: {', '.join(one for one, _ in pairs)}."]
 
 
 def _too_few(pairs: dict[tuple[str, str], Paired]) -> list[str]:

@@ -102,6 +102,9 @@ def test_runs_without_a_common_seed_are_paired_by_image_alone(two, tmp_path):
     (difference,) = side_by_side.compare(runs.read(names, ACCURACY), ACCURACY)["differences"]
     assert difference["over_seeds"] is None
     assert not difference["over_images"]["paired_by_seed"]
+    found = side_by_side.compare(runs.read([*names, *two("c")], METRICS["loss"]), METRICS["loss"])
+    assert "Without a seed in common with a, nothing is compared: b." in found["notes"]
+    assert [row["over_seeds"] is None for row in found["differences"]] == [True, False]
 
 
 def test_seeds_that_not_both_runs_have_are_named(two, tmp_path):
