@@ -11,9 +11,11 @@ import numpy as np
 from hwr_jax.core import canvas
 from hwr_jax.drawing.record import Record
 from hwr_jax.tasks import metrics
+from hwr_jax.workdir import figures
 
 COLUMNS = {"count": 0.1, "precision": 0.26, "recall": 0.4, "F1": 0.53, "most often read as": 0.58}  # 0..1
 ROW_IN = 0.27
+ROWS = 1000  # a picture of more would be higher than 2**15 pixels, which few programs show
 
 
 def scores(record: Record) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -26,18 +28,19 @@ def scores(record: Record) -> tuple[dict[str, np.ndarray], np.ndarray]:
 
 def table(path: Path, records: Sequence[Record]) -> None:
     """Draws the table of the first run, and beside it 100 - F1 (%) of all runs: means, and the range of the seeds. A
-    class without test images, such as `none`, has only its name and the count 0."""
+    class without test images, such as `none`, has only its name and the count 0. Of more than ROWS classes, those with
+    the most mistakes are drawn."""
     first, found = records[0], [scores(record)[0] for record in records]
     confusion = scores(first)[1]
-    count = len(first.classes)
-    title = f"Classes: {first.name} on {first.facts['name']}{' (right: all runs)' if len(records) > 1 else ''}"
-    with canvas.drawn(path, 7.5, 1.2 + ROW_IN * count, title=title) as figure:
+    shown, some = figures.most_mistaken(confusion, ROWS)
+    title = f"Classes: {first.name} on {first.facts['name']}{' (right: all runs)' if len(records) > 1 else ''}{some}"
+    with canvas.drawn(path, 7.5, 1.2 + ROW_IN * len(shown), title=title) as figure:
         left, right = figure.subplots(1, 2, width_ratios=(1.9, 1), sharey=True)
-        _write(left, first.classes, found[0], confusion)
+        _write(left, first.classes, shown, found[0], confusion)
         looks = canvas.looks(r.name for r in records)
         for i, (record, of_run) in enumerate(zip(records, found, strict=True)):
-            tested = np.flatnonzero(of_run["support"][0])
-            missed = 100 * (1 - of_run["f1"][:, tested])
+            tested = np.flatnonzero(of_run["support"][0, shown])
+            missed = 100 * (1 - of_run["f1"][:, shown[tested]])
             rows = tested + 0.5 * ((i + 0.5) / len(records) - 0.5)  # beside each other
             look = {**looks[record.name], "linestyle": ""}
             right.hlines(rows, missed.min(0), missed.max(0), color=look["color"], alpha=0.4, linewidth=2)
@@ -49,26 +52,28 @@ def table(path: Path, records: Sequence[Record]) -> None:
             canvas.legend(figure, len(records), loc="outside lower center")
 
 
-def _write(axes: Any, classes: Sequence[str], found: dict[str, np.ndarray], confusion: np.ndarray) -> None:
-    """Writes the numbers, as means over the seeds."""
-    axes.set(xlim=(0, 1), ylim=(len(classes) - 0.5, -0.7), xticks=[])
-    axes.set_yticks(range(len(classes)), classes)
+def _write(
+    axes: Any, classes: Sequence[str], shown: np.ndarray, found: dict[str, np.ndarray], confusion: np.ndarray
+) -> None:
+    """Writes the numbers of the classes int [n] that are shown, as means over the seeds."""
+    axes.set(xlim=(0, 1), ylim=(len(shown) - 0.5, -0.7), xticks=[])
+    axes.set_yticks(range(len(shown)), [classes[k] for k in shown])
     axes.tick_params(left=False)
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
     axes.xaxis.set_label_position("top")
-    for row in range(1, len(classes), 2):
+    for row in range(1, len(shown), 2):
         axes.axhspan(row - 0.5, row + 0.5, color=canvas.theme().faint, alpha=0.15, linewidth=0)
     for name, x in COLUMNS.items():
         axes.text(x, -0.75, name, ha=_side(name), va="bottom", fontsize=8)
-    for k in range(len(classes)):
+    for row, k in enumerate(shown):
         support = int(found["support"][0, k])
         shares = [found[key][:, k].mean() for key in ("precision", "recall", "f1")]
         cells = [f"{support:,}", *(f"{100 * share:.2f}" for share in shares), _taken_for(confusion[k], k, classes)]
         if not support:
             cells = ["0", "", "", "", ""]
         for (name, x), cell in zip(COLUMNS.items(), cells, strict=True):
-            axes.text(x, k, cell, ha=_side(name), va="center", fontsize=8)
+            axes.text(x, row, cell, ha=_side(name), va="center", fontsize=8)
 
 
 def _side(column: str) -> str:

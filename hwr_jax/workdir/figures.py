@@ -92,11 +92,8 @@ def finish_curves(panels: Any) -> None:
 def confusion_matrix(path: Path, confusion: np.ndarray, classes: tuple[str, ...], title: str) -> None:
     """Draws the counts int [K, K] (row = label); only mistakes are coloured. Of more than CONFUSED classes, those
     with the most mistakes are drawn."""
-    if len(classes) > CONFUSED:
-        wrong = confusion * (1 - np.eye(len(classes), dtype=int))
-        most = np.sort(np.argsort(-wrong.sum(0) - wrong.sum(1), kind="stable")[:CONFUSED])
-        title = f"{title}: the {CONFUSED} of {len(classes):,} classes with the most mistakes"
-        confusion, classes = confusion[np.ix_(most, most)], tuple(classes[k] for k in most)
+    shown, some = most_mistaken(confusion, CONFUSED)
+    title, confusion, classes = title + some, confusion[np.ix_(shown, shown)], tuple(classes[k] for k in shown)
     side = max(4.5, 0.45 * len(classes))
     mistakes = confusion * (1 - np.eye(len(classes), dtype=int))
     with canvas.drawn(path, side, side, title=title) as figure:
@@ -112,6 +109,16 @@ def confusion_matrix(path: Path, confusion: np.ndarray, classes: tuple[str, ...]
         axes.set_yticks(ticks, classes)
         axes.grid(visible=False)
         axes.spines[:].set_visible(False)
+
+
+def most_mistaken(confusion: np.ndarray, most: int) -> tuple[np.ndarray, str]:
+    """Returns the classes to show, int [n] in their order: all, or the `most` with the most mistakes, by the counts int
+    [K, K] (row = label); and the words about that which end a title."""
+    if len(confusion) <= most:
+        return np.arange(len(confusion)), ""
+    wrong = confusion.sum(0) + confusion.sum(1) - 2 * confusion.diagonal()
+    words = f": the {most:,} of {len(confusion):,} classes with the most mistakes"
+    return np.sort(np.argsort(-wrong, kind="stable")[:most]), words
 
 
 def worst_mistakes(path: Path, test: Arrays, outputs: Outputs, classes: tuple[str, ...], title: str) -> None:

@@ -50,3 +50,18 @@ def test_a_class_without_test_images_has_a_name_and_a_count_and_no_mark(tmp_path
     written = {text.get_text(): round(text.get_position()[1]) for text in left.texts if text.get_position()[1] >= 0}
     assert [text for text, row in written.items() if row == 2 and text] == ["0"]
     assert [label.get_text() for label in left.get_yticklabels()] == ["a", "b", "c"]
+
+
+def test_of_very_many_classes_the_table_has_those_with_the_most_mistakes(tmp_path, monkeypatch):
+    kept = []
+    monkeypatch.setattr(canvas, "save", lambda figure, path: kept.append(figure))
+    monkeypatch.setattr(classes, "ROWS", 2)
+    one = made([0, 1, 2, 2], classes="abc")
+    classes.table(tmp_path / "classes.png", [one, one._replace(name="other", pred=np.array([[0, 1, 2, 2]] * 2))])
+    left, right = kept[0].axes
+    assert [label.get_text() for label in left.get_yticklabels()] == ["a", "c"]
+    counts = {round(text.get_position()[1]): text.get_text() for text in left.texts if text.get_position()[0] == 0.1}
+    assert counts == {-1: "count", 0: "1", 1: "2"}
+    np.testing.assert_allclose([line.get_xdata() for line in right.lines], [[60, 100], [0, 0]])
+    np.testing.assert_allclose([line.get_ydata() for line in right.lines], [[-0.125, 0.875], [0.125, 1.125]])
+    assert kept[0].get_suptitle().endswith("the 2 of 3 classes with the most mistakes")
