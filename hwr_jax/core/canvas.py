@@ -9,20 +9,25 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import functools
 import io
 import math
+import re
+import sys
 import textwrap
+import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hwr_jax.core import files
+from hwr_jax.core import files, printable
 
 DPI = 110
 MARKS = "os^DvP*"  # as many as colours: 49 names can be told apart
 LINES = ("-", "--", ":", "-.")  # for every seven names another
 LONGEST = 12  # rows of a legend
 LETTERS_PER_INCH = 12.5  # of a title
+GLYPH = r"Glyph \d+ .*missing from font"  # a warning of matplotlib's
 
 
 class Theme(NamedTuple):
@@ -129,10 +134,27 @@ def drawn(path: Path, width: float, height: float, *, title: str = "") -> Iterat
 
 
 def save(figure: Any, path: Path) -> None:
-    """Writes a figure as PNG, atomically."""
+    """Writes a figure as PNG, atomically. If its font lacks characters, a line on standard error says so, once for all
+    figures; matplotlib warns of each character."""
     content = io.BytesIO()
-    figure.savefig(content, format="png")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.filterwarnings("always", GLYPH)
+        figure.savefig(content, format="png")
+    for warning in caught:
+        if re.match(GLYPH, str(warning.message)):
+            _say_lacking()
+        else:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     files.write_atomic(path, content.getvalue())
+
+
+@functools.cache
+def _say_lacking() -> None:
+    print(
+        f"{printable.PACKAGE}: the font of the figures lacks characters of some names, which are drawn as boxes: add a "
+        "font that has them to a matplotlibrc, such as `font.family: DejaVu Sans, Noto Sans CJK SC`",
+        file=sys.stderr,
+    )
 
 
 def _register_maps() -> None:

@@ -106,6 +106,29 @@ def test_a_disk_that_is_full_leaves_the_older_figure(tmp_path, monkeypatch):
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"of an earlier call"]
 
 
+@pytest.mark.parametrize("fonts", [["DejaVu Sans"], ["DejaVu Sans", "STIXGeneral"]], ids=["lacking", "added"])
+def test_characters_that_the_font_lacks_are_one_line_for_all_figures(tmp_path, capsys, fonts):
+    canvas._say_lacking.cache_clear()
+    for name in ("a", "b"):
+        with (
+            matplotlib.rc_context({"font.family": fonts}),  # as a matplotlibrc says
+            canvas.drawn(tmp_path / f"{name}.png", 2, 1, title="\U0001d49c\U0001d49e"),  # script letters
+        ):
+            pass
+    said = capsys.readouterr().err
+    assert said.count("\n") == (len(fonts) == 1)
+    assert said.startswith("hwr_jax: the font of the figures lacks characters" if len(fonts) == 1 else "")
+
+
+def test_other_warnings_of_matplotlib_stay(tmp_path):
+    with (
+        pytest.warns(UserWarning, match="constrained_layout not applied"),
+        canvas.drawn(tmp_path / "a.png", 0.1, 0.1) as figure,
+    ):
+        figure.subplots()
+    assert (tmp_path / "a.png").stat().st_size > 0
+
+
 def test_a_long_title_is_wrapped_to_the_width(tmp_path):
     with canvas.drawn(tmp_path / "a.png", 3, 2, title="word " * 20) as figure:
         figure.canvas.draw()
