@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 from pathlib import Path
 
 from hwr_jax.cli import command, flags
@@ -96,15 +97,16 @@ def _draw(records, seed: int, out: Path, screen) -> None:
 
 def _draw_picture(record, seed: int, picture: Path, out: Path, screen) -> int:
     """Draws what one network sees of a picture."""
-    from hwr_jax.data import download
     from hwr_jax.drawing import network, own_picture
+    from hwr_jax.pictures import decode
 
     if record.reads_strings:
         raise errors.ConfigError(f"--image is for models of single characters, and {record.name} reads strings")
     opened = network.open_run(record.folders[seed], seed=seed, log=screen.print)
-    content = download.sha256_of(picture)[:8]  # two pictures of one name have a figure each
-    path = out / f"own_picture_{picture.stem}_{content}.png"
-    read, sure = own_picture.draw(path, record.name, opened, picture)
+    _, content = decode.content_of(picture)
+    digest = hashlib.sha256(content).hexdigest()[:8]  # two pictures of one name have a figure each
+    path = out / f"own_picture_{picture.stem}_{digest}.png"
+    read, sure = own_picture.draw(path, record.name, opened, picture, content)
     screen.print(f"{path} (read: {read}, {sure:.1%})")
     return errors.DONE
 

@@ -77,15 +77,16 @@ def test_ones_own_picture_is_shown_as_the_model_sees_it(command, run, tmp_path, 
 def test_two_pictures_of_one_name_have_a_figure_each_and_the_same_picture_has_one(tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(network, "open_run", lambda *_, **__: None)
-    monkeypatch.setattr(own_picture, "draw", lambda path, *_: drawn.append(path) or ("3", 0.9))
+    monkeypatch.setattr(own_picture, "draw", lambda path, *given: drawn.append((path, given[-1])) or ("3", 0.9))
     record = SimpleNamespace(name="run", folders={0: tmp_path}, reads_strings=False)
     for name, content in (("a/1.png", b"one"), ("b/1.png", b"two"), ("1.jpg", b"one")):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(content)
         assert figures._draw_picture(record, 0, tmp_path / name, tmp_path, mock.Mock()) == 0
-    first, second, again = drawn
+    (first, _), (second, _), (again, _) = drawn
     assert first != second
     assert again == first
+    assert [content for _, content in drawn] == [b"one", b"two", b"one"]  # what is drawn is what was named
 
 
 @pytest.mark.parametrize(

@@ -16,20 +16,21 @@ SIDE_PX = 600  # of the picture in the figure, at most
 BEST = 10  # classes
 
 
-def draw(path: Path, name: str, network: Network, picture: Path) -> tuple[str, float]:
+def draw(path: Path, name: str, network: Network, picture: Path, content: bytes) -> tuple[str, float]:
     """Draws the way of a picture of one character through the model, and returns what is read, and how surely.
 
     Args:
       path: of the PNG file.
       name: of the run.
       network: of single characters.
-      picture: file of any accepted format.
+      picture: its file, for messages.
+      content: of that file, of any accepted format.
 
     Raises:
       DataError: not an accepted picture, or no ink in it.
-      OSError: it cannot be read.
     """
-    found = normalise.normalised(picture)
+    grey = decode.grey_of(content, str(picture))
+    found = normalise.normalised(grey)
     framed = network.framed(found.image[None, ..., None])
     prob = np.exp(np.asarray(network.log_prob(framed))[0])
     order = np.argsort(-prob, kind="stable")[:BEST]
@@ -39,7 +40,7 @@ def draw(path: Path, name: str, network: Network, picture: Path) -> tuple[str, f
     with canvas.drawn(path, 7.5, 3.9, title=f"{picture.name} as {name}, seed {network.seed}, sees it") as figure:
         upper, lower = figure.subfigures(2, 1, height_ratios=(1.35, 1))
         panels = upper.subplots(1, 4)
-        _show(panels[0], _small(decode.read_grey(picture)), "the picture")
+        _show(panels[0], _small(grey), "the picture")
         seen = np.asarray(framed)[0, ..., 0]
         evidence.show(panels[1:, None], np.asarray(framed)[..., 0], *maps)
         gets = f"what the network gets\n({seen.shape[1]} x {seen.shape[0]} pixels)"
