@@ -46,6 +46,15 @@ def ask(port, method, path, body=None, **headers):
         connection.close()
 
 
+def ask_and_end(port, path, body):
+    """The status of the answer to a client that ends what it sends with its request."""
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as one:
+        one.sendall(HEAD.replace(b"/v1/predict", path.encode()) + b"content-length: %d\r\n\r\n" % len(body) + body)
+        one.shutdown(socket.SHUT_WR)
+        found = b"".join(iter(lambda: one.recv(65536), b""))
+    return int(found.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n").split()[1])
+
+
 @pytest.fixture(scope="module")
 def picture(tmp_path_factory):
     from PIL import Image, ImageDraw
@@ -143,6 +152,10 @@ def test_an_answer_before_the_end_of_the_body_ends_the_connection(running):
     assert b"connection: close" in found
 
 
+def test_a_client_that_ends_what_it_sends_with_its_request_is_answered(running, picture):
+    assert ask_and_end(running[1], "/v1/predict", picture.read_bytes()) == 200
+
+
 def test_a_request_for_another_protocol_is_answered_with_its_body_and_so_is_the_next(running, picture):
     body = picture.read_bytes()
     head = HEAD + b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABk\r\n"
@@ -178,11 +191,9 @@ def test_connections_that_wait_make_room_for_others(running, picture, sent):
 
 def test_what_was_accepted_before_a_signal_is_answered_and_the_process_ends_with_its_code(caches, picture):
     process, port = start(caches, "--processes=1")
-    found = []
-    threads = [
-        threading.Thread(target=lambda: found.append(ask(port, "POST", "/v1/scan", picture.read_bytes())[0]))
-        for _ in range(20)
-    ]
+    found, body = [], picture.read_bytes()
+    asks = [lambda: ask(port, "POST", "/v1/scan", body)[0], lambda: ask_and_end(port, "/v1/scan", body)]
+    threads = [threading.Thread(target=lambda one=one: found.append(one())) for one in 10 * asks]
     for one in threads:
         one.start()
     time.sleep(0.1)

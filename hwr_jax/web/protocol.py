@@ -6,7 +6,9 @@ that sends a byte a minute then keeps a connection, and a thousand of them all t
 
 from __future__ import annotations
 
+import collections
 import itertools
+import socket
 from typing import Any
 
 import httptools
@@ -26,6 +28,8 @@ class Connection(httptools_impl.HttpToolsProtocol):
         super().__init__(**given)
         self.parser = _Parser(self)
         self._limits, self._number = limits, next(_NUMBERS)
+        self._in_hand: collections.deque[Any] = collections.deque()  # requests without a whole answer, the oldest first
+        self._is_half_closed = False  # the client sends nothing more
         self.headers_since: float | None = None  # waits for headers
         self.idle_since: float | None = None  # has answered, and waits for another request
         self.body_since: float | None = None  # waits for the rest of a body
@@ -44,6 +48,27 @@ class Connection(httptools_impl.HttpToolsProtocol):
                 min(others)[-1].transport.abort()
             else:
                 self._refuse(Problem(503, "the server has as many connections as it may: try again later", close=True))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nobody hears an answer: neither the newest request, which uvicorn gives up, nor those before it."""
+        for cycle in self._in_hand:
+            cycle.disconnected = True
+            cycle.message_event.set()
+        super().connection_lost(exc)
+
+    def eof_received(self) -> bool:  # ty: ignore[incompatible-method-override]
+        """Keeps the connection for the answers to whole requests: the client may wait for them (RFC 9112, 9.6).
+
+        It may also have gone: the end of what it sends looks the same. A client that waits passes over an interim
+        response, and one that has gone answers it with a reset, which `check` notices.
+        """
+        if self.waits_since is not None:
+            return False
+        self._is_half_closed, self.cycle.keep_alive = True, False
+        oldest = self._in_hand[0]
+        if oldest.scope["http_version"] == "1.1" and not oldest.response_started:
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        return True
 
     @property
     def waits_since(self) -> float | None:
@@ -76,6 +101,7 @@ class Connection(httptools_impl.HttpToolsProtocol):
         self.headers_since, self.idle_since = None, None
         self.body_since = self.loop.time()
         super().on_headers_complete()
+        self._in_hand.append(self.cycle)
         # An answer before the end of the body ends the connection: the rest would be taken for the next request.
         self._is_kept, self.cycle.keep_alive = self.cycle.keep_alive, False
 
@@ -96,7 +122,9 @@ class Connection(httptools_impl.HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """The next request may begin."""
-        self.idle_since = self.loop.time()
+        self._in_hand.popleft()
+        if not self._in_hand:
+            self.idle_since = self.loop.time()
         super().on_response_complete()
 
     def pause_writing(self) -> None:
@@ -114,12 +142,18 @@ class Connection(httptools_impl.HttpToolsProtocol):
         self._refuse(Problem(400, "the request is no valid HTTP", close=True))
 
     def check(self, now: float) -> None:
-        """Ends the connection if its client takes too long."""
+        """Ends the connection if its client takes too long, or has gone."""
         if self.stalled_since is not None and now - self.stalled_since > self._limits.body_s:
             self.transport.abort()
         elif self.headers_since is not None and now - self.headers_since > self._limits.header_s:
             words = f"the headers did not arrive within {self._limits.header_s:g} s"
             self._refuse(Problem(408, words, close=True))
+        elif self._is_half_closed and self._is_reset():
+            self.transport.abort()
+
+    def _is_reset(self) -> bool:
+        """Whether the client has reset the connection; no event loop tells that once nothing more can be received."""
+        return self.transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
 
     def _refuse(self, problem: Problem) -> None:
         if self.transport.is_closing():
