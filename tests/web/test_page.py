@@ -64,6 +64,12 @@ def test_a_long_name_of_a_file_is_broken_into_lines(opened):
     assert errors == []
 
 
+def test_what_an_empty_sheet_asks_for_is_not_cut_off(opened):
+    page, _ = opened(viewport=PHONE)
+    assert text(page) == "Write a digit, or add a picture."
+    assert page.locator("#text").evaluate("(text) => text.scrollWidth <= text.clientWidth")
+
+
 def test_a_narrow_screen_has_room_for_everything(opened):
     page, errors = opened(viewport={"width": 320, "height": 568})  # also a desktop's at 400 %
     write(page, THREE)
