@@ -55,6 +55,42 @@ def test_a_file_that_is_refused_while_another_is_read_is_still_named(page):
     page.wait_for_selector(READY)
 
 
+def dots():
+    """A picture that takes the reader ten seconds: 4,200 dots."""
+    y, x = np.mgrid[:900, :1200]
+    return png(np.uint8(255 * ((x % 16 > 8) | (y % 16 > 8))))
+
+
+def test_while_a_picture_is_read_the_page_says_so_and_why_another_is_refused(opened):
+    page, errors = opened(viewport=DESK)
+    page.clock.install(time=0)
+    page.clock.pause_at(1000)
+    hand_over(page, "drop", dots())
+    page.locator("#source:not(:empty)").wait_for()
+    hand_over(page, "drop", b"no picture", name="wrong.png")
+    page.locator("#said:has-text('wrong.png: ')").wait_for()
+    page.clock.run_for(500)
+    assert text(page) == "Reading …"
+    assert said(page).startswith("wrong.png: ")
+    assert errors == []
+
+
+def test_a_picture_that_takes_too_long_is_given_up_and_the_next_one_is_read(opened):
+    page, errors = opened(viewport=DESK)
+    page.clock.install()
+    [first] = page.workers
+    hand_over(page, "drop", dots())
+    page.locator("#text:text-is('Reading …')").wait_for()
+    with first.expect_event("close"):
+        page.clock.fast_forward(15_000)
+    assert said(page) == "This could not be read: it takes longer than the 15 seconds allowed."
+    assert text(page) == "Not read"
+    hand_over(page, "drop", png(composed(2, [3])))
+    page.locator("#text:text-matches('^[0-9]{3}$')").wait_for()
+    assert len(page.workers) == 1
+    assert errors == []
+
+
 def test_a_long_name_of_a_file_is_broken_into_lines(opened):
     page, errors = opened(viewport=PHONE)
     for content, where in ((png(composed(2, [3])), "#source"), (b"no picture", "#said")):

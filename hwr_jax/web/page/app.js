@@ -4,6 +4,7 @@
   const $ = (id) => document.getElementById(id);
   const { result } = H;
   const PAUSE = 200; // milliseconds
+  const SOON = 500; // milliseconds in which most is read
   const EMPTY = "Write a digit, or add a picture.";
 
   let read = null; // the reader, once it has started
@@ -48,18 +49,19 @@
     next = performance.now() + PAUSE;
     [busy, again] = [true, false];
     const last = settled;
+    const slow = last && setTimeout(() => wait("Reading …", refused), SOON);
     try {
       const grey = sheet.grey();
       if (grey === null) {
-        found = null;
-        result.wait(EMPTY);
+        wait(EMPTY);
       } else {
         const now = await read(grey, mode());
         if (!again || !last) show(now, last && !again);
       }
     } catch (error) {
-      problem(`This could not be read: ${error.message}`);
+      if (!again) problem(`This could not be read: ${error.message}`);
     }
+    clearTimeout(slow);
     busy = false;
     look();
   }
@@ -89,11 +91,14 @@
     if (at >= 0) choose(at);
   }
 
-  function problem(text) {
+  /** Shows a text in place of a reading, and says why. */
+  function wait(text, why = "") {
     found = null;
-    result.wait("Not read");
-    result.say(text);
+    result.wait(text);
+    result.say(why);
   }
+
+  const problem = (why) => wait("Not read", why);
 
   async function open(file, how, others = "") {
     const mine = ++opening;

@@ -2,6 +2,8 @@
 // Who reads: a worker beside the page, so that the page stays responsive; or the page itself, where a browser allows no
 // worker (a file that was opened by double click).
 (function (H) {
+  const MOST = 15_000; // milliseconds for a picture: a page of a thousand digits takes 5,000
+
   /** Starts whoever reads. Resolves to read(grey, mode), which resolves to what `HWR.scan` returns. */
   async function started() {
     if (location.protocol !== "file:") {
@@ -14,26 +16,32 @@
     return inPage();
   }
 
-  function inWorker() {
+  /** Reads one picture at a time. One that takes too long is given up with its worker, and the next gets another. */
+  async function inWorker() {
+    let worker = await ready();
+    return async ({ h, w, a }, mode) => {
+      worker ??= await ready();
+      return new Promise((resolve, reject) => {
+        const timer = setTimeout(() => {
+          worker.terminate();
+          worker = null;
+          reject(new Error(`it takes longer than the ${MOST / 1000} seconds allowed.`));
+        }, MOST);
+        worker.onmessage = ({ data: { found, error } }) => {
+          clearTimeout(timer);
+          if (error) reject(new Error(error));
+          else resolve(found);
+        };
+        worker.postMessage({ grey: { h, w, a }, mode });
+      });
+    };
+  }
+
+  function ready() {
     return new Promise((resolve, reject) => {
       const worker = new Worker("worker.js");
-      const waiting = new Map();
-      let number = 0;
-      const read = ({ h, w, a }, mode) =>
-        new Promise((done, failed) => {
-          waiting.set(++number, { done, failed });
-          worker.postMessage({ number, grey: { h, w, a }, mode });
-        });
-      worker.onmessage = ({ data }) => {
-        if (data.ready) return resolve(read);
-        const { done, failed } = waiting.get(data.number);
-        waiting.delete(data.number);
-        return data.error ? failed(new Error(data.error)) : done(data.found);
-      };
-      worker.onerror = (event) => {
-        reject(new Error(event.message));
-        for (const { failed } of waiting.values()) failed(new Error(event.message));
-      };
+      worker.onmessage = () => resolve(worker);
+      worker.onerror = () => reject(new Error("the reader could not be started."));
     });
   }
 

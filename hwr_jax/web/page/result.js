@@ -88,7 +88,6 @@
   function wait(text) {
     $("text").textContent = text;
     $("text").className = "text none waiting";
-    $("said").textContent = "";
     $("remarks").replaceChildren();
     $("one").hidden = true;
   }

@@ -3,11 +3,11 @@
 importScripts("files.js");
 importScripts(...self.HWR.READING.map((name) => `reading/${name}.js`), "model.js");
 const net = self.HWR.network.loaded(self.HWR_MODEL);
-self.onmessage = ({ data: { number, grey, mode } }) => {
+self.onmessage = ({ data: { grey, mode } }) => {
   try {
-    self.postMessage({ number, found: self.HWR.scan(net, grey, mode) });
+    self.postMessage({ found: self.HWR.scan(net, grey, mode) });
   } catch (error) {
-    self.postMessage({ number, error: error.message });
+    self.postMessage({ error: error.message });
   }
 };
-self.postMessage({ ready: true });
+self.postMessage({}); // it can read
