@@ -122,16 +122,47 @@ def test_a_browser_that_cannot_keep_corrections_is_reported_and_the_page_reads(o
     page.click("#labels button:text-is('8')")
     said(page, "The corrections could not be changed: no room")
     assert page.locator("#labels button[aria-pressed=true]").count() == 0
-    page.add_init_script("IDBObjectStore.prototype.getAll = () => { throw new Error('broken'); }")
-    page.reload()
-    page.wait_for_selector(READY)
-    said(page, "The corrections of earlier visits could not be read: broken")
+    for method in ("IDBObjectStore.prototype.getAll", "IDBFactory.prototype.open"):
+        page.add_init_script(f"{method} = () => {{ throw new Error('no {method}'); }}")
+        page.reload()
+        page.wait_for_selector(READY)
+        said(page, f"Corrections of earlier visits cannot be read, nor new ones kept: no {method}")
     page.evaluate("() => { HWR.picture.greyOf = () => { throw new Error('no memory'); } }")
     write(page, ONE)
     said(page, "This could not be read: no memory")
     hand_over(page, "drop", png(composed(2, [3])))
     page.locator("#source:not(:empty)").wait_for()
     assert said(page).startswith("3 digits")  # a picture is read as before
+    assert errors == []
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "indexedDB.open('hwr', 2)",  # it waits for the end of `base`, and every later window for it
+        "const store = base.transaction('lessons', 'readwrite').objectStore('lessons');"
+        "const hold = () => { store.get(0).onsuccess = hold; }; hold()",
+    ],
+    ids=["asks for a newer version", "never ends what it writes"],
+)
+def test_the_page_reads_while_another_window_holds_what_is_kept(opened, server, how):
+    page, errors = opened()
+    other = page.context.new_page()
+    other.goto(server.url + "manifest.json")
+    other.evaluate(f"""async () => {{
+        const base = await new Promise((resolve) => {{
+            indexedDB.open('hwr', 1).onsuccess = (event) => resolve(event.target.result);
+        }});
+        {how};
+    }}""")
+    page.bring_to_front()
+    page.reload()
+    page.wait_for_selector(READY)
+    said(page, "Corrections of earlier visits cannot be read, nor new ones kept: the browser does not answer.")
+    write(page, THREE)
+    assert said(page).startswith("Read with")
+    page.click("#labels button:text-is('8')")
+    page.locator("#kept:has-text('1 correction kept until you close this page.')").wait_for()
     assert errors == []
 
 

@@ -3,20 +3,21 @@
 // configs/finetune.py takes: digits/3/0001.png, white ink on black, as MNIST has it.
 (function (H) {
   const STORE = "lessons";
+  const ANSWERED = 2000; // milliseconds for the browser to say what it keeps
 
-  /** Opens what this browser keeps; resolves to null where it keeps nothing (a private window). */
+  /** What is promised, if it comes in time: a browser may never answer, as while another window holds what it keeps. */
+  const inTime = (promised) =>
+    Promise.race([promised, new Promise((_, reject) => {
+      setTimeout(() => reject(new Error("the browser does not answer.")), ANSWERED);
+    })]);
+
+  /** Opens what this browser keeps. Throws an Error where it keeps nothing. */
   function opened() {
-    return new Promise((resolve) => {
-      let request;
-      try {
-        request = indexedDB.open("hwr", 1);
-      } catch {
-        return resolve(null);
-      }
+    return new Promise((resolve, reject) => {
+      const request = indexedDB.open("hwr", 1);
       request.onupgradeneeded = () => request.result.createObjectStore(STORE, { autoIncrement: true });
       request.onsuccess = () => resolve(request.result);
-      request.onerror = () => resolve(null);
-      return undefined;
+      request.onerror = () => reject(request.error);
     });
   }
 
@@ -40,22 +41,23 @@
    * another window has changed what is kept: `load` it again then.
    */
   async function kept() {
-    let base = await opened();
+    let base = null;
     const on = (mode) => base.transaction(STORE, mode).objectStore(STORE);
     const [lessons, others] = [[], new BroadcastChannel("hwr")];
     let problem = "";
     try {
+      base = await inTime(opened());
       await load();
     } catch (error) {
       base = null;
-      problem = `The corrections of earlier visits could not be read: ${error.message}`;
+      problem = `Corrections of earlier visits cannot be read, nor new ones kept: ${error.message}`;
     }
     let here = []; // {lesson, place}: what was looked at on this sheet
 
     async function load() {
       if (!base) return;
       const store = on("readonly");
-      const [found, keys] = await Promise.all([done(store.getAll()), done(store.getAllKeys())]);
+      const [found, keys] = await inTime(Promise.all([done(store.getAll()), done(store.getAllKeys())]));
       const known = (key) => lessons.find((one) => one.key === key);
       lessons.splice(0, lessons.length, ...found.map((lesson, i) =>
         Object.assign(known(keys[i]) || {}, lesson, { key: keys[i] })));
