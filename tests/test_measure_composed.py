@@ -22,13 +22,13 @@ def script():
 
 
 def test_each_kind_of_page_is_written_with_its_truth_and_scored(script, digits, tmp_path):
-    script.write_pages(tmp_path, digits.test, 1, 0)
+    script.write_pages(tmp_path, digits.test, 5, 0)
     kinds = [*script.KINDS, script.LONG_LINES]
-    assert [page.medium for page in page_scores.read_truth(tmp_path)] == kinds
+    assert sorted(page.medium for page in page_scores.read_truth(tmp_path)) == sorted(5 * kinds)
     found = page_scores.score(packaged.model(), tmp_path, log=print)["by_medium"]
     for kind in kinds:
         assert f"{kind}: " in script._scores(kind, found[kind])
-        assert found[kind]["cer"] < 0.2
+        assert found[kind]["cer"] < 0.15
 
 
 @pytest.mark.parametrize("kind", ["clean", "on a desk, in perspective"])

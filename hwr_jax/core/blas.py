@@ -21,8 +21,8 @@ def _loaded():
 
 @functools.cache
 def _control() -> ThreadPoolExecutor:
-    """The thread that sets the limit and lifts it: threadpoolctl wants both from the same one. To start one for each
-    digit takes a tenth of the digit's time."""
+    """The thread that sets the limit and lifts it: threadpoolctl wants both from the same one. Starting one for each
+    picture took a quarter of the time of a digit."""
     return ThreadPoolExecutor(1)
 
 

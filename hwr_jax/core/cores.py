@@ -25,8 +25,8 @@ def kind() -> str:
 
 
 def model() -> str:
-    """Returns the processor's model and its widest vectors, as far as they are known, such as 'AMD EPYC, avx512f': XLA
-    adds up in another order on another one."""
+    """Returns the processor's model and its widest vectors, as far as they are known, such as 'AMD EPYC, avx512f': on
+    another one XLA may add up in another order."""
     lines = (line.partition(":") for line in kind().splitlines())
     name = next((value.strip() for key, _, value in lines if key.startswith("model name")), platform.processor())
     return ", ".join(dict.fromkeys(filter(None, (name, vectors()))))
