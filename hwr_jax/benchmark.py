@@ -109,10 +109,11 @@ def _earlier(path: Path, config: str, machine: dict, log: Callable[[str], None])
     """
     fresh = {"config": config, "machine": machine, "parts": {}}
     if path.is_file():
-        earlier = json.loads(path.read_text())
+        content = path.read_bytes()
+        earlier = json.loads(content)
         if all(earlier.get(key) == fresh[key] for key in ("config", "machine")):
             return earlier
-        kept = path.with_name(f"benchmark-{hashlib.sha256(path.read_bytes()).hexdigest()[:8]}.json")
+        kept = path.with_name(f"benchmark-{hashlib.sha256(content).hexdigest()[:8]}.json")
         path.rename(kept)
         log(f"{path} was measured with another config, machine or version: it is kept as {kept.name}")
     return fresh
